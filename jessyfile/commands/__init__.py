@@ -1,0 +1,1 @@
+"""The commands, one module a family; each parses its arguments, calls the packages and prints."""

@@ -1,0 +1,144 @@
+"""The one family of errors that jessy raises.
+
+    JessyError                     exit 1 unless said otherwise
+    ├── RecipeError                the recipe has mistakes; carries the diagnostics
+    ├── ProjectError               the project folder, a path, a setting outside the recipe
+    │   ├── LockedError            another process is writing
+    │   └── StateError             the state is newer or cannot be read
+    ├── StorageError               the disk: full, read-only, unreadable
+    │   └── DamagedError           an object in the store is not what its hash says
+    ├── ModelError                 a base model is missing, malformed or of an unknown kind
+    ├── DatasetError               rows are malformed, missing, too few, or leak
+    │   └── TeacherError           the teacher's server failed or was refused
+    ├── TrainingError
+    │   ├── InsufficientMemoryError
+    │   └── ConvergenceError
+    ├── ExportError                the merged model, the GGUF or the Modelfile is not what was trained
+    ├── EngineError                an engine failed to load, answer or register
+    ├── EvaluationError            a suite or a criterion cannot be judged
+    └── Interrupted                Ctrl-C or SIGTERM; exit 130, resumable
+
+A user's mistakes inside a recipe are values (`language.diagnostics`), not exceptions; `RecipeError` only carries
+them over the border of a command. Every error has a stable code, one sentence, and a hint that names the fix.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+
+class JessyError(Exception):
+    """Base of every error that jessy raises on purpose.
+
+    `message` is one lower-case sentence without a full stop; `hint` names the fix.
+    """
+
+    code: ClassVar[str] = "E000"
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class RecipeError(JessyError):
+    """A recipe cannot be used; `diagnostics` says why, each with file, line and column."""
+
+    code = "E100"
+
+    def __init__(self, message: str, diagnostics: Sequence[object] = (), *, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.diagnostics = tuple(diagnostics)
+
+
+class ProjectError(JessyError):
+    """The project folder, a path or an outside setting is not usable."""
+
+    code = "E200"
+
+
+class LockedError(ProjectError):
+    """Another process is writing; the message says who, what and since when."""
+
+    code = "E201"
+
+
+class StateError(ProjectError):
+    """The state file is newer than this jessy, or cannot be read."""
+
+    code = "E202"
+
+
+class StorageError(JessyError):
+    """The disk refused: full, read-only, unreadable, too many open files."""
+
+    code = "E300"
+
+
+class DamagedError(StorageError):
+    """A stored object is not what its hash says."""
+
+    code = "E301"
+
+
+class ModelError(JessyError):
+    """A base model is missing, malformed, or of a kind jessy does not know."""
+
+    code = "E400"
+
+
+class DatasetError(JessyError):
+    """Rows are malformed, missing, too few, or leak into the evaluation."""
+
+    code = "E500"
+
+
+class TeacherError(DatasetError):
+    """The teacher's server failed, or too little of what it wrote was accepted."""
+
+    code = "E501"
+
+
+class TrainingError(JessyError):
+    """Training could not start or go on."""
+
+    code = "E600"
+
+
+class InsufficientMemoryError(TrainingError):
+    """The model, its adapter and one micro-batch do not fit into memory."""
+
+    code = "E601"
+
+
+class ConvergenceError(TrainingError):
+    """The loss is not finite, diverges, or stays on a plateau."""
+
+    code = "E602"
+
+
+class ExportError(JessyError):
+    """What was exported is not what was trained, or cannot be written."""
+
+    code = "E700"
+
+
+class EngineError(JessyError):
+    """An engine could not load a model, answer, or register one."""
+
+    code = "E800"
+
+
+class EvaluationError(JessyError):
+    """A suite or a criterion cannot be judged."""
+
+    code = "E900"
+
+
+class Interrupted(JessyError):
+    """The user or the system asked to stop; what was done is saved and the run resumes."""
+
+    code = "E130"
+    exit_code = 130

@@ -1,0 +1,285 @@
+"""The tree that a recipe becomes: frozen, typed, with defaults filled in, named as the user writes it.
+
+Everything after the language reads this and nothing else. An *address* names one value: `lora.rank`,
+`dataset.category.turkish.topic.slang.count`, `parameter.temperature`, `eval.criterion.latency.low.value`. `Recipe.values` gives the
+values under a pattern of addresses, `Recipe.source` the place where one was written.
+Units: durations in seconds, sizes in bytes, percentages as shares (10% is 0.1).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+LevelName = str
+Rank = Literal["must", "should", "may"]
+Comparison = Literal["<", "<=", ">", ">=", "="]
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where a value was written; line and column count from 1, the column in characters."""
+
+    file: str
+    line: int
+    column: int
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}"
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One `PARAMETER key value`; `stop` may come several times."""
+
+    key: str
+    value: float | int | bool | str
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One `MESSAGE role "text"`."""
+
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """One `LEVEL name low-high iterations within seconds`."""
+
+    name: LevelName
+    iterations: tuple[int, int]
+    within: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Complexity:
+    """How much a question deserves; `marker` holds `{level}` and `{iterations}`, or is None for no marker."""
+
+    levels: tuple[Level, ...]
+    marker: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Personality:
+    """How many persona rows every training batch holds, and rules the suites check."""
+
+    per_batch: int
+    always: tuple[str, ...]
+    never: tuple[str, ...]
+    often: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """One `TOPIC name count`, with the settings it does not inherit filled in from its category."""
+
+    name: str
+    count: int
+    language: str | None
+    level: LevelName | None
+
+
+@dataclass(frozen=True, slots=True)
+class Category:
+    """One `CATEGORY name count "title"`. A category without topics has an empty tuple."""
+
+    name: str
+    count: int
+    title: str
+    language: str | None
+    level: LevelName | None
+    topics: tuple[Topic, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Augment:
+    """Shares (0 to 1) of rows whose user text is rewritten."""
+
+    asciify: float = 0.0
+    slang: float = 0.0
+    typos: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Teacher:
+    """An OpenAI-compatible address that writes missing rows."""
+
+    url: str
+    model: str
+    key_env: str | None
+    max_requests: int
+    concurrency: int
+    temperature: float
+    timeout: float
+    min_accepted: float
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """General instruction rows mixed in against forgetting: `share` of the training rows, from `file`."""
+
+    name: str
+    share: float
+    file: str
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """What to learn from. `seeds` is the folder of hand-written rows; `markers` the number of marker-only rows."""
+
+    seed: int
+    validation: float
+    seeds: str
+    markers: int
+    similarity: float
+    categories: tuple[Category, ...]
+    augment: Augment
+    teacher: Teacher | None
+    replay: Replay | None
+
+
+@dataclass(frozen=True, slots=True)
+class Lora:
+    """Low-rank adapters (Hu et al. 2021); the update is scaled by alpha / rank."""
+
+    rank: int
+    alpha: float
+    dropout: float
+    targets: tuple[str, ...]
+    layers: int | None
+
+    @property
+    def scale(self) -> float:
+        """The factor before the low-rank product."""
+        return self.alpha / self.rank
+
+
+@dataclass(frozen=True, slots=True)
+class Train:
+    """How to learn. `early_stop` is a number of validations without improvement, or None."""
+
+    epochs: int
+    batch_size: int
+    grad_accumulation: int
+    learning_rate: float
+    warmup_steps: int
+    schedule: Literal["cosine", "linear", "constant"]
+    weight_decay: float
+    max_grad_norm: float
+    max_length: int
+    seed: int
+    early_stop: int | None
+    pack: bool
+    include_system: bool
+    on_memory: Literal["stop", "shrink_batch", "shrink_rank"]
+    retries: int
+    checkpoint_every: int
+    validate_every: int
+
+
+@dataclass(frozen=True, slots=True)
+class Export:
+    """What file the tuned model becomes."""
+
+    format: Literal["gguf"]
+    quantize: str
+
+
+@dataclass(frozen=True, slots=True)
+class Deploy:
+    """Where the promoted model goes. `engine` is auto, ollama or embedded."""
+
+    engine: Literal["auto", "ollama", "embedded"]
+    ollama: str
+    dotenv: tuple[str, str] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Criterion:
+    """One `MUST metric > 90% at 95%`. `value` is a share, seconds or a plain number by metric, or the word baseline."""
+
+    rank: Rank
+    metric: str
+    comparison: Comparison
+    value: float | Literal["baseline"]
+    confidence: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Suite:
+    """One `SUITE name "cases.jsonl"`, or a shipped suite by its name."""
+
+    name: str
+    file: str
+    limit: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Judge:
+    """An optional language model that scores answers, reported apart."""
+
+    url: str
+    model: str
+    key_env: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """Suites, criteria and the length limit of an answer in tokens."""
+
+    suites: tuple[Suite, ...]
+    criteria: tuple[Criterion, ...]
+    judge: Judge | None
+    max_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """Debounce in seconds, retrains allowed per `per` seconds (None: no limit)."""
+
+    debounce: float
+    max_retrains: int | None
+    per: float
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A whole recipe. `document` is its JSON form, valid against grammar/recipe.schema.json, defaults included."""
+
+    name: str
+    base: str
+    system: str | None
+    template: str | None
+    adapter: str | None
+    requires: str | None
+    licenses: tuple[str, ...]
+    parameters: tuple[Parameter, ...]
+    messages: tuple[Message, ...]
+    complexity: Complexity
+    personality: Personality
+    dataset: Dataset
+    lora: Lora
+    train: Train
+    export: Export
+    deploy: Deploy
+    evaluation: Evaluation
+    watch: Watch
+    path: Path
+    document: Mapping[str, Any]
+    sources: Mapping[str, Source]
+    read_files: tuple[Path, ...]
+
+    def values(self, patterns: Iterable[str]) -> dict[str, Any]:
+        """Return {address: value} of every leaf whose address matches one of the patterns (`lora.*`, `system`).
+
+        A pattern's `*` at the end stands for everything below; in the middle for one part of the address.
+        """
+        raise NotImplementedError
+
+    def source(self, address: str) -> Source | None:
+        """Return where the value, or the nearest thing around it, was written; None when it is a default."""
+        raise NotImplementedError

@@ -1,0 +1,70 @@
+"""The steps from a recipe to a promoted model, in order: the table of contents of the whole program.
+
+Each step is a pure function in the package that it names; it is imported when it runs, so that planning stays light.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Sequence
+from pathlib import Path
+
+from jessyfile.language.recipe import Recipe
+from jessyfile.planning.steps import Facts, Step, StepContext
+
+
+class _Late:
+    """A function named by `module:name`, imported at its first call."""
+
+    def __init__(self, target: str) -> None:
+        self.target = target
+
+    def __call__(self, context: StepContext) -> Facts:
+        module, _, name = self.target.partition(":")
+        facts: Facts = getattr(importlib.import_module(f"jessyfile.{module}"), name)(context)
+        return facts
+
+
+def compile_steps(recipe: Recipe) -> tuple[Step, ...]:
+    """Return the recipe's steps in an order in which every step comes after its inputs."""
+    from jessyfile.dataset.files import category_files, dataset_files
+    from jessyfile.evaluation.files import suite_files
+    from jessyfile.export.registered import holds_candidate, holds_latest
+    from jessyfile.models.files import base_files
+
+    data = tuple(
+        Step(
+            f"data.{category.name}",
+            category.title,
+            _Late("dataset.step:run_category"),
+            reads=(f"dataset.category.{category.name}.*", "dataset.seed", "dataset.similarity", "dataset.seeds",
+                   "dataset.augment.*", "dataset.teacher.*", "complexity.level.*"),
+            files=category_files(category.name),
+        )
+        for category in recipe.dataset.categories
+    )
+    system = ("system",) if recipe.train.include_system else ()
+    sampling = ("system", "template", "message.*", "parameter.*", "eval.max_tokens")
+    return (
+        Step("base", "find the base model and bring it to an MLX folder", _Late("models.step:run_base"), reads=("from", "adapter"), files=base_files),
+        *data,
+        Step("dataset", "filter, split and format the rows", _Late("dataset.step:run_dataset"), inputs=tuple(s.name for s in data),
+             reads=("dataset.seed", "dataset.validation", "dataset.similarity", "dataset.markers", "dataset.replay.*", "complexity.*"), files=dataset_files),
+        Step("encode", "tokenize, mask and prove the mask", _Late("training.step:run_encode"), inputs=("base", "dataset"),
+             reads=("train.max_length", "train.include_system", "complexity.marker", *system)),
+        Step("train", "train the adapter", _Late("training.step:run_train"), inputs=("base", "encode"), reads=("lora.*", "train.*", "personality.per_batch"), resumable=True),
+        Step("merge", "merge the adapter in full precision", _Late("export.step:run_merge"), inputs=("base", "train")),
+        Step("gguf", "write and check the GGUF", _Late("export.step:run_gguf"), inputs=("merge",), reads=("export.*",)),
+        Step("modelfile", "render the Modelfile", _Late("export.step:run_modelfile"), inputs=("base",),
+             reads=("name", "system", "template", "parameter.*", "message.*", "license.*", "requires")),
+        Step("import", "register the candidate with the engine", _Late("export.step:run_import"), inputs=("gguf", "modelfile"),
+             reads=("name", "deploy.engine", "deploy.ollama"), holds=holds_candidate),
+        Step("baseline", "answer every suite with the base model", _Late("evaluation.step:run_baseline"), inputs=("base",),
+             reads=(*sampling, "eval.suite.*", "complexity.*", "export.quantize", "deploy.engine", "deploy.ollama"), files=suite_files),
+        Step("evaluate", "answer every suite with the candidate", _Late("evaluation.step:run_evaluate"), inputs=("import",),
+             reads=(*sampling, "eval.suite.*", "complexity.*"), files=suite_files),
+        Step("judge", "hold the measurements against the criteria", _Late("evaluation.step:run_judge"), inputs=("train", "baseline", "evaluate"),
+             reads=("eval.criterion.*", "eval.judge.*", "complexity.*", "personality.*"), files=suite_files),
+        Step("promote", "move NAME:latest to the candidate", _Late("export.step:run_promote"), inputs=("import", "judge"),
+             reads=("name", "deploy.*"), holds=holds_latest),
+    )

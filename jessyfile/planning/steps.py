@@ -1,0 +1,81 @@
+"""What a step is: a pure function from parameters, files and earlier outputs to a folder of files.
+
+A step never learns where it lies in the store. It is given folders to read (`StepContext.inputs`), an empty folder to fill
+(`output`) and a folder that survives an interruption (`work`). What it returns are *facts*: small JSON values that the plan, the
+status and the report show without opening the output.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from jessyfile.language.recipe import Recipe
+
+Json = Any  # JSON values: None, bool, int, float, str, lists and string-keyed mappings of them
+Facts = Mapping[str, Json]
+
+
+class Progress(Protocol):
+    """Where a step says how far it is; the command line draws it, a test may ignore it."""
+
+    def update(self, done: float, total: float | None = None, *, text: str = "") -> None:
+        """Say how much of the step's work is done, in the step's own unit, and what it is at."""
+
+    def note(self, text: str) -> None:
+        """Say one line that stays on the screen."""
+
+
+class Stop(Protocol):
+    """Whether the user asked to stop; a long step asks between two units of work."""
+
+    def requested(self) -> bool:
+        """Return True once the first Ctrl-C or SIGTERM has come."""
+
+
+@dataclass(frozen=True, slots=True)
+class StepContext:
+    """What one run of a step is given.
+
+    `inputs` maps each input step's name to its verified output folder (read only). `facts` maps it to what it returned.
+    `work` keeps partial results (checkpoints, caches) of exactly this fingerprint until the step is done.
+    """
+
+    recipe: Recipe
+    root: Path
+    output: Path
+    work: Path
+    inputs: Mapping[str, Path]
+    facts: Mapping[str, Facts]
+    progress: Progress
+    stop: Stop
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One node of the graph that a recipe compiles into.
+
+    name     as the plan prints it, for example `data.turkish` or `train`
+    does     one line for people
+    inputs   names of the steps whose outputs it reads
+    reads    addresses of the recipe it reads, as patterns: `lora.*`, `system`, `dataset.category.turkish.*`
+    files    files it reads besides, found from the recipe (seeds, templates, suites); hashed by content
+    run      fills `context.output`, returns facts
+    version  raised when the same inputs give other bytes than before
+    resumable  whether `work` holds checkpoints worth keeping after an interruption
+    holds    for a step whose effect lies outside the store (a registered model): whether that effect is still there,
+             asked by the plan with the facts of its last run; None for a pure step
+    """
+
+    name: str
+    does: str
+    run: Callable[[StepContext], Facts]
+    inputs: tuple[str, ...] = ()
+    reads: tuple[str, ...] = ()
+    files: Callable[[Recipe, Path], Sequence[Path]] = field(default=lambda recipe, root: ())
+    version: int = 1
+    resumable: bool = False
+    holds: Callable[[Recipe, Path, Facts], bool] | None = None

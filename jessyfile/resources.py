@@ -1,0 +1,21 @@
+"""Where grammar/, templates/ and data/ lie: beside the package in a checkout, inside it in an installed wheel."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+_PACKAGE = Path(__file__).resolve().parent
+
+
+@cache
+def resource(*parts: str) -> Path:
+    """Return the path of a shipped file or folder, for example `resource("grammar", "jessyfile.lark")`.
+
+    Raises FileNotFoundError when the installation lacks it.
+    """
+    for root in (_PACKAGE / "_shipped", _PACKAGE.parent):
+        path = root.joinpath(*parts)
+        if path.exists():
+            return path
+    raise FileNotFoundError("/".join(parts))
