@@ -1,0 +1,34 @@
+"""The complexity marker: the line before an answer that says how hard the question is, `[low 1]` by default."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+
+_CHAT_TOKENS = r"<(?:start_of_turn|end_of_turn|bos|eos|pad|unk)>|<\|[^|<>\n]{1,40}\|>|</?s>|\[/?INST\]|<<SYS>>"
+
+
+def render(marker: str, level: str, iterations: int) -> str:
+    """Return the marker line of a level and a number of iterations."""
+    return marker.replace("{level}", level).replace("{iterations}", str(iterations))
+
+
+def marked(marker: str | None, level: str, iterations: int, text: str) -> str:
+    """Return the text with its marker line before it, or the bare text when the recipe has no marker."""
+    return text if marker is None else f"{render(marker, level, iterations)}\n{text}"
+
+
+def pattern(marker: str, levels: tuple[str, ...] = ("low", "medium", "high")) -> str:
+    """Return a regular expression with the groups `level` and `iterations` that matches the marker anywhere."""
+    escaped = re.escape(marker)
+    escaped = escaped.replace(re.escape("{level}"), "(?P<level>" + "|".join(map(re.escape, levels)) + ")", 1)
+    return escaped.replace(re.escape("{iterations}"), r"(?P<iterations>[0-9]{1,3})", 1)
+
+
+@cache
+def leak_pattern(marker: str | None, levels: tuple[str, ...]) -> re.Pattern[str]:
+    """Return what must never stand inside a row's text: markers and chat templates' control tokens."""
+    parts = [_CHAT_TOKENS, r"\[(?:low|medium|high) [0-9]{1,3}\]"]
+    if marker is not None:
+        parts.append(re.sub(r"\?P<\w+>", "?:", pattern(marker, levels)))
+    return re.compile("|".join(parts), re.IGNORECASE)

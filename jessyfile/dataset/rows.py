@@ -1,0 +1,172 @@
+"""Rows between a file and an example: judged by the schema on the way in, with the place each came from."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from jessyfile.dataset.example import TrainingExample, Turn
+from jessyfile.dataset.jsonl import Fault, Line, read_jsonl
+from jessyfile.dataset.text import nfc
+from jessyfile.resources import resource
+
+MARKERS = "markers"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """An example, where it came from (`file:line`, a template, the teacher), and its paraphrase group.
+
+    Rows of one non-empty group say the same thing in other words and stay on one side of the split.
+    """
+
+    example: TrainingExample
+    place: str
+    group: str = ""
+
+    @property
+    def text(self) -> str:
+        """Everything that was said, in order, one turn a line."""
+        turns = [turn.content for turn in self.example.turns]
+        return "\n".join([*turns, self.example.query, self.example.response or ""])
+
+    @property
+    def id(self) -> str:
+        """Sixteen hexadecimal digits that depend on the content alone."""
+        canonical = json.dumps(to_json(self.example), ensure_ascii=False, sort_keys=True)
+        return hashlib.sha256(canonical.encode("utf-8")).hexdigest()[:16]
+
+
+def to_json(example: TrainingExample) -> dict[str, Any]:
+    """Return a row as the schema has it, keys in the contract's order."""
+    value: dict[str, Any] = {}
+    if example.turns:
+        value["turns"] = [_turn_json(turn) for turn in example.turns]
+    value["query"] = example.query
+    if example.response is not None:
+        value["response"] = example.response
+    value |= {"complexity": example.complexity, "iterations": example.iterations}
+    value |= {"category": example.category, "topic": example.topic, "language": example.language}
+    return value | {"tags": list(example.tags), "source": example.source}
+
+
+def _turn_json(turn: Turn) -> dict[str, Any]:
+    value: dict[str, Any] = {"role": turn.role, "content": turn.content}
+    if turn.complexity is not None:
+        value |= {"complexity": turn.complexity, "iterations": turn.iterations}
+    return value
+
+
+def from_json(value: Mapping[str, Any]) -> TrainingExample:
+    """Build an example from an object that the schema has passed; text is brought to NFC."""
+    response = value.get("response")
+    return TrainingExample(
+        query=nfc(value["query"]),
+        response=None if response is None else nfc(response),
+        complexity=value["complexity"],
+        iterations=value["iterations"],
+        category=value["category"],
+        topic=value["topic"],
+        language=value["language"],
+        turns=tuple(_turn(turn) for turn in value.get("turns", ())),
+        tags=tuple(value.get("tags", ())),
+        source=value["source"],
+    )
+
+
+def _turn(value: Mapping[str, Any]) -> Turn:
+    return Turn(value["role"], nfc(value["content"]), value.get("complexity"), value.get("iterations"))
+
+
+@cache
+def _validator() -> Any:  # noqa: ANN401 (jsonschema ships no types)
+    from jsonschema import Draft202012Validator
+
+    schema = json.loads(resource("grammar", "example.schema.json").read_text("utf-8"))
+    return Draft202012Validator(schema)
+
+
+def schema_faults(value: Mapping[str, Any]) -> list[str]:
+    """Return what the schema says against an object, one sentence a fault, at most five."""
+    validator = _validator()
+    if validator.is_valid(value):
+        return []
+    errors = sorted(validator.iter_errors(value), key=lambda error: [str(part) for part in error.absolute_path])
+    return [_sentence(error) for error in errors[:5]]
+
+
+def _sentence(error: Any) -> str:  # noqa: ANN401 (jsonschema's ValidationError)
+    where = ".".join(str(part) for part in error.absolute_path)
+    if error.validator == "additionalProperties":
+        extra = sorted(set(error.instance) - set(error.schema["properties"]))
+        return f"unknown field{'s' if len(extra) > 1 else ''} {', '.join(f'`{key[:40]}`' for key in extra[:5])}"
+    if error.validator == "required":
+        missing = [key for key in error.validator_value if key not in error.instance]
+        return f"{f'`{where}` ' if where else ''}lacks {', '.join(f'`{key}`' for key in missing)}"
+    if error.schema is False:
+        return f"`{where}` does not belong in a marker row"
+    return f"`{where}` {_rule(error)}"
+
+
+def _rule(error: Any) -> str:  # noqa: ANN401 (jsonschema's ValidationError)
+    limit, value = error.validator_value, error.instance
+    rules = {
+        "type": f"is not {limit}",
+        "enum": f"is {_short(value)}, not one of {', '.join(map(str, limit)) if isinstance(limit, list) else ''}",
+        "minLength": f"has {len(value) if isinstance(value, str) else 0} characters, at least {limit} are needed",
+        "maxLength": f"has more than {limit} characters",
+        "minimum": f"is {_short(value)}, less than {limit}",
+        "maximum": f"is {_short(value)}, more than {limit}",
+        "pattern": f"is {_short(value)}, which does not match {limit}",
+        "maxItems": f"has more than {limit} items",
+        "uniqueItems": "holds an item twice",
+    }
+    return rules.get(error.validator, "does not fit the schema")
+
+
+def _short(value: object) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def read_rows(path: Path, name: str | None = None) -> Iterator[Row | Fault]:
+    """Yield the rows of a seed file, each judged by the schema; what fails is a Fault with its line."""
+    shown = name or str(path)
+    for item in read_jsonl(path, shown):
+        if isinstance(item, Fault):
+            yield item
+            continue
+        faults = schema_faults(item.value)
+        yield from (Fault(shown, item.number, fault) for fault in faults)
+        if not faults:
+            yield _row(item, shown)
+
+
+def _row(line: Line, name: str) -> Row:
+    return Row(from_json(line.value), f"{name}:{line.number}")
+
+
+def load_rows(paths: Sequence[tuple[Path, str]]) -> tuple[list[Row], list[Fault]]:
+    """Read several files, each with the name that stands for it; return rows and faults apart."""
+    items = [item for path, name in paths for item in read_rows(path, name)]
+    return [i for i in items if isinstance(i, Row)], [i for i in items if isinstance(i, Fault)]
+
+
+def stored_row(value: Mapping[str, Any]) -> Row:
+    """Read back a row that a step of ours wrote (`store_row`)."""
+    return Row(from_json(value), value["place"], value["group"])
+
+
+def store_row(row: Row) -> dict[str, Any]:
+    """Return a row as one step hands it to the next: the contract's fields, its place and its group."""
+    return to_json(row.example) | {"place": row.place, "group": row.group}
+
+
+def with_query(row: Row, query: str, source: str) -> Row:
+    """Return the row with its last user turn rewritten; it joins the group of the row it came from."""
+    return Row(replace(row.example, query=query, source=source), row.place, row.group or row.id)

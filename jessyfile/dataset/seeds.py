@@ -1,0 +1,64 @@
+"""Where a recipe's hand-written rows lie, and reading them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from jessyfile.dataset.jsonl import raise_faults
+from jessyfile.dataset.rows import MARKERS, Row, load_rows
+from jessyfile.errors import DatasetError
+from jessyfile.language.recipe import Recipe
+from jessyfile.resources import resource
+
+SEEDS = "data/seeds"
+
+
+def seed_folders(recipe: Recipe, root: Path) -> Iterator[Path]:
+    """Yield the folders that may hold seeds, nearest first: the recipe's, the project's, the shipped ones."""
+    named = recipe.dataset.seeds
+    if named:
+        yield root / named
+        yield recipe.path.parent / named
+    yield root / SEEDS
+    yield resource("data", "seeds")
+
+
+def seed_files(recipe: Recipe, root: Path, category: str) -> tuple[Path, ...]:
+    """Return the seed files of a category (or of `markers`) from the first folder that has it, by name.
+
+    A folder outside the project's root is read only when it is the shipped one.
+    """
+    shipped = resource("data", "seeds").resolve()
+    for folder in seed_folders(recipe, root):
+        found = folder.resolve()
+        if not (found.is_relative_to(root.resolve()) or found == shipped):
+            raise DatasetError(
+                f"the seeds folder `{recipe.dataset.seeds}` lies outside the project",
+                hint="move it under the project's root",
+            )
+        files = tuple(sorted(path for path in (found / category).glob("*.jsonl") if path.is_file()))
+        if files:
+            return files
+    return ()
+
+
+def shown_path(path: Path, root: Path) -> str:
+    """Return a path as messages show it: from the root, or from data/ when it is shipped with jessy."""
+    for base in (root.resolve(), resource("data").resolve().parent):
+        if path.is_relative_to(base):
+            return path.relative_to(base).as_posix()
+    return path.name
+
+
+def load_seeds(recipe: Recipe, root: Path, category: str) -> list[Row]:
+    """Read a category's seeds; every fault of every file is reported at once as one DatasetError."""
+    files = [(path, shown_path(path, root)) for path in seed_files(recipe, root, category)]
+    rows, faults = load_rows(files)
+    raise_faults(faults, f"the seeds of `{category}` are malformed")
+    return rows
+
+
+def load_markers(recipe: Recipe, root: Path) -> list[Row]:
+    """Read the marker-only rows: a question and its level."""
+    return load_seeds(recipe, root, MARKERS)

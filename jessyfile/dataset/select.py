@@ -1,0 +1,84 @@
+"""Taking exactly as many rows as asked, the same ones every time.
+
+A row's turn to be taken is a hash of the seed, the topic and the row's own content: adding or mending one seed changes one row of
+the choice, not all of them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from jessyfile.dataset.rows import Row
+from jessyfile.language.recipe import Category, LevelName
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """How many rows of one topic, with the language and the level they must have (None: any)."""
+
+    category: str
+    topic: str | None
+    count: int
+    language: str | None
+    level: LevelName | None
+
+    @property
+    def name(self) -> str:
+        """The topic as messages show it, `turkish/slang`."""
+        return f"{self.category}/{self.topic}" if self.topic else self.category
+
+    def takes(self, row: Row) -> bool:
+        """Whether a row belongs here: its topic, its declared language (`mixed` takes all three) and its level."""
+        example = row.example
+        return (
+            (self.topic is None or example.topic == self.topic)
+            and (self.language in (None, "mixed") or example.language == self.language)
+            and (self.level is None or example.complexity == self.level)
+        )
+
+
+def wanted_topics(category: Category) -> tuple[Wanted, ...]:
+    """Return what a category asks for, topic by topic; without topics, the category as a whole."""
+    if not category.topics:
+        return (Wanted(category.name, None, category.count, category.language, category.level),)
+    return tuple(
+        Wanted(
+            category.name, topic.name, topic.count, topic.language or category.language, topic.level or category.level
+        )
+        for topic in category.topics
+    )
+
+
+def turn(seed: int, *parts: str) -> int:
+    """Return a number that depends on the seed and the parts alone, to order things by."""
+    digest = hashlib.blake2b("\x1f".join([str(seed), *parts]).encode("utf-8", "surrogatepass"), digest_size=8)
+    return int.from_bytes(digest.digest(), "big")
+
+
+def shuffled(rows: Iterable[Row], seed: int, purpose: str) -> list[Row]:
+    """Return the rows in an order that depends on the seed, the purpose and each row's content."""
+    return sorted(rows, key=lambda row: (turn(seed, purpose, row.id), row.place))
+
+
+def sample(rows: Sequence[Row], count: int, seed: int, purpose: str) -> list[Row]:
+    """Return `count` of the rows in their own order, chosen by the seed."""
+    chosen = {id(row) for row in shuffled(rows, seed, purpose)[:count]}
+    return [row for row in rows if id(row) in chosen]
+
+
+def shares(total: int, weights: Sequence[int]) -> list[int]:
+    """Split a total by weights into whole numbers that add up to it (largest remainders, earlier first on a tie)."""
+    weight = sum(weights)
+    if weight == 0:
+        return [0] * len(weights)
+    exact = [total * part / weight for part in weights]
+    out = [int(value) for value in exact]
+    by_remainder = sorted(range(len(weights)), key=lambda i: (out[i] - exact[i], i))
+    for index in by_remainder[: total - sum(out)]:
+        out[index] += 1
+    return out

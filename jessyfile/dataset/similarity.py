@@ -1,0 +1,235 @@
+"""How alike rows are, and which of them are too alike.
+
+The similarity of two texts is the Jaccard index of their sets of character 4-grams, taken from the normal form (Turkish lower case,
+punctuation gone, letters kept): 1.0 is the same words, 0.0 nothing in common. Turkish glues suffixes to words, so characters
+see what whole words miss. Up to `EXACT_LIMIT` texts every pair is compared; above, MinHash (Broder 1997) in bands proposes pairs and
+each proposal is then measured exactly: a reported pair is always right, one in some thousands at the bound may be missed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from jessyfile.dataset.text import normal
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Pairs = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]
+
+GRAM = 4
+EXACT_LIMIT = 8192
+_PERMUTATIONS = 256
+_MISSED = 1e-3
+_BLOCK = 512
+_PAIR_BLOCK = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class Grams:
+    """The 4-grams of n texts: `hashes` is flat uint32, text i owns `hashes[starts[i]:starts[i + 1]]`."""
+
+    hashes: NDArray[np.uint32]
+    starts: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.starts) - 1
+
+
+def grams(texts: Sequence[str]) -> Grams:
+    """Hash every 4-gram of every text's normal form; repeated 4-grams stay repeated."""
+    import numpy as np
+
+    padded = [f" {normal(text)} ".ljust(GRAM) for text in texts]
+    lengths = np.fromiter((len(text) for text in padded), np.int64, len(padded))
+    points = np.frombuffer("".join(padded).encode("utf-32-le"), np.uint32)
+    starts = np.concatenate(([0], np.cumsum(lengths - GRAM + 1)))
+    ends = np.cumsum(lengths)
+    inside = np.ones(max(len(points), 1), bool)
+    for back in range(1, GRAM):
+        inside[ends - back] = False
+    return Grams(_mixed(points)[inside[: max(len(points) - GRAM + 1, 0)]], starts)
+
+
+def _mixed(points: NDArray[np.uint32]) -> NDArray[np.uint32]:
+    """Hash every window of four code points to 32 bits (multiplicative mixing after Steele and Vigna's SplitMix)."""
+    import numpy as np
+
+    count = max(len(points) - GRAM + 1, 0)
+    value = np.zeros(count, np.uint64)
+    for shift in range(GRAM):
+        value = value * np.uint64(0x9E3779B97F4A7C15) + points[shift : shift + count]
+    value ^= value >> np.uint64(30)
+    value *= np.uint64(0xBF58476D1CE4E5B9)
+    value ^= value >> np.uint64(27)
+    return (value >> np.uint64(32)).astype(np.uint32)
+
+
+def near_pairs(texts: Sequence[str], bound: float) -> Pairs:
+    """Return (i, j, similarity) of every pair i < j whose similarity is at least `bound`, ordered by j, then i."""
+    import numpy as np
+
+    found = grams(texts)
+    matrix, sizes = _matrix(found)
+    if len(texts) <= EXACT_LIMIT:
+        parts = list(_exact(matrix, sizes, bound))
+    else:
+        parts = list(_measured(matrix, sizes, _candidates(found, bound), bound))
+    if not parts:
+        return np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.float64)
+    left, right, similarity = (np.concatenate(columns) for columns in zip(*parts, strict=True))
+    order = np.lexsort((left, right))
+    return left[order], right[order], similarity[order]
+
+
+def _matrix(found: Grams) -> tuple[Any, NDArray[np.int64]]:
+    """Return the texts' distinct 4-grams as a sparse n × vocabulary matrix of ones, and each text's number of them."""
+    import numpy as np
+    from scipy.sparse import csr_array
+
+    vocabulary, columns = np.unique(found.hashes, return_inverse=True)
+    ones = np.ones(len(columns), np.int32)
+    matrix = csr_array((ones, columns.astype(np.int32), found.starts), shape=(len(found), max(len(vocabulary), 1)))
+    matrix.sum_duplicates()
+    matrix.data[:] = 1
+    return matrix, np.diff(matrix.indptr).astype(np.int64)
+
+
+def _exact(matrix: Any, sizes: NDArray[np.int64], bound: float) -> Iterator[Pairs]:  # noqa: ANN401 (scipy ships no types)
+    import numpy as np
+
+    turned = matrix.T.tocsr()
+    for start in range(0, len(sizes), _BLOCK):
+        shared = (matrix[start : start + _BLOCK] @ turned).tocoo()
+        rows, columns = shared.coords[0].astype(np.int64) + start, shared.coords[1].astype(np.int64)
+        similarity = shared.data / (sizes[rows] + sizes[columns] - shared.data)
+        keep = (rows < columns) & (similarity >= bound)
+        yield rows[keep], columns[keep], similarity[keep]
+
+
+def nearest(texts: Sequence[str]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Return every text's highest similarity to another one and that one's index; exact, for up to `EXACT_LIMIT` texts."""
+    import numpy as np
+
+    matrix, sizes = _matrix(grams(texts))
+    best, which = np.zeros(len(texts)), np.full(len(texts), -1, np.int64)
+    for left, right, similarity in _exact(matrix, sizes, 1e-9):
+        for one, other in ((left, right), (right, left)):
+            order = np.argsort(similarity, kind="stable")
+            better = similarity[order] > best[one[order]]
+            best[one[order][better]] = similarity[order][better]
+            which[one[order][better]] = other[order][better]
+    return best, which
+
+
+def signatures(found: Grams, permutations: int = _PERMUTATIONS) -> NDArray[np.uint32]:
+    """Return the MinHash signatures, one row a text: for each permutation the least hash of the text's 4-grams.
+
+    A permutation is multiply-shift by an odd 64-bit number (Dietzfelbinger et al. 1997) from a fixed seed.
+    """
+    import numpy as np
+
+    generator = np.random.default_rng(20_240_229)
+    factors = generator.integers(0, 2**63, permutations, dtype=np.uint64) * np.uint64(2) + np.uint64(1)
+    offsets = generator.integers(0, 2**63, permutations, dtype=np.uint64)
+    out = np.empty((permutations, len(found)), np.uint32)
+    step = max(1, len(found) // max(1, len(found.hashes) // 1_000_000))
+    for start in range(0, len(found), step):
+        stop = min(start + step, len(found))
+        piece = found.hashes[found.starts[start] : found.starts[stop]].astype(np.uint64)
+        cuts = found.starts[start:stop] - found.starts[start]
+        for index in range(permutations):
+            mixed = (piece * factors[index] + offsets[index]) >> np.uint64(32)
+            out[index, start:stop] = np.minimum.reduceat(mixed, cuts)
+    return out.T
+
+
+def banding(bound: float, permutations: int = _PERMUTATIONS) -> tuple[int, int]:
+    """Return (bands, rows a band): the longest bands that still find a pair at the bound, save one in a thousand."""
+    choices = [(permutations // rows, rows) for rows in range(1, 17)]
+    fitting = [(bands, rows) for bands, rows in choices if (1 - bound**rows) ** bands <= _MISSED]
+    return fitting[-1] if fitting else (permutations, 1)
+
+
+def _candidates(found: Grams, bound: float) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    """Yield blocks of pairs i < j that share a band and whose signatures agree nearly as much as the bound asks."""
+    import numpy as np
+
+    signed = signatures(found)
+    bands, width = banding(bound)
+    seen = np.empty(0, np.int64)
+    for band in range(bands):
+        fresh = []
+        for left, right in _bucket_pairs(signed[:, band * width : (band + 1) * width]):
+            agree = (signed[left] == signed[right]).mean(axis=1)
+            keep = agree >= bound - 0.12
+            fresh.append(left[keep] * len(found) + right[keep])
+        codes = np.setdiff1d(np.concatenate(fresh), seen) if fresh else np.empty(0, np.int64)
+        seen = np.union1d(seen, codes)
+        for start in range(0, len(codes), _PAIR_BLOCK):
+            yield np.divmod(codes[start : start + _PAIR_BLOCK], len(found))
+
+
+def _bucket_pairs(band: NDArray[np.uint32]) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    """Yield blocks of pairs of texts whose band is equal."""
+    import numpy as np
+
+    keys = np.ascontiguousarray(band).view(np.dtype((np.void, band.dtype.itemsize * band.shape[1]))).ravel()
+    _, bucket = np.unique(keys, return_inverse=True)
+    order = np.argsort(bucket, kind="stable").astype(np.int64)
+    sizes = np.bincount(bucket)
+    begins = np.concatenate(([0], np.cumsum(sizes)))[:-1]
+    remaining = (begins + sizes)[bucket[order]] - np.arange(len(order)) - 1
+    total = np.concatenate(([0], np.cumsum(remaining)))
+    start = 0
+    while start < len(order):
+        stop = max(start + 1, int(np.searchsorted(total, total[start] + _PAIR_BLOCK, "right")) - 1)
+        counts = remaining[start:stop]
+        left = np.repeat(np.arange(start, stop), counts)
+        right = left + 1 + np.arange(len(left)) - np.repeat(total[start:stop] - total[start], counts)
+        one, other = order[left], order[right]
+        if len(one):
+            yield np.minimum(one, other), np.maximum(one, other)
+        start = stop
+
+
+def _measured(
+    matrix: Any,  # noqa: ANN401 (scipy ships no types)
+    sizes: NDArray[np.int64],
+    blocks: Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]],
+    bound: float,
+) -> Iterator[Pairs]:
+    for left, right in blocks:
+        shared = matrix[left].multiply(matrix[right]).sum(axis=1)
+        similarity = shared / (sizes[left] + sizes[right] - shared)
+        keep = similarity >= bound
+        yield left[keep], right[keep], similarity[keep]
+
+
+def first_of_each(texts: Sequence[str], bound: float) -> tuple[list[int], dict[int, int]]:
+    """Keep every text that is not near an earlier kept one; return the kept indices and {dropped: the kept one it is near}."""
+    dropped: dict[int, int] = {}
+    left, right, _ = near_pairs(texts, bound)
+    for one, other in zip(left.tolist(), right.tolist(), strict=True):
+        if other not in dropped and one not in dropped:
+            dropped[other] = one
+    return [index for index in range(len(texts)) if index not in dropped], dropped
+
+
+def groups(count: int, links: Sequence[tuple[int, int]]) -> list[int]:
+    """Return every item's group, named by its least member, when linked items belong together."""
+    parent = list(range(count))
+
+    def root(item: int) -> int:
+        while parent[item] != item:
+            parent[item] = parent[parent[item]]
+            item = parent[item]
+        return item
+
+    for one, other in links:
+        low, high = sorted((root(one), root(other)))
+        parent[high] = low
+    return [root(item) for item in range(count)]

@@ -1,0 +1,94 @@
+"""Training and validation: every topic in both, paraphrases on one side, the asked share exactly where groups allow it."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from jessyfile.dataset.rows import Row
+from jessyfile.dataset.select import shares, turn
+from jessyfile.dataset.similarity import groups, near_pairs
+from jessyfile.dataset.text import folded_normal
+
+PARAPHRASE = 0.6
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """Rows to train on and rows to validate with, each in the order given."""
+
+    train: list[Row]
+    valid: list[Row]
+
+
+def paraphrase_groups(rows: Sequence[Row]) -> list[int]:
+    """Return each row's group: rows that name the same group, ask the same, or read alike even without Turkish letters."""
+    links: list[tuple[int, int]] = []
+    for keys in ([row.group for row in rows], [folded_normal(row.example.query) for row in rows]):
+        links += _equal(keys)
+    for texts in ([folded_normal(row.example.query) for row in rows], [folded_normal(row.text) for row in rows]):
+        left, right, _ = near_pairs(texts, PARAPHRASE)
+        links += list(zip(left.tolist(), right.tolist(), strict=True))
+    return groups(len(rows), links)
+
+
+def _equal(keys: Sequence[str]) -> list[tuple[int, int]]:
+    first: dict[str, int] = {}
+    return [(first.setdefault(key, index), index) for index, key in enumerate(keys) if key]
+
+
+def split_rows(rows: Sequence[Row], share: float, seed: int) -> Split:
+    """Put `share` of the rows into validation, every topic in proportion and at least once.
+
+    Whole groups move, so that a topic of few large groups may get fewer rows than its part; a topic whose rows are all one
+    group stays in training.
+    """
+    named = paraphrase_groups(rows)
+    topics: dict[tuple[str, str], list[int]] = defaultdict(list)
+    for index, row in enumerate(rows):
+        topics[row.example.category, row.example.topic].append(index)
+    quotas = _quotas([len(members) for members in topics.values()], round(len(rows) * share))
+    valid: set[int] = set()
+    home = _homes(rows, named)
+    for (topic, members), quota in zip(topics.items(), quotas, strict=True):
+        own = [index for index in members if home[named[index]] == topic]
+        valid |= _pick(own, named, quota, seed, rows)
+    return Split([r for i, r in enumerate(rows) if i not in valid], [r for i, r in enumerate(rows) if i in valid])
+
+
+def _homes(rows: Sequence[Row], named: Sequence[int]) -> dict[int, tuple[str, str] | None]:
+    """Return each group's topic; None for a group that spans topics, which stays in training."""
+    homes: dict[int, tuple[str, str] | None] = {}
+    for row, name in zip(rows, named, strict=True):
+        topic = (row.example.category, row.example.topic)
+        homes[name] = topic if homes.get(name, topic) == topic else None
+    return homes
+
+
+def _quotas(sizes: Sequence[int], total: int) -> list[int]:
+    """Return each topic's number of validation rows: in proportion, at least one where two or more rows exist."""
+    if total == 0:
+        return [0] * len(sizes)
+    quotas = shares(total, sizes)
+    for index, size in enumerate(sizes):
+        if quotas[index] == 0 and size > 1:
+            donor = max(range(len(sizes)), key=lambda i: quotas[i])
+            quotas[index] = 1
+            quotas[donor] -= 1 if quotas[donor] > 1 else 0
+    return quotas
+
+
+def _pick(members: Sequence[int], named: Sequence[int], quota: int, seed: int, rows: Sequence[Row]) -> set[int]:
+    """Choose whole groups until the quota is met exactly, or as nearly from below as the groups' sizes allow."""
+    sizes: dict[int, list[int]] = defaultdict(list)
+    for index in members:
+        sizes[named[index]].append(index)
+    if len(sizes) < 2:
+        return set()
+    order = sorted(sizes.values(), key=lambda group: turn(seed, "validation", rows[group[0]].id))
+    chosen: set[int] = set()
+    for group in order:
+        if len(chosen) + len(group) <= quota:
+            chosen |= set(group)
+    return chosen or (set(min(order, key=len)) if quota else set())
