@@ -1,0 +1,1 @@
+"""From any FROM to a model folder, its tokenizer and its chat format."""

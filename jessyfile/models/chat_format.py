@@ -1,0 +1,209 @@
+"""How a conversation becomes the text that a model reads: one description per format, three renderings that agree.
+
+A `ChatFormat` is data. From it come the prompt text (`render`, `render_parts`), the Jinja template that travels with
+the weights and the Go TEMPLATE of a Modelfile, so that training and serving cannot drift apart. Contents are stripped
+of white space at both ends, as Google's own Gemma template does; a Go template cannot strip, so whoever fills one must
+hand it stripped text.
+
+The texts never begin with the BOS token: the tokenizer and every engine add it once (`Tokenizer.encode(text,
+bos=True)`).
+
+Not covered: tools, images, thinking switches, and dates that some official templates write into the system turn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from jessyfile.errors import ModelError
+
+
+class Message(Protocol):
+    """A turn: anything with a role (system, user, assistant) and a content."""
+
+    @property
+    def role(self) -> str:
+        """Return who speaks."""
+
+    @property
+    def content(self) -> str:
+        """Return what is said."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChatFormat:
+    """The texts around turns.
+
+    `system_turn` is None where the system prompt opens the first user turn, with an empty line between.
+
+    `reply_lead` belongs to the answer (the model writes it), `end_of_turn` ends it and is trained; `after_reply` is
+    not.
+    """
+
+    name: str
+    user: tuple[str, str]
+    reply_open: str
+    end_of_turn: str
+    after_reply: str
+    system_turn: tuple[str, str] | None = None
+    reply_lead: str = ""
+
+    @property
+    def stops(self) -> tuple[str, ...]:
+        """Return the texts at which an engine stops generating."""
+        return (self.end_of_turn,)
+
+    def render(self, messages: Sequence[Message], system: str | None = None, add_generation_prompt: bool = True) -> str:
+        """Return the conversation as text, without BOS; with the opening of an answer at its end unless told
+        otherwise.
+        """
+        text = "".join(piece for piece, _ in self.render_parts(messages, system))
+        return text + self.reply_open if add_generation_prompt else text
+
+    def render_parts(self, messages: Sequence[Message], system: str | None = None) -> list[tuple[str, bool]]:
+        """Return the conversation in pieces with whether each is trained: an answer with its end-of-turn token is,
+        nothing else.
+
+        A leading message of the role system counts as the system prompt when none is given. Raises ModelError for
+        another role.
+        """
+        lead, turns = _split_system(messages, system)
+        parts: list[tuple[str, bool]] = []
+        if lead and self.system_turn is not None:
+            parts.append((self.system_turn[0] + lead + self.system_turn[1], False))
+            lead = ""
+        for turn in turns:
+            parts.extend(self._turn(turn, lead))
+            lead = "" if turn.role == "user" else lead
+        return _joined(parts)
+
+    def _turn(self, turn: Message, lead: str) -> list[tuple[str, bool]]:
+        content = turn.content.strip()
+        if turn.role == "user":
+            opening = f"{lead}\n\n" if lead else ""
+            return [(self.user[0] + opening + content + self.user[1], False)]
+        if turn.role == "assistant":
+            return [
+                (self.reply_open, False),
+                (self.reply_lead + content + self.end_of_turn, True),
+                (self.after_reply, False),
+            ]
+        raise ModelError(f"a turn has the role {turn.role!r}, which is neither user nor assistant")
+
+    def jinja(self) -> str:
+        """Return the template for `tokenizer_config.json`; it writes `bos_token` itself, as such templates do."""
+        return _jinja(self)
+
+    def go_template(self) -> str:
+        """Return the TEMPLATE of a Modelfile; Ollama adds BOS itself."""
+        return _go(self)
+
+
+def _split_system(messages: Sequence[Message], system: str | None) -> tuple[str, Sequence[Message]]:
+    if messages and messages[0].role == "system":
+        first, *rest = messages
+        return (system if system is not None else first.content).strip(), rest
+    return (system or "").strip(), messages
+
+
+def _joined(parts: Iterable[tuple[str, bool]]) -> list[tuple[str, bool]]:
+    found: list[tuple[str, bool]] = []
+    for text, trained in parts:
+        if found and found[-1][1] == trained:
+            found[-1] = (found[-1][0] + text, trained)
+        elif text:
+            found.append((text, trained))
+    return found
+
+
+def _literal(text: str) -> str:
+    """Return a text as a Jinja string; written out, a newline after a block would be eaten by some settings."""
+    return "'" + text.replace("\\", "\\\\").replace("'", "\\'").replace("\n", "\\n") + "'"
+
+
+def _jinja(form: ChatFormat) -> str:
+    system_turn, lead = "", "(ns.system + '\\n\\n' if ns.system else '') + "
+    if form.system_turn is not None:
+        opened, closed = map(_literal, form.system_turn)
+        system_turn, lead = "{%- if ns.system %}{{ " + f"{opened} + ns.system + {closed}" + " }}{% endif -%}", ""
+    opened, closed = _literal(form.reply_open + form.reply_lead), _literal(form.end_of_turn + form.after_reply)
+    user = f"{_literal(form.user[0])} + {lead}message['content'] | trim + {_literal(form.user[1])}"
+    reply = f"{opened} + message['content'] | trim + {closed}"
+    return (
+        "{{ bos_token }}{%- set ns = namespace(system='') -%}"
+        "{%- if messages and messages[0]['role'] == 'system' -%}"
+        "{%- set ns.system = messages[0]['content'] | trim -%}{%- endif -%}"
+        f"{system_turn}"
+        "{%- for message in messages -%}"
+        "{%- if message['role'] == 'user' %}{{ " + user + " }}{% set ns.system = '' -%}"
+        "{%- elif message['role'] == 'assistant' %}{{ " + reply + " }}{% endif -%}"
+        "{%- endfor -%}"
+        "{%- if add_generation_prompt %}{{ " + _literal(form.reply_open) + " }}{% endif -%}"
+    )
+
+
+def _go(form: ChatFormat) -> str:
+    if form.system_turn is None:
+        opening = "{{- $sys := .System }}"
+        lead = '{{ if $sys }}{{ $sys }}\n\n{{ $sys = "" }}{{ end }}'
+    else:
+        opening = "{{- if .System }}" + form.system_turn[0] + "{{ .System }}" + form.system_turn[1] + "{{ end }}"
+        lead = ""
+    user = form.user[0] + lead + "{{ .Content }}" + form.user[1]
+    reply = form.reply_open + form.reply_lead + "{{ .Content }}" + form.end_of_turn + form.after_reply
+    body = '{{- if eq .Role "user" }}' + user + '{{ else if eq .Role "assistant" }}' + reply + "{{ end }}"
+    return opening + "{{- range .Messages }}" + body + "{{ end }}" + form.reply_open
+
+
+GEMMA = ChatFormat(
+    name="gemma",
+    user=("<start_of_turn>user\n", "<end_of_turn>\n"),
+    reply_open="<start_of_turn>model\n",
+    end_of_turn="<end_of_turn>",
+    after_reply="\n",
+)
+CHATML = ChatFormat(
+    name="chatml",
+    user=("<|im_start|>user\n", "<|im_end|>\n"),
+    reply_open="<|im_start|>assistant\n",
+    end_of_turn="<|im_end|>",
+    after_reply="\n",
+    system_turn=("<|im_start|>system\n", "<|im_end|>\n"),
+)
+LLAMA3 = ChatFormat(
+    name="llama3",
+    user=("<|start_header_id|>user<|end_header_id|>\n\n", "<|eot_id|>"),
+    reply_open="<|start_header_id|>assistant<|end_header_id|>\n\n",
+    end_of_turn="<|eot_id|>",
+    after_reply="",
+    system_turn=("<|start_header_id|>system<|end_header_id|>\n\n", "<|eot_id|>"),
+)
+MISTRAL = ChatFormat(
+    name="mistral",
+    user=("[INST] ", "[/INST]"),
+    reply_open="",
+    end_of_turn="</s>",
+    after_reply="",
+    reply_lead=" ",
+)
+FORMATS: Mapping[str, ChatFormat] = {form.name: form for form in (GEMMA, CHATML, LLAMA3, MISTRAL)}
+FormatName = Literal["gemma", "chatml", "llama3", "mistral"]
+_SIGNS = (("<start_of_turn>", GEMMA), ("<|im_start|>", CHATML), ("<|start_header_id|>", LLAMA3), ("[INST]", MISTRAL))
+
+
+def chat_format(name: str) -> ChatFormat:
+    """Return a format by its name. Raises ModelError for an unknown one."""
+    try:
+        return FORMATS[name]
+    except KeyError:
+        raise ModelError(f"no chat format is called {name!r}", hint=f"known are {', '.join(FORMATS)}") from None
+
+
+def format_of(vocabulary: Iterable[str]) -> ChatFormat:
+    """Choose the format whose turn token the vocabulary holds; ChatML, spelled in ordinary tokens, for a base that
+    holds none.
+    """
+    known = set(vocabulary)
+    return next((form for sign, form in _SIGNS if sign in known), CHATML)

@@ -1,0 +1,130 @@
+"""Bring a GGUF to a model folder: config.json, model.safetensors in float32, tokenizer.json, and the metadata as it
+was.
+
+`base_metadata.gguf` keeps every key of the file byte for byte, so that the exported GGUF has the base's own tokenizer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from jessyfile.errors import ModelError
+from jessyfile.fsops import write_bytes
+from jessyfile.models.architectures import Architecture, by_gguf
+from jessyfile.models.chat_format import ChatFormat, chat_format, format_of
+from jessyfile.models.gguf_config import config_of
+from jessyfile.models.gguf_reader import GgufFile, GgufTensor, read_gguf
+from jessyfile.models.safetensors_write import PlannedTensor, write_safetensors
+from jessyfile.models.tokenizer_build import dumps, tokenizer_config, tokenizer_json
+
+if TYPE_CHECKING:
+    import numpy as np
+
+METADATA_FILE = "base_metadata.gguf"
+Report = Callable[[int, int, str], None]
+
+
+def _silent(done: int, total: int, text: str) -> None:
+    del done, total, text
+
+
+def convert_gguf(path: Path, folder: Path, report: Report = _silent) -> ChatFormat:
+    """Fill `folder` from a GGUF; return the chat format. `report` is told tensors done, tensors in all and a name.
+
+    Raises ModelError when the file is damaged, of an unknown architecture, or lacks tensors.
+    """
+    file = read_gguf(path)
+    if file.metadata.get("split.count", 1) not in (0, 1):
+        raise ModelError(
+            f"`{path.name}` is one part of a split GGUF", hint="join the parts with llama-gguf-split --merge"
+        )
+    architecture = by_gguf(file.text("general.architecture"))
+    config = config_of(file, architecture)
+    form = _format(file)
+    write_safetensors(folder / "model.safetensors", _planned(file, architecture, config, report))
+    write_bytes(folder / "config.json", dumps(config))
+    write_bytes(folder / "tokenizer.json", dumps(tokenizer_json(file)))
+    write_bytes(folder / "tokenizer_config.json", dumps(tokenizer_config(file, form)))
+    write_bytes(folder / METADATA_FILE, metadata_only(file))
+    return form
+
+
+def metadata_only(file: GgufFile) -> bytes:
+    """Return a GGUF without tensors that holds the same keys, byte for byte and in order."""
+    head = b"GGUF" + (3).to_bytes(4, "little") + bytes(8) + len(file.raw).to_bytes(8, "little")
+    return head + b"".join(file.raw.values())
+
+
+def _format(file: GgufFile) -> ChatFormat:
+    if file.text("general.architecture").startswith("gemma"):
+        return chat_format("gemma")
+    return format_of(file.strings("tokenizer.ggml.tokens"))
+
+
+def _planned(file: GgufFile, architecture: Architecture, config: dict[str, Any], report: Report) -> list[PlannedTensor]:
+    names = {architecture.mlx_name(name): tensor for name, tensor in file.tensors.items()}
+    names.pop(None, None)
+    _check_complete(file, config, {str(name) for name in names})
+    total = len(names)
+
+    def plan(number: int, name: str, tensor: GgufTensor) -> PlannedTensor:
+        def make() -> np.ndarray[Any, Any]:
+            report(number, total, tensor.name)
+            return restored(file, tensor, architecture, config)
+
+        return PlannedTensor(name, "F32", tensor.shape, make)
+
+    return [plan(number, str(name), names[name]) for number, name in enumerate(sorted(names, key=str))]
+
+
+def _check_complete(file: GgufFile, config: dict[str, Any], names: set[str]) -> None:
+    for layer in range(config["num_hidden_layers"]):
+        for part in ("self_attn.q_proj", "self_attn.o_proj", "mlp.down_proj", "input_layernorm"):
+            if f"model.layers.{layer}.{part}.weight" not in names:
+                raise ModelError(
+                    f"`{file.path.name}` lacks {part} of block {layer}", hint="the file is incomplete; fetch it again"
+                )
+    if "model.norm.weight" not in names:
+        raise ModelError(f"`{file.path.name}` lacks its output norm", hint="the file is incomplete; fetch it again")
+
+
+def restored(
+    file: GgufFile, tensor: GgufTensor, architecture: Architecture, config: dict[str, Any]
+) -> np.ndarray[Any, Any]:
+    """Return a tensor in float32 as MLX wants it: dequantized, norms less one, q and k in Hugging Face's order."""
+    import numpy as np
+
+    array = dequantized(file, tensor)
+    if architecture.norm_shift and architecture.is_norm(tensor.name):
+        array = array - np.float32(1)
+    heads = architecture.heads_of(tensor.name, config)
+    if heads:
+        array = unpermuted(array, heads)
+    return np.ascontiguousarray(array, dtype=np.float32)
+
+
+def dequantized(file: GgufFile, tensor: GgufTensor) -> np.ndarray[Any, Any]:
+    """Return a tensor's values in float32, in its own shape. Raises ModelError for a type that `gguf` cannot read."""
+    from gguf.constants import GGML_QUANT_SIZES, GGMLQuantizationType
+    from gguf.quants import dequantize
+
+    kind = GGMLQuantizationType(tensor.kind)
+    stored = file.stored(tensor)
+    if kind is GGMLQuantizationType.F32:
+        plain: np.ndarray[Any, Any] = stored.view("<f4").reshape(tensor.shape)
+        return plain
+    block, block_bytes = GGML_QUANT_SIZES[kind]
+    rows = stored.reshape(*tensor.shape[:-1], tensor.shape[-1] // block * block_bytes)
+    try:
+        values: np.ndarray[Any, Any] = dequantize(rows, kind)
+    except (NotImplementedError, ValueError) as error:
+        raise ModelError(f"`{file.path.name}` stores {tensor.name!r} as {kind.name}, which cannot be read") from error
+    return values.reshape(tensor.shape)
+
+
+def unpermuted(array: np.ndarray[Any, Any], heads: int) -> np.ndarray[Any, Any]:
+    """Undo llama.cpp's interleaving of rotary halves: rows in Hugging Face's order."""
+    rows = array.shape[0]
+    return array.reshape(heads, rows // heads // 2, 2, *array.shape[1:]).swapaxes(1, 2).reshape(array.shape)

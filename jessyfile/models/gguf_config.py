@@ -1,0 +1,126 @@
+"""The config.json that a GGUF's metadata amounts to.
+
+GGUF keeps no `model_type`-specific defaults, so what llama.cpp hard-codes (Gemma's sliding pattern, its local rope
+base, its query scale) is filled in here.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from jessyfile.errors import ModelError
+
+if TYPE_CHECKING:
+    from jessyfile.models.architectures import Architecture
+    from jessyfile.models.gguf_reader import GgufFile
+
+GEMMA3_PATTERN = 6
+GEMMA3_LOCAL_BASE = 10_000.0
+_GEMMA_27B_LAYERS = {"gemma2": 46, "gemma3_text": 62}
+
+
+def config_of(file: GgufFile, architecture: Architecture) -> dict[str, Any]:
+    """Return config.json's content. Raises ModelError when a needed number is missing or the tensors contradict it."""
+    config = _common(file, architecture)
+    if architecture.model_type == "gemma3_text":
+        config |= _gemma3(file, config)
+    elif architecture.model_type == "gemma2":
+        config |= _gemma2(file, config)
+    if config.get("rope_scaling") is None:
+        config.pop("rope_scaling")
+    return config
+
+
+def _common(file: GgufFile, architecture: Architecture) -> dict[str, Any]:
+    word = architecture.gguf
+    embeddings = file.tensors.get("token_embd.weight")
+    if embeddings is None or len(embeddings.shape) != 2:
+        raise ModelError(f"`{file.path.name}` has no token embeddings")
+    heads, hidden = file.number(f"{word}.attention.head_count"), file.number(f"{word}.embedding_length")
+    if not 0 < heads <= 1 << 16 or hidden != embeddings.shape[1]:
+        raise ModelError(
+            f"`{file.path.name}` contradicts itself: {hidden} wide with {heads} heads, embeddings {embeddings.shape}"
+        )
+    return {
+        "architectures": [architecture.hf_class],
+        "model_type": architecture.model_type,
+        "vocab_size": embeddings.shape[0],
+        "hidden_size": hidden,
+        "num_hidden_layers": file.number(f"{word}.block_count"),
+        "intermediate_size": file.number(f"{word}.feed_forward_length"),
+        "num_attention_heads": heads,
+        "num_key_value_heads": file.number(f"{word}.attention.head_count_kv", heads),
+        "head_dim": file.number(f"{word}.attention.key_length", hidden // heads),
+        "rms_norm_eps": _decimal(file.number(f"{word}.attention.layer_norm_rms_epsilon")),
+        "rope_theta": file.number(f"{word}.rope.freq_base", 10_000.0),
+        "rope_scaling": _scaling(file, word),
+        "max_position_embeddings": file.number(f"{word}.context_length"),
+        "tie_word_embeddings": "output.weight" not in file.tensors,
+        "bos_token_id": file.metadata.get("tokenizer.ggml.bos_token_id"),
+        "eos_token_id": file.metadata.get("tokenizer.ggml.eos_token_id"),
+        "torch_dtype": "float32",
+    }
+
+
+def _decimal(value: float) -> float:
+    """Undo single precision: 9.999999974752427e-07 was 1e-06."""
+    return float(f"{value:.7g}")
+
+
+def _gemma3(file: GgufFile, config: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "query_pre_attn_scalar": _query_scale(config),
+        "sliding_window": file.number("gemma3.attention.sliding_window"),
+        "sliding_window_pattern": GEMMA3_PATTERN,
+        "rope_local_base_freq": GEMMA3_LOCAL_BASE,
+        "hidden_activation": "gelu_pytorch_tanh",
+    }
+
+
+def _gemma2(file: GgufFile, config: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "query_pre_attn_scalar": _query_scale(config),
+        "sliding_window": file.number("gemma2.attention.sliding_window", 4096),
+        "attn_logit_softcapping": file.number("gemma2.attn_logit_softcapping", 50.0),
+        "final_logit_softcapping": file.number("gemma2.final_logit_softcapping", 30.0),
+        "hidden_activation": "gelu_pytorch_tanh",
+    }
+
+
+def _query_scale(config: dict[str, Any]) -> int:
+    """Gemma's 27B models divide by the width of a head's share of the hidden size, all others by the head's own."""
+    if _GEMMA_27B_LAYERS[config["model_type"]] == config["num_hidden_layers"]:
+        return int(config["hidden_size"] // config["num_attention_heads"])
+    return int(config["head_dim"])
+
+
+def _scaling(file: GgufFile, word: str) -> dict[str, Any] | None:
+    if "rope_freqs.weight" in file.tensors:
+        return _llama3_scaling(file, word)
+    kind = file.metadata.get(f"{word}.rope.scaling.type")
+    if kind in (None, "none"):
+        return None
+    factor = file.number(f"{word}.rope.scaling.factor")
+    if kind == "linear":
+        return {"rope_type": "linear", "type": "linear", "factor": factor}
+    if kind == "yarn":
+        original = file.number(f"{word}.rope.scaling.original_context_length")
+        return {"rope_type": "yarn", "type": "yarn", "factor": factor, "original_max_position_embeddings": original}
+    raise ModelError(f"`{file.path.name}` scales its rope by {kind!r}, which jessy does not know")
+
+
+def _llama3_scaling(file: GgufFile, word: str) -> dict[str, Any]:
+    """Find the four numbers behind Llama 3's per-frequency factors; llama.cpp keeps only the factors."""
+    import numpy as np
+
+    from jessyfile.models.rope import LLAMA3_DEFAULTS, llama3_factors
+
+    stored = file.stored(file.tensors["rope_freqs.weight"]).view("<f4")
+    scaling = {**LLAMA3_DEFAULTS, "factor": float(np.max(stored))}
+    theta = float(file.number(f"{word}.rope.freq_base", 10_000.0))
+    if not np.allclose(stored, llama3_factors(scaling, theta, 2 * len(stored)), rtol=1e-4):
+        raise ModelError(
+            f"`{file.path.name}` scales its rope in a way that is not Llama 3's",
+            hint="take the model's hub folder instead",
+        )
+    return scaling

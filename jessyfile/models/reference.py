@@ -1,0 +1,63 @@
+"""What a FROM value names: a folder, a GGUF, a repository of the hub, or an Ollama-style name."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from jessyfile.errors import ModelError
+
+Kind = Literal["folder", "gguf", "hub", "name"]
+_HUB = re.compile(r"hf:(?P<repo>[\w.-]+/[\w.-]+)(?:@(?P<revision>[\w./-]+))?", re.ASCII)
+_NAME = re.compile(r"(?:[\w.-]+(?::\d+)?/)?(?:[\w.-]+/)?(?P<model>[\w.-]+)(?::(?P<tag>[\w.-]+))?", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A FROM value, understood. `path` is set for folder and gguf, `repo` and `revision` for hub."""
+
+    text: str
+    kind: Kind
+    path: Path | None = None
+    repo: str | None = None
+    revision: str | None = None
+
+
+def parse_reference(text: str, folder: Path) -> Reference:
+    """Understand a FROM value; paths are relative to `folder`.
+
+    Raises ModelError when it is nothing that jessy can read.
+
+    Nothing is opened: whether a path is a folder or a file is the only thing asked of the disk.
+    """
+    hub = _HUB.fullmatch(text)
+    if hub is not None:
+        return Reference(text, "hub", repo=hub["repo"], revision=hub["revision"])
+    if text.startswith("hf:"):
+        raise ModelError(
+            f"FROM `{text}` is no hub repository",
+            hint="write it as hf:organization/name, or hf:organization/name@revision",
+        )
+    path = (folder / Path(text).expanduser()).resolve()
+    if _is_path(text) or path.exists():
+        return _local(text, path)
+    if _NAME.fullmatch(text) is None:
+        raise ModelError(
+            f"FROM `{text}` is no model name",
+            hint="write a path as ./folder or ./model.gguf, a hub repository as hf:org/name",
+        )
+    return Reference(text, "name")
+
+
+def _is_path(text: str) -> bool:
+    return text.startswith(("./", "../", "/", "~")) or text.lower().endswith(".gguf")
+
+
+def _local(text: str, path: Path) -> Reference:
+    if path.is_dir():
+        return Reference(text, "folder", path=path)
+    if path.is_file():
+        return Reference(text, "gguf", path=path)
+    raise ModelError(f"FROM `{text}` does not exist", hint=f"looked for {path}")

@@ -1,0 +1,132 @@
+"""From a FROM value to files on this machine: the alias table, the local Ollama store, the hub, Python packages."""
+
+from __future__ import annotations
+
+import importlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jessyfile.errors import ModelError
+from jessyfile.fsops import hash_file, storage_error
+
+if TYPE_CHECKING:
+    from jessyfile.models.reference import Reference
+
+_TABLE = Path(__file__).with_name("aliases.json")
+Place = Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Located:
+    """A base model on this disk: a folder or a GGUF, where it came from in words, and a digest of what it is."""
+
+    path: Path
+    source: str
+    digest: str
+
+    @property
+    def is_gguf(self) -> bool:
+        """Return whether it is one file that must be converted."""
+        return self.path.is_file()
+
+
+@cache
+def aliases() -> Mapping[str, Sequence[Place]]:
+    """Return the table of names and where each can come from, in order."""
+    names: Mapping[str, Sequence[Place]] = json.loads(_TABLE.read_text(encoding="utf-8"))["names"]
+    return names
+
+
+def locate(reference: Reference, work: Path) -> Located:
+    """Find a base model, fetching it when needed; `work` takes a package's assembled file. Raises ModelError."""
+    if reference.path is not None:
+        return Located(reference.path, reference.text, _digest(reference.path))
+    if reference.repo is not None:
+        return _from_hub(reference.repo, reference.revision)
+    places = aliases().get(reference.text, ({"ollama": reference.text},))
+    tried: list[str] = []
+    for place in places:
+        try:
+            found = _from_place(place, work)
+        except ModelError as error:
+            tried.append(error.message)
+            continue
+        if found is not None:
+            return found
+        tried.append(_absent(place))
+    raise ModelError(f"no base model for `{reference.text}`: {'; '.join(tried)}", hint=_hint(reference.text, places))
+
+
+def _from_place(place: Place, work: Path) -> Located | None:
+    if "ollama" in place:
+        return _from_ollama(place["ollama"])
+    if "package" in place:
+        return _from_package(place, work)
+    return _from_hub(place["hub"], None)
+
+
+def _from_ollama(name: str) -> Located | None:
+    from jessyfile.models.ollama_store import stored_blob
+
+    blob = stored_blob(name)
+    if blob is None:
+        return None
+    digest = hash_file(blob)
+    if not blob.name.endswith(digest):
+        raise ModelError(f"Ollama's blob of `{name}` is damaged", hint=f"run `ollama pull {name}` again")
+    return Located(blob, f"the local Ollama store, {name}", f"sha256:{digest}")
+
+
+def _from_package(place: Place, work: Path) -> Located | None:
+    """Let a package put its weights together and verify them (`assemble()` compares the SHA-256)."""
+    if find_spec(place["module"]) is None:
+        return None
+    module = importlib.import_module(place["module"])
+    target = work / "assembled.gguf"
+    try:
+        path = Path(module.assemble(target, overwrite=True))
+    except FileNotFoundError as error:
+        raise ModelError(
+            f"the package {place['package']} is incomplete", hint=f"reinstall {place['package']}"
+        ) from error
+    except OSError as error:
+        raise storage_error(error, target, "write") from error
+    except ValueError as error:
+        raise ModelError(f"the package {place['package']} is damaged", hint=f"reinstall {place['package']}") from error
+    return Located(path, f"the package {place['package']}", f"sha256:{module.EXPECTED_SHA256}")
+
+
+def _from_hub(repo: str, revision: str | None) -> Located:
+    from jessyfile.models.hub import fetch
+
+    folder = fetch(repo, revision)
+    return Located(folder, f"hf:{repo}", f"commit:{folder.name}")
+
+
+def _digest(path: Path) -> str:
+    import hashlib
+
+    from jessyfile.models.files import model_files
+
+    if path.is_file():
+        return f"sha256:{hash_file(path)}"
+    lines = (f"{hash_file(file)}  {file.name}\n" for file in model_files(path))
+    return "sha256:" + hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def _absent(place: Place) -> str:
+    if "ollama" in place:
+        return "the local Ollama store has none"
+    return f"the package {place['package']} is not installed"
+
+
+def _hint(name: str, places: Sequence[Place]) -> str:
+    extras = [place["extra"] for place in places if "extra" in place]
+    if extras:
+        return f"install it with `pip install jessy[{extras[0]}]`, or run `ollama pull {name}`"
+    return f"run `ollama pull {name}`, or name a local folder, a GGUF or hf:org/name in FROM"

@@ -1,0 +1,163 @@
+"""Write tokenizer.json from a GGUF's tokenizer metadata, so that token ids equal llama.cpp's.
+
+Two kinds are known: `llama` (SentencePiece BPE: the merges follow from the scores) and `gpt2` (byte-level BPE: the
+merges are stored, the splitting pattern follows from `tokenizer.ggml.pre`).
+
+Not covered: `bert` and `t5` vocabularies, and splitting patterns of models that jessy does not tune.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from jessyfile.errors import ModelError
+
+if TYPE_CHECKING:
+    from jessyfile.models.chat_format import ChatFormat
+    from jessyfile.models.gguf_reader import GgufFile
+
+_NORMAL, _CONTROL, _USER = 1, 3, 4
+_LLAMA3_SPLIT = (
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}"
+    r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+)
+_QWEN2_SPLIT = _LLAMA3_SPLIT.replace(r"\p{N}{1,3}", r"\p{N}")
+_GPT2_SPLIT = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)"
+_SPLITS: Mapping[str, str] = {
+    "llama-bpe": _LLAMA3_SPLIT,
+    "qwen2": _QWEN2_SPLIT,
+    "gpt-2": _GPT2_SPLIT,
+    "default": _GPT2_SPLIT,
+}
+
+
+def tokenizer_json(file: GgufFile) -> dict[str, Any]:
+    """Return tokenizer.json's content.
+
+    Raises ModelError for a kind of vocabulary that is not known, or a damaged one.
+    """
+    kind = file.text("tokenizer.ggml.model")
+    tokens = file.strings("tokenizer.ggml.tokens")
+    types = _types(file, len(tokens))
+    if len(set(tokens)) != len(tokens):
+        raise ModelError(f"`{file.path.name}` has a vocabulary with the same token twice")
+    if kind == "llama":
+        parts = _sentencepiece(file, tokens, types)
+    elif kind == "gpt2":
+        parts = _byte_level(file, tokens)
+    else:
+        raise ModelError(f"`{file.path.name}` has a vocabulary of the kind {kind!r}, which jessy does not know")
+    return {"version": "1.0", "truncation": None, "padding": None, "added_tokens": _added(tokens, types), **parts}
+
+
+def tokenizer_config(file: GgufFile, form: ChatFormat) -> dict[str, Any]:
+    """Return tokenizer_config.json's content; the base's own chat template wins over the format's."""
+    tokens = file.strings("tokenizer.ggml.tokens")
+    named = {"bos_token": "bos", "eos_token": "eos", "unk_token": "unknown", "pad_token": "padding"}
+    found: dict[str, Any] = {"tokenizer_class": "PreTrainedTokenizerFast", "clean_up_tokenization_spaces": False}
+    for name, key in named.items():
+        number = file.metadata.get(f"tokenizer.ggml.{key}_token_id")
+        if isinstance(number, int) and 0 <= number < len(tokens):
+            found[name] = tokens[number]
+    add_bos = file.metadata.get("tokenizer.ggml.add_bos_token", file.text("tokenizer.ggml.model") == "llama")
+    found["add_bos_token"] = bool(add_bos) and "bos_token" in found
+    found["chat_template"] = file.metadata.get("tokenizer.chat_template") or form.jinja()
+    return found
+
+
+def _types(file: GgufFile, count: int) -> Sequence[int]:
+    stored = file.metadata.get("tokenizer.ggml.token_type")
+    if stored is None:
+        return [_NORMAL] * count
+    if isinstance(stored, list) or getattr(stored, "shape", None) != (count,):
+        raise ModelError(f"`{file.path.name}` has token types that do not match its {count} tokens")
+    types: list[int] = stored.tolist()
+    return types
+
+
+def _added(tokens: Sequence[str], types: Sequence[int]) -> list[dict[str, Any]]:
+    plain = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False}
+    return [
+        {"id": number, "content": token, **plain, "special": kind == _CONTROL}
+        for number, (token, kind) in enumerate(zip(tokens, types, strict=True))
+        if kind in (_CONTROL, _USER) and token
+    ]
+
+
+def _sentencepiece(file: GgufFile, tokens: Sequence[str], types: Sequence[int]) -> dict[str, Any]:
+    scores = file.metadata.get("tokenizer.ggml.scores")
+    if isinstance(scores, list) or getattr(scores, "shape", None) != (len(tokens),):
+        raise ModelError(f"`{file.path.name}` has scores that do not match its {len(tokens)} tokens")
+    unknown = file.metadata.get("tokenizer.ggml.unknown_token_id")
+    prefix = bool(file.metadata.get("tokenizer.ggml.add_space_prefix", True))
+    spaces: list[dict[str, Any]] = [{"type": "Replace", "pattern": {"String": " "}, "content": "▁"}]
+    decoders: list[dict[str, Any]] = [
+        {"type": "Replace", "pattern": {"String": "▁"}, "content": " "},
+        {"type": "ByteFallback"},
+        {"type": "Fuse"},
+    ]
+    if prefix:
+        spaces.insert(0, {"type": "Prepend", "prepend": "▁"})
+        decoders.append({"type": "Strip", "content": " ", "start": 1, "stop": 0})
+    merges = [[left, right] for left, right in _merges(tokens, types, scores.tolist())]  # type: ignore[union-attr]
+    model = _bpe(
+        tokens,
+        merges,
+        byte_fallback=True,
+        fuse_unk=True,
+        unk_token=tokens[unknown] if isinstance(unknown, int) else None,
+    )
+    return {
+        "normalizer": {"type": "Sequence", "normalizers": spaces},
+        "pre_tokenizer": None,
+        "post_processor": None,
+        "decoder": {"type": "Sequence", "decoders": decoders},
+        "model": model,
+    }
+
+
+def _merges(tokens: Sequence[str], types: Sequence[int], scores: Sequence[float]) -> Iterator[tuple[str, str]]:
+    """Yield every pair that joins to a token, best score first; SentencePiece has no list, it joins whatever the
+    vocabulary holds.
+    """
+    known = set(tokens)
+    order = sorted((number for number, kind in enumerate(types) if kind == _NORMAL), key=lambda number: -scores[number])
+    for number in order:
+        token = tokens[number]
+        for cut in range(1, len(token)):
+            if token[:cut] in known and token[cut:] in known:
+                yield token[:cut], token[cut:]
+
+
+def _byte_level(file: GgufFile, tokens: Sequence[str]) -> dict[str, Any]:
+    pre = file.text("tokenizer.ggml.pre", "default")
+    if pre not in _SPLITS:
+        raise ModelError(
+            f"`{file.path.name}` splits words by {pre!r}, which jessy does not know",
+            hint="take the model's hub folder instead",
+        )
+    merges = [merge.split(" ", 1) for merge in file.strings("tokenizer.ggml.merges")]
+    split = {"type": "Split", "pattern": {"Regex": _SPLITS[pre]}, "behavior": "Isolated", "invert": False}
+    bytes_ = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": False, "use_regex": False}
+    return {
+        "normalizer": {"type": "NFC"} if pre == "qwen2" else None,
+        "pre_tokenizer": {"type": "Sequence", "pretokenizers": [split, bytes_]},
+        "post_processor": None,
+        "decoder": {"type": "ByteLevel", "add_prefix_space": True, "trim_offsets": True, "use_regex": True},
+        "model": _bpe(tokens, merges, ignore_merges=pre == "llama-bpe"),
+    }
+
+
+def _bpe(tokens: Sequence[str], merges: Sequence[Sequence[str]], **settings: object) -> dict[str, Any]:
+    plain: dict[str, Any] = {
+        "type": "BPE", "dropout": None, "unk_token": None, "continuing_subword_prefix": None,
+        "end_of_word_suffix": None, "fuse_unk": False, "byte_fallback": False, "ignore_merges": False,
+    }  # fmt: skip
+    return {**plain, **settings, "vocab": {token: number for number, token in enumerate(tokens)}, "merges": merges}
+
+
+def dumps(value: object) -> bytes:
+    """Return compact, stable UTF-8 JSON."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8")
