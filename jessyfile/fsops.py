@@ -23,6 +23,7 @@ from typing import IO
 from jessyfile.errors import StorageError
 
 _CHUNK = 1 << 20
+_NO_LINKS = (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP, errno.ENOSYS, errno.EACCES)
 _HINTS = {
     errno.ENOSPC: "free some space and run the same command again; nothing was lost",
     errno.EDQUOT: "your disk quota is used up; free some space and run the same command again",
@@ -50,12 +51,17 @@ def _reported(path: Path | str, doing: str) -> Iterator[None]:
 def flush(handle: IO[bytes]) -> None:
     """Bring a file's bytes to the device (`F_FULLFSYNC` on macOS, whose fsync stops at the drive's cache)."""
     handle.flush()
+    flush_descriptor(handle.fileno())
+
+
+def flush_descriptor(descriptor: int) -> None:
+    """Bring an open file's bytes to the device; the descriptor may be open for reading only."""
     if sys.platform == "darwin":
         import fcntl
 
-        fcntl.fcntl(handle.fileno(), fcntl.F_FULLFSYNC)
+        fcntl.fcntl(descriptor, fcntl.F_FULLFSYNC)
     else:
-        os.fsync(handle.fileno())
+        os.fsync(descriptor)
 
 
 def flush_folder(path: Path) -> None:
@@ -75,7 +81,7 @@ def make_folder(path: Path) -> Path:
 
 
 @contextlib.contextmanager
-def atomic_file(path: Path) -> Iterator[IO[bytes]]:
+def atomic_file(path: Path, mode: int = 0o644) -> Iterator[IO[bytes]]:
     """Yield a binary file that takes `path`'s place when the block ends well, and vanishes when it does not."""
     make_folder(path.parent)
     with _reported(path, "write"):
@@ -84,7 +90,7 @@ def atomic_file(path: Path) -> Iterator[IO[bytes]]:
             with os.fdopen(descriptor, "wb") as handle:
                 yield handle
                 flush(handle)
-            os.chmod(temporary, 0o644)
+            os.chmod(temporary, mode)
             os.replace(temporary, path)
             flush_folder(path.parent)
         except BaseException:
@@ -93,9 +99,9 @@ def atomic_file(path: Path) -> Iterator[IO[bytes]]:
             raise
 
 
-def write_bytes(path: Path, data: bytes) -> None:
-    """Replace a file's content in one step."""
-    with atomic_file(path) as handle:
+def write_bytes(path: Path, data: bytes, mode: int = 0o644) -> None:
+    """Replace a file's content in one step; give a file that holds secrets its own mode."""
+    with atomic_file(path, mode) as handle:
         handle.write(data)
 
 
@@ -110,7 +116,9 @@ def append_line(path: Path, line: str) -> None:
     with _reported(path, "write"):
         descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
         try:
-            os.write(descriptor, line.encode("utf-8") + b"\n")
+            data = line.encode("utf-8") + b"\n"
+            if os.write(descriptor, data) != len(data):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         finally:
             os.close(descriptor)
 
@@ -136,8 +144,8 @@ def flush_tree(folder: Path) -> None:
     """Bring every file and folder under `folder` to the device."""
     for root, _, names in os.walk(folder, topdown=False):
         for name in names:
-            with open(os.path.join(root, name), "rb+") as handle:
-                flush(handle)
+            with open(os.path.join(root, name), "rb") as handle:
+                flush_descriptor(handle.fileno())
         flush_folder(Path(root))
 
 
@@ -148,6 +156,68 @@ def remove_tree(path: Path) -> None:
             shutil.rmtree(path)
         else:
             path.unlink()
+
+
+def link_or_copy(source: Path, target: Path) -> None:
+    """Give a file a second name where the file system allows it, else copy it; the target must not exist.
+
+    Both names then share their bytes: never change either in place.
+    """
+    make_folder(target.parent)
+    with _reported(target, "write"):
+        try:
+            os.link(source, target)
+        except OSError as error:
+            if error.errno not in _NO_LINKS:
+                raise
+            with atomic_file(target) as handle, open(source, "rb") as original:
+                shutil.copyfileobj(original, handle, _CHUNK)
+
+
+def commit_folder(staging: Path, target: Path) -> None:
+    """Flush a filled folder and give it its final name, in place of what stood there."""
+    with _reported(target, "write"):
+        flush_tree(staging)
+        remove_tree(target)
+        os.replace(staging, target)
+        flush_folder(target.parent)
+
+
+def protect_file(path: Path) -> None:
+    """Make a file read-only, so that a slip does not change stored bytes through one of its names."""
+    with _reported(path, "write"):
+        os.chmod(path, 0o444)
+
+
+def read_bytes(path: Path) -> bytes:
+    """Return a file's bytes. Raises FileNotFoundError when it is absent, StorageError for everything else."""
+    try:
+        with open(path, "rb") as handle:
+            return handle.read()
+    except (FileNotFoundError, NotADirectoryError):
+        raise FileNotFoundError(path) from None
+    except OSError as error:
+        raise storage_error(error, path, "read") from error
+
+
+def lock_file(path: Path) -> int | None:
+    """Take the lock on a file and return its descriptor; None when another process holds it. Closing it frees the lock.
+
+    The kernel frees it too when the process dies, so that a lock is never left behind.
+    """
+    import fcntl
+
+    make_folder(path.parent)
+    with _reported(path, "lock"):
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            os.close(descriptor)
+            if error.errno in (errno.EWOULDBLOCK, errno.EAGAIN):
+                return None
+            raise
+    return descriptor
 
 
 def hash_file(path: Path) -> str:

@@ -23,3 +23,31 @@ def find_root(recipe: Path) -> Path:
 def jessy_folder(root: Path) -> Path:
     """Return the folder of state, store and runs under a project's root."""
     return root / JESSY_FOLDER
+
+
+def store_folder(root: Path) -> Path:
+    """Return the folder of every step's results, by content."""
+    return jessy_folder(root) / "store"
+
+
+def runs_folder(root: Path) -> Path:
+    """Return the folder with one folder a run."""
+    return jessy_folder(root) / "runs"
+
+
+def work_folder(root: Path) -> Path:
+    """Return the folder of what interrupted steps had done so far."""
+    return jessy_folder(root) / "work"
+
+
+def state_file(root: Path, name: str) -> Path:
+    """Return the file that says what was last applied for the recipe called `name`."""
+    return jessy_folder(root) / "state" / f"{name}.json"
+
+
+def relative(path: Path, root: Path) -> str:
+    """Return a path as seen from the root, with `/`; one outside keeps its last two parts, for an installed template has no fixed place."""
+    try:
+        return path.resolve().relative_to(root.resolve()).as_posix()
+    except ValueError:
+        return "/".join(path.parts[-2:])

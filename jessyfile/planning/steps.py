@@ -8,11 +8,12 @@ status and the report show without opening the output.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from jessyfile.language.recipe import Recipe
 
 Json = Any  # JSON values: None, bool, int, float, str, lists and string-keyed mappings of them
@@ -40,7 +41,7 @@ class Stop(Protocol):
 class StepContext:
     """What one run of a step is given.
 
-    `inputs` maps each input step's name to its verified output folder (read only). `facts` maps it to what it returned.
+    `name` is the step's own. `inputs` maps each input step's name to its verified output folder (read only). `facts` maps it to what it returned.
     `work` keeps partial results (checkpoints, caches) of exactly this fingerprint until the step is done.
     """
 
@@ -52,6 +53,12 @@ class StepContext:
     facts: Mapping[str, Facts]
     progress: Progress
     stop: Stop
+    name: str = ""
+
+
+def no_files(recipe: Recipe, root: Path) -> Sequence[Path]:  # noqa: ARG001 (what `Step.files` is called with)
+    """Return nothing: the files of a step that reads none besides its inputs."""
+    return ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +73,9 @@ class Step:
     run      fills `context.output`, returns facts
     version  raised when the same inputs give other bytes than before
     resumable  whether `work` holds checkpoints worth keeping after an interruption
+    units    how much work a run would be, in the step's own unit (rows, tokens), from the recipe, the root and the last known facts
+             of its inputs; the forecast scales with it when earlier runs gave the fact `work_units`
+    calibrated  seconds and peak bytes of a run, measured on this machine for a step that never ran here; None: no number
     holds    for a step whose effect lies outside the store (a registered model): whether that effect is still there,
              asked by the plan with the facts of its last run; None for a pure step
     """
@@ -75,7 +85,9 @@ class Step:
     run: Callable[[StepContext], Facts]
     inputs: tuple[str, ...] = ()
     reads: tuple[str, ...] = ()
-    files: Callable[[Recipe, Path], Sequence[Path]] = field(default=lambda recipe, root: ())
+    files: Callable[[Recipe, Path], Sequence[Path]] = no_files
     version: int = 1
     resumable: bool = False
     holds: Callable[[Recipe, Path, Facts], bool] | None = None
+    units: Callable[[Recipe, Path, Mapping[str, Facts]], float | None] | None = None
+    calibrated: Callable[[Recipe, Path, Mapping[str, Facts]], tuple[float, int] | None] | None = None

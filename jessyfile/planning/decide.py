@@ -1,0 +1,88 @@
+"""Whether a step runs: the one function that plan and apply share.
+
+Both walk the steps in order and ask `Decider.decide` with what is known of the inputs. A plan knows no object for an input that is to be
+made again; an apply has made it by then. So the answer `may` is a plan's only, and resolves to `will` or `reused` once the input is there.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+from jessyfile.planning.fingerprint import FileHashes, Own, own_part
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from jessyfile.language.recipe import Recipe
+    from jessyfile.planning.actions import Action, Actions
+    from jessyfile.planning.steps import Step
+    from jessyfile.planning.store import Store
+
+Answer = Literal["will", "may", "reused"]
+Trouble = Literal["", "replace", "lost", "drift"]
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What happens to one step. `action` is the remembered run that is reused; `trouble` says why a remembered one could not be."""
+
+    step: Step
+    own: Own
+    answer: Answer
+    action: Action | None = None
+    trouble: Trouble = ""
+
+    @property
+    def output(self) -> str | None:
+        """The object that the step's readers will see, when it is known."""
+        return self.action.object if self.action else None
+
+
+@dataclass(slots=True)
+class Decider:
+    """Decides about steps of one recipe; each step's own part is computed once."""
+
+    recipe: Recipe
+    root: Path
+    store: Store
+    actions: Actions
+    hashes: FileHashes
+    replace: frozenset[str] = frozenset()
+    _own: dict[str, Own] = field(default_factory=dict)
+
+    def own(self, step: Step) -> Own:
+        """Return the step's own values, files and hash."""
+        if step.name not in self._own:
+            self._own[step.name] = own_part(step, self.recipe, self.root, self.hashes)
+        return self._own[step.name]
+
+    def decide(self, step: Step, inputs: Mapping[str, str | None]) -> Decision:
+        """Answer for one step whose inputs have these objects; None stands for one that is still to be made.
+
+        `reused` needs a remembered run of the same own part and the same inputs, whose object is whole and whose outside effect holds.
+        """
+        own = self.own(step)
+        if step.name in self.replace:
+            return Decision(step, own, "will", trouble="replace")
+        fitting = [action for action in self.actions.of(step.name, own.hash) if _fits(action, inputs)]
+        whole = [action for action in fitting if self.store.has(action.object)]
+        usable = [action for action in whole if self._holds(step, action)]
+        if not usable:
+            return Decision(step, own, "will", trouble="drift" if whole else "lost" if fitting else "")
+        if None in inputs.values():
+            return Decision(step, own, "may")
+        return Decision(step, own, "reused", usable[0])
+
+    def _holds(self, step: Step, action: Action) -> bool:
+        # a model that was not promoted has no effect outside that could have drifted
+        if step.holds is None or action.facts.get("promoted") is False:
+            return True
+        return step.holds(self.recipe, self.root, action.facts)
+
+
+def _fits(action: Action, inputs: Mapping[str, str | None]) -> bool:
+    return action.inputs.keys() == inputs.keys() and all(
+        object_id in (None, action.inputs[name]) for name, object_id in inputs.items()
+    )

@@ -1,0 +1,28 @@
+"""What a change costs: retrain, repackage, recheck or cosmetic. A setting's effect stands in the schema, a step's follows from the graph."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from jessyfile.planning.graph import followers, needs
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from jessyfile.planning.steps import Step
+
+Effect = Literal["retrain", "repackage", "recheck", "cosmetic"]
+ORDER: tuple[Effect, ...] = ("cosmetic", "recheck", "repackage", "retrain")
+
+
+def step_effects(steps: Sequence[Step]) -> dict[str, Effect]:
+    """Return each step's effect: what `train` needs retrains, what `import` needs besides repackages, all else rechecks."""
+    names = {step.name for step in steps}
+    training = needs(steps, {"train"} & names)
+    packaging = needs(steps, {"import"} & names) | (followers(steps, {"merge"} & names) & {"merge", "gguf"})
+    return {name: "retrain" if name in training else "repackage" if name in packaging else "recheck" for name in names}
+
+
+def strongest(effects: Sequence[Effect]) -> Effect:
+    """Return the costliest of some effects; `cosmetic` for none."""
+    return max(effects, key=ORDER.index, default="cosmetic")

@@ -1,0 +1,118 @@
+"""What decides whether a step runs again: its own values and files, and the content of what it reads from other steps.
+
+Never part of it: the recipe's text, comments, order, absolute paths, modification times. A step's *own hash* covers its name, version,
+parameters and files; its *fingerprint* adds the object of every input, so that an input that is made again and comes out equal changes nothing.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from jessyfile import fsops
+from jessyfile.planning.canonical import digest, normal, sealed, unsealed
+from jessyfile.project import jessy_folder, relative
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from jessyfile.language.recipe import Recipe
+    from jessyfile.planning.steps import Json, Step
+
+BIG = 64 << 20
+_SETTLED = 2 * 10**9
+ABSENT = "absent"
+
+
+@dataclass(frozen=True, slots=True)
+class Own:
+    """A step's own part of its fingerprint: values by address, SHA-256 by file, version, and the hash over them."""
+
+    parameters: Mapping[str, Json]
+    files: Mapping[str, str]
+    version: int
+    hash: str
+
+
+@dataclass(slots=True)
+class FileHashes:
+    """Content hashes of the files that steps read, each read once.
+
+    A file of 64 MiB or more is not read again while its size, inode and both times stay as they were two seconds or more after
+    it was written (an edit within one clock tick is never missed that way); `thorough` reads those as well.
+    """
+
+    root: Path
+    thorough: bool = False
+    _seen: dict[Path, str] = field(default_factory=dict)
+    _known: dict[str, Any] | None = None
+    _changed: bool = False
+
+    def of(self, path: Path) -> str:
+        """Return the SHA-256 of a file's bytes, or `absent`."""
+        if path not in self._seen:
+            self._seen[path] = self._hash(path)
+        return self._seen[path]
+
+    def save(self) -> None:
+        """Keep what is known of big files for the next process."""
+        if self._changed:
+            fsops.write_text(self._cache_file(), sealed({"files": self._known}))
+            self._changed = False
+
+    def _hash(self, path: Path) -> str:
+        try:
+            status = path.stat()
+        except (FileNotFoundError, NotADirectoryError):
+            return ABSENT
+        except OSError as error:
+            raise fsops.storage_error(error, path, "read") from error
+        return self._big(path, status) if status.st_size >= BIG else fsops.hash_file(path)
+
+    def _big(self, path: Path, status: os.stat_result) -> str:
+        known = self._load()
+        signature = [status.st_size, status.st_ino, status.st_mtime_ns, status.st_ctime_ns]
+        entry = known.get(str(path))
+        if not self.thorough and entry and entry["signature"] == signature:
+            return str(entry["sha256"])
+        found = fsops.hash_file(path)
+        if time.time_ns() - max(status.st_mtime_ns, status.st_ctime_ns) > _SETTLED:
+            known[str(path)] = {"signature": signature, "sha256": found}
+            self._changed = True
+        return found
+
+    def _cache_file(self) -> Path:
+        return jessy_folder(self.root) / "files.json"
+
+    def _load(self) -> dict[str, Any]:
+        if self._known is None:
+            try:
+                body = unsealed(fsops.read_bytes(self._cache_file())) or {}
+            except FileNotFoundError:
+                body = {}
+            self._known = dict(body.get("files", {}))
+        return self._known
+
+
+def own_part(step: Step, recipe: Recipe, root: Path, hashes: FileHashes) -> Own:
+    """Return what the step itself contributes to its fingerprint."""
+    parameters = normal(recipe.values(step.reads)) if step.reads else {}
+    files = {relative(path, root): hashes.of(path) for path in _flat(step.files(recipe, root))}
+    body = {"step": step.name, "version": step.version, "parameters": parameters, "files": files}
+    return Own(parameters, files, step.version, digest(body))
+
+
+def fingerprint(own: str, inputs: Mapping[str, str]) -> str:
+    """Return the fingerprint of a step with the given own hash whose inputs have the given objects."""
+    return digest({"own": own, "inputs": dict(inputs)})
+
+
+def _flat(paths: Sequence[Path]) -> Iterator[Path]:
+    for path in paths:
+        if path.is_dir():
+            yield from sorted(inner for inner in path.rglob("*") if inner.is_file())
+        else:
+            yield path

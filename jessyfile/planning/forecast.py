@@ -1,0 +1,152 @@
+"""How long a step takes and how much memory, from this machine's own earlier runs. No history, no number."""
+
+from __future__ import annotations
+
+import os
+import platform
+import statistics
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from jessyfile import fsops
+from jessyfile.planning.canonical import digest, sealed, unsealed
+from jessyfile.planning.graph import needs
+from jessyfile.project import jessy_folder
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from jessyfile.language.recipe import Recipe
+    from jessyfile.planning.state import State
+    from jessyfile.planning.steps import Step
+
+_KEPT = 20
+_RECENT = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """Seconds and peak resident bytes (None: unknown) that a step is expected to take; `runs` is how many earlier runs say so, 0 a calibration."""
+
+    seconds: float
+    peak: int | None
+    runs: int
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """One measured run. `units` is the step's amount of work (None: it has no unit), `base` the base model where it matters."""
+
+    seconds: float
+    peak: int
+    units: float | None
+    base: str | None
+
+
+@dataclass(slots=True)
+class Timings:
+    """Measured runs of this machine by step, newest last; other machines' are kept and not used."""
+
+    root: Path
+    body: dict[str, Any]
+
+    def of(self, step: str) -> list[Timing]:
+        """Return the measured runs of a step on this machine."""
+        rows = self._mine().get(_family(step), [])
+        return [Timing(float(row["seconds"]), int(row["peak"]), row["units"], row["base"]) for row in rows]
+
+    def full_run(self, recipe: str) -> float | None:
+        """Return the seconds of the last run on this machine in which every step of the recipe ran; None when there was none."""
+        found = self._mine().get("", {}).get(recipe)
+        return float(found) if found is not None else None
+
+    def add(self, step: str, timing: Timing) -> None:
+        """Keep one measurement, dropping the oldest beyond twenty."""
+        rows = self._mine().setdefault(_family(step), [])
+        rows.append({name: getattr(timing, name) for name in timing.__slots__})
+        del rows[:-_KEPT]
+
+    def add_full_run(self, recipe: str, seconds: float) -> None:
+        """Keep the seconds of a run in which every step ran."""
+        self._mine().setdefault("", {})[recipe] = seconds
+
+    def save(self) -> None:
+        """Write the measurements."""
+        fsops.write_text(_file(self.root), sealed(self.body))
+
+    def _mine(self) -> dict[str, Any]:
+        found: dict[str, Any] = self.body.setdefault(machine(), {})
+        return found
+
+
+@dataclass(slots=True)
+class Forecaster:
+    """Forecasts for one recipe's steps."""
+
+    timings: Timings
+    recipe: Recipe
+    root: Path
+    steps: Sequence[Step]
+    state: State
+    _with_base: set[str] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self._with_base = {step.name for step in self.steps if "base" in needs(self.steps, [step.name])}
+
+    def of(self, step: Step) -> Forecast | None:
+        """Return what a run of this step should take, or None when nothing was measured."""
+        base = self.base_of(step)
+        rows = [row for row in self.timings.of(step.name) if row.base == base][-_RECENT:]
+        if not rows:
+            return self._calibrated(step)
+        peaks = [row.peak for row in rows if row.peak]
+        return Forecast(self._seconds(step, rows), max(peaks) if peaks else None, len(rows))
+
+    def base_of(self, step: Step) -> str | None:
+        """Return the base model when the step's cost depends on it."""
+        return self.recipe.base if step.name in self._with_base else None
+
+    def last_full_run(self) -> float | None:
+        """Return the seconds of this recipe's last full run on this machine."""
+        return self.timings.full_run(self.recipe.name)
+
+    def _seconds(self, step: Step, rows: Sequence[Timing]) -> float:
+        rates = [row.seconds / row.units for row in rows if row.units]
+        planned = self._units(step)
+        if rates and planned is not None:
+            return statistics.median(rates) * planned
+        return statistics.median(row.seconds for row in rows)
+
+    def _units(self, step: Step) -> float | None:
+        return step.units(self.recipe, self.root, self._facts(step)) if step.units else None
+
+    def _calibrated(self, step: Step) -> Forecast | None:
+        measured = step.calibrated(self.recipe, self.root, self._facts(step)) if step.calibrated else None
+        return Forecast(measured[0], measured[1], 0) if measured else None
+
+    def _facts(self, step: Step) -> Mapping[str, Any]:
+        return {name: self.state.steps[name].facts for name in step.inputs if name in self.state.steps}
+
+
+def load_timings(root: Path) -> Timings:
+    """Read the measurements; damaged ones count as none, for nothing but a forecast hangs on them."""
+    try:
+        body = unsealed(fsops.read_bytes(_file(root)))
+    except FileNotFoundError:
+        body = None
+    return Timings(root, body or {})
+
+
+def machine() -> str:
+    """Return a name for this machine's speed: host, system, processor and core count, hashed."""
+    return digest([platform.node(), platform.system(), platform.machine(), os.cpu_count()])[:16]
+
+
+def _file(root: Path) -> Path:
+    return jessy_folder(root) / "timings.json"
+
+
+def _family(step: str) -> str:
+    # categories come and go and cost alike for each row, so they share one history
+    return step.partition(".")[0]

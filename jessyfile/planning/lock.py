@@ -1,0 +1,81 @@
+"""One writer a project: a kernel lock on `.jessy/lock`, and who holds it beside it."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import getpass
+import json
+import os
+import time
+from typing import TYPE_CHECKING
+
+from jessyfile import fsops
+from jessyfile.errors import LockedError, StorageError
+from jessyfile.project import jessy_folder
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+_PATIENCE = 20
+
+
+@contextlib.contextmanager
+def project_lock(root: Path, what: str) -> Iterator[None]:
+    """Hold the project's lock for the block. Raises LockedError, saying who holds it, when another process does.
+
+    The kernel frees it when the process ends in whatever way, so there is no stale lock and no way to force one.
+    """
+    descriptor = fsops.lock_file(jessy_folder(root) / "lock")
+    if descriptor is None:
+        raise LockedError(
+            f"another jessy is writing here: {_holder(root)}",
+            hint="wait for it to end, or stop it; the lock frees itself",
+        )
+    try:
+        fsops.write_text(
+            _beside(root),
+            json.dumps({"who": _who(), "pid": os.getpid(), "what": what, "since": _now()}, ensure_ascii=False) + "\n",
+        )
+        yield
+    finally:
+        with contextlib.suppress(StorageError):
+            fsops.remove_tree(_beside(root))
+        os.close(descriptor)
+
+
+def _beside(root: Path) -> Path:
+    return jessy_folder(root) / "lock.json"
+
+
+def _holder(root: Path) -> str:
+    for _ in range(_PATIENCE):
+        with contextlib.suppress(FileNotFoundError, ValueError, KeyError, TypeError):
+            body = json.loads(fsops.read_bytes(_beside(root)))
+            if _alive(int(body["pid"])):
+                return f"{body['who']}, `{body['what']}` (process {body['pid']}), since {body['since']}"
+        time.sleep(0.01)
+    return "it has not said who it is yet"
+
+
+def _alive(pid: int) -> bool:
+    # a killed holder leaves its name behind; its lock is gone, so the present holder is somebody else
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _who() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"user {os.getuid()}"
+
+
+def _now() -> str:
+    return dt.datetime.now(dt.UTC).astimezone().isoformat(timespec="seconds")

@@ -1,0 +1,54 @@
+"""Wall time and peak memory of a block of work."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@dataclass(slots=True)
+class Measured:
+    """Wall seconds, and the process's peak of resident memory in bytes (0 until the block has ended)."""
+
+    seconds: float = 0.0
+    peak: int = 0
+
+
+@contextlib.contextmanager
+def measured() -> Iterator[Measured]:
+    """Measure the block. On Linux the kernel's high-water mark is reset first; elsewhere the peak is that of the whole process so far.
+
+    Not covered: memory of a GPU, and of child processes.
+    """
+    _reset_peak()
+    result = Measured()
+    start = time.perf_counter()
+    try:
+        yield result
+    finally:
+        result.seconds = time.perf_counter() - start
+        result.peak = _peak()
+
+
+def _reset_peak() -> None:
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError), open("/proc/self/clear_refs", "w") as handle:
+            handle.write("5")
+
+
+def _peak() -> int:
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError), open("/proc/self/status") as handle:
+            for line in handle:
+                if line.startswith("VmHWM:"):
+                    return int(line.split()[1]) * 1024
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024

@@ -1,0 +1,177 @@
+"""What an apply would do, and why; nothing is started and nothing outside `.jessy` is written."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from jessyfile.planning.actions import Actions
+from jessyfile.planning.canonical import digest
+from jessyfile.planning.decide import Answer, Decider, Decision
+from jessyfile.planning.effects import Effect, step_effects, strongest
+from jessyfile.planning.fingerprint import FileHashes, fingerprint
+from jessyfile.planning.forecast import Forecast, Forecaster, load_timings
+from jessyfile.planning.graph import expand, select
+from jessyfile.planning.reasons import Reason, reasons
+from jessyfile.planning.state import State, load_state
+from jessyfile.planning.store import Store
+from jessyfile.project import relative, work_folder
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from jessyfile.language.recipe import Recipe
+    from jessyfile.planning.steps import Facts, Step
+
+PLAN_FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedStep:
+    """One step of a plan. `cause` says that it has a reason of its own and does not merely follow another step.
+
+    `fingerprint` is known when every input's result is; `resumes` says that an interrupted run of it left something to go on from.
+    """
+
+    name: str
+    does: str
+    answer: Answer
+    reasons: tuple[Reason, ...]
+    own: str
+    fingerprint: str | None
+    effect: Effect
+    forecast: Forecast | None = None
+    resumes: bool = False
+
+    @property
+    def cause(self) -> bool:
+        """Whether the step runs for a reason of its own."""
+        return any(reason.kind != "input" for reason in self.reasons)
+
+    @property
+    def runs(self) -> bool:
+        """Whether it will or may run."""
+        return self.answer != "reused"
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """`--only`, `--skip` and `--replace` as they were asked."""
+
+    only: tuple[str, ...] = ()
+    skip: tuple[str, ...] = ()
+    replace: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The answer for every selected step. `promotion` are the facts of a kept `promote` step, None when it runs or is left out."""
+
+    name: str
+    recipe: str
+    root: Path
+    state: State
+    selection: Selection
+    steps: tuple[PlannedStep, ...]
+    promotion: Facts | None
+    last_seconds: float | None
+
+    @property
+    def changes(self) -> bool:
+        """Whether any step will or may run."""
+        return any(step.runs for step in self.steps)
+
+    @property
+    def effect(self) -> Effect:
+        """The costliest effect among the steps that run."""
+        return strongest([step.effect for step in self.steps if step.runs])
+
+    @property
+    def withheld(self) -> str | None:
+        """Why the kept result is not promoted; None when it is, or when `promote` runs."""
+        if self.promotion is None or self.promotion.get("promoted") is not False:
+            return None
+        return str(self.promotion.get("reason") or "a MUST failed")
+
+    @property
+    def digest(self) -> str:
+        """A hash over everything that an apply of this plan would decide; a saved plan is stale when it differs."""
+        rows = [[step.name, step.answer, step.own, step.fingerprint] for step in self.steps]
+        return digest({"name": self.name, "steps": rows, "replace": sorted(self.selection.replace)})
+
+
+def make_plan(
+    recipe: Recipe, root: Path, steps: Sequence[Step], selection: Selection | None = None, *, thorough: bool = False
+) -> Plan:
+    """Plan a recipe's steps. `thorough` reads files of 64 MiB and more again even when nothing about them seems changed.
+
+    Raises StateError for a newer or damaged state, ProjectError for a step that does not exist.
+    """
+    selection = selection or Selection()
+    decider = make_decider(recipe, root, steps, selection, thorough=thorough)
+    state = load_state(root, recipe.name)
+    chosen = select(steps, selection.only, selection.skip)
+    forecaster = Forecaster(load_timings(root), recipe, root, steps, state)
+    effects = step_effects(steps)
+    decisions: dict[str, Decision] = {}
+    planned = []
+    for step in chosen:
+        inputs = {name: decisions[name].output for name in step.inputs}
+        decision = decisions[step.name] = decider.decide(step, inputs)
+        planned.append(_planned(decision, inputs, state, decider, effects[step.name], forecaster))
+    decider.hashes.save()
+    promotion = decisions["promote"].action if "promote" in decisions else None
+    where = relative(recipe.path, root)
+    return Plan(
+        recipe.name,
+        where,
+        root,
+        state,
+        selection,
+        tuple(planned),
+        promotion.facts if promotion else None,
+        forecaster.last_full_run(),
+    )
+
+
+def make_decider(recipe: Recipe, root: Path, steps: Sequence[Step], selection: Selection, *, thorough: bool) -> Decider:
+    """Return what decides about the recipe's steps; plan and apply both ask it."""
+    replace = frozenset(expand(steps, selection.replace))
+    return Decider(recipe, root, Store(root), Actions(root), FileHashes(root, thorough), replace)
+
+
+def work_place(root: Path, step: str, fingerprint: str) -> Path:
+    """Return where a step of this fingerprint keeps what survives an interruption."""
+    return work_folder(root) / f"{quote(step, safe='')}-{fingerprint[:24]}"
+
+
+def _planned(
+    decision: Decision,
+    inputs: Mapping[str, str | None],
+    state: State,
+    decider: Decider,
+    effect: Effect,
+    forecaster: Forecaster,
+) -> PlannedStep:
+    step = decision.step
+    known = {name: object_id for name, object_id in inputs.items() if object_id is not None}
+    mark = fingerprint(decision.own.hash, known) if len(known) == len(inputs) else None
+    resumes = (
+        decision.answer == "will"
+        and step.resumable
+        and mark is not None
+        and work_place(decider.root, step.name, mark).is_dir()
+    )
+    return PlannedStep(
+        name=step.name,
+        does=step.does,
+        answer=decision.answer,
+        reasons=reasons(decision, state.steps.get(step.name), inputs, decider.recipe),
+        own=decision.own.hash,
+        fingerprint=mark,
+        effect=effect,
+        forecast=forecaster.of(step) if decision.answer != "reused" else None,
+        resumes=resumes,
+    )

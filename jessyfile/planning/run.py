@@ -1,0 +1,340 @@
+"""Bring a recipe's steps about: what `decide` says will run is run, and its result is committed before the next step begins."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Literal, Protocol
+
+from jessyfile import fsops
+from jessyfile.errors import DamagedError, Interrupted, JessyError, ProjectError
+from jessyfile.planning.actions import Action
+from jessyfile.planning.canonical import normal
+from jessyfile.planning.fingerprint import fingerprint
+from jessyfile.planning.forecast import Forecaster, Timing, load_timings
+from jessyfile.planning.graph import select
+from jessyfile.planning.lock import project_lock
+from jessyfile.planning.measure import measured
+from jessyfile.planning.plan import Plan, Selection, make_decider, make_plan, work_place
+from jessyfile.planning.runs import Run, new_run, now
+from jessyfile.planning.saved import plan_as_json
+from jessyfile.planning.state import State, load_state, save_state
+from jessyfile.planning.steps import Facts, Progress, Step, StepContext, Stop
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from jessyfile.language.recipe import Recipe
+    from jessyfile.planning.decide import Decider, Decision
+
+
+class Observer(Protocol):
+    """Who is told how an apply goes; the command line draws it."""
+
+    def planned(self, plan: Plan) -> None:
+        """Hear what will be done, before anything is."""
+
+    def started(self, step: Step, number: int, total: int) -> Progress:
+        """Hear that a step starts; return where it says how far it is."""
+
+    def ended(self, result: StepResult) -> None:
+        """Hear how a step ended."""
+
+    def note(self, text: str) -> None:
+        """Hear one line worth keeping."""
+
+
+class Silent:
+    """An observer, a progress and a stop that do nothing."""
+
+    def planned(self, plan: Plan) -> None:
+        """Ignore the plan."""
+
+    def started(self, step: Step, number: int, total: int) -> Progress:  # noqa: ARG002 (the protocol's signature)
+        """Ignore the start."""
+        return self
+
+    def ended(self, result: StepResult) -> None:
+        """Ignore the end."""
+
+    def note(self, text: str) -> None:
+        """Ignore the line."""
+
+    def update(self, done: float, total: float | None = None, *, text: str = "") -> None:
+        """Ignore the progress."""
+
+    def requested(self) -> bool:
+        """Never stop."""
+        return False
+
+
+@dataclass(frozen=True, slots=True)
+class StepResult:
+    """What became of one step: its result's folder and facts, and whether it ran now or a remembered result was taken.
+
+    `seconds` and `peak` (bytes) are those of the run that made the result, now or earlier.
+    """
+
+    name: str
+    outcome: Literal["ran", "reused"]
+    object: str
+    folder: Path
+    facts: Facts
+    seconds: float
+    peak: int
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """What an apply brought about. `run` is None when there was nothing to do; `seconds` is its wall time."""
+
+    name: str
+    plan: Plan
+    run: Run | None
+    steps: tuple[StepResult, ...]
+    seconds: float
+
+    def step(self, name: str) -> StepResult | None:
+        """Return one step's result; None when it was left out."""
+        return next((step for step in self.steps if step.name == name), None)
+
+    @property
+    def withheld(self) -> str | None:
+        """Why the candidate was not promoted; None when it was, or when `promote` was left out."""
+        promote = self.step("promote")
+        if promote is None or promote.facts.get("promoted") is not False:
+            return None
+        return str(promote.facts.get("reason") or "a MUST failed")
+
+    @property
+    def exit_code(self) -> int:
+        """0, or 3 when everything was done but a MUST failed."""
+        return 3 if self.withheld is not None else 0
+
+
+def apply(
+    recipe: Recipe,
+    root: Path,
+    steps: Sequence[Step],
+    selection: Selection | None = None,
+    *,
+    saved: str | None = None,
+    observer: Observer | None = None,
+    stop: Stop | None = None,
+    what: str = "jessy apply",
+) -> RunResult:
+    """Plan under the project's lock, tell the observer, and do what the plan says.
+
+    `saved` is the digest of a plan that must still be the one. Raises LockedError when another process writes, ProjectError for a stale
+    plan, Interrupted when `stop` was requested (what was done is kept), and whatever a step raises.
+    """
+    silent = Silent()
+    with project_lock(root, what):
+        plan = make_plan(recipe, root, steps, selection, thorough=True)
+        if saved is not None and saved != plan.digest:
+            raise ProjectError(
+                "the saved plan is stale: the recipe, a file or the store changed since",
+                hint="make a new one with `jessy plan -o`",
+            )
+        (observer or silent).planned(plan)
+        return _Apply(recipe, root, tuple(steps), plan, observer or silent, stop or silent).go()
+
+
+@dataclass(slots=True)
+class _Apply:
+    """One apply under way."""
+
+    recipe: Recipe
+    root: Path
+    steps: tuple[Step, ...]
+    plan: Plan
+    observer: Observer
+    stop: Stop
+    run: Run | None = None
+    results: dict[str, StepResult] = field(default_factory=dict)
+    state: State = field(init=False)
+    decider: Decider = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.decider = make_decider(self.recipe, self.root, self.steps, self.plan.selection, thorough=True)
+        self.state = load_state(self.root, self.recipe.name)
+
+    def go(self) -> RunResult:
+        start = time.perf_counter()
+        self.decider.store.sweep()
+        if self.plan.changes:
+            self.run = new_run(self.root)
+            self.run.write("plan.json", plan_as_json(self.plan))
+            self._event("run_started", recipe=self.plan.recipe, name=self.recipe.name)
+        try:
+            self._walk()
+        except BaseException as error:
+            self._failed(error)
+            raise
+        return self._finish(time.perf_counter() - start)
+
+    def _walk(self) -> None:
+        chosen = select(self.steps, self.plan.selection.only, self.plan.selection.skip)
+        while True:
+            try:
+                for number, step in enumerate(chosen, 1):
+                    if step.name not in self.results:
+                        self._one(step, number, len(chosen))
+                return
+            except DamagedError as error:
+                self._drop_damaged(error)
+
+    def _one(self, step: Step, number: int, total: int) -> None:
+        inputs = {name: self.results[name].object for name in step.inputs}
+        decision = self.decider.decide(step, dict(inputs))
+        if decision.action is not None:
+            self._take(decision.action, "reused")
+            return
+        self._check_inputs(step)
+        if self.stop.requested():
+            raise Interrupted("stopped before the next step; everything done so far is kept")
+        self._take(self._execute(decision, inputs, number, total), "ran")
+
+    def _check_inputs(self, step: Step) -> None:
+        for name in step.inputs:
+            try:
+                self.decider.store.verified(self.results[name].object)
+            except DamagedError as error:
+                raise _DamagedInputError(self.results[name].object, error) from error
+
+    def _drop_damaged(self, error: DamagedError) -> None:
+        if not isinstance(error, _DamagedInputError):
+            raise error
+        self.observer.note(f"{error.message}; making it anew")
+        self._event("damaged", object=error.object_id, message=error.message)
+        self.decider.store.remove(error.object_id)
+        # whatever was decided on the strength of the lost object is decided again
+        self.decider.replace = self.decider.replace - {
+            name for name, result in self.results.items() if result.outcome == "ran"
+        }
+        self.results.clear()
+
+    def _execute(self, decision: Decision, inputs: Mapping[str, str], number: int, total: int) -> Action:
+        step, store = decision.step, self.decider.store
+        work = self._work(step, fingerprint(decision.own.hash, inputs))
+        progress = self.observer.started(step, number, total)
+        self._event("step_started", step=step.name, resumed=any(work.iterdir()))
+        try:
+            with store.staged() as output, measured() as cost:
+                facts = normal(step.run(self._context(step, output, work, progress)))
+                object_id = store.commit(output)
+        except BaseException:
+            if not step.resumable:
+                fsops.remove_tree(work)
+            raise
+        own = decision.own
+        peak = int(facts.get("peak_bytes") or cost.peak)
+        number_of_run = self.run.number if self.run else 0
+        action = Action(
+            step.name,
+            own.hash,
+            inputs,
+            object_id,
+            facts,
+            cost.seconds,
+            peak,
+            number_of_run,
+            now(),
+            own.parameters,
+            own.files,
+            own.version,
+        )
+        self.decider.actions.remember(action)
+        fsops.remove_tree(work)
+        return action
+
+    def _work(self, step: Step, mark: str) -> Path:
+        work = work_place(self.root, step.name, mark)
+        if not step.resumable:
+            fsops.remove_tree(work)
+        return fsops.make_folder(work)
+
+    def _context(self, step: Step, output: Path, work: Path, progress: Progress) -> StepContext:
+        inputs = {name: self.results[name].folder for name in step.inputs}
+        facts = {name: self.results[name].facts for name in step.inputs}
+        return StepContext(self.recipe, self.root, output, work, inputs, facts, progress, self.stop)
+
+    def _take(self, action: Action, outcome: Literal["ran", "reused"]) -> None:
+        folder = self.decider.store.place(action.object)
+        result = StepResult(action.step, outcome, action.object, folder, action.facts, action.seconds, action.peak)
+        self.results[action.step] = result
+        last = self.state.steps.get(action.step)
+        if outcome == "ran" or last is None or last.fingerprint != action.fingerprint or last.object != action.object:
+            self.state = self.state.with_step(action)
+            save_state(self.root, self.state)
+        self._event(
+            f"step_{outcome}",
+            step=action.step,
+            object=action.object,
+            seconds=round(action.seconds, 3),
+            peak=action.peak,
+        )
+        self.observer.ended(result)
+
+    def _finish(self, seconds: float) -> RunResult:
+        result = RunResult(self.recipe.name, self.plan, self.run, tuple(self.results.values()), seconds)
+        if self.run is not None:
+            self._keep_timings(result)
+            self.state = replace(
+                self.state, serial=self.state.serial + 1, run=self.run.number, applied=now(), recipe=self.plan.recipe
+            )
+            save_state(self.root, self.state)
+            self.run.write("result.json", result_as_json(result))
+            self._event("run_ended", seconds=round(seconds, 3), exit=result.exit_code)
+        return result
+
+    def _keep_timings(self, result: RunResult) -> None:
+        timings = load_timings(self.root)
+        forecaster = Forecaster(timings, self.recipe, self.root, self.steps, self.state)
+        ran = [step for step in result.steps if step.outcome == "ran"]
+        by_name = {step.name: step for step in self.steps}
+        for step in ran:
+            units = step.facts.get("work_units")
+            timings.add(step.name, Timing(step.seconds, step.peak, units, forecaster.base_of(by_name[step.name])))
+        if len(ran) == len(self.steps):
+            timings.add_full_run(self.recipe.name, result.seconds)
+        timings.save()
+
+    def _failed(self, error: BaseException) -> None:
+        if self.run is None:
+            return
+        kind = "interrupted" if isinstance(error, Interrupted | KeyboardInterrupt) else "run_failed"
+        message = error.message if isinstance(error, JessyError) else f"{type(error).__name__}: {error}"
+        try:
+            self._event(kind, message=message)
+        except JessyError:
+            # the disk that failed the step may refuse the event as well; the first error is the one to hear
+            return
+
+    def _event(self, kind: str, **values: object) -> None:
+        if self.run is not None:
+            self.run.event(kind, **values)
+
+
+class _DamagedInputError(DamagedError):
+    """A damaged object, with its id."""
+
+    def __init__(self, object_id: str, error: DamagedError) -> None:
+        super().__init__(error.message, hint=error.hint)
+        self.object_id = object_id
+
+
+def result_as_json(result: RunResult) -> dict[str, object]:
+    """Return a run's result as a JSON object."""
+    steps = [
+        {name: getattr(step, name) for name in ("name", "outcome", "object", "facts", "seconds", "peak")}
+        for step in result.steps
+    ]
+    return {
+        "name": result.name,
+        "seconds": result.seconds,
+        "withheld": result.withheld,
+        "exit": result.exit_code,
+        "steps": steps,
+    }

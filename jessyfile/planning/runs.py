@@ -1,0 +1,98 @@
+"""The folder of a run: `.jessy/runs/<number>/` with events.jsonl, plan.json, log.txt and result.json."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from jessyfile import fsops
+from jessyfile.errors import ProjectError
+from jessyfile.planning.canonical import normal
+from jessyfile.project import runs_folder
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run's number and folder."""
+
+    number: int
+    folder: Path
+
+    def event(self, kind: str, **values: object) -> None:
+        """Add one line to events.jsonl and, readably, to log.txt."""
+        time = now()
+        fsops.append_line(
+            self.folder / "events.jsonl",
+            json.dumps({"time": time, "event": kind, **normal(values)}, ensure_ascii=False),
+        )
+        fsops.append_line(
+            self.folder / "log.txt",
+            f"{time} {kind} " + " ".join(f"{key}={_short(value)}" for key, value in values.items()),
+        )
+
+    def write(self, name: str, body: Mapping[str, Any]) -> None:
+        """Write one JSON file into the folder."""
+        fsops.write_text(
+            self.folder / name, json.dumps(normal(body), ensure_ascii=False, indent=1, sort_keys=True) + "\n"
+        )
+
+    def read(self, name: str) -> dict[str, Any] | None:
+        """Return one of the folder's JSON files, or None when it is absent or damaged."""
+        try:
+            body = json.loads(fsops.read_bytes(self.folder / name))
+        except (FileNotFoundError, ValueError):
+            return None
+        return body if isinstance(body, dict) else None
+
+    def events(self) -> Iterator[dict[str, Any]]:
+        """Yield the run's events in order; a line torn by a crash is passed over."""
+        try:
+            lines = fsops.read_bytes(self.folder / "events.jsonl").splitlines()
+        except FileNotFoundError:
+            return
+        for line in lines:
+            try:
+                yield json.loads(line)
+            except ValueError:
+                continue
+
+
+def new_run(root: Path) -> Run:
+    """Create the folder of the next run; the caller holds the project's lock."""
+    number = max((run.number for run in all_runs(root)), default=0) + 1
+    return Run(number, fsops.make_folder(runs_folder(root) / str(number)))
+
+
+def all_runs(root: Path) -> list[Run]:
+    """Return every run under a root, oldest first."""
+    folder = runs_folder(root)
+    names = os.listdir(folder) if folder.is_dir() else []
+    return [
+        Run(number, folder / str(number))
+        for number in sorted(int(name) for name in names if name.isascii() and name.isdigit())
+    ]
+
+
+def find_run(root: Path, number: str) -> Run:
+    """Return the run of a number as the user types it. Raises ProjectError when there is none."""
+    for run in all_runs(root):
+        if str(run.number) == number:
+            return run
+    raise ProjectError(f"there is no run {number}", hint="`jessy history` lists them")
+
+
+def now() -> str:
+    """Return the local time in ISO 8601 with its offset, to the second."""
+    return dt.datetime.now(dt.UTC).astimezone().isoformat(timespec="seconds")
+
+
+def _short(value: object) -> str:
+    text = json.dumps(value, ensure_ascii=True, default=str)
+    return text if len(text) <= 200 else text[:197] + "..."

@@ -1,0 +1,70 @@
+"""A plan as JSON: for `--json`, for `-o plan.json`, and for the run's folder."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from jessyfile import fsops
+from jessyfile.errors import ProjectError
+from jessyfile.planning.plan import PLAN_FORMAT, Plan, PlannedStep, Selection
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def plan_as_json(plan: Plan) -> dict[str, Any]:
+    """Return a plan as a JSON object of format 1: `steps` in order with answer, effect, reasons and forecast."""
+    return {
+        "format": PLAN_FORMAT,
+        "name": plan.name,
+        "recipe": plan.recipe,
+        "digest": plan.digest,
+        "state": {"lineage": plan.state.lineage, "serial": plan.state.serial, "run": plan.state.run},
+        "selection": {name: list(getattr(plan.selection, name)) for name in ("only", "skip", "replace")},
+        "changes": plan.changes,
+        "effect": plan.effect if plan.changes else None,
+        "withheld": plan.withheld,
+        "steps": [_step(step) for step in plan.steps],
+    }
+
+
+def _step(step: PlannedStep) -> dict[str, Any]:
+    forecast = step.forecast
+    return {
+        "name": step.name,
+        "answer": step.answer,
+        "effect": step.effect,
+        "cause": step.cause,
+        "resumes": step.resumes,
+        "fingerprint": step.fingerprint,
+        "reasons": [reason.as_json() for reason in step.reasons],
+        "forecast": {"seconds": forecast.seconds, "peak": forecast.peak, "runs": forecast.runs} if forecast else None,
+    }
+
+
+def save_plan(path: Path, plan: Plan, call: dict[str, Any]) -> None:
+    """Write a plan to a file, with the recipe's arguments (`call`) that an apply of it needs to load the same recipe."""
+    fsops.write_text(path, json.dumps({**plan_as_json(plan), "call": call}, ensure_ascii=False, indent=1) + "\n")
+
+
+def load_saved(path: Path) -> tuple[dict[str, Any], Selection, str]:
+    """Read a saved plan: the recipe's arguments, the selection, the digest.
+
+    Raises ProjectError when the file is no plan of this format.
+    """
+    try:
+        body = json.loads(fsops.read_bytes(path))
+        if body["format"] != PLAN_FORMAT:
+            raise ProjectError(
+                f"`{path}` is a plan of format {body['format']}, this jessy knows {PLAN_FORMAT}",
+                hint="plan again with this jessy",
+            )
+        selection = Selection(**{name: tuple(body["selection"][name]) for name in ("only", "skip", "replace")})
+        return dict(body["call"]), selection, str(body["digest"])
+    except FileNotFoundError:
+        raise ProjectError(f"there is no plan `{path}`", hint="`jessy plan RECIPE -o plan.json` writes one") from None
+    except (ValueError, KeyError, TypeError):
+        raise ProjectError(
+            f"`{path}` is not a saved plan", hint="`jessy plan RECIPE -o plan.json` writes one"
+        ) from None

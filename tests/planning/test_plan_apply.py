@@ -1,0 +1,125 @@
+"""Plan and apply agree, results are reused, and every reason is the true one."""
+
+from __future__ import annotations
+
+import pytest
+from planning_fakes import Log, fake_recipe, fake_steps
+
+from jessyfile.errors import ProjectError
+from jessyfile.planning.plan import Selection, make_plan
+from jessyfile.planning.run import apply
+
+
+def answers(plan):
+    return {step.name: step.answer for step in plan.steps if step.runs}
+
+
+def causes(plan):
+    return {step.name: [(r.kind, r.what) for r in step.reasons] for step in plan.steps if step.cause}
+
+
+def test_first_apply_runs_everything_and_the_second_nothing(root):
+    log = Log()
+    recipe, steps = fake_recipe(root), fake_steps(log)
+    first = apply(recipe, root, steps)
+    assert log.ran == [step.name for step in steps]
+    assert first.exit_code == 0
+    second = apply(recipe, root, steps)
+    assert len(log.ran) == len(steps)
+    assert not make_plan(recipe, root, steps).changes
+    assert second.run is None
+    assert {s.outcome for s in second.steps} == {"reused"}
+
+
+def test_one_value_names_its_step_and_what_may_follow(root):
+    log = Log()
+    apply(fake_recipe(root), root, fake_steps(log))
+    recipe = fake_recipe(root, train__learning_rate=1e-4)
+    plan = make_plan(recipe, root, fake_steps(log))
+    assert causes(plan) == {"train": [("value", "train.learning_rate")]}
+    assert set(answers(plan)) == {"train", "merge", "gguf", "import", "evaluate", "judge", "promote"}
+    reason = next(step for step in plan.steps if step.name == "train").reasons[0]
+    assert (reason.old, reason.new, reason.where) == (2e-4, 1e-4, "tiny.jessy:7")
+    assert plan.effect == "retrain"
+
+
+def test_going_back_restores_from_the_store_without_running_anything(root):
+    log = Log()
+    steps = fake_steps(log)
+    before = apply(fake_recipe(root), root, steps)
+    apply(fake_recipe(root, lora__rank=8), root, steps)
+    log.ran.clear()
+    after = apply(fake_recipe(root), root, steps)
+    assert log.ran == []
+    assert after.step("train").object == before.step("train").object
+
+
+def test_an_equal_rebuilt_output_stops_what_follows(root):
+    log = Log()
+    steps = fake_steps(log, dataset={"run": lambda c: (c.output / "x").write_text("same") and {}})
+    apply(fake_recipe(root), root, steps)
+    log.ran.clear()
+    recipe = fake_recipe(root, data__b__count=6)
+    plan = make_plan(recipe, root, steps)
+    assert {name for name, answer in answers(plan).items() if answer == "will"} == {"data.b"}
+    assert answers(plan)["train"] == "may"
+    apply(recipe, root, steps)
+    assert log.ran == ["data.b"]
+
+
+def test_not_promoted_is_exit_three_and_stays_said(root):
+    steps = fake_steps(promoted=False)
+    result = apply(fake_recipe(root), root, steps)
+    assert result.exit_code == 3
+    plan = make_plan(fake_recipe(root), root, steps)
+    assert not plan.changes
+    assert plan.withheld == "MUST turkish_accuracy failed"
+    assert apply(fake_recipe(root), root, steps).exit_code == 3
+
+
+def test_only_and_skip_follow_the_graph(root):
+    log = Log()
+    apply(fake_recipe(root), root, fake_steps(log), Selection(only=("dataset",)))
+    assert log.ran == ["data.a", "data.b", "dataset"]
+    log.ran.clear()
+    apply(fake_recipe(root), root, fake_steps(log), Selection(skip=("import",)))
+    assert log.ran == ["base", "train", "merge", "gguf", "modelfile"]
+    with pytest.raises(ProjectError, match="no step is called `trian`"):
+        make_plan(fake_recipe(root), root, fake_steps(), Selection(only=("trian",)))
+
+
+def test_a_changed_seed_file_is_named_and_a_touch_is_not_a_change(root):
+    steps = fake_steps()
+    apply(fake_recipe(root), root, steps)
+    seed = root / "seeds" / "one.jsonl"
+    seed.write_text(seed.read_text())
+    assert not make_plan(fake_recipe(root), root, steps).changes
+    seed.write_text('{"query": "naber"}\n')
+    assert causes(make_plan(fake_recipe(root), root, steps)) == {"data.a": [("file", "seeds/one.jsonl")]}
+
+
+def test_drift_runs_only_the_step_whose_effect_is_gone(root):
+    there = {"tag": True}
+    steps = fake_steps(**{"import": {"holds": lambda recipe, root, facts: there["tag"]}})
+    apply(fake_recipe(root), root, steps)
+    there["tag"] = False
+    plan = make_plan(fake_recipe(root), root, steps)
+    assert causes(plan) == {"import": [("drift", "")]}
+    assert answers(plan)["evaluate"] == "may"
+
+
+def test_replace_runs_a_step_that_would_be_kept(root):
+    log = Log()
+    steps = fake_steps(log)
+    apply(fake_recipe(root), root, steps)
+    log.ran.clear()
+    apply(fake_recipe(root), root, steps, Selection(replace=("train",)))
+    assert log.ran == ["train"]
+
+
+def test_a_stale_saved_plan_is_refused(root):
+    steps = fake_steps()
+    saved = make_plan(fake_recipe(root), root, steps).digest
+    apply(fake_recipe(root), root, steps, Selection(only=("base",)))
+    with pytest.raises(ProjectError, match="stale"):
+        apply(fake_recipe(root), root, steps, saved=saved)
