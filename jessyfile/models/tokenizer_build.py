@@ -25,7 +25,7 @@ _LLAMA3_SPLIT = (
 )
 _QWEN2_SPLIT = _LLAMA3_SPLIT.replace(r"\p{N}{1,3}", r"\p{N}")
 _GPT2_SPLIT = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)"
-_SPLITS: Mapping[str, str] = {
+SPLITS: Mapping[str, str] = {
     "llama-bpe": _LLAMA3_SPLIT,
     "qwen2": _QWEN2_SPLIT,
     "gpt-2": _GPT2_SPLIT,
@@ -133,13 +133,13 @@ def _merges(tokens: Sequence[str], types: Sequence[int], scores: Sequence[float]
 
 def _byte_level(file: GgufFile, tokens: Sequence[str]) -> dict[str, Any]:
     pre = file.text("tokenizer.ggml.pre", "default")
-    if pre not in _SPLITS:
+    if pre not in SPLITS:
         raise ModelError(
             f"`{file.path.name}` splits words by {pre!r}, which jessy does not know",
             hint="take the model's hub folder instead",
         )
     merges = [merge.split(" ", 1) for merge in file.strings("tokenizer.ggml.merges")]
-    split = {"type": "Split", "pattern": {"Regex": _SPLITS[pre]}, "behavior": "Isolated", "invert": False}
+    split = {"type": "Split", "pattern": {"Regex": SPLITS[pre]}, "behavior": "Isolated", "invert": False}
     bytes_ = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": False, "use_regex": False}
     return {
         "normalizer": {"type": "NFC"} if pre == "qwen2" else None,

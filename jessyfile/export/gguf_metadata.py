@@ -1,0 +1,112 @@
+"""The keys of a GGUF: those of the base as they were, or, for a base that never was a GGUF, made from config.json and
+tokenizer.json.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from jessyfile.errors import ExportError
+from jessyfile.export.gguf_container import F32, STRING, U32, Pair, pair_bytes
+from jessyfile.models.from_gguf import METADATA_FILE
+from jessyfile.models.gguf_reader import read_gguf
+from jessyfile.models.tokenizer import read_json
+
+if TYPE_CHECKING:
+    from jessyfile.models.architectures import Architecture
+
+_REPLACED = ("general.file_type", "general.quantization_version", "general.alignment")
+_DROPPED_PREFIXES = ("split.", "quantize.")
+
+
+def key_bytes(folder: Path, architecture: Architecture, config: Mapping[str, Any], file_type: int) -> list[bytes]:
+    """Return every key with its value as it goes into the file.
+
+    Raises ExportError when the tokenizer cannot be expressed.
+    """
+    own = [("general.quantization_version", U32, 2), ("general.file_type", U32, file_type)]
+    if (folder / METADATA_FILE).is_file():
+        raw = read_gguf(folder / METADATA_FILE).raw
+        kept = [data for key, data in raw.items() if key not in _REPLACED and not key.startswith(_DROPPED_PREFIXES)]
+        return [*kept, *(pair_bytes(*pair) for pair in own)]
+    from jessyfile.export.gguf_tokenizer import tokenizer_pairs
+
+    pairs = [
+        *_architecture_pairs(architecture, config, _name(folder)),
+        *tokenizer_pairs(folder, int(config["vocab_size"])),
+        *own,
+    ]
+    return [pair_bytes(*pair) for pair in pairs]
+
+
+def _name(folder: Path) -> str:
+    return str(read_json(folder / "source.json").get("from", "model"))
+
+
+def _architecture_pairs(architecture: Architecture, config: Mapping[str, Any], name: str) -> list[Pair]:
+    word, heads = architecture.gguf, int(config["num_attention_heads"])
+    head_dim = int(config.get("head_dim") or config["hidden_size"] // heads)
+    pairs: list[Pair] = [
+        ("general.architecture", STRING, word),
+        ("general.type", STRING, "model"),
+        ("general.name", STRING, name),
+        (f"{word}.context_length", U32, int(config.get("max_position_embeddings") or 8192)),
+        (f"{word}.embedding_length", U32, int(config["hidden_size"])),
+        (f"{word}.block_count", U32, int(config["num_hidden_layers"])),
+        (f"{word}.feed_forward_length", U32, int(config["intermediate_size"])),
+        (f"{word}.attention.head_count", U32, heads),
+        (f"{word}.attention.head_count_kv", U32, int(config.get("num_key_value_heads") or heads)),
+        (f"{word}.attention.layer_norm_rms_epsilon", F32, float(config["rms_norm_eps"])),
+        (f"{word}.attention.key_length", U32, head_dim),
+        (f"{word}.attention.value_length", U32, head_dim),
+        (f"{word}.rope.freq_base", F32, rope_theta(config)),
+        (f"{word}.vocab_size", U32, int(config["vocab_size"])),
+    ]
+    if word == "llama":
+        pairs.append((f"{word}.rope.dimension_count", U32, head_dim))
+    return [*pairs, *_gemma_pairs(word, config), *_scaling_pairs(word, config)]
+
+
+def rope_theta(config: Mapping[str, Any]) -> float:
+    """Return the rope base; transformers 5 nests it under `rope_parameters`."""
+    nested = config.get("rope_parameters")
+    nested = nested.get("full_attention", nested) if isinstance(nested, dict) else {}
+    default = 1_000_000.0 if str(config.get("model_type", "")).startswith("gemma3") else 10_000.0
+    return float(config.get("rope_theta") or nested.get("rope_theta") or default)
+
+
+def rope_scaling(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the rope scaling, an empty mapping when there is none."""
+    found = config.get("rope_scaling") or config.get("rope_parameters") or {}
+    found = found.get("full_attention", found)
+    kind = found.get("rope_type") or found.get("type") or "default"
+    return {} if kind == "default" else {**found, "rope_type": kind}
+
+
+def _gemma_pairs(word: str, config: Mapping[str, Any]) -> list[Pair]:
+    pairs: list[Pair] = []
+    if word in ("gemma2", "gemma3"):
+        pairs.append((f"{word}.attention.sliding_window", U32, int(config.get("sliding_window") or 4096)))
+    if word == "gemma2":
+        pairs.append((f"{word}.attn_logit_softcapping", F32, float(config.get("attn_logit_softcapping") or 50.0)))
+        pairs.append((f"{word}.final_logit_softcapping", F32, float(config.get("final_logit_softcapping") or 30.0)))
+    return pairs
+
+
+def _scaling_pairs(word: str, config: Mapping[str, Any]) -> list[Pair]:
+    scaling = rope_scaling(config)
+    kind = scaling.get("rope_type")
+    if kind in (None, "llama3"):  # llama3's factors are a tensor
+        return []
+    if kind not in ("linear", "yarn"):
+        raise ExportError(f"rope scaling of the type {kind!r} cannot be written as GGUF yet")
+    pairs: list[Pair] = [
+        (f"{word}.rope.scaling.type", STRING, kind),
+        (f"{word}.rope.scaling.factor", F32, float(scaling["factor"])),
+    ]
+    if kind == "yarn":
+        original = int(scaling["original_max_position_embeddings"])
+        pairs.append((f"{word}.rope.scaling.original_context_length", U32, original))
+    return pairs
