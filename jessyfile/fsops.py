@@ -1,8 +1,8 @@
 """The one place that writes to the disk.
 
-A file is written beside its target, flushed to the device, then renamed over it, and the folder is flushed too: a reader sees the
-old content or the new, never a part. A folder is filled under a temporary name and renamed when it is complete.
-Every function turns an `OSError` into `StorageError` with the path and the reason.
+A file is written beside its target, flushed to the device, then renamed over it, and the folder is flushed too: a
+reader sees the old content or the new, never a part. A folder is filled under a temporary name and renamed when it is
+complete. Every function turns an `OSError` into `StorageError` with the path and the reason.
 
 Not covered: a disk that lies about flushing, and network file systems without atomic rename.
 """

@@ -9,7 +9,8 @@ _SIGNS = (JESSY_FOLDER, ".git", "pyproject.toml")
 
 
 def find_root(recipe: Path) -> Path:
-    """Return the project's root: the nearest folder at or above the recipe's that holds `.jessy`, `.git` or `pyproject.toml`.
+    """Return the project's root: the nearest folder at or above the recipe's that holds `.jessy`, `.git` or
+    `pyproject.toml`.
 
     Without any, the recipe's own folder is the root. Nothing outside the root is read or written.
     """
@@ -46,7 +47,8 @@ def state_file(root: Path, name: str) -> Path:
 
 
 def relative(path: Path, root: Path) -> str:
-    """Return a path as seen from the root, with `/`; one outside keeps its last two parts, for an installed template has no fixed place."""
+    """Return a path as seen from the root, with `/`; one outside keeps its last two parts, for an installed template
+    has no fixed place."""
     try:
         return path.resolve().relative_to(root.resolve()).as_posix()
     except ValueError:

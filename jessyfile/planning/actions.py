@@ -1,4 +1,5 @@
-"""What is remembered of every run of a step: fingerprint -> object, facts, seconds. Going back to an old value finds its record here."""
+"""What is remembered of every run of a step: fingerprint -> object, facts, seconds. Going back to an old value finds
+its record here."""
 
 from __future__ import annotations
 
@@ -25,8 +26,9 @@ _VERSION = 1
 class Action:
     """One finished run of a step.
 
-    `own` is the hash of the step's own values and files, `inputs` the object of each input, `object` its output. `seconds` is wall time,
-    `peak` the process's peak of resident memory during the step in bytes (0: unknown). `facts` are no part of any hash.
+    `own` is the hash of the step's own values and files, `inputs` the object of each input, `object` its output.
+    `seconds` is wall time, `peak` the process's peak of resident memory during the step in bytes (0: unknown).
+    `facts` are no part of any hash.
     """
 
     step: str

@@ -1,7 +1,8 @@
 """Whether a step runs: the one function that plan and apply share.
 
-Both walk the steps in order and ask `Decider.decide` with what is known of the inputs. A plan knows no object for an input that is to be
-made again; an apply has made it by then. So the answer `may` is a plan's only, and resolves to `will` or `reused` once the input is there.
+Both walk the steps in order and ask `Decider.decide` with what is known of the inputs. A plan knows no object for an
+input that is to be made again; an apply has made it by then. So the answer `may` is a plan's only, and resolves to
+`will` or `reused` once the input is there.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ Trouble = Literal["", "replace", "lost", "drift"]
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What happens to one step. `action` is the remembered run that is reused; `trouble` says why a remembered one could not be."""
+    """What happens to one step. `action` is the remembered run that is reused; `trouble` says why a remembered one
+    could not be."""
 
     step: Step
     own: Own
@@ -61,7 +63,8 @@ class Decider:
     def decide(self, step: Step, inputs: Mapping[str, str | None]) -> Decision:
         """Answer for one step whose inputs have these objects; None stands for one that is still to be made.
 
-        `reused` needs a remembered run of the same own part and the same inputs, whose object is whole and whose outside effect holds.
+        `reused` needs a remembered run of the same own part and the same inputs, whose object is whole and whose
+        outside effect holds.
         """
         own = self.own(step)
         if step.name in self.replace:

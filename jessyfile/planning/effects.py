@@ -1,4 +1,5 @@
-"""What a change costs: retrain, repackage, recheck or cosmetic. A setting's effect stands in the schema, a step's follows from the graph."""
+"""What a change costs: retrain, repackage, recheck or cosmetic. A setting's effect stands in the schema, a step's
+follows from the graph."""
 
 from __future__ import annotations
 
@@ -16,7 +17,8 @@ ORDER: tuple[Effect, ...] = ("cosmetic", "recheck", "repackage", "retrain")
 
 
 def step_effects(steps: Sequence[Step]) -> dict[str, Effect]:
-    """Return each step's effect: what `train` needs retrains, what `import` needs besides repackages, all else rechecks."""
+    """Return each step's effect: what `train` needs retrains, what `import` needs besides repackages, all else
+    rechecks."""
     names = {step.name for step in steps}
     training = needs(steps, {"train"} & names)
     packaging = needs(steps, {"import"} & names) | (followers(steps, {"merge"} & names) & {"merge", "gguf"})

@@ -1,7 +1,8 @@
 """What decides whether a step runs again: its own values and files, and the content of what it reads from other steps.
 
-Never part of it: the recipe's text, comments, order, absolute paths, modification times. A step's *own hash* covers its name, version,
-parameters and files; its *fingerprint* adds the object of every input, so that an input that is made again and comes out equal changes nothing.
+Never part of it: the recipe's text, comments, order, absolute paths, modification times. A step's *own hash* covers
+its name, version, parameters and files; its *fingerprint* adds the object of every input, so that an input that is
+made again and comes out equal changes nothing.
 """
 
 from __future__ import annotations
@@ -41,8 +42,8 @@ class Own:
 class FileHashes:
     """Content hashes of the files that steps read, each read once.
 
-    A file of 64 MiB or more is not read again while its size, inode and both times stay as they were two seconds or more after
-    it was written (an edit within one clock tick is never missed that way); `thorough` reads those as well.
+    A file of 64 MiB or more is not read again while its size, inode and both times stay as they were two seconds or
+    more after it was written (an edit within one clock tick is never missed that way); `thorough` reads those as well.
     """
 
     root: Path

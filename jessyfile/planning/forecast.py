@@ -27,7 +27,8 @@ _RECENT = 5
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """Seconds and peak resident bytes (None: unknown) that a step is expected to take; `runs` is how many earlier runs say so, 0 a calibration."""
+    """Seconds and peak resident bytes (None: unknown) that a step is expected to take; `runs` is how many earlier
+    runs say so, 0 a calibration."""
 
     seconds: float
     peak: int | None
@@ -36,7 +37,8 @@ class Forecast:
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """One measured run. `units` is the step's amount of work (None: it has no unit), `base` the base model where it matters."""
+    """One measured run. `units` is the step's amount of work (None: it has no unit), `base` the base model where it
+    matters."""
 
     seconds: float
     peak: int
@@ -57,7 +59,8 @@ class Timings:
         return [Timing(float(row["seconds"]), int(row["peak"]), row["units"], row["base"]) for row in rows]
 
     def full_run(self, recipe: str) -> float | None:
-        """Return the seconds of the last run on this machine in which every step of the recipe ran; None when there was none."""
+        """Return the seconds of the last run on this machine in which every step of the recipe ran; None when there
+        was none."""
         found = self._mine().get("", {}).get(recipe)
         return float(found) if found is not None else None
 

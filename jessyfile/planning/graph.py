@@ -67,8 +67,7 @@ def mermaid(steps: Sequence[Step], marked: Collection[str] = ()) -> str:
 def dot(steps: Sequence[Step], marked: Collection[str] = ()) -> str:
     """Return the graph in Graphviz's DOT; `marked` steps are those that run again."""
     lines = ["digraph jessy {", "  rankdir=LR;", "  node [shape=box];"]
-    for step in steps:
-        lines.append(f'  "{_label(step.name)}"{" [penwidth=3]" if step.name in marked else ""};')
+    lines += [f'  "{_label(step.name)}"{" [penwidth=3]" if step.name in marked else ""};' for step in steps]
     lines += [f'  "{_label(name)}" -> "{_label(step.name)}";' for step in steps for name in step.inputs]
     return "\n".join([*lines, "}"]) + "\n"
 

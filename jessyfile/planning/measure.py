@@ -22,7 +22,8 @@ class Measured:
 
 @contextlib.contextmanager
 def measured() -> Iterator[Measured]:
-    """Measure the block. On Linux the kernel's high-water mark is reset first; elsewhere the peak is that of the whole process so far.
+    """Measure the block. On Linux the kernel's high-water mark is reset first; elsewhere the peak is that of the
+    whole process so far.
 
     Not covered: memory of a GPU, and of child processes.
     """

@@ -32,7 +32,8 @@ PLAN_FORMAT = 1
 class PlannedStep:
     """One step of a plan. `cause` says that it has a reason of its own and does not merely follow another step.
 
-    `fingerprint` is known when every input's result is; `resumes` says that an interrupted run of it left something to go on from.
+    `fingerprint` is known when every input's result is; `resumes` says that an interrupted run of it left something
+    to go on from.
     """
 
     name: str
@@ -67,7 +68,8 @@ class Selection:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The answer for every selected step. `promotion` are the facts of a kept `promote` step, None when it runs or is left out."""
+    """The answer for every selected step. `promotion` are the facts of a kept `promote` step, None when it runs or is
+    left out."""
 
     name: str
     recipe: str
@@ -105,7 +107,8 @@ class Plan:
 def make_plan(
     recipe: Recipe, root: Path, steps: Sequence[Step], selection: Selection | None = None, *, thorough: bool = False
 ) -> Plan:
-    """Plan a recipe's steps. `thorough` reads files of 64 MiB and more again even when nothing about them seems changed.
+    """Plan a recipe's steps. `thorough` reads files of 64 MiB and more again even when nothing about them seems
+    changed.
 
     Raises StateError for a newer or damaged state, ProjectError for a step that does not exist.
     """

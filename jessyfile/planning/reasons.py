@@ -18,11 +18,12 @@ Kind = Literal["first", "value", "file", "version", "input", "replace", "lost", 
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """One reason. `what` is an address, a file or an input's name; `old` and `new` its values, `where` its place as `file:line`.
+    """One reason. `what` is an address, a file or an input's name; `old` and `new` its values, `where` its place as
+    `file:line`.
 
-    kind       first run · value changed · file changed, new or gone · the step's own code changed · an input is made again ·
-               asked for with --replace · its stored result was lost or is damaged · its effect outside was undone ·
-               forgotten: nothing differs, but no result of it is remembered
+    kind       first run · value changed · file changed, new or gone · the step's own code changed · an input is made
+               again · asked for with --replace · its stored result was lost or is damaged · its effect outside was
+               undone · forgotten: nothing differs, but no result of it is remembered
     """
 
     kind: Kind

@@ -1,4 +1,5 @@
-"""Bring a recipe's steps about: what `decide` says will run is run, and its result is committed before the next step begins."""
+"""Bring a recipe's steps about: what `decide` says will run is run, and its result is committed before the next step
+begins."""
 
 from __future__ import annotations
 
@@ -126,8 +127,9 @@ def apply(
 ) -> RunResult:
     """Plan under the project's lock, tell the observer, and do what the plan says.
 
-    `saved` is the digest of a plan that must still be the one. Raises LockedError when another process writes, ProjectError for a stale
-    plan, Interrupted when `stop` was requested (what was done is kept), and whatever a step raises.
+    `saved` is the digest of a plan that must still be the one. Raises LockedError when another process writes,
+    ProjectError for a stale plan, Interrupted when `stop` was requested (what was done is kept), and whatever a step
+    raises.
     """
     silent = Silent()
     with project_lock(root, what):
@@ -153,6 +155,7 @@ class _Apply:
     stop: Stop
     run: Run | None = None
     results: dict[str, StepResult] = field(default_factory=dict)
+    ran: set[str] = field(default_factory=set)
     state: State = field(init=False)
     decider: Decider = field(init=False)
 
@@ -176,25 +179,23 @@ class _Apply:
 
     def _walk(self) -> None:
         chosen = select(self.steps, self.plan.selection.only, self.plan.selection.skip)
-        while True:
+        while len(self.results) < len(chosen):
+            number = len(self.results)
             try:
-                for number, step in enumerate(chosen, 1):
-                    if step.name not in self.results:
-                        self._one(step, number, len(chosen))
-                return
-            except DamagedError as error:
-                self._drop_damaged(error)
+                self._one(chosen[number], number + 1, len(chosen))
+            except _DamagedInputError as error:
+                self._drop(error)
 
     def _one(self, step: Step, number: int, total: int) -> None:
         inputs = {name: self.results[name].object for name in step.inputs}
         decision = self.decider.decide(step, dict(inputs))
         if decision.action is not None:
-            self._take(decision.action, "reused")
+            self._take(decision.action)
             return
         self._check_inputs(step)
         if self.stop.requested():
             raise Interrupted("stopped before the next step; everything done so far is kept")
-        self._take(self._execute(decision, inputs, number, total), "ran")
+        self._take(self._execute(decision, inputs, number, total))
 
     def _check_inputs(self, step: Step) -> None:
         for name in step.inputs:
@@ -203,16 +204,12 @@ class _Apply:
             except DamagedError as error:
                 raise _DamagedInputError(self.results[name].object, error) from error
 
-    def _drop_damaged(self, error: DamagedError) -> None:
-        if not isinstance(error, _DamagedInputError):
-            raise error
+    def _drop(self, error: _DamagedInputError) -> None:
         self.observer.note(f"{error.message}; making it anew")
         self._event("damaged", object=error.object_id, message=error.message)
         self.decider.store.remove(error.object_id)
         # whatever was decided on the strength of the lost object is decided again
-        self.decider.replace = self.decider.replace - {
-            name for name, result in self.results.items() if result.outcome == "ran"
-        }
+        self.decider.replace -= self.ran
         self.results.clear()
 
     def _execute(self, decision: Decision, inputs: Mapping[str, str], number: int, total: int) -> Action:
@@ -247,6 +244,7 @@ class _Apply:
         )
         self.decider.actions.remember(action)
         fsops.remove_tree(work)
+        self.ran.add(step.name)
         return action
 
     def _work(self, step: Step, mark: str) -> Path:
@@ -258,9 +256,10 @@ class _Apply:
     def _context(self, step: Step, output: Path, work: Path, progress: Progress) -> StepContext:
         inputs = {name: self.results[name].folder for name in step.inputs}
         facts = {name: self.results[name].facts for name in step.inputs}
-        return StepContext(self.recipe, self.root, output, work, inputs, facts, progress, self.stop)
+        return StepContext(self.recipe, self.root, output, work, inputs, facts, progress, self.stop, step.name)
 
-    def _take(self, action: Action, outcome: Literal["ran", "reused"]) -> None:
+    def _take(self, action: Action) -> None:
+        outcome: Literal["ran", "reused"] = "ran" if action.step in self.ran else "reused"
         folder = self.decider.store.place(action.object)
         result = StepResult(action.step, outcome, action.object, folder, action.facts, action.seconds, action.peak)
         self.results[action.step] = result

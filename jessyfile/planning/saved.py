@@ -44,7 +44,8 @@ def _step(step: PlannedStep) -> dict[str, Any]:
 
 
 def save_plan(path: Path, plan: Plan, call: dict[str, Any]) -> None:
-    """Write a plan to a file, with the recipe's arguments (`call`) that an apply of it needs to load the same recipe."""
+    """Write a plan to a file, with the recipe's arguments (`call`) that an apply of it needs to load the same
+    recipe."""
     fsops.write_text(path, json.dumps({**plan_as_json(plan), "call": call}, ensure_ascii=False, indent=1) + "\n")
 
 

@@ -1,4 +1,5 @@
-"""What was last applied for a recipe: `.jessy/state/<name>.json`. Plans take their old values from here; results lie in the store."""
+"""What was last applied for a recipe: `.jessy/state/<name>.json`. Plans take their old values from here; results lie
+in the store."""
 
 from __future__ import annotations
 
@@ -24,8 +25,8 @@ VERSION = 1
 class State:
     """The last known result of each step of the recipe called `name`.
 
-    `serial` grows with every write, `lineage` stays: together they tell a newer state from a foreign one. `run` is the last run's
-    number (0: none), `applied` its end in ISO 8601, `recipe` its file as seen from the root.
+    `serial` grows with every write, `lineage` stays: together they tell a newer state from a foreign one. `run` is
+    the last run's number (0: none), `applied` its end in ISO 8601, `recipe` its file as seen from the root.
     """
 
     name: str

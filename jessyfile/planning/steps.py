@@ -1,8 +1,8 @@
 """What a step is: a pure function from parameters, files and earlier outputs to a folder of files.
 
-A step never learns where it lies in the store. It is given folders to read (`StepContext.inputs`), an empty folder to fill
-(`output`) and a folder that survives an interruption (`work`). What it returns are *facts*: small JSON values that the plan, the
-status and the report show without opening the output.
+A step never learns where it lies in the store. It is given folders to read (`StepContext.inputs`), an empty folder to
+fill (`output`) and a folder that survives an interruption (`work`). What it returns are *facts*: small JSON values
+that the plan, the status and the report show without opening the output.
 """
 
 from __future__ import annotations
@@ -41,8 +41,9 @@ class Stop(Protocol):
 class StepContext:
     """What one run of a step is given.
 
-    `name` is the step's own. `inputs` maps each input step's name to its verified output folder (read only). `facts` maps it to what it returned.
-    `work` keeps partial results (checkpoints, caches) of exactly this fingerprint until the step is done.
+    `name` is the step's own. `inputs` maps each input step's name to its verified output folder (read only). `facts`
+    maps it to what it returned. `work` keeps partial results (checkpoints, caches) of exactly this fingerprint until
+    the step is done.
     """
 
     recipe: Recipe
@@ -73,9 +74,10 @@ class Step:
     run      fills `context.output`, returns facts
     version  raised when the same inputs give other bytes than before
     resumable  whether `work` holds checkpoints worth keeping after an interruption
-    units    how much work a run would be, in the step's own unit (rows, tokens), from the recipe, the root and the last known facts
-             of its inputs; the forecast scales with it when earlier runs gave the fact `work_units`
-    calibrated  seconds and peak bytes of a run, measured on this machine for a step that never ran here; None: no number
+    units    how much work a run would be, in the step's own unit (rows, tokens), from the recipe, the root and the
+             last known facts of its inputs; the forecast scales with it when earlier runs gave the fact `work_units`
+    calibrated  seconds and peak bytes of a run, measured on this machine for a step that never ran here; None: no
+                number
     holds    for a step whose effect lies outside the store (a registered model): whether that effect is still there,
              asked by the plan with the facts of its last run; None for a pure step
     """

@@ -1,8 +1,8 @@
 """Every result of every step, by content: `.jessy/store/<sha256>/` with `manifest.json` and the files under `files/`.
 
-An object's id is the SHA-256 of its manifest, which holds name, size and SHA-256 of each file; so an object proves itself and an equal
-result has an equal id. `has` is for planning: the manifest and small files by hash, big files by size. `verified` reads every byte, once a
-process, and is what stands before any use.
+An object's id is the SHA-256 of its manifest, which holds name, size and SHA-256 of each file; so an object proves
+itself and an equal result has an equal id. `has` is for planning: the manifest and small files by hash, big files by
+size. `verified` reads every byte, once a process, and is what stands before any use.
 """
 
 from __future__ import annotations
@@ -57,7 +57,8 @@ class Store:
         return self.folder / object_id / FILES
 
     def has(self, object_id: str) -> bool:
-        """Say whether an object seems whole: a true manifest, every file of the right size, small ones of the right hash."""
+        """Say whether an object seems whole: a true manifest, every file of the right size, small ones of the right
+        hash."""
         if object_id in self._verified:
             return True
         return self._damage(object_id, SMALL) is None
@@ -113,7 +114,8 @@ class Store:
             shutil.rmtree(staging, ignore_errors=True)
 
     def commit(self, output: Path) -> str:
-        """Turn a filled staging folder into an object and return its id. An equal object that is whole stays as it is."""
+        """Turn a filled staging folder into an object and return its id. An equal object that is whole stays as it
+        is."""
         entries = [self._entry(path, output) for path in _files(output)]
         body = {"version": 1, "files": [{"name": e.name, "size": e.size, "sha256": e.sha256} for e in entries]}
         object_id = digest(body)
@@ -141,7 +143,8 @@ class Store:
         return Entry(path.relative_to(output).as_posix(), path.stat().st_size, self._hash(path))
 
     def _hash(self, path: Path) -> str:
-        # a linked file has the inode of the verified object it came from: a gigabyte is not read twice for a second name
+        # a linked file has the inode of the verified object it came from: a gigabyte is not read twice for a second
+        # name
         status = path.stat()
         key = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
         found = self._known.get(key) if status.st_nlink > 1 else None

@@ -59,7 +59,8 @@ class Log:
 
 
 def digesting(log: Log, name: str, reads: tuple[str, ...], coarse: bool = False):
-    """Return a run function whose output depends on its values, files and inputs; `coarse` makes many inputs give one output."""
+    """Return a run function whose output depends on its values, files and inputs; `coarse` makes many inputs give one
+    output."""
 
     def run(context: StepContext) -> Facts:
         log.ran.append(name)

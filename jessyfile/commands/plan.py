@@ -1,0 +1,139 @@
+"""`jessy plan`, `why`, `graph` and `diff`: what would be done, and why. Nothing is started."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from jessyfile.commands.common import load, printable, recipe_options
+
+if TYPE_CHECKING:
+    from jessyfile.language.recipe import Recipe
+    from jessyfile.planning.plan import Plan, Selection
+
+_STEPS = (
+    click.option("--replace", multiple=True, metavar="STEP", help="Run a step again although it would be kept."),
+    click.option("--skip", multiple=True, metavar="STEP", help="Leave a step out, and what needs it."),
+    click.option(
+        "--only", multiple=True, metavar="STEP", help="Take only a step and what it needs; `data` means every category."
+    ),
+)
+
+
+def step_options(command: Any) -> Any:  # noqa: ANN401 (click's decorators keep what they decorate)
+    """Add `--only`, `--skip` and `--replace` to a command."""
+    for decorate in _STEPS:
+        command = decorate(command)
+    return command
+
+
+def selection(only: tuple[str, ...], skip: tuple[str, ...], replace: tuple[str, ...]) -> Selection:
+    """Return the options of `step_options` as one value."""
+    from jessyfile.planning.plan import Selection
+
+    return Selection(only, skip, replace)
+
+
+def plan_recipe(recipe: Recipe, chosen: Selection | None = None) -> Plan:
+    """Plan a loaded recipe in its project."""
+    from jessyfile.pipeline import compile_steps
+    from jessyfile.planning.plan import make_plan
+    from jessyfile.project import find_root
+
+    return make_plan(recipe, find_root(recipe.path), compile_steps(recipe), chosen)
+
+
+@click.command()
+@recipe_options
+@step_options
+@click.option("--all", "everything", is_flag=True, help="List the unchanged steps too.")
+@click.option("--short", is_flag=True, help="Leave the reasons' details out.")
+@click.option("--json", "as_json", is_flag=True, help="Print the plan as JSON (format 1).")
+@click.option(
+    "-o", "--out", type=click.Path(path_type=Path), metavar="FILE", help="Save the plan for `jessy apply FILE`."
+)
+@click.option("--detailed-exitcode", is_flag=True, help="Exit 2 when there are changes, 0 when there are none.")
+def plan(
+    recipe: Path,
+    arg: tuple[str, ...],
+    variant: str | None,
+    set_: tuple[str, ...],
+    only: tuple[str, ...],
+    skip: tuple[str, ...],
+    replace: tuple[str, ...],
+    everything: bool,
+    short: bool,
+    as_json: bool,
+    out: Path | None,
+    detailed_exitcode: bool,
+) -> int:
+    """Show what apply would do, and why. Starts nothing."""
+    made = plan_recipe(load(recipe, arg, variant, set_), selection(only, skip, replace))
+    if out is not None:
+        from jessyfile.planning.saved import save_plan
+
+        save_plan(out, made, {"recipe": str(recipe), "arg": arg, "variant": variant, "set_": set_})
+    if as_json:
+        from jessyfile.planning.saved import plan_as_json
+
+        click.echo(json.dumps(plan_as_json(made), ensure_ascii=False, indent=1))
+    else:
+        show_plan(made, everything=everything, short=short)
+    return 2 if detailed_exitcode and made.changes else 0
+
+
+def show_plan(made: Plan, *, everything: bool = False, short: bool = False) -> None:
+    """Print a plan, coloured where the terminal wants it."""
+    from jessyfile.planning.show import render_plan
+
+    for line in printable(render_plan(made, everything=everything, short=short)).splitlines():
+        click.echo(_tint(line))
+
+
+def _tint(line: str) -> str:
+    colours = {"+": "green", "-": "red", "~": "yellow", "?": "cyan", ">": "cyan"}
+    bare = line.strip()
+    colour = colours.get(bare[:1]) if bare[1:2] == " " else None
+    return click.style(line, fg=colour) if colour else line
+
+
+@click.command()
+@click.argument("step")
+@recipe_options
+def why(step: str, recipe: Path, arg: tuple[str, ...], variant: str | None, set_: tuple[str, ...]) -> None:
+    """Say why a step runs again, or does not."""
+    from jessyfile.planning.graph import expand
+    from jessyfile.planning.show import render_why
+
+    loaded = load(recipe, arg, variant, set_)
+    from jessyfile.pipeline import compile_steps
+
+    names = expand(compile_steps(loaded), [step])
+    made = plan_recipe(loaded)
+    for planned in made.steps:
+        if planned.name in names:
+            click.echo(printable(render_why(made, planned)), nl=False)
+
+
+@click.command()
+@recipe_options
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["mermaid", "dot"]),
+    default="mermaid",
+    show_default=True,
+    help="The picture's language.",
+)
+def graph(recipe: Path, arg: tuple[str, ...], variant: str | None, set_: tuple[str, ...], form: str) -> None:
+    """Draw the steps as Mermaid or DOT; those that would run are drawn bold."""
+    from jessyfile.pipeline import compile_steps
+    from jessyfile.planning.graph import dot, mermaid
+
+    loaded = load(recipe, arg, variant, set_)
+    runs = {step.name for step in plan_recipe(loaded).steps if step.runs}
+    draw = mermaid if form == "mermaid" else dot
+    click.echo(draw(compile_steps(loaded), runs), nl=False)

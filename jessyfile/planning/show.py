@@ -1,0 +1,244 @@
+"""A plan as people read it: causes first with their reasons, then what merely follows, then the sum."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from jessyfile.planning.spell import duration, line_diff, long_text, shown, size, spelled
+
+if TYPE_CHECKING:
+    from jessyfile.planning.plan import Plan, PlannedStep
+    from jessyfile.planning.reasons import Reason
+
+_WIDTH = 78
+_LEGEND = {
+    "+": "runs for the first time",
+    "~": "runs again",
+    "?": "may be restored from the store",
+    ">": "follows a step above, unless that comes out equal",
+}
+_WHY = {
+    "replace": "asked for with --replace",
+    "lost": "its stored result was lost or is damaged",
+    "drift": "what it registered was removed or replaced",
+    "version": "jessy makes it otherwise now",
+    "forgotten": "no result of it is stored",
+}
+_SUMS = {
+    "retrain": "Retraining is needed.",
+    "repackage": "No retraining is needed.",
+    "recheck": "Only checks run again.",
+    "cosmetic": "Nothing that is trained or served changes.",
+}
+
+
+def render_plan(plan: Plan, *, everything: bool = False, short: bool = False, now: dt.datetime | None = None) -> str:
+    """Return the plan's text, without colour. `everything` lists unchanged steps, `short` leaves the reasons' lines
+    out."""
+    lines = [_title(plan, now or dt.datetime.now(dt.UTC)), ""]
+    if not plan.changes:
+        return "\n".join([*lines, *_kept(plan, everything), *_nothing(plan)]) + "\n"
+    lines += [_legend(plan), ""]
+    for step in plan.steps:
+        if step.cause:
+            lines += _cause(step, short)
+    lines += _follow([step for step in plan.steps if step.runs and not step.cause])
+    lines += _kept(plan, everything)
+    return "\n".join([*lines, "", *_memory(plan), _sum(plan), _nothing_started(plan)]) + "\n"
+
+
+def render_why(plan: Plan, step: PlannedStep) -> str:
+    """Return why one step runs, or does not."""
+    if not step.runs:
+        return f"{step.name} is kept: its values, its files, its inputs and its stored result are as they were.\n"
+    if step.cause:
+        return "\n".join([_legend_for([_symbol(step)]), "", *_cause(step, short=False)]) + "\n"
+    sources = [reason.what for reason in step.reasons]
+    chain = _chain(plan, step)
+    verb = "may run again: unless what it reads comes out equal" if step.answer == "may" else "runs again"
+    return f"{step.name} {verb}; it reads {_join(sources)}.\n  {' <- '.join(chain)}\n"
+
+
+def ago(then: str, now: dt.datetime) -> str:
+    """Return how long ago an ISO 8601 time was, in its largest unit."""
+    seconds = (now - dt.datetime.fromisoformat(then)).total_seconds()
+    for unit, length in (("day", 86400), ("hour", 3600), ("minute", 60)):
+        count = int(seconds // length)
+        if count >= 1:
+            return f"{_count(count, unit)} ago"
+    return "just now"
+
+
+def _title(plan: Plan, now: dt.datetime) -> str:
+    if not plan.state.run:
+        return f"{plan.name} · {plan.recipe} · never applied"
+    return f"{plan.name} · {plan.recipe} · applied {ago(plan.state.applied, now)} (run {plan.state.run})"
+
+
+def _symbol(step: PlannedStep) -> str:
+    if not step.cause:
+        return ">"
+    if step.answer == "may":
+        return "?"
+    return "+" if any(reason.kind == "first" for reason in step.reasons) else "~"
+
+
+def _legend(plan: Plan) -> str:
+    used = {_symbol(step) for step in plan.steps if step.runs}
+    return _legend_for([symbol for symbol in _LEGEND if symbol in used])
+
+
+def _legend_for(symbols: Sequence[str]) -> str:
+    return "  " + "   ".join(f"{symbol} {_LEGEND[symbol]}" for symbol in symbols)
+
+
+def _cause(step: PlannedStep, short: bool) -> list[str]:
+    head = f"  {_symbol(step)} {step.name:<16} {_header(step)}"
+    lines = [_with_forecast(head, _forecast([step]))]
+    return lines if short else lines + [line for reason in step.reasons for line in _reason(reason)]
+
+
+def _header(step: PlannedStep) -> str:
+    kinds = [reason.kind for reason in step.reasons]
+    if "first" in kinds:
+        return step.does
+    for kind, text in _WHY.items():
+        if kind in kinds and "value" not in kinds and "file" not in kinds:
+            return text
+    text = _rows(step) or (
+        "retrain" if step.name == "train" else step.does if step.effect == "retrain" else step.effect
+    )
+    return f"{text}, from its last checkpoint" if step.resumes else text
+
+
+def _rows(step: PlannedStep) -> str | None:
+    for reason in step.reasons:
+        counted = reason.what == f"dataset.category.{step.name.partition('.')[2]}.count"
+        if counted and isinstance(reason.old, int) and isinstance(reason.new, int):
+            difference = "more" if reason.new > reason.old else "fewer"
+            return f"make {reason.new} rows, {abs(reason.new - reason.old)} {difference}"
+    return None
+
+
+def _reason(reason: Reason) -> Iterator[str]:
+    if reason.kind == "value":
+        yield from _value(reason)
+    elif reason.kind == "file":
+        change = "changed" if reason.old and reason.new else "new" if reason.new else "gone"
+        yield f"        {reason.what}  {change}"
+    elif reason.kind == "version":
+        yield f"        version {reason.old} -> {reason.new} of the step {reason.what}"
+
+
+def _value(reason: Reason) -> Iterator[str]:
+    name = spelled(reason.what)
+    if long_text(reason.old, reason.new):
+        yield f"        {name}  {reason.where}".rstrip()
+        yield from (f"          {line}" for line in line_diff(reason.old, reason.new))
+        return
+    change = f"{shown(reason.old)} -> {shown(reason.new)}"
+    yield f"        {name:<21} {change:<19} {reason.where or '(default)'}".rstrip()
+
+
+def _follow(steps: Sequence[PlannedStep]) -> list[str]:
+    if not steps:
+        return []
+    names = [step.name for step in steps]
+    text = f"  > {', '.join(names)} follow{'s' if len(names) == 1 else ''}"
+    return [_with_forecast(text, _forecast(steps))]
+
+
+def _kept(plan: Plan, everything: bool) -> list[str]:
+    kept = [step for step in plan.steps if not step.runs]
+    if everything:
+        return [f"    {step.name:<16} unchanged" for step in kept]
+    if not kept or not plan.changes:
+        return []
+    return [f"    ({_count(len(kept), 'step')} unchanged; --all shows {'it' if len(kept) == 1 else 'them'})"]
+
+
+def _nothing(plan: Plan) -> list[str]:
+    if plan.withheld is not None:
+        return [f"No changes. {plan.name} is not promoted: {plan.withheld}"]
+    return [f"No changes. {plan.name} is what {plan.recipe} says."]
+
+
+def _memory(plan: Plan) -> list[str]:
+    total = machine_memory()
+    heavy = [
+        step for step in plan.steps if step.forecast and step.forecast.peak and total and step.forecast.peak > total
+    ]
+    return [
+        f"warning: {step.name} is expected to need {size(step.forecast.peak or 0)}; this machine has {size(total)}\n"
+        for step in heavy
+        if step.forecast
+    ]
+
+
+def machine_memory() -> int:
+    """Return this machine's physical memory in bytes, 0 when it does not say."""
+    import os
+
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (ValueError, OSError, AttributeError):
+        return 0
+
+
+def _sum(plan: Plan) -> str:
+    will = sum(step.cause for step in plan.steps)
+    follow = sum(step.runs and not step.cause for step in plan.steps)
+    counts = (
+        [f"{will} to run"]
+        + ([f"{follow} to follow"] if follow else [])
+        + [f"{len(plan.steps) - will - follow} unchanged"]
+    )
+    return " ".join(part for part in (f"Plan: {', '.join(counts)}.", _about(plan), _SUMS[plan.effect]) if part)
+
+
+def _about(plan: Plan) -> str:
+    running = [step for step in plan.steps if step.runs]
+    known = [step.forecast.seconds for step in running if step.forecast]
+    if not known:
+        return ""
+    unknown = len(running) - len(known)
+    more = f" and {_count(unknown, 'step')} not measured yet" if unknown else ""
+    last = f" (last full run: {duration(plan.last_seconds)})" if plan.last_seconds else ""
+    return f"About {duration(sum(known))}{more} on this machine{last}."
+
+
+def _nothing_started(plan: Plan) -> str:
+    return f"Nothing was started. To run it: jessy apply {plan.recipe}"
+
+
+def _forecast(steps: Sequence[PlannedStep]) -> str:
+    known = [step.forecast for step in steps if step.forecast]
+    if not known:
+        return ""
+    seconds = f"~{duration(sum(forecast.seconds for forecast in known))}"
+    peak = max((forecast.peak or 0 for forecast in known), default=0)
+    return f"{seconds}, {size(peak)}" if peak >= 1e9 and len(steps) == 1 else seconds
+
+
+def _with_forecast(text: str, forecast: str) -> str:
+    return f"{text:<{_WIDTH}} {forecast}".rstrip() if forecast else text
+
+
+def _chain(plan: Plan, step: PlannedStep) -> list[str]:
+    """Return the names from a step back to the first cause that it follows."""
+    by_name = {planned.name: planned for planned in plan.steps}
+    chain = [step.name]
+    while not step.cause and step.reasons:
+        step = by_name[step.reasons[0].what]
+        chain.append(step.name)
+    return chain
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'s' if number != 1 else ''}"
+
+
+def _join(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
