@@ -34,7 +34,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "explain": ("recipe:explain", "Explain a diagnostic's code."),
     "schema": ("recipe:schema", "Print the recipe's JSON Schema."),
     "lsp": ("recipe:lsp", "Serve editors over the language server protocol."),
-    "doctor": ("status:doctor", "Say what this machine offers: backend, BLAS, memory, engines."),
+    "doctor": ("doctor:doctor", "Say what this machine offers: backend, BLAS, memory, engines."),
 }
 
 

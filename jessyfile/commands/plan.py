@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -85,11 +86,11 @@ def plan(
     return 2 if detailed_exitcode and made.changes else 0
 
 
-def show_plan(made: Plan, *, everything: bool = False, short: bool = False) -> None:
-    """Print a plan, coloured where the terminal wants it."""
+def show_plan(made: Plan, *, everything: bool = False, short: bool = False, starting: bool = False) -> None:
+    """Print a plan, coloured where the terminal wants it; `starting` says that it is about to be run."""
     from jessyfile.planning.show import render_plan
 
-    for line in printable(render_plan(made, everything=everything, short=short)).splitlines():
+    for line in printable(render_plan(made, everything=everything, short=short, starting=starting)).splitlines():
         click.echo(_tint(line))
 
 
@@ -97,7 +98,7 @@ def _tint(line: str) -> str:
     colours = {"+": "green", "-": "red", "~": "yellow", "?": "cyan", ">": "cyan"}
     bare = line.strip()
     colour = colours.get(bare[:1]) if bare[1:2] == " " else None
-    return click.style(line, fg=colour) if colour else line
+    return click.style(line, fg=colour) if colour and not os.environ.get("NO_COLOR") else line
 
 
 @click.command()
@@ -137,3 +138,22 @@ def graph(recipe: Path, arg: tuple[str, ...], variant: str | None, set_: tuple[s
     runs = {step.name for step in plan_recipe(loaded).steps if step.runs}
     draw = mermaid if form == "mermaid" else dot
     click.echo(draw(compile_steps(loaded), runs), nl=False)
+
+
+@click.command()
+@click.argument("a")
+@click.argument("b")
+def diff(a: str, b: str) -> None:
+    """Compare two recipes, or two runs by their numbers."""
+    from jessyfile.planning.compare import recipe_differences, run_differences
+
+    if a.isdigit() and b.isdigit():
+        from jessyfile.planning.runs import find_run
+        from jessyfile.project import find_root
+
+        root = find_root(Path.cwd() / "recipe")
+        lines = run_differences(find_run(root, a), find_run(root, b))
+    else:
+        lines = recipe_differences(load(Path(a), (), None, ()), load(Path(b), (), None, ()))
+    found = [_tint(printable(line)) for line in lines]
+    click.echo("\n".join(found) if found else "no differences")

@@ -284,7 +284,7 @@ class _Apply:
                 self.state, serial=self.state.serial + 1, run=self.run.number, applied=now(), recipe=self.plan.recipe
             )
             save_state(self.root, self.state)
-            self.run.write("result.json", result_as_json(result))
+            self.run.write("result.json", result_as_json(result, self.state))
             self._event("run_ended", seconds=round(seconds, 3), exit=result.exit_code)
         return result
 
@@ -324,16 +324,12 @@ class _DamagedInputError(DamagedError):
         self.object_id = object_id
 
 
-def result_as_json(result: RunResult) -> dict[str, object]:
-    """Return a run's result as a JSON object."""
+def result_as_json(result: RunResult, state: State) -> dict[str, object]:
+    """Return a run's result as a JSON object, with the values that each step was made from."""
+    fields = ("name", "outcome", "object", "facts", "seconds", "peak")
     steps = [
-        {name: getattr(step, name) for name in ("name", "outcome", "object", "facts", "seconds", "peak")}
+        {**{name: getattr(step, name) for name in fields}, "parameters": state.steps[step.name].parameters}
         for step in result.steps
     ]
-    return {
-        "name": result.name,
-        "seconds": result.seconds,
-        "withheld": result.withheld,
-        "exit": result.exit_code,
-        "steps": steps,
-    }
+    whole = {"name": result.name, "seconds": result.seconds, "withheld": result.withheld, "exit": result.exit_code}
+    return {**whole, "steps": steps}

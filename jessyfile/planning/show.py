@@ -11,6 +11,7 @@ from jessyfile.planning.spell import duration, line_diff, long_text, shown, size
 if TYPE_CHECKING:
     from jessyfile.planning.plan import Plan, PlannedStep
     from jessyfile.planning.reasons import Reason
+    from jessyfile.planning.steps import Json
 
 _WIDTH = 78
 _LEGEND = {
@@ -34,9 +35,18 @@ _SUMS = {
 }
 
 
-def render_plan(plan: Plan, *, everything: bool = False, short: bool = False, now: dt.datetime | None = None) -> str:
-    """Return the plan's text, without colour. `everything` lists unchanged steps, `short` leaves the reasons' lines
-    out."""
+def render_plan(
+    plan: Plan,
+    *,
+    everything: bool = False,
+    short: bool = False,
+    starting: bool = False,
+    now: dt.datetime | None = None,
+) -> str:
+    """Return the plan's text, without colour.
+
+    `everything` lists unchanged steps, `short` leaves the reasons' lines out, `starting` says nothing of how to start it.
+    """
     lines = [_title(plan, now or dt.datetime.now(dt.UTC)), ""]
     if not plan.changes:
         return "\n".join([*lines, *_kept(plan, everything), *_nothing(plan)]) + "\n"
@@ -46,7 +56,8 @@ def render_plan(plan: Plan, *, everything: bool = False, short: bool = False, no
             lines += _cause(step, short)
     lines += _follow([step for step in plan.steps if step.runs and not step.cause])
     lines += _kept(plan, everything)
-    return "\n".join([*lines, "", *_memory(plan), _sum(plan), _nothing_started(plan)]) + "\n"
+    end = [] if starting else [f"Nothing was started. To run it: jessy apply {plan.recipe}"]
+    return "\n".join([*lines, "", *_memory(plan), _sum(plan), *end]) + "\n"
 
 
 def render_why(plan: Plan, step: PlannedStep) -> str:
@@ -124,7 +135,7 @@ def _rows(step: PlannedStep) -> str | None:
 
 def _reason(reason: Reason) -> Iterator[str]:
     if reason.kind == "value":
-        yield from _value(reason)
+        yield from value_lines(reason.what, reason.old, reason.new, reason.where or "(default)")
     elif reason.kind == "file":
         change = "changed" if reason.old and reason.new else "new" if reason.new else "gone"
         yield f"        {reason.what}  {change}"
@@ -132,14 +143,14 @@ def _reason(reason: Reason) -> Iterator[str]:
         yield f"        version {reason.old} -> {reason.new} of the step {reason.what}"
 
 
-def _value(reason: Reason) -> Iterator[str]:
-    name = spelled(reason.what)
-    if long_text(reason.old, reason.new):
-        yield f"        {name}  {reason.where}".rstrip()
-        yield from (f"          {line}" for line in line_diff(reason.old, reason.new))
+def value_lines(address: str, old: Json, new: Json, where: str) -> Iterator[str]:
+    """Yield how a value changed: one line for a short one, a line diff for a text."""
+    name = spelled(address)
+    if long_text(old, new):
+        yield f"        {name}  {where}".rstrip()
+        yield from (f"          {line}" for line in line_diff(old, new))
         return
-    change = f"{shown(reason.old)} -> {shown(reason.new)}"
-    yield f"        {name:<21} {change:<19} {reason.where or '(default)'}".rstrip()
+    yield f"        {name:<21} {f'{shown(old)} -> {shown(new)}':<19} {where}".rstrip()
 
 
 def _follow(steps: Sequence[PlannedStep]) -> list[str]:
@@ -207,10 +218,6 @@ def _about(plan: Plan) -> str:
     more = f" and {_count(unknown, 'step')} not measured yet" if unknown else ""
     last = f" (last full run: {duration(plan.last_seconds)})" if plan.last_seconds else ""
     return f"About {duration(sum(known))}{more} on this machine{last}."
-
-
-def _nothing_started(plan: Plan) -> str:
-    return f"Nothing was started. To run it: jessy apply {plan.recipe}"
 
 
 def _forecast(steps: Sequence[PlannedStep]) -> str:

@@ -68,8 +68,10 @@ def line_diff(old: Json, new: Json, context: int = 1) -> Iterator[str]:
 
 def duration(seconds: float) -> str:
     """Return a forecast's seconds to one reading: `40s`, `38m`, `2h 05m`."""
+    if seconds < 0.5:
+        return "less than 1s"
     if seconds < 59.5:
-        return f"{max(1, round(seconds))}s"
+        return f"{round(seconds)}s"
     minutes = round(seconds / 60)
     return f"{minutes}m" if minutes < 90 else f"{minutes // 60}h {minutes % 60:02d}m"
 

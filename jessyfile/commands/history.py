@@ -1,0 +1,136 @@
+"""`jessy history`, `rollback`, `gc`, `fsck`, and the run that `jessy show RUN` prints."""
+
+from __future__ import annotations
+
+import datetime as dt
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from jessyfile.commands.common import printable
+
+if TYPE_CHECKING:
+    from jessyfile.planning.runs import Run
+
+
+def here() -> Path:
+    """Return the root of the project that the current folder lies in."""
+    from jessyfile.project import find_root
+
+    return find_root(Path.cwd() / "recipe")
+
+
+@click.command()
+@click.option("-n", "count", default=20, show_default=True, help="How many runs.")
+def history(count: int) -> None:
+    """List the runs, newest first."""
+    from jessyfile.planning.runs import all_runs
+
+    runs = all_runs(here())
+    if not runs:
+        click.echo("nothing was applied here yet")
+    for run in reversed(runs[-count:]):
+        click.echo(printable(run_line(run)))
+
+
+def show_run(number: str) -> None:
+    """Print one run: what ran, how long it took, how it ended. Raises ProjectError when there is no such run."""
+    from jessyfile.planning.runs import find_run
+    from jessyfile.planning.spell import duration, size
+
+    run = find_run(here(), number)
+    click.echo(printable(run_line(run)))
+    for event in run.events():
+        if event["event"] == "step_ran":
+            peak = f", {size(event['peak'])}" if event.get("peak") else ""
+            click.echo(printable(f"  {event['step']:<16} {duration(event['seconds'])}{peak}  {event['object'][:12]}"))
+        elif event["event"] in ("damaged", "run_failed", "interrupted"):
+            click.echo(printable(f"  {event['message']}"))
+    click.echo(f"  files: {printable(str(run.folder))}")
+
+
+def run_line(run: Run) -> str:
+    """Return one run in a line: number, time, recipe, ending, and the steps that ran."""
+    from jessyfile.planning.show import ago
+
+    events = list(run.events())
+    if not events:
+        return f"run {run.number}  (its events are gone)"
+    when = ago(events[0]["time"], dt.datetime.now(dt.UTC))
+    ran = [event["step"] for event in events if event["event"] == "step_ran"]
+    name, ending = events[0].get("name", ""), _ending(run, events[-1])
+    return f"run {run.number}  {when}  {name}  {ending}  ran {', '.join(ran) or 'nothing'}"
+
+
+def _ending(run: Run, last: dict[str, Any]) -> str:
+    if last["event"] == "interrupted":
+        return "interrupted"
+    if last["event"] == "run_failed":
+        return "failed"
+    body = run.read("result.json")
+    if body is None or last["event"] != "run_ended":
+        return "did not end"
+    return "not promoted" if body.get("withheld") else "done"
+
+
+@click.command()
+@click.argument("name")
+def rollback(name: str) -> None:
+    """Move NAME:latest back to the previous model."""
+    from jessyfile.export.registered import rollback as move_back
+    from jessyfile.planning.lock import project_lock
+
+    root = here()
+    with project_lock(root, f"jessy rollback {name}"):
+        click.echo(printable(move_back(name, root)))
+
+
+@click.command()
+@click.option("--keep", default=5, show_default=True, help="Results of this many last runs stay.")
+@click.option("--dry-run", is_flag=True, help="Only say what would go.")
+def gc(keep: int, dry_run: bool) -> None:
+    """Remove stored results that no state, no kept run and no registered model needs."""
+    from jessyfile.planning.care import collect
+    from jessyfile.planning.lock import project_lock
+    from jessyfile.planning.spell import size
+
+    root = here()
+    with project_lock(root, "jessy gc"):
+        swept = collect(root, keep=keep, held=_registered_objects(root), dry=dry_run)
+    verb = "would free" if dry_run else "freed"
+    what = f"{len(swept.objects)} results and {len(swept.work)} interrupted runs"
+    click.echo(f"{verb} {size(swept.freed)}: {what}; {swept.kept} results stay")
+
+
+@click.command()
+@click.option("--repair", is_flag=True, help="Remove what is damaged; the next apply makes it anew.")
+def fsck(repair: bool) -> int:
+    """Verify every stored result against its hash. Exit 1 when something is damaged."""
+    from jessyfile.planning.care import check
+    from jessyfile.planning.care import repair as remove_damaged
+    from jessyfile.planning.lock import project_lock
+
+    root = here()
+    with project_lock(root, "jessy fsck"):
+        damage = check(root)
+        if repair:
+            remove_damaged(root, damage)
+    for entry in damage:
+        click.echo(printable(f"{entry.kind} {entry.name[:12]}: {entry.problem}"))
+    removed = " and removed" if repair else ""
+    click.echo(f"{len(damage)} damaged{removed}" if damage else "everything stored is as it was written")
+    return 1 if damage and not repair else 0
+
+
+def _registered_objects(root: Path) -> set[str]:
+    """Return the objects that a registered model is served from, found by the store's folder in the path of its
+    GGUF."""
+    import re
+
+    from jessyfile.fsops import read_bytes
+    from jessyfile.project import jessy_folder
+
+    # every id that a registration mentions counts, whatever else stands in it: keeping too much does no harm
+    texts = [read_bytes(path).decode("utf-8", "replace") for path in (jessy_folder(root) / "models").rglob("*.json")]
+    return {object_id for text in texts for object_id in re.findall(r"[0-9a-f]{64}", text)}

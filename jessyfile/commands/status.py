@@ -1,0 +1,90 @@
+"""`jessy status`: what is promoted, what was last applied, what it scored."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from jessyfile.commands.common import printable
+from jessyfile.commands.history import here
+
+if TYPE_CHECKING:
+    from jessyfile.planning.state import State
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Print it as JSON (format 1).")
+def status(as_json: bool) -> None:
+    """Show what is promoted, what was last applied, what it scored."""
+    from jessyfile.planning.state import load_state, state_names
+
+    root = here()
+    found = [load_state(root, name) for name in state_names(root)]
+    if as_json:
+        click.echo(
+            json.dumps(
+                {"format": 1, "recipes": [_as_json(root, state) for state in found]}, ensure_ascii=False, indent=1
+            )
+        )
+        return
+    if not found:
+        click.echo("nothing was applied here yet")
+    for state in found:
+        click.echo(printable("\n".join(_lines(root, state))))
+
+
+def _as_json(root: Path, state: State) -> dict[str, Any]:
+    from jessyfile.planning.canonical import normal
+
+    return {
+        "name": state.name,
+        "recipe": state.recipe,
+        "run": state.run or None,
+        "applied": state.applied or None,
+        "registered": {tag: _registered(root, state.name, tag) for tag in ("latest", "previous", "candidate")},
+        "promoted": _facts(state, "promote").get("promoted"),
+        "reason": _facts(state, "promote").get("reason"),
+        "criteria": normal(_facts(state, "judge").get("criteria", [])),
+        "seconds": {name: action.seconds for name, action in state.steps.items()},
+    }
+
+
+def _lines(root: Path, state: State) -> list[str]:
+    from jessyfile.planning.recipe_lock import score_lines
+
+    lines = [f"{state.name} · {state.recipe}"]
+    for tag in ("latest", "previous"):
+        entry = _registered(root, state.name, tag)
+        if entry:
+            lines.append(
+                f"  {tag:<9} {entry.get('digest', '')[:12]}  since {entry.get('since')}  ({entry.get('engine')})"
+            )
+    lines.append(f"  last run  {_last_run(root, state)}")
+    judge = state.steps.get("judge")
+    return lines + [f"  {line}" for line in (score_lines(judge.facts) if judge else ())]
+
+
+def _last_run(root: Path, state: State) -> str:
+    from jessyfile.commands.history import run_line
+    from jessyfile.planning.runs import all_runs
+    from jessyfile.planning.show import ago
+
+    mine = [run for run in all_runs(root) if next(run.events(), {}).get("name") == state.name]
+    if mine:
+        return run_line(mine[-1])
+    return f"{ago(state.applied, dt.datetime.now(dt.UTC))}, its folder is gone" if state.applied else "never ended"
+
+
+def _facts(state: State, step: str) -> dict[str, Any]:
+    action = state.steps.get(step)
+    return dict(action.facts) if action else {}
+
+
+def _registered(root: Path, name: str, tag: str) -> dict[str, Any] | None:
+    from jessyfile.export.registered import lookup
+
+    return lookup(root, name, tag)

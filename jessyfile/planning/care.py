@@ -1,0 +1,110 @@
+"""Looking after the store: `gc` bounds it, `fsck` proves it. Both run under the project's lock."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from jessyfile import fsops
+from jessyfile.errors import StateError
+from jessyfile.planning.actions import Actions
+from jessyfile.planning.plan import work_place
+from jessyfile.planning.runs import all_runs
+from jessyfile.planning.state import load_state, state_names
+from jessyfile.planning.store import Store
+from jessyfile.project import work_folder
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """What `gc` removed, or would remove: objects, interrupted work, and the bytes of both; and how many objects
+    stay."""
+
+    objects: tuple[str, ...]
+    work: tuple[str, ...]
+    freed: int
+    kept: int
+
+
+@dataclass(frozen=True, slots=True)
+class Damage:
+    """Something that is not as it was written: an object's id, or a state's name, and what is wrong with it."""
+
+    kind: str
+    name: str
+    problem: str
+
+
+def collect(root: Path, *, keep: int, held: Collection[str] = (), dry: bool = False) -> Swept:
+    """Remove results that nothing needs: no state, none of the last `keep` runs, no registered model (`held`).
+
+    Raises StateError when a state cannot be read: what it needs is then unknown, and nothing is removed.
+    """
+    store, actions = Store(root), Actions(root)
+    needed = needed_objects(root, keep) | set(held)
+    loose = tuple(object_id for object_id in store.objects() if object_id not in needed)
+    work = _stale_work(root)
+    freed = sum(store.size(object_id) for object_id in loose) + sum(_tree_size(path) for path in work)
+    kept = sum(1 for _ in store.objects()) - len(loose)
+    if not dry:
+        store.sweep()
+        for object_id in loose:
+            store.remove(object_id)
+        for path in work:
+            fsops.remove_tree(path)
+        for action in actions.every():
+            if action.object not in needed:
+                actions.forget(action)
+    return Swept(loose, tuple(path.name for path in work), freed, kept)
+
+
+def needed_objects(root: Path, keep: int) -> set[str]:
+    """Return every object that a state or one of the last `keep` runs refers to."""
+    found = {action.object for name in state_names(root) for action in load_state(root, name).steps.values()}
+    for run in all_runs(root)[-keep:] if keep else ():
+        found |= {event["object"] for event in run.events() if "object" in event}
+    return found
+
+
+def check(root: Path) -> list[Damage]:
+    """Read every byte of every object, and every state; return what is wrong, the worst first: states, then objects."""
+    found = [Damage("state", name, problem) for name in state_names(root) if (problem := _state_problem(root, name))]
+    store = Store(root)
+    for object_id in store.objects():
+        problem = store.damage(object_id)
+        if problem:
+            found.append(Damage("object", object_id, problem))
+    return found
+
+
+def repair(root: Path, damage: Collection[Damage]) -> None:
+    """Remove damaged objects, so that the next apply makes them anew. States are left for people to decide about."""
+    store = Store(root)
+    for entry in damage:
+        if entry.kind == "object":
+            store.remove(entry.name)
+
+
+def _state_problem(root: Path, name: str) -> str | None:
+    try:
+        load_state(root, name)
+    except StateError as error:
+        return error.message
+    return None
+
+
+def _stale_work(root: Path) -> list[Path]:
+    """Return interrupted work whose step has since ended, and work that no resumable run could take up any more."""
+    folder = work_folder(root)
+    done = {work_place(root, action.step, action.fingerprint) for action in Actions(root).every()}
+    newest = sorted(folder.iterdir(), key=lambda path: path.stat().st_mtime_ns) if folder.is_dir() else []
+    # the newest interrupted work is what the user most likely wants to resume
+    return [path for path in newest[:-1] if path.is_dir()] + [path for path in newest[-1:] if path in done]
+
+
+def _tree_size(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())

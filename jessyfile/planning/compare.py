@@ -1,0 +1,60 @@
+"""What differs between two recipes, or between two runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from jessyfile.errors import ProjectError
+from jessyfile.planning.canonical import normal
+from jessyfile.planning.show import value_lines
+from jessyfile.planning.spell import duration
+
+if TYPE_CHECKING:
+    from jessyfile.language.recipe import Recipe
+    from jessyfile.planning.runs import Run
+
+_NOTHING = object()
+
+
+def recipe_differences(old: Recipe, new: Recipe) -> Iterator[str]:
+    """Yield a line, or a block of lines, for every value that differs between two recipes; places are the new one's."""
+    before, after = normal(old.values(("*",))), normal(new.values(("*",)))
+    for address in differing(before, after):
+        source = new.source(address) or old.source(address)
+        yield from value_lines(address, before.get(address), after.get(address), str(source) if source else "")
+
+
+def run_differences(old: Run, new: Run) -> Iterator[str]:
+    """Yield lines for every step whose result differs between two runs: its values, then its measures.
+
+    Raises ProjectError for a run that did not end.
+    """
+    before, after = _steps(old), _steps(new)
+    for name in [*before, *(name for name in after if name not in before)]:
+        one, two = before.get(name), after.get(name)
+        if one is None or two is None:
+            yield f"  {name:<16} only in run {old.number if one else new.number}"
+        elif one["object"] != two["object"]:
+            yield f"  {name:<16} {duration(one['seconds'])} -> {duration(two['seconds'])}"
+            yield from _step_lines(one, two)
+
+
+def differing(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    """Return the keys whose values differ, sorted."""
+    return [key for key in sorted(old.keys() | new.keys()) if old.get(key, _NOTHING) != new.get(key, _NOTHING)]
+
+
+def _step_lines(one: Mapping[str, Any], two: Mapping[str, Any]) -> Iterator[str]:
+    for kind in ("parameters", "facts"):
+        for key in differing(one[kind], two[kind]):
+            before, after = one[kind].get(key), two[kind].get(key)
+            if not isinstance(before, dict | list) and not isinstance(after, dict | list):
+                yield from value_lines(key, before, after, "" if kind == "parameters" else "(measured)")
+
+
+def _steps(run: Run) -> dict[str, Any]:
+    body = run.read("result.json")
+    if body is None:
+        raise ProjectError(f"run {run.number} did not end", hint="`jessy history` shows which did")
+    return {step["name"]: step for step in body["steps"]}

@@ -1,0 +1,57 @@
+"""The committed text beside a recipe that says what its model was made of: `recipes/v2.lock`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from jessyfile import fsops
+from jessyfile.planning.store import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from jessyfile.language.recipe import Recipe
+    from jessyfile.planning.run import RunResult, StepResult
+    from jessyfile.planning.steps import Facts
+
+_MADE = (("base", "base"), ("dataset", "dataset"), ("train", "adapter"), ("gguf", "gguf"), ("modelfile", "modelfile"))
+
+
+def write_lock(recipe: Recipe, root: Path, result: RunResult, *, variant: str | None = None) -> Path:
+    """Write the lock file of a whole run and return its path; the same results give the same text."""
+    stem = f"{recipe.path.stem}.{variant}" if variant else recipe.path.stem
+    path = recipe.path.with_name(f"{stem}.lock")
+    head = f"# what {recipe.path.name} was made into; written by `jessy apply`, meant to be committed"
+    text = "\n".join([head, *_lines(recipe, root, result)])
+    if not path.exists() or path.read_text(encoding="utf-8") != text + "\n":
+        fsops.write_text(path, text + "\n")
+    return path
+
+
+def _lines(recipe: Recipe, root: Path, result: RunResult) -> Iterator[str]:
+    yield f"name       {recipe.name}"
+    yield f"from       {recipe.base}"
+    store = Store(root)
+    for name, label in _MADE:
+        step = result.step(name)
+        if step is not None:
+            yield f"{label:<10} {_biggest(store, step)}"
+    yield f"promoted   {'no: ' + result.withheld if result.withheld is not None else 'yes'}"
+    judge = result.step("judge")
+    yield from score_lines(judge.facts) if judge else ()
+
+
+def _biggest(store: Store, step: StepResult) -> str:
+    """Return the result's id, and name and hash of its biggest file, which `sha256sum` can check."""
+    entries = store.entries(step.object)
+    if not entries:
+        return step.object
+    big = max(entries, key=lambda entry: (entry.size, entry.name))
+    return f"{step.object}  {big.name} sha256:{big.sha256}"
+
+
+def score_lines(facts: Facts) -> Iterator[str]:
+    """Yield a line for every criterion in the facts of the step `judge`."""
+    for criterion in facts.get("criteria", ()):
+        yield "score      " + "  ".join(str(criterion[key]) for key in sorted(criterion) if criterion[key] is not None)
