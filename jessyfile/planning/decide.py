@@ -60,11 +60,12 @@ class Decider:
             self._own[step.name] = own_part(step, self.recipe, self.root, self.hashes)
         return self._own[step.name]
 
-    def decide(self, step: Step, inputs: Mapping[str, str | None]) -> Decision:
+    def decide(self, step: Step, inputs: Mapping[str, str | None], *, pending: bool = False) -> Decision:
         """Answer for one step whose inputs have these objects; None stands for one that is still to be made.
 
         `reused` needs a remembered run of the same own part and the same inputs, whose object is whole and whose
-        outside effect holds.
+        outside effect holds. `pending` says that some earlier step is still to run: its result may be, byte for byte,
+        the one that this step lost.
         """
         own = self.own(step)
         if step.name in self.replace:
@@ -72,6 +73,8 @@ class Decider:
         fitting = [action for action in self.actions.of(step.name, own.hash) if _fits(action, inputs)]
         whole = [action for action in fitting if self.store.has(action.object)]
         usable = [action for action in whole if self._holds(step, action)]
+        if not usable and pending and fitting and not whole:
+            return Decision(step, own, "may", trouble="lost")
         if not usable:
             return Decision(step, own, "will", trouble="drift" if whole else "lost" if fitting else "")
         if None in inputs.values():

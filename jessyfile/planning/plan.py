@@ -119,10 +119,10 @@ def make_plan(
     forecaster = Forecaster(load_timings(root), recipe, root, steps, state)
     effects = step_effects(steps)
     decisions: dict[str, Decision] = {}
-    planned = []
+    planned: list[PlannedStep] = []
     for step in chosen:
         inputs = {name: decisions[name].output for name in step.inputs}
-        decision = decisions[step.name] = decider.decide(step, inputs)
+        decision = decisions[step.name] = decider.decide(step, inputs, pending=any(earlier.runs for earlier in planned))
         planned.append(_planned(decision, inputs, state, decider, effects[step.name], forecaster))
     decider.hashes.save()
     promotion = decisions["promote"].action if "promote" in decisions else None

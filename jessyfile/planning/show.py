@@ -45,7 +45,8 @@ def render_plan(
 ) -> str:
     """Return the plan's text, without colour.
 
-    `everything` lists unchanged steps, `short` leaves the reasons' lines out, `starting` says nothing of how to start it.
+    `everything` lists unchanged steps, `short` leaves the reasons' lines out, `starting` says nothing of how to start
+    it.
     """
     lines = [_title(plan, now or dt.datetime.now(dt.UTC)), ""]
     if not plan.changes:
