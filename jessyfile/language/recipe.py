@@ -8,7 +8,7 @@ Units: durations in seconds, sizes in bytes, percentages as shares (10% is 0.1).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -129,11 +129,15 @@ class Replay:
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """What to learn from. `seeds` is the folder of hand-written rows; `markers` the number of marker-only rows."""
+    """What to learn from. `seeds` is the folder of hand-written rows (None: the project's data/seeds, else the shipped ones).
+
+    `markers` is the number of marker-only rows (a question and its level), `similarity` the share from which two rows count as one.
+    Paths here and in `Replay`, `Suite` and `adapter` count from the project's root.
+    """
 
     seed: int
     validation: float
-    seeds: str
+    seeds: str | None
     markers: int
     similarity: float
     categories: tuple[Category, ...]
@@ -276,10 +280,38 @@ class Recipe:
     def values(self, patterns: Iterable[str]) -> dict[str, Any]:
         """Return {address: value} of every leaf whose address matches one of the patterns (`lora.*`, `system`).
 
-        A pattern's `*` at the end stands for everything below; in the middle for one part of the address.
+        A pattern's `*` at the end stands for the value itself and everything below; in the middle for one part of the address.
         """
-        raise NotImplementedError
+        wanted = [tuple(pattern.split(".")) for pattern in patterns]
+        return {
+            ".".join(address): value
+            for address, value in leaves(self.document)
+            if any(matches(address, pattern) for pattern in wanted)
+        }
 
     def source(self, address: str) -> Source | None:
         """Return where the value, or the nearest thing around it, was written; None when it is a default."""
-        raise NotImplementedError
+        parts = address.split(".")
+        while parts:
+            found = self.sources.get(".".join(parts))
+            if found:
+                return found
+            parts.pop()
+        return None
+
+
+def leaves(document: Mapping[str, Any], above: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Yield (address, value) of every value of a document that is no mapping; a list is one value."""
+    for name, value in document.items():
+        if isinstance(value, dict):
+            yield from leaves(value, (*above, name))
+        else:
+            yield (*above, name), value
+
+
+def matches(address: tuple[str, ...], pattern: tuple[str, ...]) -> bool:
+    """Return whether an address is one of those that a pattern stands for."""
+    if pattern[-1] == "*":
+        pattern = pattern[:-1]
+        address = address[: len(pattern)]
+    return len(address) == len(pattern) and all(p in ("*", a) for a, p in zip(address, pattern, strict=True))

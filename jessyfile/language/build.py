@@ -1,0 +1,98 @@
+"""The document -> the tree of frozen dataclasses."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from jessyfile.language import recipe as tree
+
+Json = Mapping[str, Any]
+
+
+def build_recipe(
+    document: dict[str, Any], path: Path, sources: Mapping[str, tree.Source], read_files: tuple[Path, ...]
+) -> tree.Recipe:
+    """Return the recipe of a complete, valid document."""
+    return tree.Recipe(
+        name=document["name"],
+        base=document["from"],
+        system=document["system"],
+        template=document["template"],
+        adapter=document["adapter"],
+        requires=document["requires"],
+        licenses=tuple(document["license"]),
+        parameters=_parameters(document["parameter"]),
+        messages=tuple(tree.Message(m["role"], m["content"]) for m in document["message"]),
+        complexity=_complexity(document["complexity"]),
+        personality=_personality(document["personality"]),
+        dataset=_dataset(document["dataset"]),
+        lora=tree.Lora(**{**document["lora"], "targets": tuple(document["lora"]["targets"])}),
+        train=tree.Train(**document["train"]),
+        export=tree.Export(**document["export"]),
+        deploy=_deploy(document["deploy"]),
+        evaluation=_evaluation(document["eval"]),
+        watch=tree.Watch(**document["watch"]),
+        path=path,
+        document=document,
+        sources=sources,
+        read_files=read_files,
+    )
+
+
+def _parameters(parameters: Json) -> tuple[tree.Parameter, ...]:
+    pairs = ((key, one) for key, value in parameters.items() for one in (value if isinstance(value, list) else [value]))
+    return tuple(tree.Parameter(key, value) for key, value in pairs)
+
+
+def _complexity(complexity: Json) -> tree.Complexity:
+    levels = tuple(
+        tree.Level(name, tuple(level["iterations"]), level["within"]) for name, level in complexity["level"].items()
+    )
+    return tree.Complexity(levels, complexity["marker"])
+
+
+def _personality(personality: Json) -> tree.Personality:
+    return tree.Personality(
+        personality["per_batch"], tuple(personality["always"]), tuple(personality["never"]), tuple(personality["often"])
+    )
+
+
+def _category(name: str, category: Json) -> tree.Category:
+    topics = tuple(tree.Topic(topic, t["count"], t["language"], t["level"]) for topic, t in category["topic"].items())
+    return tree.Category(name, category["count"], category["title"], category["language"], category["level"], topics)
+
+
+def _dataset(dataset: Json) -> tree.Dataset:
+    return tree.Dataset(
+        seed=dataset["seed"],
+        validation=dataset["validation"],
+        seeds=dataset["seeds"],
+        markers=dataset["markers"],
+        similarity=dataset["similarity"],
+        categories=tuple(_category(name, category) for name, category in dataset["category"].items()),
+        augment=tree.Augment(**dataset["augment"]),
+        teacher=tree.Teacher(**dataset["teacher"]) if dataset["teacher"] else None,
+        replay=tree.Replay(**dataset["replay"]) if dataset["replay"] else None,
+    )
+
+
+def _deploy(deploy: Json) -> tree.Deploy:
+    dotenv = deploy["dotenv"]
+    return tree.Deploy(deploy["engine"], deploy["ollama"], (dotenv[0], dotenv[1]) if dotenv else None)
+
+
+def _evaluation(evaluation: Json) -> tree.Evaluation:
+    return tree.Evaluation(
+        suites=tuple(
+            tree.Suite(name, suite["file"] or f"data/eval/{name}.jsonl", suite["limit"])
+            for name, suite in evaluation["suite"].items()
+        ),
+        criteria=tuple(
+            tree.Criterion(c["rank"], metric, c["comparison"], c["value"], c["confidence"])
+            for metric, c in evaluation["criterion"].items()
+        ),
+        judge=tree.Judge(**evaluation["judge"]) if evaluation["judge"] else None,
+        max_tokens=evaluation["max_tokens"],
+    )

@@ -1,0 +1,233 @@
+"""Values of a recipe that contradict each other, or name something that is not there: errors."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from jessyfile.language.diagnostics import Diagnostic, mistake
+from jessyfile.language.draft import Draft, Unknown
+from jessyfile.language.metrics import metric_level, metric_suites, metric_unit
+from jessyfile.language.suggest import similar
+from jessyfile.language.table import root
+
+Check = Callable[[Draft], Iterator[Diagnostic]]
+
+_PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
+
+
+def categories(draft: Draft) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the categories that could be read whole."""
+    for name in draft.get_names("dataset", "category"):
+        try:
+            yield name, draft.get("dataset", "category", name)
+        except Unknown:
+            continue
+
+
+def criteria(draft: Draft) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the criteria that could be read whole."""
+    for name in draft.get_names("eval", "criterion"):
+        try:
+            yield name, draft.get("eval", "criterion", name)
+        except Unknown:
+            continue
+
+
+def topics_add_up(draft: Draft) -> Iterator[Diagnostic]:
+    """The topics of a category add up to its count."""
+    for name, category in categories(draft):
+        counts = {topic: t["count"] for topic, t in category["topic"].items()}
+        total, declared = sum(counts.values()), category["count"]
+        if not counts or total == declared:
+            continue
+        change = f"add {declared - total} examples" if total < declared else f"take {total - declared} examples away"
+        shown = [f"{topic} {count}" for topic, count in counts.items()]
+        shown = [*shown[:6], f"{len(shown) - 6} more"] if len(shown) > 7 else shown
+        yield mistake(
+            "J010", f"topics of `{name}` add up to {total}, not {declared}", draft.at("dataset", "category", name, "count"), "declared total",
+            helps=f"change the total to {total}, or {change}", notes=" + ".join(shown) + f" = {total}", fix=str(total),
+        )  # fmt: skip
+
+
+def levels_exist(draft: Draft) -> Iterator[Diagnostic]:
+    """Every level that is named is one of COMPLEXITY's."""
+    levels = draft.get("complexity", "level")
+    seen = set()
+    for name, category in categories(draft):
+        places = [(("dataset", "category", name, "level"), category["level"])]
+        places += [
+            (("dataset", "category", name, "topic", topic, "level"), t["level"])
+            for topic, t in category["topic"].items()
+        ]
+        for address, level in places:
+            at = draft.at(*address)
+            if level is not None and level not in levels and at not in seen:
+                seen.add(at)
+                yield _no_level(draft, address, level, list(levels))
+    for metric, _ in criteria(draft):
+        level = metric_level(metric)
+        if level is not None and level not in levels:
+            yield _no_level(draft, ("eval", "criterion", metric), level, list(levels))
+
+
+def _no_level(draft: Draft, address: tuple[str, ...], level: str, levels: list[str]) -> Diagnostic:
+    near = similar(level, levels)
+    helps = (
+        f"a similar level exists: `{near}`" if near else "COMPLEXITY has " + ", ".join(f"`{name}`" for name in levels)
+    )
+    return mistake("J022", f"`{level}` is no LEVEL of this recipe", draft.at(*address), "not defined", helps=helps)
+
+
+def levels_apart(draft: Draft) -> Iterator[Diagnostic]:
+    """No two levels share a number of iterations: the marker could not tell them apart."""
+    taken: dict[int, str] = {}
+    for name, level in draft.get("complexity", "level").items():
+        low, high = level["iterations"]
+        other = next((taken[n] for n in range(low, high + 1) if n in taken), None)
+        if other is not None:
+            second = draft.at("complexity", "level", other, "iterations")
+            yield mistake(
+                "J026", f"levels `{other}` and `{name}` share a number of iterations", draft.at("complexity", "level", name, "iterations"), "overlaps",
+                second=(second, "with this") if second else None, helps="give each level its own numbers, as 1-2, 3-5 and 6-9",
+            )  # fmt: skip
+        taken.update(dict.fromkeys(range(low, high + 1), name))
+
+
+def marker_complete(draft: Draft) -> Iterator[Diagnostic]:
+    """The marker holds the level and the iterations, each once."""
+    marker = draft.get("complexity", "marker")
+    if marker is None:
+        return
+    found = _PLACEHOLDER.findall(marker)
+    if sorted(found) != ["iterations", "level"] or "\n" in marker:
+        yield mistake(
+            "J027", "the marker needs `{level}` and `{iterations}`, each once, on one line", draft.at("complexity", "marker"), "not readable as a marker",
+            helps='write it like `marker "[{level} {iterations}]"`, or `marker none`',
+        )  # fmt: skip
+
+
+def batch_holds_persona(draft: Draft) -> Iterator[Diagnostic]:
+    """A batch cannot hold more persona rows than rows."""
+    wanted, size = draft.get("personality", "per_batch"), draft.get("train", "batch_size")
+    if wanted > size:
+        second = draft.at("train", "batch_size")
+        yield mistake(
+            "J028", f"per_batch {wanted} does not fit into batches of {size} rows", draft.at("personality", "per_batch"), "too many",
+            second=(second, "the batch") if second else None, helps=f"ask for at most {size}, or raise batch_size",
+        )  # fmt: skip
+
+
+def criteria_possible(draft: Draft) -> Iterator[Diagnostic]:
+    """No criterion asks for what cannot be, or for an interval that does not exist."""
+    for metric, criterion in criteria(draft):
+        problem = _impossible(metric, criterion)
+        if problem:
+            part = "confidence" if "interval" in problem[0] else "value"
+            yield mistake(
+                "J029",
+                f"`{metric}` {problem[0]}",
+                draft.at("eval", "criterion", metric, part),
+                "cannot be",
+                helps=problem[1],
+            )
+
+
+def _impossible(metric: str, criterion: dict[str, Any]) -> tuple[str, str] | None:
+    value, comparison, unit = criterion["value"], criterion["comparison"], metric_unit(metric)
+    if value == "baseline":
+        if metric == "training_time":
+            return "has no baseline: the base model is not trained", "compare it with a duration, as `< 60m`"
+        if criterion["confidence"] is not None:
+            return (
+                "cannot have an interval beside `baseline`",
+                "the comparison with the baseline is a paired test already: leave `at` out",
+            )
+        return None
+    if unit == "seconds" and criterion["confidence"] is not None:
+        return "has no interval: it is no share", "leave `at` out"
+    if unit == "share" and (
+        value > 1 or value < 0 or (value == 1 and comparison == ">") or (value == 0 and comparison == "<")
+    ):
+        return "can never pass: a share lies between 0% and 100%", "write a share that can be reached, as `> 90%`"
+    return None
+
+
+def suites_run(draft: Draft) -> Iterator[Diagnostic]:
+    """Every criterion's suite is one that the recipe answers."""
+    suites = draft.get_names("eval", "suite")
+    for metric, _ in criteria(draft):
+        for suite in metric_suites(metric):
+            if suite not in suites:
+                near = similar(suite, suites)
+                helps = f"a similar suite exists: `{near}`" if near else f"add `SUITE {suite}` to EVAL"
+                yield mistake(
+                    "J025",
+                    f"`{metric}` needs the suite `{suite}`, which this recipe does not answer",
+                    draft.at("eval", "criterion", metric),
+                    "no cases",
+                    helps=helps,
+                )
+
+
+def suites_found(draft: Draft) -> Iterator[Diagnostic]:
+    """A suite without a file is a shipped one, or lies in the project's data/eval."""
+    shipped = root().nodes["eval"].nodes["suite"].schema["default"]
+    for name in draft.get_names("eval", "suite"):
+        if (
+            not draft.known("eval", "suite", name)
+            or name in shipped
+            or draft.get("eval", "suite", name, "file") is not None
+        ):
+            continue
+        if not (draft.root / "data" / "eval" / f"{name}.jsonl").is_file():
+            near = similar(name, shipped)
+            helps = f"a similar suite exists: `{near}`" if near else f'name its file: `SUITE {name} "cases.jsonl"`'
+            yield mistake(
+                "J025", f"there is no suite `{name}`", draft.at("eval", "suite", name), "not found", helps=helps
+            )
+
+
+def rules_readable(draft: Draft) -> Iterator[Diagnostic]:
+    """A rule between slashes is a regular expression."""
+    for kind in ("always", "never", "often"):
+        for rule in draft.get("personality", kind):
+            if len(rule) > 2 and rule[0] == rule[-1] == "/":
+                try:
+                    re.compile(rule[1:-1])
+                except (re.error, RecursionError, OverflowError):
+                    yield mistake(
+                        "J038", f"`{rule}` is no regular expression", draft.at("personality", kind), f"in one of the {kind.upper()} rules",
+                        helps="close its brackets and escape its special characters, or leave the slashes out",
+                    )  # fmt: skip
+
+
+def dotenv_usable(draft: Draft) -> Iterator[Diagnostic]:
+    """The .env stays in the project, and its variable has a name that a shell takes."""
+    dotenv = draft.get("deploy", "dotenv")
+    if dotenv is None:
+        return
+    file, variable = dotenv
+    at = draft.at("deploy", "dotenv")
+    if not (draft.root / file).resolve().is_relative_to(draft.root) or "\0" in file:
+        yield mistake(
+            "J041",
+            f"`{file}` leaves the project's root",
+            at,
+            "named here",
+            helps='write `".env"`: the file in the project\'s root',
+        )
+    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", variable):
+        yield mistake(
+            "J021",
+            f"`{variable}` is no name of a variable",
+            at,
+            "not a name",
+            helps="use letters, digits and `_`, as in `JESSY_MODEL`",
+        )
+
+
+CHECKS: tuple[Check, ...] = (
+    topics_add_up, levels_exist, levels_apart, marker_complete, batch_holds_persona, criteria_possible, suites_run, suites_found, rules_readable, dotenv_usable,
+)  # fmt: skip

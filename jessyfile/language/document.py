@@ -1,0 +1,60 @@
+"""Merged settings -> the recipe's JSON document, defaults filled in, in the order of the table."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from typing import Any
+
+from jessyfile.language.compose import Merged
+from jessyfile.language.table import Address, Schema, document_schema
+
+Document = dict[str, Any]
+
+
+def build_document(merged: Merged) -> Document:
+    """Return the document of what was written and of every default."""
+    written: Document = {}
+    for address in merged.entries:
+        _at(written, address)
+    for address, setting in merged.settings.items():
+        _at(written, address[:-1])[address[-1]] = setting.value
+    document = _filled(document_schema(), written)
+    _inherit(document)
+    return document
+
+
+def _at(document: Document, address: Address) -> Document:
+    for part in address:
+        inner = document.setdefault(part, {})
+        document = inner
+    return document
+
+
+def _filled(schema: Schema, value: Any) -> Any:  # noqa: ANN401 (any JSON value)
+    if isinstance(value, dict):
+        return _object(schema, value)
+    if isinstance(value, int) and not isinstance(value, bool) and "number" in schema.get("type", ()):
+        return float(value)
+    return value
+
+
+def _object(schema: Schema, value: Document) -> Document:
+    properties: Schema = schema.get("properties", {})
+    extra = schema.get("additionalProperties")
+    found: Document = {}
+    for name, inner in properties.items():
+        if name in value or "default" in inner:
+            found[name] = _filled(inner, value[name] if name in value else deepcopy(inner["default"]))
+    for name, inside in value.items():
+        if name not in properties:
+            found[name] = _filled(extra, inside) if isinstance(extra, dict) else inside
+    return found
+
+
+def _inherit(document: Document) -> None:
+    """Give every topic the language and level of its category where it has none of its own."""
+    for category in document.get("dataset", {}).get("category", {}).values():
+        for topic in category.get("topic", {}).values():
+            for name in ("language", "level"):
+                if topic.get(name) is None:
+                    topic[name] = category.get(name)

@@ -1,0 +1,101 @@
+"""A recipe's file -> a `Recipe`, or every reason why not: the stages in order."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from jessyfile.language.build import build_recipe
+from jessyfile.language.compose import Composer, Merged, read_source
+from jessyfile.language.diagnostics import Diagnostic, has_errors, in_order, mistake
+from jessyfile.language.document import build_document
+from jessyfile.language.draft import Draft
+from jessyfile.language.files import Project, Refused
+from jessyfile.language.judge import missing_parts
+from jessyfile.language.recipe import Recipe, Source
+from jessyfile.language.semantics import examine
+from jessyfile.language.source import SourceFile, Span
+from jessyfile.language.table import node_at
+from jessyfile.project import find_root
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What became of a recipe: the tree, or None beside the errors that stopped it."""
+
+    recipe: Recipe | None
+    diagnostics: tuple[Diagnostic, ...]
+
+
+def load_recipe(
+    path: Path,
+    *,
+    root: Path | None = None,
+    args: Mapping[str, str] | None = None,
+    variant: str | None = None,
+    sets: Mapping[str, str] | None = None,
+) -> Loaded:
+    """Read a recipe with everything it names. Never raises for what a file holds, or for one that is not there."""
+    project = Project(Path(os.path.realpath(root or find_root(Path(path)))))
+    try:
+        entry = read_source(project, project.existing(os.path.abspath(path), project.root), str(path))
+    except Refused as refused:
+        return Loaded(None, (mistake(refused.code, refused.message, helps=refused.help),))
+    return load_source(entry, project, args=args, variant=variant, sets=sets)
+
+
+def load_text(text: str, path: Path, *, root: Path | None = None) -> Loaded:
+    """Read a recipe from text that stands at `path` (an editor's unsaved buffer)."""
+    project = Project(Path(os.path.realpath(root or find_root(path))))
+    file = SourceFile(project.relative(Path(os.path.realpath(path))), text, Path(os.path.realpath(path)))
+    return load_source(file, project)
+
+
+def load_source(
+    entry: SourceFile,
+    project: Project,
+    *,
+    args: Mapping[str, str] | None = None,
+    variant: str | None = None,
+    sets: Mapping[str, str] | None = None,
+) -> Loaded:
+    """Read a recipe from its text."""
+    composer = Composer(project, args or {})
+    merged = composer.compose(entry, variant, sets or {})
+    document = build_document(merged)
+    found = composer.diagnostics
+    if not merged.unbalanced:
+        found += _missing(document, merged, entry)
+        found += examine(Draft(document, merged, project.root))
+    diagnostics = in_order(found)
+    if has_errors(diagnostics) or entry.path is None:
+        return Loaded(None, diagnostics)
+    recipe = build_recipe(document, entry.path, _sources(merged), tuple(dict.fromkeys(composer.read_files)))
+    return Loaded(recipe, diagnostics)
+
+
+def _missing(document: dict[str, object], merged: Merged, entry: SourceFile) -> list[Diagnostic]:
+    """Report what a recipe cannot do without, unless it was tried and could not be read."""
+    draft = Draft(document, merged, Path())
+    found = []
+    for address, name in missing_parts(document):
+        target = (*address, name)
+        if name in ("", "jessy") or not draft.known(*target) or (target, name) == (target, "*"):
+            continue
+        node = node_at(target)
+        example = node.schema.get("x-example") if node else None
+        keyword = node.form.keywords[0] if node else name
+        at = draft.at(*address) or Span(entry, 0, 0)
+        found.append(mistake("J017", f"`{keyword}` is missing", at, "in here" if draft.at(*address) else "",
+                             helps=f"add a line like `{example}`" if example else ()))  # fmt: skip
+    return found
+
+
+def _sources(merged: Merged) -> dict[str, Source]:
+    places = {
+        **{address: span for address, span in merged.entries.items()},
+        **{address: s.span for address, s in merged.settings.items()},
+    }
+    return {".".join(address): span.source() for address, span in places.items()}

@@ -1,0 +1,59 @@
+"""What the evaluation measures, as the table lists it: units, and the suites a metric needs."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from typing import Literal
+
+from jessyfile.language.table import Schema, root
+
+_NAME = "[a-z][a-z0-9_-]*"
+
+
+@cache
+def _metrics() -> Schema:
+    found: Schema = root().nodes["eval"].nodes["criterion"].schema["x-metrics"]
+    return found
+
+
+def metric_names() -> tuple[str, ...]:
+    """Return the metrics as the reference lists them, with `<level>` and `<suite>` where a name belongs."""
+    return tuple(_metrics())
+
+
+def _pattern_of(metric: str) -> tuple[str, str] | None:
+    """Return the listed metric that a written one is, and the level's or suite's name in it."""
+    if metric in _metrics():
+        return metric, ""
+    for listed in _metrics():
+        if "<" in listed:
+            match = re.fullmatch(re.sub(r"<[a-z]+>", f"({_NAME})", listed.replace(".", r"\.")), metric)
+            if match:
+                return listed, match[1]
+    return None
+
+
+def known_metric(metric: str) -> bool:
+    """Return whether anything measures it; whether its level or suite exists is another question."""
+    return _pattern_of(metric) is not None
+
+
+def metric_unit(metric: str) -> Literal["share", "seconds"]:
+    """Return the unit of a metric that is known."""
+    found = _pattern_of(metric)
+    unit: Literal["share", "seconds"] = _metrics()[found[0]]["unit"] if found else "share"
+    return unit
+
+
+def metric_level(metric: str) -> str | None:
+    """Return the level that a metric names, as `low` in `latency.low`."""
+    found = _pattern_of(metric)
+    return found[1] if found and "<level>" in found[0] else None
+
+
+def metric_suites(metric: str) -> tuple[str, ...]:
+    """Return the suites whose cases a metric needs; none for one that takes all, or no cases."""
+    found = _pattern_of(metric)
+    suites = _metrics()[found[0]]["suites"] if found else ()
+    return tuple(found[1] if found and suite == "<suite>" else suite for suite in suites)

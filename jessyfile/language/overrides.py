@@ -1,0 +1,122 @@
+"""`--set lora.rank=8`: one value from outside, laid over everything that the recipe says."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from jessyfile.language.bind import Setting, judged, path_value
+from jessyfile.language.compose import Merged
+from jessyfile.language.diagnostics import mistake
+from jessyfile.language.files import Project, Refused
+from jessyfile.language.metrics import metric_unit
+from jessyfile.language.parse import kind_of
+from jessyfile.language.source import SourceFile, Span
+from jessyfile.language.suggest import similar
+from jessyfile.language.table import Address, Node, Schema, node_at, root, unit_of
+from jessyfile.language.values import Json, Unfit, convert
+from jessyfile.language.variables import Report, Value
+
+_TEXTS = ("string", "text", "path", "folder", "rooted")
+
+
+def override(merged: Merged, sets: Mapping[str, str], project: Project, report: Report) -> None:
+    """Put the outside values into the merged ones, or report why one cannot be."""
+    for address, text in sets.items():
+        file = SourceFile("--set", f"{address}={text}")
+        parts = split_address(address)
+        schema = leaf_schema(parts)
+        if schema is None or not _exists(merged, parts):
+            near = similar(address, known_addresses())
+            helps = f"a similar address exists: `{near}`" if near else "`jessy show RECIPE --flat` lists every address"
+            report(
+                mistake(
+                    "J037",
+                    f"`{address}` is no address of this recipe",
+                    Span(file, 0, len(address)),
+                    "not known",
+                    helps=helps,
+                )
+            )
+            continue
+        _put(merged, parts, schema, Value("", text, Span(file, len(address) + 1, len(file.text))), project, report)
+
+
+def split_address(address: str) -> Address:
+    """Return an address in its parts; a metric's name keeps its dots."""
+    parts = address.split(".")
+    if parts[:2] == ["eval", "criterion"] and len(parts) > 3:
+        return ("eval", "criterion", ".".join(parts[2:-1]), parts[-1])
+    return tuple(parts)
+
+
+def leaf_schema(address: Address) -> Schema | None:
+    """Return the schema of one value; None when the address names none, or a whole block."""
+    node = node_at(address)
+    if node is None or node is root():
+        return None
+    if node.kind == "named":
+        return node.entry_of(address[-1]) if node.fixed_names and address[-1] in node.fixed_names else None
+    return node.schema if node.kind in ("value", "list") and "items" not in _objects(node) else None
+
+
+def _objects(node: Node) -> Schema:
+    items = node.schema.get("items", {})
+    return node.schema if items.get("type") == "object" else {}
+
+
+def known_addresses() -> tuple[str, ...]:
+    """Return the address of every setting that has no name of the user's in it."""
+    return tuple(
+        ".".join(node.address) for node in root().walk() if node.kind in ("value", "list") and "*" not in node.address
+    )
+
+
+def _exists(merged: Merged, address: Address) -> bool:
+    """Return whether the named things in an address are part of the recipe."""
+    named = [
+        address[:i]
+        for i in range(2, len(address))
+        if (n := node_at(address[:i])) is not None and n.kind == "named" and n.fixed_names is None
+    ]
+    return all(entry in merged.entries for entry in named)
+
+
+def _put(merged: Merged, address: Address, schema: Schema, value: Value, project: Project, report: Report) -> None:
+    try:
+        found = _value(address, schema, value, project)
+        problem = judged(schema, found)
+    except Unfit as unfit:
+        problem = (unfit.code, unfit.message, unfit.label, unfit.help or "")
+    except Refused as refused:
+        problem = (refused.code, f": {refused.message}", "named here", refused.help)
+    if problem:
+        code, sentence, label, helps = problem
+        report(mistake(code, f"`{'.'.join(address)}` {sentence}", value.span, label, helps=helps))
+        merged.failed.add(address)
+        return
+    merged.settings[address] = Setting(found, value.span)
+
+
+def _value(address: Address, schema: Schema, value: Value, project: Project) -> Json:
+    unit = unit_of(schema)
+    if schema.get("type") == "array" or "array" in schema.get("type", ()):
+        if unit == "range":
+            return convert(_word(value), unit, schema)
+        pieces = [value.text] if schema.get("x-repeat") else value.text.split()
+        return [
+            convert(_as(value._replace(text=piece), unit), unit, {**schema["items"], "x-unit": unit})
+            for piece in pieces
+        ]
+    if unit == "criterion":
+        return "baseline" if value.text == "baseline" else convert(_word(value), metric_unit(address[2]), schema)
+    if unit in ("path", "folder", "model"):
+        return path_value(_as(value, unit), unit, project, project.root)
+    return convert(_as(value, unit), unit, schema)
+
+
+def _as(value: Value, unit: str) -> Value:
+    return value._replace(kind="STRING") if unit in _TEXTS and value.text != "none" else _word(value)
+
+
+def _word(value: Value) -> Value:
+    return value._replace(kind=kind_of(value.text.strip()) or "STRING", text=value.text.strip())
