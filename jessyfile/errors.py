@@ -14,6 +14,7 @@
     │   ├── InsufficientMemoryError
     │   └── ConvergenceError
     ├── ExportError                the merged model, the GGUF or the Modelfile is not what was trained
+    │   └── ModelfileError         a Modelfile's text is not one that Ollama reads
     ├── EngineError                an engine failed to load, answer or register
     ├── EvaluationError            a suite or a criterion cannot be judged
     └── Interrupted                Ctrl-C or SIGTERM; exit 130, resumable
@@ -123,6 +124,12 @@ class ExportError(JessyError):
     """What was exported is not what was trained, or cannot be written."""
 
     code = "E700"
+
+
+class ModelfileError(ExportError):
+    """A Modelfile's text is not one that Ollama reads; the message names the line."""
+
+    code = "E701"
 
 
 class EngineError(JessyError):
