@@ -1,0 +1,1 @@
+"""From a recipe to training rows: seeds, templates, augmentation, a teacher, filters, split, formats, report card."""

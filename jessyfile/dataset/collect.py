@@ -1,62 +1,189 @@
-"""One category's rows, exactly as many as asked: seeds first, then whatever the recipe allows, every row through every filter."""
+"""One category's rows, exactly as many as asked: seeds first, then templates, rewritten rows and the teacher, all
+through every filter."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from jessyfile.dataset.filters import Dropped, Tally, apply_checks, row_checks
-from jessyfile.dataset.rows import Row
-from jessyfile.dataset.seeds import load_seeds
+from jessyfile.dataset.compose import composed
+from jessyfile.dataset.files import tops_up
+from jessyfile.dataset.filters import Dropped, Tally, apply_checks, bands_of, row_checks
+from jessyfile.dataset.http import Address
+from jessyfile.dataset.language import keep_declared
+from jessyfile.dataset.leaks import Case, find_leaks, load_cases
+from jessyfile.dataset.seeds import load_seeds, shown_path, suite_paths
 from jessyfile.dataset.select import Wanted, sample, wanted_topics
 from jessyfile.dataset.similarity import first_of_each
+from jessyfile.dataset.teacher import TeacherRun, teacher_key
+from jessyfile.dataset.templates import load_intents
+from jessyfile.dataset.variants import rewrite_shares, variants
 from jessyfile.errors import DatasetError
-from jessyfile.language.recipe import Category, Recipe
+from jessyfile.project import jessy_folder
+
+if TYPE_CHECKING:
+    from jessyfile.dataset.rows import Row
+    from jessyfile.language.recipe import Category, Recipe
+    from jessyfile.planning.steps import Stop
+
+_SPARE = 1.15
 
 
 @dataclass(slots=True)
 class Collected:
-    """A category's rows and where they came from: {topic: {source: count}}, and what the filters dropped."""
+    """A category's rows and where they came from: {topic: {source: count}}, what the filters dropped, what the
+    teacher did."""
 
     rows: list[Row] = field(default_factory=list)
     sources: dict[str, dict[str, int]] = field(default_factory=dict)
     tally: Tally = field(default_factory=Tally)
+    teacher: dict[str, object] | None = None
 
 
-def collect(recipe: Recipe, root: Path, category: Category) -> Collected:
+def collect(recipe: Recipe, root: Path, category: Category, stop: Stop | None = None) -> Collected:
     """Make a category's rows, the exact count of every topic.
 
     Raises DatasetError that names every topic with too few rows, how many are missing, and the ways out.
     """
-    collected = Collected()
-    passed = apply_checks(load_seeds(recipe, root, category.name), row_checks(recipe.complexity), collected.tally)
-    seeds = distinct(passed, recipe.dataset.similarity, collected.tally)
-    short: list[str] = []
-    for wanted in wanted_topics(category):
-        own = sample([row for row in seeds if wanted.takes(row)], wanted.count, recipe.dataset.seed, wanted.name)
-        if len(own) < wanted.count:
-            short.append(_shortage(wanted, own))
-        collected.sources[wanted.name] = {"hand": len(own)}
-        collected.rows += own
-    if short:
-        raise _too_few(short)
-    return collected
+    return _Collector(recipe, root, category, stop).collect()
 
 
 def distinct(rows: Sequence[Row], bound: float, tally: Tally) -> list[Row]:
-    """Return the rows of which none is nearer to an earlier one than the bound; the others are counted as near duplicates."""
+    """Return the rows of which none is nearer to an earlier one than the bound; the others are counted as near
+    duplicates."""
     kept, dropped = first_of_each([row.text for row in rows], bound)
     for index, near in sorted(dropped.items()):
         tally.add(Dropped(rows[index], "duplicate", f"says the same as {rows[near].place}"))
     return [rows[index] for index in kept]
 
 
-def _shortage(wanted: Wanted, rows: Sequence[Row]) -> str:
-    return f"`{wanted.name}` asks for {wanted.count} rows and {len(rows)} were found: {wanted.count - len(rows)} are missing"
+class _Collector:
+    def __init__(self, recipe: Recipe, root: Path, category: Category, stop: Stop | None) -> None:
+        self.recipe, self.root, self.category, self.stop = recipe, root, category, stop
+        self.settings = recipe.dataset
+        self.checks = row_checks(recipe.complexity)
+        self.out = Collected()
+        self.cases: list[Case] | None = None
+        self.run: TeacherRun | None = None
+        self.may_top_up = tops_up(recipe, root, category.name)
+        self.seeds = distinct(
+            self._filtered(load_seeds(recipe, root, category.name)), self.settings.similarity, self.out.tally
+        )
+
+    def collect(self) -> Collected:
+        topics = wanted_topics(self.category)
+        short = [shortage for wanted in topics if (shortage := self._topic(wanted))]
+        if short:
+            raise _too_few(short, self.settings.teacher is not None)
+        if self.run is not None:
+            self.out.teacher = self.run.report.to_json()
+        return self.out
+
+    def _topic(self, wanted: Wanted) -> tuple[Wanted, int] | None:
+        """Add one topic's rows; return how many were found when they are too few."""
+        rows = sample([row for row in self.seeds if wanted.takes(row)], wanted.count, self.settings.seed, wanted.name)
+        for top_up in (self._from_templates, self._from_variants, self._from_teacher):
+            if self.may_top_up and len(rows) < wanted.count:
+                rows = [*rows, *top_up(wanted, rows, wanted.count - len(rows))]
+        if len(rows) < wanted.count:
+            return wanted, len(rows)
+        rows = rewrite_shares(rows, self.settings.augment, self.settings.seed, wanted.name, self.settings.similarity)
+        self.out.sources[wanted.name] = _by_source(rows)
+        self.out.rows += rows
+        return None
+
+    def _from_templates(self, wanted: Wanted, rows: Sequence[Row], missing: int) -> list[Row]:
+        if wanted.topic is None:
+            return []
+        intents = load_intents(self.root, wanted.category, wanted.topic)
+        stream = composed(intents, wanted.category, wanted.topic, self.settings.seed)
+        return self._admitted((row for row in stream if wanted.takes(row)), rows, missing)
+
+    def _from_variants(self, wanted: Wanted, rows: Sequence[Row], missing: int) -> list[Row]:
+        made = variants(rows, self.settings.augment, wanted.count, self.settings.seed, wanted.name)
+        return self._admitted(made, rows, missing)
+
+    def _from_teacher(self, wanted: Wanted, rows: Sequence[Row], missing: int) -> list[Row]:
+        if self.settings.teacher is None:
+            return []
+        new: list[Row] = []
+
+        def admit(candidates: list[Row]) -> list[Row]:
+            kept = self._new(self._clean(candidates), [*rows, *new])
+            new.extend(kept)
+            return kept
+
+        own = [row for row in self.seeds if wanted.takes(row)]
+        return self._teacher().write(wanted, missing, self.category.title, own, self.settings.seed, admit)
+
+    def _teacher(self) -> TeacherRun:
+        teacher = self.settings.teacher
+        if self.run is None and teacher is not None:
+            address = Address(teacher.url, teacher_key(teacher), teacher.timeout)
+            cache = jessy_folder(self.root) / "cache" / "teacher"
+            self.run = TeacherRun(teacher, address, cache, bands_of(self.recipe.complexity), self.stop)
+        assert self.run is not None  # noqa: S101 (asked for only when the recipe has a TEACHER)
+        return self.run
+
+    def _admitted(self, stream: Iterable[Row], rows: Sequence[Row], missing: int) -> list[Row]:
+        """Draw from a stream until `missing` rows have passed everything or the stream ends."""
+        source = iter(stream)
+        found: list[Row] = []
+        while len(found) < missing:
+            drawn = list(islice(source, int((missing - len(found)) * _SPARE) + 8))
+            if not drawn:
+                break
+            found += self._new(self._clean(drawn), [*rows, *found])
+        return found[:missing]
+
+    def _filtered(self, rows: Iterable[Row]) -> list[Row]:
+        return keep_declared(apply_checks(rows, self.checks, self.out.tally), self.out.tally)
+
+    def _clean(self, rows: Iterable[Row]) -> list[Row]:
+        """Return made rows that pass the filters and give no evaluation case away."""
+        passed = self._filtered(rows)
+        if self.cases is None:
+            self.cases = load_cases(
+                [(path, shown_path(path, self.root)) for path in suite_paths(self.recipe, self.root)]
+            )
+        leaks = find_leaks(passed, self.cases, self.settings.similarity)
+        for leak in leaks:
+            self.out.tally.add(Dropped(leak.row, "leak", f"{leak.how} {leak.case.place}"))
+        leaked = {id(leak.row) for leak in leaks}
+        return [row for row in passed if id(row) not in leaked]
+
+    def _new(self, candidates: Sequence[Row], rows: Sequence[Row]) -> list[Row]:
+        """Return the candidates that are near none of the category's rows so far, nor to one another."""
+        present = [*self.out.rows, *self.seeds, *rows]
+        known = {id(row) for row in present}
+        unique = list({id(row): row for row in present}.values())
+        return [
+            row
+            for row in distinct([*unique, *candidates], self.settings.similarity, self.out.tally)
+            if id(row) not in known
+        ]
 
 
-def _too_few(short: Sequence[str]) -> DatasetError:
+def _by_source(rows: Sequence[Row]) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    for row in rows:
+        counts[row.example.source] = counts.get(row.example.source, 0) + 1
+    return counts
+
+
+def _too_few(short: Sequence[tuple[Wanted, int]], has_teacher: bool) -> DatasetError:
+    said = "; ".join(
+        f"`{wanted.name}` asks for {wanted.count} rows and {found} were found: {wanted.count - found} are missing"
+        for wanted, found in short
+    )
+    wanted, found = short[0]
+    file = f"data/seeds/{wanted.category}/{wanted.topic or wanted.category}.jsonl"
+    teacher = (
+        "raise the TEACHER's max_requests" if has_teacher else "add `TEACHER <model> at <url>` to the DATASET block"
+    )
     return DatasetError(
-        "; ".join(short), hint="write the missing seeds, lower the TOPIC's count, or add a TEACHER to the DATASET block"
+        said, hint=f"write {wanted.count - found} more rows into {file}; or lower the count to {found}; or {teacher}"
     )

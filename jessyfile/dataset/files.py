@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from jessyfile.dataset.rows import MARKERS
-from jessyfile.dataset.seeds import seed_files
+from jessyfile.dataset.seeds import replay_file, seed_files, suite_paths
+from jessyfile.dataset.select import Wanted, wanted_topics
+from jessyfile.dataset.templates import template_files
 from jessyfile.language.recipe import Recipe
 from jessyfile.resources import resource
 
@@ -17,9 +19,52 @@ def category_files(name: str) -> Files:
     """Return the function that lists the files of `data.<name>`: the category's seeds, and what tops them up."""
 
     def files(recipe: Recipe, root: Path) -> Sequence[Path]:
-        return seed_files(recipe, root, name)
+        made = _top_up_files(recipe, root, name) if tops_up(recipe, root, name) else ()
+        return tuple(dict.fromkeys((*seed_files(recipe, root, name), *_own_files(recipe), *made)))
 
     return files
+
+
+def _own_files(recipe: Recipe) -> Iterator[Path]:
+    """Yield jessy's own word lists and prompts that decide which rows pass and what is asked of a teacher."""
+    yield resource("grammar", "example.schema.json")
+    tables = ["words_tr", "words_en"]
+    if recipe.dataset.augment.slang:
+        tables.append("short_forms")
+    if recipe.dataset.teacher is not None:
+        tables.append("situations")
+        yield resource("templates", "prompts", "teacher.system.j2")
+        yield resource("templates", "prompts", "teacher.user.j2")
+    yield from (resource("data", "lexicon", f"{table}.tsv") for table in tables)
+
+
+def _top_up_files(recipe: Recipe, root: Path, name: str) -> Iterator[Path]:
+    for wanted in wanted_of(recipe, name):
+        yield from template_files(root, name, wanted.topic) if wanted.topic else ()
+    yield from suite_paths(recipe, root)
+
+
+def tops_up(recipe: Recipe, root: Path, name: str) -> bool:
+    """Whether a category may take rows from elsewhere than its seeds: a topic asks for more rows than its seed file
+    has lines.
+
+    The plan and the step ask the same question, so that a step never reads a template or a suite that its
+    fingerprint leaves out.
+    """
+    lines = {path.stem: _lines(path) for path in seed_files(recipe, root, name)}
+    return any(
+        wanted.count > (lines.get(wanted.topic, 0) if wanted.topic else sum(lines.values()))
+        for wanted in wanted_of(recipe, name)
+    )
+
+
+def wanted_of(recipe: Recipe, name: str) -> tuple[Wanted, ...]:
+    """Return what the category of this name asks for, topic by topic."""
+    return next((wanted_topics(category) for category in recipe.dataset.categories if category.name == name), ())
+
+
+def _lines(path: Path) -> int:
+    return path.read_bytes().count(b"\n")
 
 
 def dataset_files(recipe: Recipe, root: Path) -> Sequence[Path]:
@@ -27,26 +72,3 @@ def dataset_files(recipe: Recipe, root: Path) -> Sequence[Path]:
     markers = seed_files(recipe, root, MARKERS) if recipe.dataset.markers else ()
     replay = (replay_file(recipe, root),) if recipe.dataset.replay else ()
     return (*markers, *suite_paths(recipe, root), *replay)
-
-
-def suite_paths(recipe: Recipe, root: Path) -> tuple[Path, ...]:
-    """Return the evaluation suites' files: the recipe's own, the project's and the shipped ones, each once."""
-    named = (_first_existing(suite.file, recipe, root) for suite in recipe.evaluation.suites)
-    found = [path for path in named if path is not None]
-    for folder in (root / "data" / "eval", resource("data", "eval")):
-        found += sorted(folder.resolve().glob("*.jsonl"))
-    return tuple(dict.fromkeys(found))
-
-
-def _first_existing(file: str, recipe: Recipe, root: Path) -> Path | None:
-    for base in (root, recipe.path.parent, resource("data").parent):
-        path = (base / file).resolve()
-        if path.is_file():
-            return path
-    return None
-
-
-def replay_file(recipe: Recipe, root: Path) -> Path:
-    """Return the file of general rows that REPLAY names, from the root or beside the recipe."""
-    name = recipe.dataset.replay.file if recipe.dataset.replay else ""
-    return _first_existing(name, recipe, root) or root / name

@@ -1,7 +1,7 @@
 """What a row must pass before it may teach: one function a filter, each says why it drops a row.
 
-A filter here looks at one row alone. Near duplicates, leaks into the suites and languages need more than one row or a model of
-their own: `similarity`, `leaks`, `language`.
+A filter here looks at one row alone. Near duplicates, leaks into the suites and languages need more than one row or
+a model of their own: `similarity`, `leaks`, `language`.
 """
 
 from __future__ import annotations
@@ -10,12 +10,15 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from jessyfile.dataset.example import Bands, TrainingExample, level_faults, shape_faults
 from jessyfile.dataset.marker import leak_pattern
-from jessyfile.dataset.rows import Row
 from jessyfile.dataset.text import tokens
-from jessyfile.language.recipe import Complexity
+
+if TYPE_CHECKING:
+    from jessyfile.dataset.rows import Row
+    from jessyfile.language.recipe import Complexity
 
 MAX_EXAMPLES = 3
 _LENGTHS = {"low": 400, "medium": 2000, "high": 3000}
@@ -153,7 +156,8 @@ _EXAMPLE_MAIL = re.compile(r"@(?:example\.|[\w.-]*\.(?:invalid|test)$|localhost)
 
 
 def personal_data(example: TrainingExample) -> str | None:
-    """Refuse e-mail addresses, Turkish mobile numbers, IBANs, and identity or card numbers whose check digits are right."""
+    """Refuse e-mail addresses, Turkish mobile numbers, IBANs, and identity or card numbers whose check digits are
+    right."""
     for text in _texts(example):
         found = _personal(text)
         if found:

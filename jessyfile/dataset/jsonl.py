@@ -1,7 +1,8 @@
 """JSON lines, read strictly and in bounded memory, written the same way every time.
 
-A line is at most 1 MiB of UTF-8 and one object: no byte order mark, no repeated key, no NaN or infinity, no lone surrogate, no
-number longer than 18 digits, nothing nested deeper than 16. What breaks a rule becomes a `Fault` with its line; reading goes on.
+A line is at most 1 MiB of UTF-8 and one object: no byte order mark, no repeated key, no NaN or infinity, no lone
+surrogate, no number longer than 18 digits, nothing nested deeper than 16. What breaks a rule becomes a `Fault` with
+its line; reading goes on.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ class Line:
     value: dict[str, Any]
 
 
-class _Rejected(ValueError):
+class _RejectedError(ValueError):
     """A rule that JSON itself does not have was broken."""
 
 
@@ -91,14 +92,14 @@ def _one(raw: bytes, name: str, number: int) -> Line | Fault | None:
         return None
     try:
         return Line(number, parse_object(raw))
-    except _Rejected as error:
+    except _RejectedError as error:
         return Fault(name, number, str(error))
 
 
 def parse_object(raw: bytes) -> dict[str, Any]:
     """Parse one strict JSON object; raises ValueError with one sentence that says which rule is broken."""
     if len(raw) > MAX_LINE:
-        raise _Rejected(f"the line is longer than {MAX_LINE} bytes")
+        raise _RejectedError(f"the line is longer than {MAX_LINE} bytes")
     _check_depth(raw)
     try:
         value = json.loads(
@@ -109,11 +110,11 @@ def parse_object(raw: bytes) -> dict[str, Any]:
             parse_constant=_constant,
         )
     except UnicodeDecodeError as error:
-        raise _Rejected(f"is not UTF-8 at byte {error.start + 1}") from error
+        raise _RejectedError(f"is not UTF-8 at byte {error.start + 1}") from error
     except json.JSONDecodeError as error:
-        raise _Rejected(f"is not JSON at column {error.colno}: {error.msg.lower()}") from error
+        raise _RejectedError(f"is not JSON at column {error.colno}: {error.msg.lower()}") from error
     if not isinstance(value, dict):
-        raise _Rejected("is not a JSON object")
+        raise _RejectedError("is not a JSON object")
     if b"\\u" in raw:
         _check_surrogates(value)
     return value
@@ -126,7 +127,7 @@ def _check_depth(raw: bytes) -> None:
     for match in _STRUCTURE.finditer(raw):
         depth += {b"[": 1, b"{": 1, b"]": -1, b"}": -1}.get(match.group(), 0)
         if depth > MAX_DEPTH:
-            raise _Rejected(f"is nested deeper than {MAX_DEPTH} levels")
+            raise _RejectedError(f"is nested deeper than {MAX_DEPTH} levels")
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -134,31 +135,31 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) != len(pairs):
         keys = [key for key, _ in pairs]
         twice = next(key for key in keys if keys.count(key) > 1)
-        raise _Rejected(f"has the key `{twice[:40]}` twice")
+        raise _RejectedError(f"has the key `{twice[:40]}` twice")
     return found
 
 
 def _integer(text: str) -> int:
     if len(text.lstrip("-")) > MAX_DIGITS:
-        raise _Rejected(f"holds a number of {len(text.lstrip('-'))} digits")
+        raise _RejectedError(f"holds a number of {len(text.lstrip('-'))} digits")
     return int(text)
 
 
 def _number(text: str) -> float:
     value = float(text) if len(text) <= 2 * MAX_DIGITS else math.inf
     if not math.isfinite(value):
-        raise _Rejected("holds a number out of range")
+        raise _RejectedError("holds a number out of range")
     return value
 
 
 def _constant(text: str) -> float:
-    raise _Rejected(f"holds {text}, which JSON does not have")
+    raise _RejectedError(f"holds {text}, which JSON does not have")
 
 
 def _check_surrogates(value: object) -> None:
     if isinstance(value, str):
         if _SURROGATE.search(value):
-            raise _Rejected("holds half of a surrogate pair (\\ud800 to \\udfff), which is no character")
+            raise _RejectedError("holds half of a surrogate pair (\\ud800 to \\udfff), which is no character")
     elif isinstance(value, dict):
         for key, inner in value.items():
             _check_surrogates(key)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from jessyfile.dataset.jsonl import raise_faults
 from jessyfile.dataset.rows import MARKERS, Row, load_rows
 from jessyfile.errors import DatasetError
-from jessyfile.language.recipe import Recipe
 from jessyfile.resources import resource
+
+if TYPE_CHECKING:
+    from jessyfile.language.recipe import Recipe
 
 SEEDS = "data/seeds"
 
@@ -62,3 +65,26 @@ def load_seeds(recipe: Recipe, root: Path, category: str) -> list[Row]:
 def load_markers(recipe: Recipe, root: Path) -> list[Row]:
     """Read the marker-only rows: a question and its level."""
     return load_seeds(recipe, root, MARKERS)
+
+
+def suite_paths(recipe: Recipe, root: Path) -> tuple[Path, ...]:
+    """Return the evaluation suites' files: the recipe's own, the project's and the shipped ones, each once."""
+    named = (_first_existing(suite.file, recipe, root) for suite in recipe.evaluation.suites)
+    found = [path for path in named if path is not None]
+    for folder in (root / "data" / "eval", resource("data", "eval")):
+        found += sorted(folder.resolve().glob("*.jsonl"))
+    return tuple(dict.fromkeys(found))
+
+
+def _first_existing(file: str, recipe: Recipe, root: Path) -> Path | None:
+    for base in (root, recipe.path.parent, resource("data").parent):
+        path = (base / file).resolve()
+        if path.is_file():
+            return path
+    return None
+
+
+def replay_file(recipe: Recipe, root: Path) -> Path:
+    """Return the file of general rows that REPLAY names, from the root or beside the recipe."""
+    name = recipe.dataset.replay.file if recipe.dataset.replay else ""
+    return _first_existing(name, recipe, root) or root / name

@@ -1,7 +1,7 @@
 """Taking exactly as many rows as asked, the same ones every time.
 
-A row's turn to be taken is a hash of the seed, the topic and the row's own content: adding or mending one seed changes one row of
-the choice, not all of them.
+A row's turn to be taken is a hash of the seed, the topic and the row's own content: adding or mending one seed
+changes one row of the choice, not all of them.
 """
 
 from __future__ import annotations
@@ -9,10 +9,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from jessyfile.dataset.rows import Row
-from jessyfile.language.recipe import Category, LevelName
+if TYPE_CHECKING:
+    from jessyfile.dataset.rows import Row
+    from jessyfile.language.recipe import Category, LevelName
 
 T = TypeVar("T")
 

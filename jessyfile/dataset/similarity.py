@@ -1,9 +1,10 @@
 """How alike rows are, and which of them are too alike.
 
-The similarity of two texts is the Jaccard index of their sets of character 4-grams, taken from the normal form (Turkish lower case,
-punctuation gone, letters kept): 1.0 is the same words, 0.0 nothing in common. Turkish glues suffixes to words, so characters
-see what whole words miss. Up to `EXACT_LIMIT` texts every pair is compared; above, MinHash (Broder 1997) in bands proposes pairs and
-each proposal is then measured exactly: a reported pair is always right, one in some thousands at the bound may be missed.
+The similarity of two texts is the Jaccard index of their sets of character 4-grams, taken from the normal form
+(Turkish lower case, punctuation gone, letters kept): 1.0 is the same words, 0.0 nothing in common. Turkish glues
+suffixes to words, so characters see what whole words miss. Up to `EXACT_LIMIT` texts every pair is compared; above,
+MinHash (Broder 1997) in bands proposes pairs and each proposal is then measured exactly: a reported pair is always
+right, one in some thousands at the bound may be missed.
 """
 
 from __future__ import annotations
@@ -110,8 +111,26 @@ def _exact(matrix: Any, sizes: NDArray[np.int64], bound: float) -> Iterator[Pair
         yield rows[keep], columns[keep], similarity[keep]
 
 
+def cross_pairs(left: Sequence[str], right: Sequence[str], bound: float) -> Pairs:
+    """Return (i, j, similarity) of every text i of `left` and j of `right` at least as near as the bound; exact."""
+    import numpy as np
+
+    matrix, sizes = _matrix(grams([*left, *right]))
+    turned = matrix[len(left) :].T.tocsr()
+    parts = []
+    for start in range(0, len(left), _BLOCK):
+        shared = (matrix[start : min(start + _BLOCK, len(left))] @ turned).tocoo()
+        rows, columns = shared.coords[0].astype(np.int64) + start, shared.coords[1].astype(np.int64)
+        similarity = shared.data / (sizes[rows] + sizes[columns + len(left)] - shared.data)
+        keep = similarity >= bound
+        parts.append((rows[keep], columns[keep], similarity[keep]))
+    one, other, similarity = (np.concatenate(columns) for columns in zip(*parts, strict=True))
+    return one, other, similarity
+
+
 def nearest(texts: Sequence[str]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Return every text's highest similarity to another one and that one's index; exact, for up to `EXACT_LIMIT` texts."""
+    """Return every text's highest similarity to another one and that one's index; exact, for up to `EXACT_LIMIT`
+    texts."""
     import numpy as np
 
     matrix, sizes = _matrix(grams(texts))
@@ -210,7 +229,8 @@ def _measured(
 
 
 def first_of_each(texts: Sequence[str], bound: float) -> tuple[list[int], dict[int, int]]:
-    """Keep every text that is not near an earlier kept one; return the kept indices and {dropped: the kept one it is near}."""
+    """Keep every text that is not near an earlier kept one; return the kept indices and {dropped: the kept one it is
+    near}."""
     dropped: dict[int, int] = {}
     left, right, _ = near_pairs(texts, bound)
     for one, other in zip(left.tolist(), right.tolist(), strict=True):

@@ -1,15 +1,19 @@
-"""Training and validation: every topic in both, paraphrases on one side, the asked share exactly where groups allow it."""
+"""Training and validation: every topic in both, paraphrases on one side, the asked share exactly where groups allow
+it."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from jessyfile.dataset.rows import Row
 from jessyfile.dataset.select import shares, turn
 from jessyfile.dataset.similarity import groups, near_pairs
 from jessyfile.dataset.text import folded_normal
+
+if TYPE_CHECKING:
+    from jessyfile.dataset.rows import Row
 
 PARAPHRASE = 0.6
 
@@ -23,7 +27,8 @@ class Split:
 
 
 def paraphrase_groups(rows: Sequence[Row]) -> list[int]:
-    """Return each row's group: rows that name the same group, ask the same, or read alike even without Turkish letters."""
+    """Return each row's group: rows that name the same group, ask the same, or read alike even without Turkish
+    letters."""
     links: list[tuple[int, int]] = []
     for keys in ([row.group for row in rows], [folded_normal(row.example.query) for row in rows]):
         links += _equal(keys)
@@ -41,8 +46,8 @@ def _equal(keys: Sequence[str]) -> list[tuple[int, int]]:
 def split_rows(rows: Sequence[Row], share: float, seed: int) -> Split:
     """Put `share` of the rows into validation, every topic in proportion and at least once.
 
-    Whole groups move, so that a topic of few large groups may get fewer rows than its part; a topic whose rows are all one
-    group stays in training.
+    Whole groups move, so that a topic of few large groups may get fewer rows than its part; a topic whose rows are
+    all one group stays in training.
     """
     named = paraphrase_groups(rows)
     topics: dict[tuple[str, str], list[int]] = defaultdict(list)
@@ -91,4 +96,5 @@ def _pick(members: Sequence[int], named: Sequence[int], quota: int, seed: int, r
     for group in order:
         if len(chosen) + len(group) <= quota:
             chosen |= set(group)
-    return chosen or (set(min(order, key=len)) if quota else set())
+    smallest = min(order, key=len)
+    return chosen or (set(smallest) if quota else set())

@@ -36,6 +36,11 @@ def capitalized(text: str) -> str:
     return upper(text[:1]) + text[1:]
 
 
+def uncapitalized(text: str) -> str:
+    """Return the text with its first letter in lower case by Turkish rules."""
+    return lower(text[:1]) + text[1:]
+
+
 def ascii_folded(text: str) -> str:
     """Return the text as people type it without Turkish letters: `günaydın` becomes `gunaydin`."""
     return nfc(text).translate(_ASCII)

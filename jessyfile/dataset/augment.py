@@ -1,0 +1,92 @@
+"""Rewriting what the user types, never what JESSY answers: without Turkish letters, shortened as among friends, with
+a slip.
+
+Only text in Turkish or the mix is touched; fenced and back-quoted code stays as it is.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from functools import cache
+
+from jessyfile.dataset.lexicon import load_table
+from jessyfile.dataset.text import TURKISH_LETTERS, ascii_folded, lower
+from jessyfile.resources import resource
+
+_CODE = re.compile(r"(`[^`]*`|https?://\S+)")
+_WORD = re.compile(r"[^\W\d_]+")
+_PROGRESSIVE = re.compile(r"(\w*[ıiuü]yo)r(um|sun|uz|lar|du|dun|dum|muş|sa)?\b")
+_NEIGHBOURS = {
+    "a": "sq", "b": "vn", "c": "xv", "d": "sf", "e": "wr", "f": "dg", "g": "fh", "h": "gj", "i": "uo", "k": "jl",
+    "l": "kş", "m": "nö", "n": "bm", "o": "ıp", "r": "et", "s": "ad", "t": "ry", "u": "yı", "v": "cb", "y": "tu", "z": "x",
+}  # fmt: skip
+
+
+def asciified(text: str) -> str:
+    """Return the text as typed on a keyboard without Turkish letters."""
+    return "".join(part if _CODE.fullmatch(part) else ascii_folded(part) for part in _CODE.split(text))
+
+
+@cache
+def _short_forms() -> dict[str, str]:
+    table = load_table(resource("data").parent, "short_forms")
+    return {item["full"]: item["short"] for item in table.items}
+
+
+def slangy(text: str) -> str:
+    """Return the text as friends type it: `ne haber` becomes `nbr`, `yapıyorum` becomes `yapıyom`, all in lower
+    case."""
+    parts = _CODE.split(text)
+    return "".join(part if _CODE.fullmatch(part) else _shortened(part) for part in parts)
+
+
+def _shortened(text: str) -> str:
+    words = lower(text)
+    for full, short in _short_forms().items():
+        words = re.sub(rf"(?<!\w){re.escape(full)}(?!\w)", short, words)
+    words = _PROGRESSIVE.sub(_progressive, words)
+    return re.sub(r"[.,;]+(?=\s|$)", "", words)
+
+
+def _progressive(found: re.Match[str]) -> str:
+    """-yorum becomes -yom, -yorsun -yosun, -yor -yo."""
+    ending = {"um": "m", "sun": "sun", "uz": "z"}.get(found.group(2) or "", found.group(2) or "")
+    return found.group(1) + ending
+
+
+def typo(text: str, rng: random.Random) -> str:
+    """Return the text with one slip of the finger in one longer word: two letters swapped, one lost, doubled or
+    missed."""
+    words = [found for found in _WORD.finditer(text) if len(found.group()) >= 4 and not _in_code(text, found.start())]
+    if not words:
+        return text
+    found = rng.choice(words)
+    slipped = rng.choice((_swap, _lose, _double, _miss))(found.group(), rng.randrange(1, len(found.group()) - 1))
+    return text[: found.start()] + slipped + text[found.end() :]
+
+
+def _in_code(text: str, position: int) -> bool:
+    return any(code.start() <= position < code.end() for code in _CODE.finditer(text))
+
+
+def _swap(word: str, at: int) -> str:
+    return word[:at] + word[at + 1] + word[at] + word[at + 2 :]
+
+
+def _lose(word: str, at: int) -> str:
+    return word[:at] + word[at + 1 :]
+
+
+def _double(word: str, at: int) -> str:
+    return word[: at + 1] + word[at:]
+
+
+def _miss(word: str, at: int) -> str:
+    keys = _NEIGHBOURS.get(word[at].lower(), "")
+    return word[:at] + keys[0] + word[at + 1 :] if keys else _double(word, at)
+
+
+def has_turkish_letters(text: str) -> bool:
+    """Whether the text outside code has a letter that ASCII lacks, so that `asciified` would change it."""
+    return any(not TURKISH_LETTERS.isdisjoint(part) for part in _CODE.split(text) if not _CODE.fullmatch(part))

@@ -1,0 +1,161 @@
+"""The report card of a dataset: what is in it, how even, how long, how alike, and what a shortcut could learn from
+it."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from jessyfile.dataset.similarity import EXACT_LIMIT, nearest
+
+if TYPE_CHECKING:
+    from jessyfile.dataset.rows import Row
+    from jessyfile.dataset.split import Split
+    from jessyfile.language.recipe import Recipe
+
+_MAX_CUTS = 60
+
+
+def make_card(
+    recipe: Recipe, split: Split, markers: Split, replayed: int, facts: Mapping[str, Mapping[str, Any]]
+) -> dict[str, Any]:
+    """Return the card as JSON values. `facts` are those of the `data.*` steps; leaks are 0, or there would be no
+    card."""
+    rows = [*split.train, *split.valid]
+    signs = [*markers.train, *markers.valid]
+    return {
+        "rows": len(rows),
+        "train": len(split.train) + len(markers.train),
+        "valid": len(split.valid) + len(markers.valid),
+        "markers": len(signs),
+        "replay": replayed,
+        "leaks": 0,
+        "seed": recipe.dataset.seed,
+        "similarity_bound": recipe.dataset.similarity,
+        **describe([*rows, *signs]),
+        "valid_topics": dict(sorted(Counter(topic_of(row) for row in [*split.valid, *markers.valid]).items())),
+        "dropped": _dropped(facts),
+        "sources": {topic: count for fact in facts.values() for topic, count in fact.get("topics", {}).items()},
+    }
+
+
+def describe(rows: Sequence[Row]) -> dict[str, Any]:
+    """Return counts, balance, lengths, tags, the length shortcut and nearest neighbours of any rows."""
+    topics = Counter(topic_of(row) for row in rows)
+    chats = [row for row in rows if not row.example.is_marker]
+    return {
+        "topics": dict(sorted(topics.items())),
+        "levels": dict(sorted(Counter(row.example.complexity for row in rows).items())),
+        "level_by_topic": _level_by_topic(rows),
+        "languages": dict(sorted(Counter(row.example.language for row in rows).items())),
+        "tags": dict(sorted(Counter(tag for row in rows for tag in row.example.tags).items())),
+        "conversations": sum(bool(row.example.turns) for row in rows),
+        "balance": round(balance(topics.values()), 4),
+        "category_balance": round(balance(Counter(row.example.category for row in rows).values()), 4),
+        "lengths": {
+            "query": quantiles([len(row.example.query) for row in rows]),
+            "response": quantiles([len(row.example.response or "") for row in chats]),
+        },
+        "length_shortcut": length_shortcut([(len(row.example.query), row.example.complexity) for row in rows]),
+        "nearest": _nearest(chats),
+    }
+
+
+def topic_of(row: Row) -> str:
+    """Return a row's topic as cards show it, `turkish/slang`."""
+    return f"{row.example.category}/{row.example.topic}"
+
+
+def _level_by_topic(rows: Sequence[Row]) -> dict[str, dict[str, int]]:
+    table: dict[str, Counter[str]] = defaultdict(Counter)
+    for row in rows:
+        table[topic_of(row)][row.example.complexity] += 1
+    return {topic: dict(sorted(levels.items())) for topic, levels in sorted(table.items())}
+
+
+def balance(counts: Iterable[int]) -> float:
+    """Return the normalized entropy of counts: 1.0 when all are equal, 0.0 when one has everything."""
+    present = [count for count in counts if count > 0]
+    total = sum(present)
+    if len(present) < 2:
+        return 1.0 if present else 0.0
+    entropy = -sum(count / total * math.log(count / total) for count in present)
+    return entropy / math.log(len(present))
+
+
+def quantiles(values: Sequence[int]) -> dict[str, int]:
+    """Return the least, the quartiles, the 95th percentile and the greatest (nearest rank)."""
+    if not values:
+        return {}
+    ordered = sorted(values)
+    ranks = {"min": 0.0, "p25": 0.25, "median": 0.5, "p75": 0.75, "p95": 0.95, "max": 1.0}
+    return {
+        name: ordered[min(len(ordered) - 1, max(0, math.ceil(share * len(ordered)) - 1))]
+        for name, share in ranks.items()
+    }
+
+
+def length_shortcut(pairs: Sequence[tuple[int, str]]) -> dict[str, float]:
+    """Return how often the level is right when the question's length alone decides it, beside always naming the
+    commonest level.
+
+    The best two cuts of the length are chosen on the rows themselves, so this is the most that a shortcut of this
+    form could get.
+    """
+    if not pairs:
+        return {"accuracy": 0.0, "commonest": 0.0}
+    levels = Counter(level for _, level in pairs)
+    total = len(pairs)
+    best = max(_cut_scores(pairs), default=0)
+    return {"accuracy": round(best / total, 4), "commonest": round(levels.most_common(1)[0][1] / total, 4)}
+
+
+def _cut_scores(pairs: Sequence[tuple[int, str]]) -> list[int]:
+    lengths = sorted({length for length, _ in pairs})
+    step = max(1, len(lengths) // _MAX_CUTS)
+    cuts = [0, *lengths[::step], lengths[-1] + 1]
+    parts = [
+        Counter(level for length, level in pairs if low <= length < high) for low, high in itertools.pairwise(cuts)
+    ]
+    running = [Counter[str]()]
+    for part in parts:
+        running.append(running[-1] + part)
+
+    def score(first: int, last: int) -> int:
+        inside = running[last] - running[first]
+        return max(inside.values(), default=0)
+
+    end = len(parts)
+    return [score(0, i) + score(i, j) + score(j, end) for i in range(end + 1) for j in range(i, end + 1)]
+
+
+def _nearest(rows: Sequence[Row]) -> dict[str, Any]:
+    """Return how near the rows' nearest neighbours are; measured on every row up to the exact limit, else on evenly
+    spaced ones."""
+    step = max(1, -(-len(rows) // EXACT_LIMIT))
+    taken = rows[::step]
+    if len(taken) < 2:
+        return {}
+    similarity, which = nearest([row.text for row in taken])
+    worst = int(similarity.argmax())
+    ordered = sorted(similarity.tolist())
+    return {
+        "measured": len(taken),
+        "median": round(ordered[len(ordered) // 2], 4),
+        "p95": round(ordered[int(0.95 * (len(ordered) - 1))], 4),
+        "max": round(ordered[-1], 4),
+        "nearest_pair": sorted([taken[worst].place, taken[int(which[worst])].place]),
+    }
+
+
+def _dropped(facts: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    total: dict[str, dict[str, Any]] = {}
+    for fact in facts.values():
+        for name, told in fact.get("dropped", {}).items():
+            entry = total.setdefault(name, {"dropped": 0, "examples": []})
+            entry["dropped"] += told["dropped"]
+            entry["examples"] = [*entry["examples"], *told["examples"]][:3]
+    return dict(sorted(total.items()))

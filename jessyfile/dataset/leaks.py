@@ -1,0 +1,108 @@
+"""Whether a training row gives away an evaluation case: then the score would measure memory.
+
+A row leaks a case when both ask the same, when their questions are nearer than the bound, or when they share eight
+words in a row. Everything is compared without case, punctuation and Turkish letters: a case retyped on an ASCII
+keyboard is still the case.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from jessyfile.dataset.jsonl import Fault, read_jsonl
+from jessyfile.dataset.similarity import cross_pairs
+from jessyfile.dataset.text import folded_normal, word_grams
+
+if TYPE_CHECKING:
+    from jessyfile.dataset.rows import Row
+
+SHARED_WORDS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """What a suite asks: the user's turns together, and everything that is said in it."""
+
+    asked: str
+    said: tuple[str, ...]
+    place: str
+
+
+@dataclass(frozen=True, slots=True)
+class Leak:
+    """A row and the case that it gives away."""
+
+    row: Row
+    case: Case
+    how: str
+
+    def __str__(self) -> str:
+        return f"{self.row.place} {self.how} {self.case.place}"
+
+
+def load_cases(paths: Iterable[tuple[Path, str]]) -> list[Case]:
+    """Read the suites' cases, each file with the name that stands for it. A malformed line is the suites' own error,
+    not a case."""
+    return [
+        _case(item.value, f"{name}:{item.number}")
+        for path, name in paths
+        for item in read_jsonl(path, name)
+        if not isinstance(item, Fault)
+    ]
+
+
+def _case(value: dict[str, Any], place: str) -> Case:
+    turns = [turn for turn in value.get("turns") or [] if isinstance(turn, dict)]
+    users = [str(turn.get("content", "")) for turn in turns if turn.get("role") == "user"]
+    prompt = str(value.get("prompt") or value.get("query") or "")
+    said = [*(str(turn.get("content", "")) for turn in turns), prompt]
+    return Case(folded_normal(" ".join([*users, prompt])), tuple(map(folded_normal, said)), place)
+
+
+def _asked(row: Row) -> str:
+    users = [turn.content for turn in row.example.turns if turn.role == "user"]
+    return folded_normal(" ".join([*users, row.example.query]))
+
+
+def find_leaks(rows: Sequence[Row], cases: Sequence[Case], bound: float) -> list[Leak]:
+    """Return every row that leaks, once, with the first case that it gives away, in the rows' order."""
+    if not rows or not cases:
+        return []
+    found: dict[int, tuple[int, str]] = {}
+    asked = [_asked(row) for row in rows]
+    _same(asked, cases, found)
+    left, right, _ = cross_pairs(asked, [case.asked for case in cases], bound)
+    for row, case in zip(left.tolist(), right.tolist(), strict=True):
+        found.setdefault(row, (case, "asks nearly the same as"))
+    _shared_words(rows, cases, found)
+    return [Leak(rows[row], cases[case], how) for row, (case, how) in sorted(found.items())]
+
+
+def _same(asked: Sequence[str], cases: Sequence[Case], found: dict[int, tuple[int, str]]) -> None:
+    by_question: dict[str, int] = {}
+    for index, case in enumerate(cases):
+        by_question.setdefault(case.asked, index)
+    for index, question in enumerate(asked):
+        if question and question in by_question:
+            found[index] = (by_question[question], "asks the same as")
+
+
+def _shared_words(rows: Sequence[Row], cases: Sequence[Case], found: dict[int, tuple[int, str]]) -> None:
+    by_gram = {
+        gram: index
+        for index, case in enumerate(cases)
+        for text in case.said
+        for gram in word_grams(text.split(), SHARED_WORDS)
+    }
+    if not by_gram:
+        return
+    for index, row in enumerate(rows):
+        grams = (
+            gram for text in row.text.split("\n") for gram in word_grams(folded_normal(text).split(), SHARED_WORDS)
+        )
+        case = next((by_gram[gram] for gram in grams if gram in by_gram), None)
+        if case is not None:
+            found.setdefault(index, (case, f"shares {SHARED_WORDS} words in a row with"))

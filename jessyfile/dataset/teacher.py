@@ -1,0 +1,295 @@
+"""Rows written by a language model at any OpenAI-compatible address, when seeds and templates are too few.
+
+What a request asks depends on the recipe and its number alone, never on earlier answers. Every answer is cached
+under the hash of its request, so that a rerun replays: the same rows, byte for byte, also when the server is gone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from jessyfile.dataset.example import Bands, TrainingExample
+from jessyfile.dataset.http import Address, Failure, canonical
+from jessyfile.dataset.jsonl import dump_line, parse_object
+from jessyfile.dataset.lexicon import load_table
+from jessyfile.dataset.rows import Row, schema_faults
+from jessyfile.dataset.select import Wanted, turn
+from jessyfile.dataset.text import nfc
+from jessyfile.errors import TeacherError
+from jessyfile.fsops import write_bytes
+from jessyfile.resources import resource
+
+if TYPE_CHECKING:
+    from jessyfile.language.recipe import Teacher
+    from jessyfile.planning.steps import Stop
+
+ROWS_A_REQUEST = 6
+_EXAMPLES = 4
+_JUDGED_AFTER = 24
+_MAX_FAILURES = 3
+_LANGUAGE_NAMES = {
+    "tr": "Turkish",
+    "en": "English",
+    "mixed": "Turkish with English technical words, as developers speak",
+}
+_LEVEL_RULES = {
+    "low": "small talk or a one-fact question; the answer is one or two short sentences, no analysis.",
+    "medium": "a technical question, how-to or comparison; the answer takes 200 to 600 characters, right and concrete.",
+    "high": "philosophy, ethics or a hard choice; 400 to 900 characters that weigh two sides and take a position.",
+}
+_REFUSAL = re.compile(
+    r"\b(?:i['’]m sorry|i can(?:no|['’])t (?:help|assist|do|comply)|as an ai"
+    r"|bir yapay zek[aâ] olarak|yardımcı olamam|bunu yapamam)\b",
+    re.IGNORECASE,
+)  # fmt: skip
+_FENCE = re.compile(r"\A\s*```(?:json)?\s*\n(.*?)\n?\s*```\s*\Z", re.DOTALL)
+
+Admit = Callable[[list[Row]], list[Row]]
+
+
+@dataclass(slots=True)
+class Report:
+    """What the teacher did: requests sent and replayed, rows written and accepted, and why the others were not."""
+
+    sent: int = 0
+    replayed: int = 0
+    written: int = 0
+    accepted: int = 0
+    reasons: Counter[str] = field(default_factory=Counter)
+
+    def to_json(self) -> dict[str, object]:
+        """Return what belongs to the rows: numbers that a replay gives again."""
+        return {"requests": self.sent + self.replayed, "written": self.written, "accepted": self.accepted,
+                "reasons": dict(sorted(self.reasons.items()))}  # fmt: skip
+
+
+@dataclass(slots=True)
+class TeacherRun:
+    """One category's use of the teacher: its budget, its cache and its report."""
+
+    teacher: Teacher
+    address: Address
+    cache: Path
+    bands: Bands
+    stop: Stop | None = None
+    report: Report = field(default_factory=Report)
+    _schema_refused: bool = False
+    _failures: list[str] = field(default_factory=list)
+
+    def write(
+        self, wanted: Wanted, missing: int, title: str, seeds: Sequence[Row], seed: int, admit: Admit
+    ) -> list[Row]:
+        """Return up to `missing` accepted rows of one topic, in the order of the requests.
+
+        `admit` passes rows through every filter and returns those that stay. Raises TeacherError when the server
+        cannot be used, or when too little of what it writes is accepted.
+        """
+        rows: list[Row] = []
+        requests = self._requests(wanted, title, seeds, seed)
+        while len(rows) < missing and not (self.stop and self.stop.requested()):
+            window = [next(requests) for _ in range(self.teacher.concurrency)]
+            answers = self._answers(window)
+            for number, answer in answers:
+                if len(rows) < missing:
+                    rows += self._taken(wanted, number, answer, admit)
+            if len(answers) < len(window):
+                break
+        return rows[:missing]
+
+    def _requests(
+        self, wanted: Wanted, title: str, seeds: Sequence[Row], seed: int
+    ) -> Iterator[tuple[int, dict[str, Any]]]:
+        number = 0
+        while True:
+            yield number, request_body(self.teacher, wanted, title, seeds, seed, number, self.bands)
+            number += 1
+
+    def _answers(self, window: Sequence[tuple[int, dict[str, Any]]]) -> list[tuple[int, str | Failure]]:
+        """Return the answers in the requests' order; fewer than asked for when the budget ends."""
+        cached = [self._cached(body) for _, body in window]
+        affordable = self.teacher.max_requests - self.report.sent
+        unsent = [index for index, text in enumerate(cached) if text is None]
+        kept = window if len(unsent) <= affordable else window[: unsent[max(affordable, 0)]]
+        with ThreadPoolExecutor(max_workers=self.teacher.concurrency) as pool:
+            asked = {i: pool.submit(self._ask, kept[i][1]) for i in unsent if i < len(kept)}
+            answers = [(kept[i][0], asked[i].result() if i in asked else str(cached[i])) for i in range(len(kept))]
+        self.report.sent += len(asked)
+        self.report.replayed += len(kept) - len(asked)
+        return answers
+
+    def _place(self, body: dict[str, Any]) -> Path:
+        return self.cache / f"{hashlib.sha256(canonical(body)).hexdigest()}.json"
+
+    def _cached(self, body: dict[str, Any]) -> str | None:
+        try:
+            text = parse_object(self._place(body).read_bytes()).get("content")
+        except (OSError, ValueError):
+            return None
+        return text if isinstance(text, str) else None
+
+    def _ask(self, body: dict[str, Any]) -> str | Failure:
+        answer = self._structured(body)
+        if isinstance(answer, str):
+            write_bytes(self._place(body), dump_line({"content": answer}).encode("utf-8") + b"\n")
+        return answer
+
+    def _structured(self, body: dict[str, Any]) -> str | Failure:
+        """Ask with the rows' schema; a server that answers 400 to it is asked without, now and from now on."""
+        plain = {key: value for key, value in body.items() if key != "response_format"}
+        if self._schema_refused:
+            return self.address.complete(plain)
+        answer = self.address.complete(body)
+        if isinstance(answer, Failure) and answer.fatal and answer.reason.endswith((" 400", " 422")):
+            self._schema_refused = True
+            return self.address.complete(plain)
+        return answer
+
+    def _taken(self, wanted: Wanted, number: int, answer: str | Failure, admit: Admit) -> list[Row]:
+        if isinstance(answer, Failure):
+            self._failed(answer)
+            return []
+        self._failures.clear()
+        rows, reasons = parse_rows(answer, wanted, number, self.bands)
+        kept = admit(rows)
+        self.report.written += len(rows) + reasons.total()
+        self.report.accepted += len(kept)
+        self.report.reasons += reasons
+        if len(rows) > len(kept):
+            self.report.reasons["filtered"] += len(rows) - len(kept)
+        self._judge()
+        return kept
+
+    def _failed(self, failure: Failure) -> None:
+        self._failures.append(failure.reason)
+        self.report.reasons[failure.reason] += 1
+        if failure.fatal or len(self._failures) >= _MAX_FAILURES:
+            raise TeacherError(
+                f"the teacher at {self.teacher.url} cannot be used: {failure.reason}",
+                hint="check the address, the model's name and key_env; what it wrote before is kept and replayed",
+            )
+
+    def _judge(self) -> None:
+        report = self.report
+        if report.written < _JUDGED_AFTER or report.accepted >= self.teacher.min_accepted * report.written:
+            return
+        why = ", ".join(f"{reason} {count}" for reason, count in report.reasons.most_common(3))
+        raise TeacherError(
+            f"only {report.accepted} of {report.written} rows that {self.teacher.model} wrote were accepted ({why})",
+            hint="a larger teacher, a lower temperature, or a lower min_accepted in the TEACHER block",
+        )
+
+
+def teacher_key(teacher: Teacher) -> str | None:
+    """Return the key from the environment variable that the recipe names. Raises TeacherError when it is not set."""
+    if teacher.key_env is None:
+        return None
+    key = os.environ.get(teacher.key_env)
+    if not key:
+        raise TeacherError(
+            f"the environment variable {teacher.key_env} is not set", hint="the recipe's key_env names it"
+        )
+    return key
+
+
+def request_body(
+    teacher: Teacher, wanted: Wanted, title: str, seeds: Sequence[Row], seed: int, number: int, bands: Bands
+) -> dict[str, Any]:
+    """Return the chat completion request number `number` of a topic: prompts, temperature, its own seed, the rows'
+    schema."""
+    level = wanted.level or "low"
+    low, high = bands.get(level, (1, 9))
+    own = sorted(seeds, key=lambda row: turn(seed, wanted.name, str(number), row.id))[:_EXAMPLES]
+    values = {
+        "language_name": _LANGUAGE_NAMES[wanted.language or "tr"], "level": level, "low": low, "high": high,
+        "level_rule": _LEVEL_RULES.get(level, "the answer takes as long as the question deserves."),
+        "count": ROWS_A_REQUEST, "topic": wanted.topic or wanted.category, "category": wanted.category, "title": title,
+        "situations": _situations(seed, number), "examples": [_shown(row) for row in own],
+    }  # fmt: skip
+    return {
+        "model": teacher.model,
+        "messages": [{"role": role, "content": _prompt(role).render(values).strip()} for role in ("system", "user")],
+        "temperature": teacher.temperature,
+        "seed": turn(seed, wanted.name, str(number)) % (1 << 31),
+        "max_tokens": 2048,
+        "response_format": {
+            "type": "json_schema",
+            "json_schema": {"name": "rows", "strict": True, "schema": _rows_schema(low, high)},
+        },
+    }
+
+
+def _rows_schema(low: int, high: int) -> dict[str, Any]:
+    fields = {
+        "query": {"type": "string"},
+        "response": {"type": "string"},
+        "iterations": {"type": "integer", "enum": [*range(low, high + 1)]},
+    }
+    row = {"type": "object", "properties": fields, "required": [*fields], "additionalProperties": False}
+    rows = {"type": "array", "items": row}
+    return {"type": "object", "properties": {"rows": rows}, "required": ["rows"], "additionalProperties": False}
+
+
+def _shown(row: Row) -> str:
+    example = row.example
+    return dump_line({"query": example.query, "response": example.response, "iterations": example.iterations})
+
+
+@cache
+def _prompt(role: str) -> Any:  # noqa: ANN401 (a Jinja template)
+    from jinja2 import StrictUndefined
+    from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+    text = resource("templates", "prompts", f"teacher.{role}.j2").read_text("utf-8")
+    return ImmutableSandboxedEnvironment(undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True).from_string(
+        text
+    )
+
+
+def _situations(seed: int, number: int) -> list[str]:
+    items = [item["situation"] for item in load_table(resource("data").parent, "situations").items]
+    return sorted(items, key=lambda item: turn(seed, "situation", str(number), item))[:3]
+
+
+def parse_rows(answer: str, wanted: Wanted, number: int, bands: Bands) -> tuple[list[Row], Counter[str]]:
+    """Read the rows of one answer; return the sound ones and how many were refused, by reason."""
+    fenced = _FENCE.match(answer)
+    try:
+        found = parse_object((fenced.group(1) if fenced else answer).encode("utf-8", "surrogatepass")).get("rows")
+    except ValueError:
+        return [], Counter(["refusal" if _REFUSAL.search(answer) else "broken JSON"])
+    if not isinstance(found, list):
+        return [], Counter(["no rows"])
+    reasons: Counter[str] = Counter()
+    rows = []
+    for position, value in enumerate(found[: 4 * ROWS_A_REQUEST]):
+        row = _row(value, wanted, f"teacher {wanted.name}#{number}.{position + 1}", bands)
+        if isinstance(row, str):
+            reasons[row] += 1
+        else:
+            rows.append(row)
+    return rows, reasons
+
+
+def _row(value: object, wanted: Wanted, place: str, bands: Bands) -> Row | str:
+    if not isinstance(value, dict):
+        return "malformed row"
+    fields = {key: value.get(key) for key in ("query", "response", "iterations")}
+    fixed = {"complexity": wanted.level or "low", "category": wanted.category, "topic": wanted.topic or wanted.category,
+             "language": wanted.language or "tr", "source": "teacher"}  # fmt: skip
+    if schema_faults(fields | fixed):
+        return "malformed row"
+    query, response = nfc(str(fields["query"])).strip(), nfc(str(fields["response"])).strip()
+    if _REFUSAL.search(response):
+        return "refusal"
+    example = TrainingExample(query=query, response=response, iterations=int(str(fields["iterations"])), **fixed)  # type: ignore[arg-type]
+    faults = example.validate(bands)
+    return faults[0].split(",")[0] if faults else Row(example, place)
