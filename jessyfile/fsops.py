@@ -48,6 +48,22 @@ def _reported(path: Path | str, doing: str) -> Iterator[None]:
         raise storage_error(error, path, doing) from error
 
 
+@contextlib.contextmanager
+def disk_errors(root: Path) -> Iterator[None]:
+    """Turn any `OSError` of the block into `StorageError`: for code that looks at many paths and writes through this
+    module."""
+    try:
+        yield
+    except OSError as error:
+        raise storage_error(error, error.filename or root, "use") from error
+
+
+def sweep_temporaries(folder: Path) -> None:
+    """Remove what killed writers left beside their targets; the caller makes sure that nobody is writing there."""
+    for path in folder.rglob(".*.tmp"):
+        remove_tree(path)
+
+
 def flush(handle: IO[bytes]) -> None:
     """Bring a file's bytes to the device (`F_FULLFSYNC` on macOS, whose fsync stops at the drive's cache)."""
     handle.flush()

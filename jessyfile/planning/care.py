@@ -44,6 +44,11 @@ def collect(root: Path, *, keep: int, held: Collection[str] = (), dry: bool = Fa
 
     Raises StateError when a state cannot be read: what it needs is then unknown, and nothing is removed.
     """
+    with fsops.disk_errors(root):
+        return _collect(root, keep, held, dry)
+
+
+def _collect(root: Path, keep: int, held: Collection[str], dry: bool) -> Swept:
     store, actions = Store(root), Actions(root)
     needed = needed_objects(root, keep) | set(held)
     loose = tuple(object_id for object_id in store.objects() if object_id not in needed)
@@ -72,13 +77,10 @@ def needed_objects(root: Path, keep: int) -> set[str]:
 
 def check(root: Path) -> list[Damage]:
     """Read every byte of every object, and every state; return what is wrong, the worst first: states, then objects."""
-    found = [Damage("state", name, problem) for name in state_names(root) if (problem := _state_problem(root, name))]
     store = Store(root)
-    for object_id in store.objects():
-        problem = store.damage(object_id)
-        if problem:
-            found.append(Damage("object", object_id, problem))
-    return found
+    with fsops.disk_errors(root):
+        states = [Damage("state", name, text) for name in state_names(root) if (text := _state_problem(root, name))]
+        return states + [Damage("object", name, text) for name in store.objects() if (text := store.damage(name))]
 
 
 def repair(root: Path, damage: Collection[Damage]) -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+from jessyfile import fsops
+from jessyfile.errors import StorageError
 from jessyfile.planning.actions import Actions
 from jessyfile.planning.canonical import digest
 from jessyfile.planning.decide import Answer, Decider, Decision
@@ -113,30 +116,34 @@ def make_plan(
     Raises StateError for a newer or damaged state, ProjectError for a step that does not exist.
     """
     selection = selection or Selection()
-    decider = make_decider(recipe, root, steps, selection, thorough=thorough)
-    state = load_state(root, recipe.name)
-    chosen = select(steps, selection.only, selection.skip)
-    forecaster = Forecaster(load_timings(root), recipe, root, steps, state)
-    effects = step_effects(steps)
+    with fsops.disk_errors(root):
+        decider = make_decider(recipe, root, steps, selection, thorough=thorough)
+        state = load_state(root, recipe.name)
+        forecaster = Forecaster(load_timings(root), recipe, root, steps, state)
+        planned, decisions = _walk(select(steps, selection.only, selection.skip), decider, state, forecaster)
+    # a plan must work on a disk that is full or read-only: only the next plan's speed hangs on this
+    with contextlib.suppress(StorageError):
+        decider.hashes.save()
+    promotion = decisions["promote"].action if "promote" in decisions else None
+    kept = promotion.facts if promotion else None
+    where, last = relative(recipe.path, root), forecaster.last_full_run()
+    return Plan(recipe.name, where, root, state, selection, planned, kept, last)
+
+
+def _walk(
+    chosen: Sequence[Step], decider: Decider, state: State, forecaster: Forecaster
+) -> tuple[tuple[PlannedStep, ...], Mapping[str, Decision]]:
+    """Decide about every step in order, each in the light of those before."""
+    effects = step_effects(forecaster.steps)
     decisions: dict[str, Decision] = {}
     planned: list[PlannedStep] = []
+    pending = False
     for step in chosen:
         inputs = {name: decisions[name].output for name in step.inputs}
-        decision = decisions[step.name] = decider.decide(step, inputs, pending=any(earlier.runs for earlier in planned))
+        decision = decisions[step.name] = decider.decide(step, inputs, pending=pending)
         planned.append(_planned(decision, inputs, state, decider, effects[step.name], forecaster))
-    decider.hashes.save()
-    promotion = decisions["promote"].action if "promote" in decisions else None
-    where = relative(recipe.path, root)
-    return Plan(
-        recipe.name,
-        where,
-        root,
-        state,
-        selection,
-        tuple(planned),
-        promotion.facts if promotion else None,
-        forecaster.last_full_run(),
-    )
+        pending = pending or decision.answer != "reused"
+    return tuple(planned), decisions
 
 
 def make_decider(recipe: Recipe, root: Path, steps: Sequence[Step], selection: Selection, *, thorough: bool) -> Decider:

@@ -21,6 +21,7 @@ from jessyfile.planning.runs import Run, new_run, now
 from jessyfile.planning.saved import plan_as_json
 from jessyfile.planning.state import State, load_state, save_state
 from jessyfile.planning.steps import Facts, Progress, Step, StepContext, Stop
+from jessyfile.project import jessy_folder
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -132,7 +133,7 @@ def apply(
     raises.
     """
     silent = Silent()
-    with project_lock(root, what):
+    with fsops.disk_errors(root), project_lock(root, what):
         plan = make_plan(recipe, root, steps, selection, thorough=True)
         if saved is not None and saved != plan.digest:
             raise ProjectError(
@@ -165,7 +166,7 @@ class _Apply:
 
     def go(self) -> RunResult:
         start = time.perf_counter()
-        self.decider.store.sweep()
+        self._sweep()
         if self.plan.changes:
             self.run = new_run(self.root)
             self.run.write("plan.json", plan_as_json(self.plan))
@@ -176,6 +177,13 @@ class _Apply:
             self._failed(error)
             raise
         return self._finish(time.perf_counter() - start)
+
+    def _sweep(self) -> None:
+        """Remove what killed processes left half written, but not beside `files.json`: plans write that without the
+        lock."""
+        self.decider.store.sweep()
+        for name in ("state", "actions", "runs", "models"):
+            fsops.sweep_temporaries(jessy_folder(self.root) / name)
 
     def _walk(self) -> None:
         chosen = select(self.steps, self.plan.selection.only, self.plan.selection.skip)
@@ -219,7 +227,7 @@ class _Apply:
         self._event("step_started", step=step.name, resumed=any(work.iterdir()))
         try:
             with store.staged() as output, measured() as cost:
-                facts = normal(step.run(self._context(step, output, work, progress)))
+                facts = self._run(step, output, work, progress)
                 object_id = store.commit(output)
         except BaseException:
             if not step.resumable:
@@ -243,9 +251,15 @@ class _Apply:
             own.version,
         )
         self.decider.actions.remember(action)
-        fsops.remove_tree(work)
         self.ran.add(step.name)
         return action
+
+    def _run(self, step: Step, output: Path, work: Path, progress: Progress) -> Facts:
+        try:
+            facts: Facts = normal(step.run(self._context(step, output, work, progress)))
+        except OSError as error:
+            raise fsops.storage_error(error, error.filename or step.name, f"run the step {step.name} on") from error
+        return facts
 
     def _work(self, step: Step, mark: str) -> Path:
         work = work_place(self.root, step.name, mark)
@@ -260,6 +274,8 @@ class _Apply:
 
     def _take(self, action: Action) -> None:
         outcome: Literal["ran", "reused"] = "ran" if action.step in self.ran else "reused"
+        # a process killed right after it remembered the result leaves the finished work for this one to remove
+        fsops.remove_tree(work_place(self.root, action.step, action.fingerprint))
         folder = self.decider.store.place(action.object)
         result = StepResult(action.step, outcome, action.object, folder, action.facts, action.seconds, action.peak)
         self.results[action.step] = result

@@ -1,4 +1,5 @@
-"""What the plan said is what ran, on random graphs under random edits; and an incremental result equals one made from nothing."""
+"""What the plan said is what ran, on random graphs under random edits; and an incremental result equals one made from
+nothing."""
 
 from __future__ import annotations
 
@@ -136,7 +137,8 @@ def test_what_plan_said_is_what_ran(shapes, changes):
 @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
 @given(graphs(), st.lists(edits.filter(lambda e: e[0] in ("value", "file")), min_size=1, max_size=6))
 def test_may_resolves_by_whether_its_inputs_came_out_as_once_before(shapes, changes):
-    """A step runs exactly when its values and the bytes of its inputs were never seen together: the memory is never too small."""
+    """A step runs exactly when its values and the bytes of its inputs were never seen together: the memory is never
+    too small."""
     with tempfile.TemporaryDirectory() as folder:
         world = World(Path(folder), [(i, r, c, False) for i, r, c, _ in shapes])
         seen: set[tuple[str, ...]] = set()
