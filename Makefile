@@ -1,0 +1,46 @@
+# Two commands on a fresh machine: `make quickstart` runs the main job, `make test` passes the tests.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+TESTED := jessyfile tests benchmarks
+
+.PHONY: quickstart test lint unit real stress bench docs clean
+.DEFAULT_GOAL := quickstart
+
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit("jessy needs Python 3.11 to 3.13, this is " + sys.version.split()[0]) if not (3, 11) <= sys.version_info[:2] <= (3, 13) else None'
+	@echo "setting up $(VENV) from pinned dependencies (about a minute)"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[quickstart,editor,parquet,dev]'
+	@$(BIN)/python -m compileall -q jessyfile
+	@touch $@
+
+quickstart: $(READY)
+	$(BIN)/jessy apply recipes/quickstart.jessy
+
+test: lint unit
+
+lint: $(READY)
+	$(BIN)/ruff check $(TESTED)
+	$(BIN)/ruff format --check $(TESTED)
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+unit: $(READY)
+	$(BIN)/python -m pytest
+
+real: $(READY)
+	$(BIN)/python -m pytest -m real
+
+stress: $(READY)
+	JESSY_STRESS=1 $(BIN)/python -m pytest -m "stress or not stress"
+
+bench: $(READY)
+	@for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
+
+docs: $(READY)
+	$(BIN)/python -m jessyfile.language.reference
+
+clean:
+	rm -rf $(VENV) .jessy
