@@ -1,0 +1,1 @@
+"""From an adapter to a served model: merge, GGUF, Modelfile, registration."""

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from jessyfile.errors import ProjectError
 from jessyfile.fsops import read_bytes, write_bytes
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 

@@ -4,8 +4,6 @@ tokenizer.json.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jessyfile.errors import ExportError
@@ -15,6 +13,9 @@ from jessyfile.models.gguf_reader import read_gguf
 from jessyfile.models.tokenizer import read_json
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
     from jessyfile.models.architectures import Architecture
 
 _REPLACED = ("general.file_type", "general.quantization_version", "general.alignment")

@@ -9,14 +9,16 @@ Not covered: Unigram and WordPiece vocabularies, and byte-level splitting patter
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jessyfile.errors import ExportError
 from jessyfile.export.gguf_container import ARRAY, BOOL, STRING, U32, Pair
 from jessyfile.models.tokenizer import load_tokenizer, read_json
 from jessyfile.models.tokenizer_build import SPLITS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
 _NORMAL, _UNKNOWN, _CONTROL, _USER, _UNUSED, _BYTE = 1, 2, 3, 4, 5, 6
 _BYTE_TOKEN = re.compile(r"<0x[0-9A-F]{2}>")

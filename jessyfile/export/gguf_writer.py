@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jessyfile.errors import ExportError, ModelError
@@ -21,6 +20,8 @@ from jessyfile.models.architectures import Architecture, by_model_type
 from jessyfile.models.weights import Weights, narrowed
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import numpy as np
 
 Report = Callable[[int, int, str], None]

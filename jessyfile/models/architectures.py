@@ -9,12 +9,14 @@ conversion script.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jessyfile.errors import ModelError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 _TOP = {
     "token_embd.weight": "model.embed_tokens.weight",

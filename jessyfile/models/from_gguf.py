@@ -7,7 +7,6 @@ was.
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jessyfile.errors import ModelError
@@ -20,6 +19,8 @@ from jessyfile.models.safetensors_write import PlannedTensor, write_safetensors
 from jessyfile.models.tokenizer_build import dumps, tokenizer_config, tokenizer_json
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import numpy as np
 
 METADATA_FILE = "base_metadata.gguf"

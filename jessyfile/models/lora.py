@@ -11,7 +11,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jessyfile.errors import ModelError
@@ -23,6 +22,8 @@ from jessyfile.models.tokenizer import read_json
 from jessyfile.models.weights import Weights, narrowed, widened
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import numpy as np
 
 ADAPTER_FILE, ADAPTER_CONFIG = "adapters.safetensors", "adapter_config.json"

@@ -6,10 +6,11 @@ Source: Meta's `apply_scaling` of Llama 3.1, in the form of llama.cpp's conversi
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import numpy as np
 
 LLAMA3_DEFAULTS: Mapping[str, Any] = {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jessyfile.errors import Interrupted, ModelError
@@ -14,6 +13,8 @@ from jessyfile.models.resolve import Located, locate
 from jessyfile.models.tokenizer import load_tokenizer, read_json
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from jessyfile.planning.steps import Facts, StepContext
 
 SOURCE_FILE = "source.json"

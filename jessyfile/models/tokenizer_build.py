@@ -9,12 +9,13 @@ Not covered: `bert` and `t5` vocabularies, and splitting patterns of models that
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from jessyfile.errors import ModelError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
     from jessyfile.models.chat_format import ChatFormat
     from jessyfile.models.gguf_reader import GgufFile
 

@@ -6,8 +6,6 @@ never goes into a quantized base and a GGUF never needs the whole model in memor
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jessyfile.errors import ModelError
@@ -16,6 +14,9 @@ from jessyfile.models.safetensors_check import StoredTensor, check_safetensors
 from jessyfile.models.tokenizer import read_json
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
     import numpy as np
 
 CHUNK_VALUES = 1 << 23

@@ -1,0 +1,33 @@
+"""Merge the trained adapter into its base, always in full precision.
+
+Fusing into a 4-bit base keeps a tenth of a gentle fine-tune; the merge is made in float32 and stored in the base's own
+type, which a quantized base gives up.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from jessyfile.errors import ExportError, ModelError
+from jessyfile.models.lora import Merged, merge_folder
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+Report = Callable[[int, int, str], None]
+
+
+def merge(base: Path, adapter: Path, output: Path, report: Report) -> Merged:
+    """Fill `output` with the merged model folder.
+
+    Raises ExportError when the adapter does not fit or changes nothing that is a number.
+    """
+    try:
+        merged = merge_folder(base, adapter, output, report)
+    except ModelError as error:
+        raise ExportError(f"the adapter cannot be merged: {error.message}", hint=error.hint) from error
+    if not math.isfinite(merged.relative_change):
+        raise ExportError("the merged weights are not finite", hint="train again with a lower learning rate")
+    return merged
