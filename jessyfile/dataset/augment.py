@@ -19,7 +19,8 @@ _WORD = re.compile(r"[^\W\d_]+")
 _PROGRESSIVE = re.compile(r"(\w*[ıiuü]yo)r(um|sun|uz|lar|du|dun|dum|muş|sa)?\b")
 _NEIGHBOURS = {
     "a": "sq", "b": "vn", "c": "xv", "d": "sf", "e": "wr", "f": "dg", "g": "fh", "h": "gj", "i": "uo", "k": "jl",
-    "l": "kş", "m": "nö", "n": "bm", "o": "ıp", "r": "et", "s": "ad", "t": "ry", "u": "yı", "v": "cb", "y": "tu", "z": "x",
+    "l": "kş", "m": "nö", "n": "bm", "o": "ıp", "r": "et", "s": "ad", "t": "ry", "u": "yı",
+    "v": "cb", "y": "tu", "z": "x",
 }  # fmt: skip
 
 

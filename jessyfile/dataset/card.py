@@ -13,14 +13,15 @@ from jessyfile.dataset.similarity import EXACT_LIMIT, nearest
 
 if TYPE_CHECKING:
     from jessyfile.dataset.rows import Row
+    from jessyfile.dataset.settings import DataRecipe
     from jessyfile.dataset.split import Split
-    from jessyfile.language.recipe import Recipe
 
 _MAX_CUTS = 60
+QUANTILES = {"min": 0.0, "p25": 0.25, "median": 0.5, "p75": 0.75, "p95": 0.95, "max": 1.0}
 
 
 def make_card(
-    recipe: Recipe, split: Split, markers: Split, replayed: int, facts: Mapping[str, Mapping[str, Any]]
+    recipe: DataRecipe, split: Split, markers: Split, replayed: int, facts: Mapping[str, Mapping[str, Any]]
 ) -> dict[str, Any]:
     """Return the card as JSON values. `facts` are those of the `data.*` steps; leaks are 0, or there would be no
     card."""
@@ -91,10 +92,9 @@ def quantiles(values: Sequence[int]) -> dict[str, int]:
     if not values:
         return {}
     ordered = sorted(values)
-    ranks = {"min": 0.0, "p25": 0.25, "median": 0.5, "p75": 0.75, "p95": 0.95, "max": 1.0}
     return {
         name: ordered[min(len(ordered) - 1, max(0, math.ceil(share * len(ordered)) - 1))]
-        for name, share in ranks.items()
+        for name, share in QUANTILES.items()
     }
 
 

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
+from jessyfile.dataset.card import QUANTILES
+
 _STYLE = """
 :root { color-scheme: light dark; --bar: #4a7dbd; --line: #8884; }
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
@@ -79,7 +81,7 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def _topic_table(table: Mapping[str, Mapping[str, int]]) -> str:
-    levels = sorted({level for counts in table.values() for level in counts}, key=_level_order)
+    levels = sorted({level for counts in table.values() for level in counts}, key=level_order)
     rows = [
         [escape(topic), *(str(counts.get(level, "")) for level in levels), str(sum(counts.values()))]
         for topic, counts in table.items()
@@ -87,7 +89,8 @@ def _topic_table(table: Mapping[str, Mapping[str, int]]) -> str:
     return _table(["topic", *levels, "all"], rows)
 
 
-def _level_order(level: str) -> tuple[int, str]:
+def level_order(level: str) -> tuple[int, str]:
+    """Return what to sort levels by: low, medium, high, then any others by name."""
     known = ("low", "medium", "high")
     return (known.index(level) if level in known else len(known), level)
 
@@ -102,7 +105,7 @@ def _bars(counts: Mapping[str, int]) -> str:
 
 
 def _length_table(lengths: Mapping[str, Mapping[str, int]]) -> str:
-    columns = list(next((quantiles for quantiles in lengths.values() if quantiles), {}))
+    columns = list(QUANTILES)
     return _table(
         ["", *columns], [[name, *(str(q.get(column, "")) for column in columns)] for name, q in lengths.items()]
     )

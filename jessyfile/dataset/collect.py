@@ -26,7 +26,8 @@ from jessyfile.project import jessy_folder
 
 if TYPE_CHECKING:
     from jessyfile.dataset.rows import Row
-    from jessyfile.language.recipe import Category, Recipe
+    from jessyfile.dataset.settings import DataRecipe
+    from jessyfile.language.recipe import Category
     from jessyfile.planning.steps import Stop
 
 _SPARE = 1.15
@@ -43,7 +44,7 @@ class Collected:
     teacher: dict[str, object] | None = None
 
 
-def collect(recipe: Recipe, root: Path, category: Category, stop: Stop | None = None) -> Collected:
+def collect(recipe: DataRecipe, root: Path, category: Category, stop: Stop | None = None) -> Collected:
     """Make a category's rows, the exact count of every topic.
 
     Raises DatasetError that names every topic with too few rows, how many are missing, and the ways out.
@@ -61,7 +62,7 @@ def distinct(rows: Sequence[Row], bound: float, tally: Tally) -> list[Row]:
 
 
 class _Collector:
-    def __init__(self, recipe: Recipe, root: Path, category: Category, stop: Stop | None) -> None:
+    def __init__(self, recipe: DataRecipe, root: Path, category: Category, stop: Stop | None) -> None:
         self.recipe, self.root, self.category, self.stop = recipe, root, category, stop
         self.settings = recipe.dataset
         self.checks = row_checks(recipe.complexity)

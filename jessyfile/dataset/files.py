@@ -8,24 +8,24 @@ from pathlib import Path
 from jessyfile.dataset.rows import MARKERS
 from jessyfile.dataset.seeds import replay_file, seed_files, suite_paths
 from jessyfile.dataset.select import Wanted, wanted_topics
+from jessyfile.dataset.settings import DataRecipe
 from jessyfile.dataset.templates import template_files
-from jessyfile.language.recipe import Recipe
 from jessyfile.resources import resource
 
-Files = Callable[[Recipe, Path], Sequence[Path]]
+Files = Callable[[DataRecipe, Path], Sequence[Path]]
 
 
 def category_files(name: str) -> Files:
     """Return the function that lists the files of `data.<name>`: the category's seeds, and what tops them up."""
 
-    def files(recipe: Recipe, root: Path) -> Sequence[Path]:
+    def files(recipe: DataRecipe, root: Path) -> Sequence[Path]:
         made = _top_up_files(recipe, root, name) if tops_up(recipe, root, name) else ()
         return tuple(dict.fromkeys((*seed_files(recipe, root, name), *_own_files(recipe), *made)))
 
     return files
 
 
-def _own_files(recipe: Recipe) -> Iterator[Path]:
+def _own_files(recipe: DataRecipe) -> Iterator[Path]:
     """Yield jessy's own word lists and prompts that decide which rows pass and what is asked of a teacher."""
     yield resource("grammar", "example.schema.json")
     tables = ["words_tr", "words_en"]
@@ -38,13 +38,13 @@ def _own_files(recipe: Recipe) -> Iterator[Path]:
     yield from (resource("data", "lexicon", f"{table}.tsv") for table in tables)
 
 
-def _top_up_files(recipe: Recipe, root: Path, name: str) -> Iterator[Path]:
+def _top_up_files(recipe: DataRecipe, root: Path, name: str) -> Iterator[Path]:
     for wanted in wanted_of(recipe, name):
         yield from template_files(root, name, wanted.topic) if wanted.topic else ()
     yield from suite_paths(recipe, root)
 
 
-def tops_up(recipe: Recipe, root: Path, name: str) -> bool:
+def tops_up(recipe: DataRecipe, root: Path, name: str) -> bool:
     """Whether a category may take rows from elsewhere than its seeds: a topic asks for more rows than its seed file
     has lines.
 
@@ -58,7 +58,7 @@ def tops_up(recipe: Recipe, root: Path, name: str) -> bool:
     )
 
 
-def wanted_of(recipe: Recipe, name: str) -> tuple[Wanted, ...]:
+def wanted_of(recipe: DataRecipe, name: str) -> tuple[Wanted, ...]:
     """Return what the category of this name asks for, topic by topic."""
     return next((wanted_topics(category) for category in recipe.dataset.categories if category.name == name), ())
 
@@ -67,7 +67,7 @@ def _lines(path: Path) -> int:
     return path.read_bytes().count(b"\n")
 
 
-def dataset_files(recipe: Recipe, root: Path) -> Sequence[Path]:
+def dataset_files(recipe: DataRecipe, root: Path) -> Sequence[Path]:
     """List what `dataset` reads besides its inputs: marker rows, the suites it must not meet, rows to replay."""
     markers = seed_files(recipe, root, MARKERS) if recipe.dataset.markers else ()
     replay = (replay_file(recipe, root),) if recipe.dataset.replay else ()

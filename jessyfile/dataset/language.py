@@ -56,17 +56,19 @@ def _words(language: str) -> frozenset[str]:
 
 def keep_declared(rows: Sequence[Row], tally: Tally) -> list[Row]:
     """Return the rows whose answer is in the declared language; the others are counted under `language`."""
+    refused = dict(language_faults(rows))
+    for index, reason in refused.items():
+        tally.add(Dropped(rows[index], "language", reason))
+    return [row for index, row in enumerate(rows) if index not in refused]
+
+
+def language_faults(rows: Sequence[Row]) -> list[tuple[int, str]]:
+    """Return (index, reason) of every row whose answer is not in the language that it declares."""
     texts = [_CODE.sub(" ", row.example.response or "") for row in rows]
     long = [index for index, text in enumerate(texts) if sum(c.isalpha() for c in text) >= ENOUGH_LETTERS]
     judged = dict(zip(long, _confidences([texts[index] for index in long]), strict=True))
-    kept = []
-    for index, row in enumerate(rows):
-        reason = _refusal(row.example.language, texts[index], judged.get(index))
-        if reason is None:
-            kept.append(row)
-        else:
-            tally.add(Dropped(row, "language", reason))
-    return kept
+    reasons = (_refusal(row.example.language, texts[index], judged.get(index)) for index, row in enumerate(rows))
+    return [(index, reason) for index, reason in enumerate(reasons) if reason is not None]
 
 
 def _confidences(texts: Sequence[str]) -> list[Mapping[str, float]]:

@@ -12,10 +12,10 @@ from jessyfile.dataset.select import turn
 from jessyfile.errors import DatasetError
 
 if TYPE_CHECKING:
-    from jessyfile.language.recipe import Recipe
+    from jessyfile.dataset.settings import DataRecipe
 
 
-def replay_rows(recipe: Recipe, root: Path, trained: int) -> list[dict[str, Any]]:
+def replay_rows(recipe: DataRecipe, root: Path, trained: int) -> list[dict[str, Any]]:
     """Return the rows to mix in so that they are the asked share of all training rows; `trained` is the number of
     the others.
 

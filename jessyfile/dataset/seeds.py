@@ -12,12 +12,12 @@ from jessyfile.errors import DatasetError
 from jessyfile.resources import resource
 
 if TYPE_CHECKING:
-    from jessyfile.language.recipe import Recipe
+    from jessyfile.dataset.settings import DataRecipe
 
 SEEDS = "data/seeds"
 
 
-def seed_folders(recipe: Recipe, root: Path) -> Iterator[Path]:
+def seed_folders(recipe: DataRecipe, root: Path) -> Iterator[Path]:
     """Yield the folders that may hold seeds, nearest first: the recipe's, the project's, the shipped ones."""
     named = recipe.dataset.seeds
     if named:
@@ -27,7 +27,7 @@ def seed_folders(recipe: Recipe, root: Path) -> Iterator[Path]:
     yield resource("data", "seeds")
 
 
-def seed_files(recipe: Recipe, root: Path, category: str) -> tuple[Path, ...]:
+def seed_files(recipe: DataRecipe, root: Path, category: str) -> tuple[Path, ...]:
     """Return the seed files of a category (or of `markers`) from the first folder that has it, by name.
 
     A folder outside the project's root is read only when it is the shipped one.
@@ -54,7 +54,7 @@ def shown_path(path: Path, root: Path) -> str:
     return path.name
 
 
-def load_seeds(recipe: Recipe, root: Path, category: str) -> list[Row]:
+def load_seeds(recipe: DataRecipe, root: Path, category: str) -> list[Row]:
     """Read a category's seeds; every fault of every file is reported at once as one DatasetError."""
     files = [(path, shown_path(path, root)) for path in seed_files(recipe, root, category)]
     rows, faults = load_rows(files)
@@ -62,12 +62,12 @@ def load_seeds(recipe: Recipe, root: Path, category: str) -> list[Row]:
     return rows
 
 
-def load_markers(recipe: Recipe, root: Path) -> list[Row]:
+def load_markers(recipe: DataRecipe, root: Path) -> list[Row]:
     """Read the marker-only rows: a question and its level."""
     return load_seeds(recipe, root, MARKERS)
 
 
-def suite_paths(recipe: Recipe, root: Path) -> tuple[Path, ...]:
+def suite_paths(recipe: DataRecipe, root: Path) -> tuple[Path, ...]:
     """Return the evaluation suites' files: the recipe's own, the project's and the shipped ones, each once."""
     named = (_first_existing(suite.file, recipe, root) for suite in recipe.evaluation.suites)
     found = [path for path in named if path is not None]
@@ -76,7 +76,7 @@ def suite_paths(recipe: Recipe, root: Path) -> tuple[Path, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def _first_existing(file: str, recipe: Recipe, root: Path) -> Path | None:
+def _first_existing(file: str, recipe: DataRecipe, root: Path) -> Path | None:
     for base in (root, recipe.path.parent, resource("data").parent):
         path = (base / file).resolve()
         if path.is_file():
@@ -84,7 +84,7 @@ def _first_existing(file: str, recipe: Recipe, root: Path) -> Path | None:
     return None
 
 
-def replay_file(recipe: Recipe, root: Path) -> Path:
+def replay_file(recipe: DataRecipe, root: Path) -> Path:
     """Return the file of general rows that REPLAY names, from the root or beside the recipe."""
     name = recipe.dataset.replay.file if recipe.dataset.replay else ""
     return _first_existing(name, recipe, root) or root / name

@@ -22,7 +22,8 @@ from jessyfile.errors import DatasetError
 from jessyfile.fsops import write_text
 
 if TYPE_CHECKING:
-    from jessyfile.language.recipe import Category, Recipe
+    from jessyfile.dataset.settings import DataRecipe
+    from jessyfile.language.recipe import Category
     from jessyfile.planning.steps import Facts, StepContext
 
 ROWS = "rows.jsonl"
@@ -79,7 +80,7 @@ def run_dataset(context: StepContext) -> Facts:
     }
 
 
-def refuse_leaks(recipe: Recipe, root: Path, rows: Sequence[Row]) -> None:
+def refuse_leaks(recipe: DataRecipe, root: Path, rows: Sequence[Row]) -> None:
     """Raise DatasetError that names row and case, file and line, when a row gives an evaluation case away."""
     cases = load_cases([(path, shown_path(path, root)) for path in suite_paths(recipe, root)])
     leaks = find_leaks(rows, cases, recipe.dataset.similarity)
@@ -104,7 +105,7 @@ def _listed(items: Sequence[object]) -> str:
     return "".join(f"\n  {item}" for item in items[:10]) + more
 
 
-def marker_rows(recipe: Recipe, root: Path) -> list[Row]:
+def marker_rows(recipe: DataRecipe, root: Path) -> list[Row]:
     """Return `dataset.markers` marker-only rows, drawn evenly by level; too few seeds are an error."""
     wanted = recipe.dataset.markers
     if not wanted:
@@ -123,7 +124,7 @@ def marker_rows(recipe: Recipe, root: Path) -> list[Row]:
     return drawn
 
 
-def messages(recipe: Recipe, rows: Iterable[Row]) -> Iterable[Mapping[str, Any]]:
+def messages(recipe: DataRecipe, rows: Iterable[Row]) -> Iterable[Mapping[str, Any]]:
     """Yield the rows as training reads them: messages with their marker lines, and what they are."""
     for row in rows:
         example = row.example

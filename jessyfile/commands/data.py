@@ -1,0 +1,195 @@
+"""`jessy data`: make a recipe's rows and look at them, check files, show rows, count them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from jessyfile.commands.common import load, printable, recipe_options
+from jessyfile.errors import DatasetError, ProjectError
+
+if TYPE_CHECKING:
+    from jessyfile.dataset.rows import Row
+    from jessyfile.language.recipe import Recipe
+
+MAKE = "make"
+
+
+class RecipeOrCommand(click.Group):
+    """A group whose first word may be a recipe: `jessy data recipe.jessy` is `jessy data make recipe.jessy`."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Take the first word as a recipe when it is no command's name."""
+        known = args and args[0] in self.commands
+        return super().resolve_command(ctx, args if known else [MAKE, *args])
+
+
+@click.group(cls=RecipeOrCommand, no_args_is_help=True)
+def data() -> None:
+    """Make, look at and check training rows. `jessy data RECIPE` makes the recipe's rows."""
+
+
+@data.command(MAKE)
+@recipe_options
+@click.option(
+    "--output", type=click.Path(path_type=Path), help="Where the rows go; .jessy/data/NAME unless said otherwise."
+)
+def make(recipe: Path, arg: tuple[str, ...], variant: str | None, set_: tuple[str, ...], output: Path | None) -> None:
+    """Make a recipe's rows, print their report card, and say where they lie. Trains nothing."""
+    from jessyfile.dataset.card_text import card_text
+    from jessyfile.project import find_root, jessy_folder
+
+    loaded = load(recipe, arg, variant, set_)
+    root = find_root(recipe)
+    folder = output or jessy_folder(root) / "data" / loaded.name
+    card = _made(loaded, root, folder)
+    click.echo(printable(card_text(card)), nl=False)
+    click.echo(f"\nrows: {printable(str(folder))}/train.jsonl, valid.jsonl   card: {printable(str(folder))}/card.html")
+
+
+def _made(recipe: Recipe, root: Path, folder: Path) -> dict[str, Any]:
+    """Run the data steps into a folder that takes its place when everything is there; return the card."""
+    import json
+
+    from jessyfile.dataset.step import CARD, run_category, run_dataset
+    from jessyfile.fsops import remove_tree, staged_folder
+    from jessyfile.planning.steps import Facts, StepContext
+
+    facts: dict[str, Facts] = {}
+    inputs: dict[str, Path] = {}
+    with staged_folder(folder) as staging:
+        for category in recipe.dataset.categories:
+            name = f"data.{category.name}"
+            inputs[name] = staging / name
+            inputs[name].mkdir()
+            context = StepContext(recipe, root, inputs[name], staging, {}, {}, _Quiet(), _Quiet(), name)
+            facts[name] = run_category(context)
+        run_dataset(StepContext(recipe, root, staging, staging, inputs, facts, _Quiet(), _Quiet(), "dataset"))
+        for part in inputs.values():
+            remove_tree(part)
+        card: dict[str, Any] = json.loads((staging / CARD).read_text("utf-8"))
+    return card
+
+
+class _Quiet:
+    """Progress that nobody watches, and a stop that nobody asks for: Ctrl-C ends the command, the staged folder
+    vanishes."""
+
+    def update(self, done: float, total: float | None = None, *, text: str = "") -> None:
+        """Hear and forget."""
+
+    def note(self, text: str) -> None:
+        """Say one line on standard error."""
+
+    def requested(self) -> bool:
+        """Never."""
+        return False
+
+
+@data.command("lint")
+@click.argument("path", type=click.Path(path_type=Path))
+@click.option(
+    "--against", multiple=True, type=click.Path(path_type=Path), help="A suite whose cases no row may give away."
+)
+def lint_command(path: Path, against: tuple[Path, ...]) -> None:
+    """Find every fault in a file of rows, or in every file below a folder."""
+    from jessyfile.dataset.lint import lint
+
+    if not path.exists():
+        raise ProjectError(f"`{printable(str(path))}` is not there")
+    count, faults = lint(path, against or _suites_near(path))
+    for fault in faults:
+        click.echo(printable(str(fault)))
+    if faults:
+        raise DatasetError(f"{len(faults)} faults in {count} rows")
+    click.echo(f"{count} rows, no faults")
+
+
+def _suites_near(path: Path) -> tuple[Path, ...]:
+    """Return the suites of the project that holds the path: `data/eval/*.jsonl`."""
+    from jessyfile.project import find_root
+
+    folder = find_root(path.resolve() / "x") / "data" / "eval"
+    return tuple(sorted(folder.glob("*.jsonl")))
+
+
+def _filters(command: Any) -> Any:  # noqa: ANN401 (click's decorators)
+    for name in ("tag", "language", "level", "topic", "category"):
+        command = click.option(f"--{name}", metavar="NAME", help=f"Only rows of this {name}.")(command)
+    return click.argument("path", required=False, type=click.Path(path_type=Path))(command)
+
+
+@data.command("show")
+@_filters
+@click.option("-n", "--count", default=10, show_default=True, help="How many rows.")
+def show(path: Path | None, count: int, **wanted: str | None) -> None:
+    """Print rows as a conversation: `jessy data show --topic slang`."""
+    rows = _chosen(path, wanted)
+    for row in rows[: max(count, 0)]:
+        click.echo(printable(_conversation(row)))
+    click.echo(f"{min(max(count, 0), len(rows))} of {len(rows)} rows")
+
+
+def _conversation(row: Row) -> str:
+    example = row.example
+    lines = [
+        f"{row.place}  {example.complexity} {example.iterations}  {example.language}  {' '.join(example.tags)}".rstrip()
+    ]
+    lines += [f"  {'you' if turn.role == 'user' else 'jessy'}: {turn.content}" for turn in example.turns]
+    lines.append(f"  you: {example.query}")
+    lines += [f"  jessy: {example.response}"] if example.response is not None else []
+    return "\n".join(lines) + "\n"
+
+
+@data.command("stats")
+@_filters
+def stats(path: Path | None, **wanted: str | None) -> None:
+    """Count rows: topics by level, languages, lengths, how even and how alike they are."""
+    from jessyfile.dataset.card import describe
+    from jessyfile.dataset.card_text import card_text
+
+    rows = _chosen(path, wanted)
+    marked = sum(row.example.is_marker for row in rows)
+    click.echo(printable(card_text({"rows": len(rows) - marked, "markers": marked, **describe(rows)})), nl=False)
+
+
+def _chosen(path: Path | None, wanted: dict[str, str | None]) -> list[Row]:
+    """Return the rows of a file, a folder, or the project's seeds (else the shipped ones) that fit the filters."""
+    rows = [row for row in _read(path or _seeds()) if _fits(row, wanted)]
+    if not rows:
+        raise DatasetError("no row fits", hint="`jessy data stats` counts the topics that are there")
+    return rows
+
+
+def _seeds() -> Path:
+    from jessyfile.dataset.seeds import SEEDS
+    from jessyfile.resources import resource
+
+    own = Path(SEEDS)
+    return own if own.is_dir() else resource("data", "seeds")
+
+
+def _read(path: Path) -> list[Row]:
+    from jessyfile.dataset.formats import read_examples
+    from jessyfile.dataset.jsonl import raise_faults
+
+    files = sorted(path.rglob("*.jsonl")) if path.is_dir() else [path]
+    found = [read_examples(file, str(file)) for file in files]
+    raise_faults([fault for _, faults in found for fault in faults], "the rows are malformed")
+    return [row for rows, _ in found for row in rows]
+
+
+def _fits(row: Row, wanted: dict[str, str | None]) -> bool:
+    example = row.example
+    has = {
+        "category": example.category,
+        "topic": example.topic,
+        "level": example.complexity,
+        "language": example.language,
+    }
+    plain = all(value is None or has[name] == value for name, value in wanted.items() if name != "tag")
+    return plain and (wanted["tag"] is None or wanted["tag"] in example.tags)

@@ -1,0 +1,106 @@
+"""Everything that can be said against hand-written rows, with file and line, before a recipe uses them."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from jessyfile.dataset.example import DEFAULT_BANDS
+from jessyfile.dataset.filters import Check, row_checks
+from jessyfile.dataset.jsonl import Fault, Line, read_jsonl
+from jessyfile.dataset.language import language_faults
+from jessyfile.dataset.leaks import find_leaks, load_cases
+from jessyfile.dataset.rows import MARKERS, Row, from_json, schema_faults
+from jessyfile.dataset.similarity import near_pairs
+from jessyfile.dataset.text import nfc, tokens
+from jessyfile.language.recipe import Complexity, Level
+
+SIMILARITY = 0.85
+_OPENING_SHARE = 0.04
+_OPENING_LEAST = 3
+_COMPLEXITY = Complexity(
+    tuple(Level(name, band, None) for name, band in DEFAULT_BANDS.items()), "[{level} {iterations}]"
+)
+
+
+def lint(path: Path, suites: Sequence[Path] = ()) -> tuple[int, list[Fault]]:
+    """Judge one file of rows or every `*.jsonl` below a folder; return how many rows there are and every fault, by
+    place.
+
+    Rows are held against the schema, the filters, their folder's and file's name, one another, and the cases of
+    `suites`.
+    """
+    files = sorted(path.rglob("*.jsonl")) if path.is_dir() else [path]
+    rows: list[Row] = []
+    faults: list[Fault] = []
+    for file in files:
+        for item in _file(file, row_checks(_COMPLEXITY)):
+            if isinstance(item, Fault):
+                faults.append(item)
+            else:
+                rows.append(item)
+    faults += [_fault(rows[index], reason) for index, reason in language_faults(rows)]
+    faults += [*_alike(rows), *_openings(rows), *_leaks(rows, suites)]
+    return len(rows), sorted(faults, key=lambda fault: (fault.file, fault.line, fault.message))
+
+
+def _file(file: Path, checks: dict[str, Check]) -> Iterator[Row | Fault]:
+    for item in read_jsonl(file, str(file)):
+        if isinstance(item, Fault):
+            yield item
+            continue
+        yield from _line(file, item, checks)
+
+
+def _line(file: Path, item: Line, checks: dict[str, Check]) -> Iterator[Row | Fault]:
+    broken = schema_faults(item.value)
+    yield from (Fault(str(file), item.number, reason) for reason in broken)
+    if broken:
+        return
+    row = Row(from_json(item.value), f"{file}:{item.number}")
+    reasons = [check(row.example) for check in checks.values()]
+    yield from (_fault(row, reason) for reason in [*reasons, *_manners(file, item, row)] if reason)
+    yield row
+
+
+def _manners(file: Path, item: Line, row: Row) -> Iterator[str]:
+    """Yield what the filters let pass and a hand-written file should still not have."""
+    if any(isinstance(text, str) and text != nfc(text) for text in item.value.values()):
+        yield "holds decomposed letters; save the file in Unicode's composed form (NFC)"
+    example = row.example
+    if file.parent.name == example.category and file.stem != example.topic:
+        yield f"the topic is `{example.topic}`, the file `{file.name}`"
+    if example.category == MARKERS and example.topic != example.complexity:
+        yield f"a marker row's topic is its level, `{example.complexity}`"
+
+
+def _fault(row: Row, reason: str) -> Fault:
+    file, _, line = row.place.rpartition(":")
+    return Fault(file, int(line), reason)
+
+
+def _alike(rows: Sequence[Row]) -> Iterator[Fault]:
+    left, right, similarity = near_pairs([row.text for row in rows], SIMILARITY)
+    for one, other, value in zip(left.tolist(), right.tolist(), similarity.tolist(), strict=True):
+        yield _fault(rows[other], f"says the same as {rows[one].place} ({value:.0%} alike)")
+
+
+def _openings(rows: Sequence[Row]) -> Iterator[Fault]:
+    """Yield one fault a file and opening that begins more than 4 % of the file's answers (and more than three)."""
+    files: dict[str, list[Row]] = defaultdict(list)
+    for row in rows:
+        if row.example.response is not None:
+            files[row.place.rpartition(":")[0]].append(row)
+    for members in files.values():
+        openings = [" ".join(tokens(row.example.response or "")[:2]) for row in members]
+        for opening, count in Counter(openings).items():
+            if count > max(_OPENING_LEAST, _OPENING_SHARE * len(members)):
+                yield _fault(
+                    members[openings.index(opening)], f"{count} of {len(members)} answers begin with `{opening}`"
+                )
+
+
+def _leaks(rows: Sequence[Row], suites: Sequence[Path]) -> Iterator[Fault]:
+    for leak in find_leaks(rows, load_cases([(suite, str(suite)) for suite in suites]), SIMILARITY):
+        yield _fault(leak.row, f"{leak.how} {leak.case.place}")

@@ -1,0 +1,54 @@
+"""What the data steps need to know of a recipe: a part that also callers without a Jessyfile can give."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from jessyfile.dataset.example import DEFAULT_BANDS
+from jessyfile.language.recipe import Augment, Category, Complexity, Dataset, Evaluation, Level, Teacher
+
+
+class DataRecipe(Protocol):
+    """The parts of a recipe that decide its rows; `language.recipe.Recipe` has them all."""
+
+    @property
+    def dataset(self) -> Dataset:
+        """What to learn from."""
+
+    @property
+    def complexity(self) -> Complexity:
+        """Levels, their bands of iterations, the marker."""
+
+    @property
+    def evaluation(self) -> Evaluation:
+        """The suites that no row may give away."""
+
+    @property
+    def path(self) -> Path:
+        """The recipe's file; relative paths are looked up beside it too."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlainRecipe:
+    """A `DataRecipe` made in code."""
+
+    dataset: Dataset
+    complexity: Complexity
+    evaluation: Evaluation
+    path: Path
+
+
+def plain_recipe(
+    root: Path,
+    *categories: Category,
+    seed: int = 42,
+    similarity: float = 0.85,
+    augment: Augment | None = None,
+    teacher: Teacher | None = None,
+) -> PlainRecipe:
+    """Return a recipe for data alone, with the levels' default bands, no marker and no suites of its own."""
+    dataset = Dataset(seed, 0.1, "", 0, similarity, categories, augment or Augment(), teacher, None)
+    levels = tuple(Level(name, band, None) for name, band in DEFAULT_BANDS.items())
+    return PlainRecipe(dataset, Complexity(levels, None), Evaluation((), (), None, 256), root / "recipe.jessy")
