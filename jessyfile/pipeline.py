@@ -32,13 +32,17 @@ def compile_steps(recipe: Recipe) -> tuple[Step, ...]:
     from jessyfile.export.registered import holds_candidate, holds_latest
     from jessyfile.models.files import base_files
 
+    # a level's time limit is a criterion's business: a change of it must not make rows anew
+    rows = ("complexity.level.*.iterations", "complexity.marker")
+    # a title is for people; only a teacher reads it besides
+    title = ("title",) if recipe.dataset.teacher else ()
     data = tuple(
         Step(
             f"data.{category.name}",
             category.title,
             _Late("dataset.step:run_category"),
-            reads=(f"dataset.category.{category.name}.*", "dataset.seed", "dataset.similarity", "dataset.seeds",
-                   "dataset.augment.*", "dataset.teacher.*", "complexity.level.*"),
+            reads=(*(f"dataset.category.{category.name}.{part}" for part in ("count", "language", "level", "topic.*", *title)), "dataset.seed", "dataset.similarity", "dataset.seeds",
+                   "dataset.augment.*", "dataset.teacher.*", *rows),
             files=category_files(category.name),
         )
         for category in recipe.dataset.categories
@@ -49,7 +53,7 @@ def compile_steps(recipe: Recipe) -> tuple[Step, ...]:
         Step("base", "find the base model and bring it to an MLX folder", _Late("models.step:run_base"), reads=("from", "adapter"), files=base_files),
         *data,
         Step("dataset", "filter, split and format the rows", _Late("dataset.step:run_dataset"), inputs=tuple(s.name for s in data),
-             reads=("dataset.seed", "dataset.validation", "dataset.similarity", "dataset.markers", "dataset.replay.*", "complexity.*"), files=dataset_files),
+             reads=("dataset.seed", "dataset.validation", "dataset.similarity", "dataset.markers", "dataset.replay.*", *rows), files=dataset_files),
         Step("encode", "tokenize, mask and prove the mask", _Late("training.step:run_encode"), inputs=("base", "dataset"),
              reads=("train.max_length", "train.include_system", "complexity.marker", *system)),
         Step("train", "train the adapter", _Late("training.step:run_train"), inputs=("base", "encode"), reads=("lora.*", "train.*", "personality.per_batch"), resumable=True),
@@ -60,9 +64,9 @@ def compile_steps(recipe: Recipe) -> tuple[Step, ...]:
         Step("import", "register the candidate with the engine", _Late("export.step:run_import"), inputs=("gguf", "modelfile"),
              reads=("name", "deploy.engine", "deploy.ollama"), holds=holds_candidate),
         Step("baseline", "answer every suite with the base model", _Late("evaluation.step:run_baseline"), inputs=("base",),
-             reads=(*sampling, "eval.suite.*", "complexity.*", "export.quantize", "deploy.engine", "deploy.ollama"), files=suite_files),
+             reads=(*sampling, "eval.suite.*", *rows, "export.quantize", "deploy.engine", "deploy.ollama"), files=suite_files, resumable=True),
         Step("evaluate", "answer every suite with the candidate", _Late("evaluation.step:run_evaluate"), inputs=("import",),
-             reads=(*sampling, "eval.suite.*", "complexity.*"), files=suite_files),
+             reads=(*sampling, "eval.suite.*", *rows), files=suite_files, resumable=True),
         Step("judge", "hold the measurements against the criteria", _Late("evaluation.step:run_judge"), inputs=("train", "baseline", "evaluate"),
              reads=("eval.criterion.*", "eval.judge.*", "complexity.*", "personality.*"), files=suite_files),
         Step("promote", "move NAME:latest to the candidate", _Late("export.step:run_promote"), inputs=("import", "judge"),

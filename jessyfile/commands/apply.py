@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -15,6 +14,7 @@ if TYPE_CHECKING:
     from jessyfile.language.recipe import Recipe
     from jessyfile.planning.plan import Selection
     from jessyfile.planning.run import RunResult
+    from jessyfile.planning.saved import Call
 
 
 @click.command()
@@ -30,17 +30,22 @@ def apply(
     replace: tuple[str, ...],
 ) -> int:
     """Make data, train, export, evaluate, promote: whatever the plan says. RECIPE may be a saved plan (plan.json)."""
-    call: dict[str, Any] = {"recipe": recipe, "arg": arg, "variant": variant, "set_": set_}
-    chosen, saved = selection(only, skip, replace), None
+    from jessyfile.planning.saved import Call
+
+    call, chosen, saved = Call(str(recipe), arg, variant, set_), selection(only, skip, replace), None
     if recipe.suffix == ".json":
         call, chosen, saved = _saved(recipe, call, chosen)
-    loaded = load(Path(call["recipe"]), tuple(call["arg"]), call["variant"], tuple(call["set_"]))
-    return run_apply(loaded, chosen, saved=saved, again=_again(call, chosen))
+    loaded = load(Path(call.recipe), call.arg, call.variant, call.set_)
+    result = run_apply(loaded, chosen, saved=saved, again=call.command(chosen))
+    _conclude(loaded, result, call)
+    return result.exit_code
 
 
-def run_apply(loaded: Recipe, chosen: Selection, *, saved: str | None = None, again: str) -> int:
-    """Apply a loaded recipe with signals, progress and report; `again` is the command that resumes it. Returns the
-    exit code."""
+def run_apply(loaded: Recipe, chosen: Selection, *, saved: str | None = None, again: str) -> RunResult:
+    """Apply a loaded recipe with signals and progress; `again` is the command that resumes it.
+
+    Raises Interrupted, with that command as its hint, when the user or the system asked to stop.
+    """
     from jessyfile.commands.signals import stopping
     from jessyfile.commands.terminal import Screen
     from jessyfile.errors import Interrupted
@@ -48,26 +53,26 @@ def run_apply(loaded: Recipe, chosen: Selection, *, saved: str | None = None, ag
     from jessyfile.planning.run import apply as apply_steps
     from jessyfile.project import find_root
 
-    root = find_root(loaded.path)
+    root, steps = find_root(loaded.path), compile_steps(loaded)
     with stopping() as stop, Screen() as screen:
         try:
-            result = apply_steps(
-                loaded, root, compile_steps(loaded), chosen, saved=saved, observer=screen, stop=stop, what=again
-            )
-        except (Interrupted, KeyboardInterrupt) as error:
-            message = (
-                error.message if isinstance(error, Interrupted) else "stopped at once; everything done before is kept"
-            )
-            raise Interrupted(message, hint=f"resume with: {again}") from error
-    _conclude(loaded, root, result)
-    return result.exit_code
+            return apply_steps(loaded, root, steps, chosen, saved=saved, observer=screen, stop=stop, what=again)
+        except Interrupted as error:
+            raise Interrupted(error.message, hint=f"resume with: {again}") from error
+        except KeyboardInterrupt as error:
+            raise Interrupted("stopped at once; what was done before is kept", hint=f"resume with: {again}") from error
 
 
-def _conclude(loaded: Recipe, root: Path, result: RunResult) -> None:
-    if result.run is not None:
-        report = _report(loaded, root, result)
-        if report is not None:
-            click.echo(f"report: {printable(str(report))}")
+def _conclude(loaded: Recipe, result: RunResult, call: Call) -> None:
+    from jessyfile.project import find_root
+
+    root = find_root(loaded.path)
+    if result.run is not None and (report := _report(loaded, root, result)) is not None:
+        click.echo(f"report: {printable(str(report))}")
+    if not (call.arg or call.set_) and len(result.steps) == len(result.graph):
+        from jessyfile.planning.recipe_lock import write_lock
+
+        write_lock(loaded, root, result, variant=call.variant)
     if result.withheld is not None:
         click.echo(printable(f"{result.name} is not promoted: {result.withheld}"))
     elif (promote := result.step("promote")) is not None and promote.outcome == "ran":
@@ -83,24 +88,9 @@ def _report(loaded: Recipe, root: Path, result: RunResult) -> Path | None:
     return path
 
 
-def _saved(path: Path, call: dict[str, Any], chosen: Selection) -> tuple[dict[str, Any], Selection, str]:
+def _saved(path: Path, call: Call, chosen: Selection) -> tuple[Call, Selection, str]:
     from jessyfile.planning.saved import load_saved
 
-    if call["arg"] or call["variant"] or call["set_"] or chosen != selection((), (), ()):
+    if call.arg or call.variant or call.set_ or chosen != selection((), (), ()):
         raise click.UsageError("a saved plan is applied as it is; plan again to change it")
     return load_saved(path)
-
-
-def _again(call: dict[str, Any], chosen: Selection) -> str:
-    """Return the command line that does the same once more."""
-    words = ["jessy", "apply", str(call["recipe"])]
-    for option, values in (
-        ("--arg", call["arg"]),
-        ("--set", call["set_"]),
-        ("--only", chosen.only),
-        ("--skip", chosen.skip),
-    ):
-        words += [word for value in values for word in (option, value)]
-    if call["variant"]:
-        words += ["--variant", call["variant"]]
-    return shlex.join(words)

@@ -74,9 +74,9 @@ def plan(
     """Show what apply would do, and why. Starts nothing."""
     made = plan_recipe(load(recipe, arg, variant, set_), selection(only, skip, replace))
     if out is not None:
-        from jessyfile.planning.saved import save_plan
+        from jessyfile.planning.saved import Call, save_plan
 
-        save_plan(out, made, {"recipe": str(recipe), "arg": arg, "variant": variant, "set_": set_})
+        save_plan(out, made, Call(str(recipe), arg, variant, set_))
     if as_json:
         from jessyfile.planning.saved import plan_as_json
 

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from jessyfile.errors import ProjectError
 from jessyfile.planning.canonical import normal
-from jessyfile.planning.show import value_lines
-from jessyfile.planning.spell import duration
+from jessyfile.planning.spell import Change, change_lines, duration, gathered
 
 if TYPE_CHECKING:
     from jessyfile.language.recipe import Recipe
@@ -20,9 +19,12 @@ _NOTHING = object()
 def recipe_differences(old: Recipe, new: Recipe) -> Iterator[str]:
     """Yield a line, or a block of lines, for every value that differs between two recipes; places are the new one's."""
     before, after = normal(old.values(("*",))), normal(new.values(("*",)))
-    for address in differing(before, after):
-        source = new.source(address) or old.source(address)
-        yield from value_lines(address, before.get(address), after.get(address), str(source) if source else "")
+    changes = [
+        Change(address, before.get(address), after.get(address), str(new.source(address) or old.source(address) or ""))
+        for address in differing(before, after)
+    ]
+    for change in gathered(changes):
+        yield from change_lines(change)
 
 
 def run_differences(old: Run, new: Run) -> Iterator[str]:
@@ -50,7 +52,7 @@ def _step_lines(one: Mapping[str, Any], two: Mapping[str, Any]) -> Iterator[str]
         for key in differing(one[kind], two[kind]):
             before, after = one[kind].get(key), two[kind].get(key)
             if not isinstance(before, dict | list) and not isinstance(after, dict | list):
-                yield from value_lines(key, before, after, "" if kind == "parameters" else "(measured)")
+                yield from change_lines(Change(key, before, after, "" if kind == "parameters" else "(measured)"))
 
 
 def _steps(run: Run) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from jessyfile.planning.graph import followers, needs
+from jessyfile.planning.graph import needs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,11 +17,11 @@ ORDER: tuple[Effect, ...] = ("cosmetic", "recheck", "repackage", "retrain")
 
 
 def step_effects(steps: Sequence[Step]) -> dict[str, Effect]:
-    """Return each step's effect: what `train` needs retrains, what `import` needs besides repackages, all else
+    """Return each step's effect: what `train` needs retrains, what is packed or handed out repackages, all else
     rechecks."""
     names = {step.name for step in steps}
     training = needs(steps, {"train"} & names)
-    packaging = needs(steps, {"import"} & names) | (followers(steps, {"merge"} & names) & {"merge", "gguf"})
+    packaging = needs(steps, {"import"} & names) | ({"merge", "gguf", "promote"} & names)
     return {name: "retrain" if name in training else "repackage" if name in packaging else "recheck" for name in names}
 
 

@@ -90,8 +90,8 @@ class Plan:
 
     @property
     def effect(self) -> Effect:
-        """The costliest effect among the steps that run."""
-        return strongest([step.effect for step in self.steps if step.runs])
+        """The costliest effect among the steps that run for a reason of their own."""
+        return strongest([step.effect for step in self.steps if step.cause])
 
     @property
     def withheld(self) -> str | None:

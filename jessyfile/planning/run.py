@@ -89,13 +89,15 @@ class StepResult:
 
 @dataclass(frozen=True, slots=True)
 class RunResult:
-    """What an apply brought about. `run` is None when there was nothing to do; `seconds` is its wall time."""
+    """What an apply brought about. `run` is None when there was nothing to do; `seconds` is its wall time; `graph` are
+    all of the recipe's steps, also those that were left out."""
 
     name: str
     plan: Plan
     run: Run | None
     steps: tuple[StepResult, ...]
     seconds: float
+    graph: tuple[Step, ...] = ()
 
     def step(self, name: str) -> StepResult | None:
         """Return one step's result; None when it was left out."""
@@ -293,7 +295,7 @@ class _Apply:
         self.observer.ended(result)
 
     def _finish(self, seconds: float) -> RunResult:
-        result = RunResult(self.recipe.name, self.plan, self.run, tuple(self.results.values()), seconds)
+        result = RunResult(self.recipe.name, self.plan, self.run, tuple(self.results.values()), seconds, self.steps)
         if self.run is not None:
             self._keep_timings(result)
             self.state = replace(

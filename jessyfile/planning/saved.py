@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shlex
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from jessyfile import fsops
@@ -11,6 +13,35 @@ from jessyfile.planning.plan import PLAN_FORMAT, Plan, PlannedStep, Selection
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+
+_WRITE_ONE = "`jessy plan RECIPE -o plan.json` writes one"
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """How a recipe was loaded: its file as typed, `--arg`, `--variant` and `--set`."""
+
+    recipe: str
+    arg: tuple[str, ...] = ()
+    variant: str | None = None
+    set_: tuple[str, ...] = ()
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the call as a JSON object."""
+        return {"recipe": self.recipe, "arg": list(self.arg), "variant": self.variant, "set": list(self.set_)}
+
+    def command(self, selection: Selection) -> str:
+        """Return the command line that goes on with an apply; what `--replace` asked for is done once only."""
+        options = (("--arg", self.arg), ("--set", self.set_), ("--only", selection.only), ("--skip", selection.skip))
+        words = [word for option, values in options for value in values for word in (option, value)]
+        words += ["--variant", self.variant] if self.variant else []
+        return shlex.join(["jessy", "apply", self.recipe, *words])
+
+
+def call_from_json(body: dict[str, Any]) -> Call:
+    """Read what `Call.as_json` gave. Raises KeyError when a part is missing."""
+    return Call(str(body["recipe"]), tuple(body["arg"]), body["variant"], tuple(body["set"]))
 
 
 def plan_as_json(plan: Plan) -> dict[str, Any]:
@@ -43,29 +74,25 @@ def _step(step: PlannedStep) -> dict[str, Any]:
     }
 
 
-def save_plan(path: Path, plan: Plan, call: dict[str, Any]) -> None:
-    """Write a plan to a file, with the recipe's arguments (`call`) that an apply of it needs to load the same
-    recipe."""
-    fsops.write_text(path, json.dumps({**plan_as_json(plan), "call": call}, ensure_ascii=False, indent=1) + "\n")
+def save_plan(path: Path, plan: Plan, call: Call) -> None:
+    """Write a plan to a file, with how its recipe was loaded."""
+    body = {**plan_as_json(plan), "call": call.as_json()}
+    fsops.write_text(path, json.dumps(body, ensure_ascii=False, indent=1) + "\n")
 
 
-def load_saved(path: Path) -> tuple[dict[str, Any], Selection, str]:
-    """Read a saved plan: the recipe's arguments, the selection, the digest.
+def load_saved(path: Path) -> tuple[Call, Selection, str]:
+    """Read a saved plan: how to load its recipe, the selection, the digest.
 
     Raises ProjectError when the file is no plan of this format.
     """
     try:
         body = json.loads(fsops.read_bytes(path))
         if body["format"] != PLAN_FORMAT:
-            raise ProjectError(
-                f"`{path}` is a plan of format {body['format']}, this jessy knows {PLAN_FORMAT}",
-                hint="plan again with this jessy",
-            )
+            text = f"`{path}` is a plan of format {body['format']}, this jessy knows {PLAN_FORMAT}"
+            raise ProjectError(text, hint="plan again with this jessy")
         selection = Selection(**{name: tuple(body["selection"][name]) for name in ("only", "skip", "replace")})
-        return dict(body["call"]), selection, str(body["digest"])
+        return call_from_json(body["call"]), selection, str(body["digest"])
     except FileNotFoundError:
-        raise ProjectError(f"there is no plan `{path}`", hint="`jessy plan RECIPE -o plan.json` writes one") from None
+        raise ProjectError(f"there is no plan `{path}`", hint=_WRITE_ONE) from None
     except (ValueError, KeyError, TypeError):
-        raise ProjectError(
-            f"`{path}` is not a saved plan", hint="`jessy plan RECIPE -o plan.json` writes one"
-        ) from None
+        raise ProjectError(f"`{path}` is not a saved plan", hint=_WRITE_ONE) from None

@@ -6,12 +6,10 @@ import datetime as dt
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from jessyfile.planning.spell import duration, line_diff, long_text, shown, size, spelled
+from jessyfile.planning.spell import Change, change_lines, duration, gathered, size
 
 if TYPE_CHECKING:
     from jessyfile.planning.plan import Plan, PlannedStep
-    from jessyfile.planning.reasons import Reason
-    from jessyfile.planning.steps import Json
 
 _WIDTH = 78
 _LEGEND = {
@@ -52,9 +50,10 @@ def render_plan(
     if not plan.changes:
         return "\n".join([*lines, *_kept(plan, everything), *_nothing(plan)]) + "\n"
     lines += [_legend(plan), ""]
+    width = max(16, *(len(step.name) for step in plan.steps if step.cause))
     for step in plan.steps:
         if step.cause:
-            lines += _cause(step, short)
+            lines += _cause(step, width, short)
     lines += _follow([step for step in plan.steps if step.runs and not step.cause])
     lines += _kept(plan, everything)
     end = [] if starting else [f"Nothing was started. To run it: jessy apply {plan.recipe}"]
@@ -66,11 +65,11 @@ def render_why(plan: Plan, step: PlannedStep) -> str:
     if not step.runs:
         return f"{step.name} is kept: its values, its files, its inputs and its stored result are as they were.\n"
     if step.cause:
-        return "\n".join([_legend_for([_symbol(step)]), "", *_cause(step, short=False)]) + "\n"
+        return "\n".join([_legend_for([_symbol(step)]), "", *_cause(step, len(step.name), short=False)]) + "\n"
     sources = [reason.what for reason in step.reasons]
     chain = _chain(plan, step)
-    verb = "may run again: unless what it reads comes out equal" if step.answer == "may" else "runs again"
-    return f"{step.name} {verb}; it reads {_join(sources)}.\n  {' <- '.join(chain)}\n"
+    unless = ", unless that comes out equal" if step.answer == "may" else ""
+    return f"{step.name} runs again because it reads {_join(sources)}{unless}.\n  {' <- '.join(chain)}\n"
 
 
 def ago(then: str, now: dt.datetime) -> str:
@@ -106,10 +105,10 @@ def _legend_for(symbols: Sequence[str]) -> str:
     return "  " + "   ".join(f"{symbol} {_LEGEND[symbol]}" for symbol in symbols)
 
 
-def _cause(step: PlannedStep, short: bool) -> list[str]:
-    head = f"  {_symbol(step)} {step.name:<16} {_header(step)}"
+def _cause(step: PlannedStep, width: int, short: bool) -> list[str]:
+    head = f"  {_symbol(step)} {step.name:<{width}} {_header(step)}"
     lines = [_with_forecast(head, _forecast([step]))]
-    return lines if short else lines + [line for reason in step.reasons for line in _reason(reason)]
+    return lines if short else lines + list(_reasons(step))
 
 
 def _header(step: PlannedStep) -> str:
@@ -127,31 +126,27 @@ def _header(step: PlannedStep) -> str:
 
 def _rows(step: PlannedStep) -> str | None:
     for reason in step.reasons:
-        counted = reason.what == f"dataset.category.{step.name.partition('.')[2]}.count"
-        if counted and isinstance(reason.old, int) and isinstance(reason.new, int):
+        if reason.what == _count_address(step) and isinstance(reason.old, int) and isinstance(reason.new, int):
             difference = "more" if reason.new > reason.old else "fewer"
             return f"make {reason.new} rows, {abs(reason.new - reason.old)} {difference}"
     return None
 
 
-def _reason(reason: Reason) -> Iterator[str]:
-    if reason.kind == "value":
-        yield from value_lines(reason.what, reason.old, reason.new, reason.where or "(default)")
-    elif reason.kind == "file":
-        change = "changed" if reason.old and reason.new else "new" if reason.new else "gone"
-        yield f"        {reason.what}  {change}"
-    elif reason.kind == "version":
-        yield f"        version {reason.old} -> {reason.new} of the step {reason.what}"
+def _count_address(step: PlannedStep) -> str:
+    return f"dataset.category.{step.name.partition('.')[2]}.count"
 
 
-def value_lines(address: str, old: Json, new: Json, where: str) -> Iterator[str]:
-    """Yield how a value changed: one line for a short one, a line diff for a text."""
-    name = spelled(address)
-    if long_text(old, new):
-        yield f"        {name}  {where}".rstrip()
-        yield from (f"          {line}" for line in line_diff(old, new))
-        return
-    yield f"        {name:<21} {f'{shown(old)} -> {shown(new)}':<19} {where}".rstrip()
+def _reasons(step: PlannedStep) -> Iterator[str]:
+    counted = _count_address(step) if _rows(step) else None
+    values = [r for r in step.reasons if r.kind == "value" and r.what != counted]
+    for change in gathered([Change(r.what, r.old, r.new, r.where or "(default)") for r in values]):
+        yield from change_lines(change)
+    for reason in step.reasons:
+        if reason.kind == "file":
+            change_word = "changed" if reason.old and reason.new else "new" if reason.new else "gone"
+            yield f"        {reason.what}  {change_word}"
+        elif reason.kind == "version":
+            yield f"        version {reason.old} -> {reason.new} of the step"
 
 
 def _follow(steps: Sequence[PlannedStep]) -> list[str]:
@@ -218,14 +213,14 @@ def _about(plan: Plan) -> str:
     unknown = len(running) - len(known)
     more = f" and {_count(unknown, 'step')} not measured yet" if unknown else ""
     last = f" (last full run: {duration(plan.last_seconds)})" if plan.last_seconds else ""
-    return f"About {duration(sum(known))}{more} on this machine{last}."
+    return f"About {duration(max(1, sum(known)))}{more} on this machine{last}."
 
 
 def _forecast(steps: Sequence[PlannedStep]) -> str:
     known = [step.forecast for step in steps if step.forecast]
     if not known:
         return ""
-    seconds = f"~{duration(sum(forecast.seconds for forecast in known))}"
+    seconds = f"~{duration(sum(forecast.seconds for forecast in known))}".replace("~<", "<")
     peak = max((forecast.peak or 0 for forecast in known), default=0)
     return f"{seconds}, {size(peak)}" if peak >= 1e9 and len(steps) == 1 else seconds
 

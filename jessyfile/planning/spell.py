@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal
+
+from jessyfile.language.metrics import metric_unit
+from jessyfile.language.spell import spell
+from jessyfile.language.table import node_at
 
 if TYPE_CHECKING:
     from jessyfile.planning.steps import Json
@@ -19,12 +24,72 @@ _FORMS = (
     (re.compile(r"parameter\.(.+)"), r"PARAMETER \1"),
     (re.compile(r"message\.(.+)"), r"MESSAGE \1"),
     (re.compile(r"license\.(.+)"), r"LICENSE \1"),
+    (re.compile(r"eval\.criterion\.(.+)\.(?:value|comparison|rank)"), r"\1"),
     (re.compile(r"eval\.criterion\.(.+)\.([a-z_]+)"), r"\1 \2"),
     (re.compile(r"eval\.suite\.([^.]+)\.(.+)"), r"SUITE \1 \2"),
     (re.compile(r"(from|system|template|name|adapter|requires)"), ""),
     (re.compile(r"(?:lora|train|export|deploy|dataset|complexity|personality|eval)\.([^.]+)"), r"\1"),
 )
+_NAMED = re.compile(
+    r"(dataset\.category\.[^.]+\.topic\.[^.]+|dataset\.category\.[^.]+|complexity\.level\.[^.]+|eval\.suite\.[^.]+"
+    r"|eval\.criterion\..+(?=\.(?:value|rank|comparison|confidence)$))"
+)
+_KEYS = ("count", "value", "iterations", "file")
 LONG = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A value, or a whole named thing, that was written, taken away or changed; `where` is its place as `file:line`."""
+
+    address: str
+    old: Json
+    new: Json
+    where: str
+    kind: Literal["changed", "new", "gone"] = "changed"
+
+
+def gathered(changes: Sequence[Change]) -> Iterator[Change]:
+    """Yield the changes in the order of their places, a named thing that is wholly new or gone as one of them."""
+    groups: dict[str, list[Change]] = {}
+    for change in sorted(changes, key=_place):
+        match = _NAMED.match(change.address)
+        name = match[1] if match else change.address
+        groups.setdefault(_outermost(name, groups), []).append(change)
+    for name, group in groups.items():
+        yield from _as_one(name, group) or group
+
+
+def _outermost(name: str, groups: Mapping[str, list[Change]]) -> str:
+    """Return the category of a topic when the category itself is new or gone."""
+    category = name.partition(".topic.")[0]
+    return category if category in groups and _as_one(category, groups[category]) else name
+
+
+def _as_one(name: str, group: Sequence[Change]) -> list[Change]:
+    key = next((change for change in group if change.address in [f"{name}.{key}" for key in _KEYS]), None)
+    if key is None:
+        return []
+    if all(change.old is None for change in group):
+        return [replace(key, kind="new")]
+    return [replace(key, kind="gone")] if all(change.new is None for change in group) else []
+
+
+def _place(change: Change) -> tuple[str, int, str]:
+    file, _, line = change.where.rpartition(":")
+    return file or "~", int(line) if line.isdigit() else 0, change.address
+
+
+def change_lines(change: Change) -> Iterator[str]:
+    """Yield how a value changed: one line for a short one, a line diff for a text."""
+    name = spelled(change.address)
+    if long_text(change.old, change.new):
+        yield f"        {name}  {change.where}".rstrip()
+        yield from (f"          {line}" for line in line_diff(change.old, change.new))
+        return
+    old, new = shown(change.old, change.address), shown(change.new, change.address)
+    text = {"changed": f"{old} -> {new}", "new": f"new: {new}", "gone": f"gone: {old}"}[change.kind]
+    yield f"        {name:<21} {text:<19} {change.where}".rstrip()
 
 
 def spelled(address: str) -> str:
@@ -36,17 +101,24 @@ def spelled(address: str) -> str:
     return address
 
 
-def shown(value: Json) -> str:
-    """Return a short value as one word or a few: `1e-4`, `on`, `q_proj k_proj`, `nothing` for an absent one."""
-    if value is None:
-        return "nothing"
-    if isinstance(value, bool):
-        return "on" if value else "off"
-    if isinstance(value, float):
-        return _number(value)
-    if isinstance(value, list):
-        return " ".join(shown(entry) for entry in value) or "nothing"
-    return str(value)
+def shown(value: Json, address: str = "") -> str:
+    """Return a short value as its recipe writes it: `1e-4`, `10%`, `5s`, `yes`, `q_proj k_proj`."""
+    if isinstance(value, float) and 0 < abs(value) < 1e-3 and _unit(address)[0] != "share":
+        return _scientific(value)
+    unit, schema = _unit(address)
+    if isinstance(value, list) and unit != "range":
+        return " ".join(shown(entry, address) for entry in value) or "none"
+    if isinstance(value, dict):
+        return " ".join(f"{key} {shown(entry)}" for key, entry in value.items())
+    return spell(value, unit, schema)
+
+
+def _unit(address: str) -> tuple[str, Mapping[str, Any]]:
+    """Return how the value at an address is spelled, from the table; plainly when it has no place there."""
+    if address.startswith("eval.criterion.") and address.endswith(".value"):
+        return metric_unit(address.removeprefix("eval.criterion.").removesuffix(".value")), {}
+    node = node_at(tuple(address.split("."))) if address else None
+    return (node.unit, node.schema) if node else ("bare", {})
 
 
 def long_text(*values: Json) -> bool:
@@ -69,7 +141,7 @@ def line_diff(old: Json, new: Json, context: int = 1) -> Iterator[str]:
 def duration(seconds: float) -> str:
     """Return a forecast's seconds to one reading: `40s`, `38m`, `2h 05m`."""
     if seconds < 0.5:
-        return "less than 1s"
+        return "<1s"
     if seconds < 59.5:
         return f"{round(seconds)}s"
     minutes = round(seconds / 60)
@@ -86,11 +158,9 @@ def size(count: int) -> str:
     return f"{amount:.0f} {unit}" if unit in ("B", "KB", "MB") else f"{amount:.1f} {unit}"
 
 
-def _number(value: float) -> str:
-    if value != 0 and abs(value) < 1e-3:
-        mantissa, _, exponent = f"{value:e}".partition("e")
-        return f"{float(mantissa):g}e{int(exponent)}"
-    return f"{value:g}"
+def _scientific(value: float) -> str:
+    mantissa, _, exponent = f"{value:e}".partition("e")
+    return f"{float(mantissa):g}e{int(exponent)}"
 
 
 def _lines(value: Json) -> list[str]:
