@@ -98,6 +98,11 @@ class OllamaClient:
                 f"Ollama stopped creating `{body.get('model')}` without saying success", hint="see Ollama's log"
             )
 
+    def lines(self, path: str, body: Mapping[str, Any], seconds: float) -> Iterator[bytes]:
+        """Yield the lines of a streamed answer to a POST; the whole may take `seconds`."""
+        with self._exchange("POST", path, json=dict(body), timeout=seconds) as response:
+            yield from _lines(response, self.url, time.monotonic() + seconds)
+
     def _event(self, line: bytes) -> str:
         try:
             event = json.loads(line)

@@ -1,0 +1,1 @@
+"""Engines that load a model and answer: embedded llama.cpp, Ollama, MLX."""

@@ -1,15 +1,17 @@
 """What an engine is: something that loads a model and answers.
 
-Three engines keep this protocol: `llamacpp` (embedded llama.cpp), `ollama` (over HTTP) and `mlx` (in the process). An engine is used
-by one thread unless `parallel` says how many requests it serves at once.
+Three engines keep this protocol: `llamacpp` (embedded llama.cpp), `ollama` (over HTTP) and `mlx` (in the process). An
+engine is used by one thread unless `parallel` says how many requests it serves at once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
+
+Watch = Callable[[str], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,43 +24,63 @@ class ChatMessage:
 
 @dataclass(frozen=True, slots=True)
 class GenerationSettings:
-    """How to sample. `temperature` 0 is greedy; `max_tokens` and `num_ctx` count tokens; `seed` makes sampling repeatable."""
+    """How to sample, named as Ollama's parameters are.
+
+    `temperature` 0 is greedy; `max_tokens` and `num_ctx` count tokens; `seed` makes sampling repeatable; a penalty or
+    filter at its default is off.
+    """
 
     temperature: float = 0.0
     max_tokens: int = 256
     seed: int = 42
     top_p: float = 1.0
     top_k: int = 0
+    min_p: float = 0.0
+    typical_p: float = 1.0
     repeat_penalty: float = 1.0
+    repeat_last_n: int = 64
+    presence_penalty: float = 0.0
+    frequency_penalty: float = 0.0
     num_ctx: int = 4096
     stop: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class ServedModel:
-    """A model as it is served: its file or folder, chat format, system prompt and parameters.
+    """A model as it is served: its file or folder, chat format, system prompt, example messages and parameters.
 
     `path` is a GGUF for the embedded engine, an MLX folder for `mlx`, None for Ollama (which knows it by `name`).
-    `chat_format` names one of `export.chat_format`'s formats; the engine renders the prompt with it, system prompt included.
+    `chat_format` names one of `models.chat_format`'s formats; the engine renders the prompt with it, system prompt and
+    example messages included. `threads` and `gpu_layers` are the engine's choice when None.
     """
 
     name: str
     path: Path | None
     chat_format: str
     system: str | None = None
+    messages: tuple[ChatMessage, ...] = ()
     settings: GenerationSettings = field(default_factory=GenerationSettings)
+    threads: int | None = None
+    gpu_layers: int | None = None
+
+    def conversation(self, messages: Sequence[ChatMessage]) -> list[ChatMessage]:
+        """Return what the model is shown: its own example messages, then the given ones."""
+        return [*self.messages, *messages]
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """One answer. Seconds are wall time; `first_token_seconds` is None where it could not be measured."""
+    """One answer. Seconds are wall time; `first_token_seconds` is None where it could not be measured.
+
+    `stopped` says why it ended: the model ended it, the limit of tokens was reached, or whoever watched it cut it.
+    """
 
     text: str
     prompt_tokens: int
     tokens: int
     seconds: float
     first_token_seconds: float | None
-    stopped: Literal["stop", "length"]
+    stopped: Literal["stop", "length", "cut"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +100,16 @@ class Engine(Protocol):
     def load(self, model: ServedModel) -> float:
         """Make the model ready; return the seconds it took. Raises EngineError."""
 
-    def chat(self, messages: Sequence[ChatMessage], settings: GenerationSettings | None = None) -> Reply:
-        """Answer a conversation that ends with a user turn; the model's own settings unless others are given."""
+    def chat(
+        self,
+        messages: Sequence[ChatMessage],
+        settings: GenerationSettings | None = None,
+        watch: Watch | None = None,
+    ) -> Reply:
+        """Answer a conversation that ends with a user turn; the model's own settings unless others are given.
+
+        `watch` is shown the answer so far after every piece; it cuts the answer by returning True.
+        """
 
     def stream(self, messages: Sequence[ChatMessage], settings: GenerationSettings | None = None) -> Iterator[str]:
         """Answer piece by piece."""

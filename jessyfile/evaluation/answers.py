@@ -1,0 +1,147 @@
+"""Ask every case once and keep each answer as soon as it is there, so that an interrupted run loses one at most."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jessyfile.dataset.marker import marked
+from jessyfile.errors import Interrupted
+from jessyfile.fsops import append_line, read_bytes, write_text
+from jessyfile.runtime.adaptive import read_marker
+from jessyfile.runtime.engine import ChatMessage
+
+if TYPE_CHECKING:
+    from jessyfile.evaluation.cases import Case
+    from jessyfile.language.recipe import Complexity
+    from jessyfile.planning.steps import Progress, Stop
+    from jessyfile.runtime.engine import Engine, GenerationSettings, Watch
+
+ANSWERS = "answers.jsonl"
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """One case's answer: what was said without the marker, the marker's level and iterations, tokens and times.
+
+    `seconds` and `first_token_seconds` are wall time on a warm engine. `stopped` is `cut` for an answer of the base
+    model that was ended because it looped: its time is then a lower bound.
+    """
+
+    id: str
+    text: str
+    level: str | None
+    iterations: int | None
+    prompt_tokens: int
+    tokens: int
+    seconds: float
+    first_token_seconds: float | None
+    stopped: str
+
+
+def conversation(case: Case, complexity: Complexity) -> list[ChatMessage]:
+    """Return a case's turns as the model saw such turns in training: earlier answers behind their markers."""
+    messages = [
+        ChatMessage(turn.role, _content(turn.content, turn.complexity, turn.iterations, complexity))
+        for turn in case.turns
+    ]
+    return [*messages, ChatMessage("user", case.prompt)]
+
+
+def _content(text: str, level: str | None, iterations: int | None, complexity: Complexity) -> str:
+    if level is None or iterations is None:
+        return text
+    return marked(complexity.marker, level, iterations, text)
+
+
+@dataclass(frozen=True, slots=True)
+class Asker:
+    """Asks a loaded engine. `watch` may cut an answer short."""
+
+    engine: Engine
+    complexity: Complexity
+    settings: GenerationSettings
+    watch: Watch | None = None
+
+    def ask(self, case: Case) -> Answered:
+        """Return one case's answer."""
+        reply = self.engine.chat(conversation(case, self.complexity), self.settings, self.watch)
+        said = read_marker(reply.text, self.complexity)
+        return Answered(
+            id=case.id,
+            text=said.text,
+            level=said.level,
+            iterations=said.iterations,
+            prompt_tokens=reply.prompt_tokens,
+            tokens=reply.tokens,
+            seconds=round(reply.seconds, 4),
+            first_token_seconds=None if reply.first_token_seconds is None else round(reply.first_token_seconds, 4),
+            stopped=reply.stopped,
+        )
+
+
+def answer_all(asker: Asker, cases: Sequence[Case], kept: Path, progress: Progress, stop: Stop) -> list[Answered]:
+    """Return every case's answer in the cases' order; those that stand in the file `kept` are not asked again.
+
+    Raises Interrupted when `stop` is requested, between two answers.
+    """
+    done = {answer.id: answer for answer in read_answers(kept)}
+    if done:
+        write_answers(kept, done.values())  # a last line torn by a crash would swallow the next one
+    pending = [case for case in cases if case.id not in done]
+    report = _reporter(progress, len(cases))
+    report(len(done), "")
+    for answer in _asked(asker, pending, stop):
+        append_line(kept, dump(answer))
+        done[answer.id] = answer
+        report(len(done), answer.id)
+    return [done[case.id] for case in cases]
+
+
+def _asked(asker: Asker, pending: Sequence[Case], stop: Stop) -> Iterable[Answered]:
+    with ThreadPoolExecutor(max_workers=asker.engine.parallel) as pool:
+        futures = [pool.submit(asker.ask, case) for case in pending]
+        try:
+            for future in as_completed(futures):
+                yield future.result()
+                if stop.requested():
+                    raise Interrupted("stopped between two answers; those given are kept")
+        finally:
+            for future in futures:
+                future.cancel()
+
+
+def _reporter(progress: Progress, total: int) -> Callable[[int, str], None]:
+    def report(done: int, text: str) -> None:
+        progress.update(done, total, text=text)
+
+    return report
+
+
+def dump(answer: Answered) -> str:
+    """Return an answer as one line of JSON."""
+    return json.dumps(asdict(answer), ensure_ascii=False, sort_keys=True)
+
+
+def write_answers(path: Path, answers: Iterable[Answered]) -> None:
+    """Write answers as JSON lines."""
+    write_text(path, "".join(f"{dump(answer)}\n" for answer in answers))
+
+
+def read_answers(path: Path) -> list[Answered]:
+    """Return the answers of a file; an absent file has none, and a last line torn by a crash is passed over."""
+    try:
+        lines = read_bytes(path).decode("utf-8", "replace").splitlines()
+    except FileNotFoundError:
+        return []
+    found = []
+    for line in lines:
+        try:
+            found.append(Answered(**json.loads(line)))
+        except (ValueError, TypeError):
+            continue
+    return found

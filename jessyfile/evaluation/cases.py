@@ -1,0 +1,154 @@
+"""Evaluation cases and their checks, read strictly from a suite's file (`grammar/case.schema.json`)."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from jessyfile.dataset.example import Turn
+from jessyfile.dataset.jsonl import Fault, Line, read_jsonl
+from jessyfile.dataset.text import nfc
+from jessyfile.errors import EvaluationError
+from jessyfile.evaluation.files import suite_path, suites_of
+from jessyfile.evaluation.patterns import pattern_fault
+from jessyfile.resources import resource
+
+if TYPE_CHECKING:
+    from jessyfile.language.recipe import Recipe, Suite
+
+_SHOWN = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One check of an answer: its kind and what the kind asks for."""
+
+    kind: str
+    words: tuple[str, ...] = ()
+    pattern: str = ""
+    least: int = 0
+    most: int | None = None
+
+    def __str__(self) -> str:
+        if self.words:
+            return f"{self.kind} {', '.join(self.words)}"
+        if self.kind == "length":
+            return f"length {self.least} to {self.most if self.most is not None else 'any'}"
+        return f"{self.kind} {self.pattern}".strip()
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A question with what it deserves: level, language, and checks of form and of content."""
+
+    id: str
+    suite: str
+    prompt: str
+    level: str
+    language: str
+    turns: tuple[Turn, ...] = ()
+    form: tuple[Check, ...] = ()
+    relevance: tuple[Check, ...] = ()
+    tags: tuple[str, ...] = ()
+
+
+def load_suites(recipe: Recipe, root: Path) -> list[Case]:
+    """Return every case the recipe answers, suite by suite, each suite cut to its limit. Raises EvaluationError."""
+    cases = [case for suite in suites_of(recipe) for case in load_suite(suite, recipe, root)]
+    name, times = Counter(case.id for case in cases).most_common(1)[0] if cases else ("", 0)
+    if times > 1:
+        raise EvaluationError(f"{times} cases are called `{name}`", hint="give every case an id of its own")
+    return cases
+
+
+def load_suite(suite: Suite, recipe: Recipe, root: Path) -> list[Case]:
+    """Return one suite's cases. Raises EvaluationError with file and line for the first few mistakes."""
+    path = suite_path(suite, recipe, root)
+    cases, faults = read_cases(path)
+    if faults:
+        rest = f" (and {len(faults) - _SHOWN} more)" if len(faults) > _SHOWN else ""
+        shown = "; ".join(map(str, faults[:_SHOWN]))
+        raise EvaluationError(
+            f"the suite `{suite.name}` has mistakes: {shown}{rest}", hint="data/README.md describes a case"
+        )
+    if not cases:
+        raise EvaluationError(f"the suite `{suite.name}` has no cases")
+    return even_sample(cases, suite.limit)
+
+
+def even_sample(cases: Sequence[Case], limit: int | None) -> list[Case]:
+    """Return at most `limit` cases, spread evenly over the file; the same ones every time."""
+    if limit is None or limit >= len(cases):
+        return list(cases)
+    return [cases[number * len(cases) // limit] for number in range(limit)]
+
+
+def read_cases(path: Path) -> tuple[list[Case], list[Fault]]:
+    """Return a file's sound cases and everything that is wrong with the others."""
+    cases, faults = list[Case](), list[Fault]()
+    for item in read_jsonl(path, path.name):
+        found = [item] if isinstance(item, Fault) else [Fault(path.name, item.number, text) for text in _mistakes(item)]
+        faults += found
+        if isinstance(item, Line) and not found:
+            cases.append(_case(item.value))
+    return cases, faults
+
+
+def _mistakes(line: Line) -> Iterator[str]:
+    errors = sorted(_validator().iter_errors(line.value), key=lambda error: list(map(str, error.absolute_path)))
+    for error in errors[:3]:
+        place = "/".join(map(str, error.absolute_path)) or "the case"
+        yield f"{place}: {error.message.splitlines()[0][:200]}"
+    if errors:
+        return
+    for check in (*line.value.get("form", ()), *line.value.get("relevance", ())):
+        fault = pattern_fault(check["pattern"]) if "pattern" in check else None
+        if fault is not None:
+            yield fault
+    yield from _turn_mistakes(line.value.get("turns", ()))
+
+
+def _turn_mistakes(turns: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    roles = [turn["role"] for turn in turns]
+    if roles != ["user", "assistant"] * (len(roles) // 2):
+        yield "the earlier turns do not alternate from the user's to the assistant's"
+
+
+def _case(value: Mapping[str, Any]) -> Case:
+    return Case(
+        id=value["id"],
+        suite=value["suite"],
+        prompt=nfc(value["prompt"]),
+        level=value["level"],
+        language=value["language"],
+        turns=tuple(
+            Turn(turn["role"], turn["content"], turn.get("complexity"), turn.get("iterations"))
+            for turn in value.get("turns", ())
+        ),
+        form=tuple(map(_check, value.get("form", ()))),
+        relevance=tuple(map(_check, value.get("relevance", ()))),
+        tags=tuple(value.get("tags", ())),
+    )
+
+
+def _check(value: Mapping[str, Any]) -> Check:
+    return Check(
+        kind=value["check"],
+        words=tuple(value.get("words", ())),
+        pattern=value.get("pattern", ""),
+        least=value.get("min", 0),
+        most=value.get("max"),
+    )
+
+
+@cache
+def _validator() -> Any:  # noqa: ANN401 (jsonschema ships no types)
+    from jsonschema import Draft202012Validator
+
+    schema = json.loads(resource("grammar", "case.schema.json").read_text(encoding="utf-8"))
+    return Draft202012Validator(schema)

@@ -1,0 +1,120 @@
+"""Hold a measurement against a criterion, and say when there are too few cases to prove a claim."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from jessyfile.evaluation.metrics import CONFIDENCE, Measurement
+from jessyfile.evaluation.statistics import cases_to_prove, mcnemar, paired_interval
+
+if TYPE_CHECKING:
+    from jessyfile.language.recipe import Criterion
+
+_COMPARE: Mapping[str, Callable[[float, float], bool]] = {
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+    "=": operator.eq,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """A candidate and the base on the same cases: what got better and what got worse.
+
+    `p` is McNemar's exact two-sided p-value; `low` and `high` bound the mean difference (paired bootstrap).
+    """
+
+    better: tuple[str, ...]
+    worse: tuple[str, ...]
+    p: float
+    low: float
+    high: float
+
+    def to_json(self) -> dict[str, object]:
+        """Return it as JSON values."""
+        numbers = {"p": self.p, "low": self.low, "high": self.high}
+        return {"better": list(self.better), "worse": list(self.worse), **numbers}
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """One criterion's verdict. `note` says what a reader must know besides: too few cases, nothing measured."""
+
+    criterion: Criterion
+    measured: Measurement
+    passed: bool
+    baseline: float | None = None
+    compared: Compared | None = None
+    note: str = ""
+
+    def claim(self) -> str:
+        """Return the criterion as the recipe writes it: `turkish_accuracy > 90% at 95%`."""
+        wanted = self.criterion
+        at = f" at {wanted.confidence:.3g}" if wanted.confidence is None else f" at {wanted.confidence * 100:g}%"
+        value = "baseline" if isinstance(wanted.value, str) else spell(wanted.value, self.measured.unit)
+        return f"{wanted.metric} {wanted.comparison} {value}{at if wanted.confidence is not None else ''}"
+
+
+def spell(value: float | None, unit: str) -> str:
+    """Return a share as `92.5%`, seconds as `4.2s`; `-` when there is none."""
+    if value is None:
+        return "-"
+    return f"{value * 100:.3g}%" if unit == "share" else f"{value:.3g}s"
+
+
+def hold(criterion: Criterion, measured: Measurement, baseline: Measurement) -> Judged:
+    """Return the verdict on one criterion; what was not measured has not passed."""
+    if measured.value is None:
+        return Judged(criterion, measured, passed=False, note="nothing was measured: its suite was not answered")
+    if criterion.value == "baseline":
+        return _against_baseline(criterion, measured, baseline)
+    return _against_value(criterion, measured, measured.value, float(criterion.value))
+
+
+def _against_value(criterion: Criterion, measured: Measurement, value: float, bound: float) -> Judged:
+    compare, upward = _COMPARE[criterion.comparison], criterion.comparison in (">", ">=")
+    if criterion.confidence is None or measured.metric == "training_time":
+        return Judged(criterion, measured, compare(value, bound), note=_thin(criterion, measured, bound))
+    near = measured.low if upward else measured.high
+    if near is None:
+        note = f"{measured.n} cases are too few to bound a 95th percentile: at 95% it takes 59"
+        return Judged(criterion, measured, passed=False, note=note)
+    return Judged(criterion, measured, compare(near, bound), note=_thin(criterion, measured, bound))
+
+
+def _thin(criterion: Criterion, measured: Measurement, bound: float) -> str:
+    """Say when not even a perfect result of so many cases would prove a share."""
+    if measured.unit != "share" or criterion.comparison not in (">", ">="):
+        return ""
+    needed = cases_to_prove(bound, criterion.confidence or CONFIDENCE)
+    if measured.n >= needed:
+        return ""
+    at = criterion.confidence or CONFIDENCE
+    return f"{measured.n} cases cannot prove it at {at:.0%}; it takes {needed} without a failure"
+
+
+def _against_baseline(criterion: Criterion, measured: Measurement, baseline: Measurement) -> Judged:
+    if baseline.value is None or measured.value is None:
+        return Judged(criterion, measured, passed=False, note="the base model was not measured on it")
+    compare = _COMPARE[criterion.comparison]
+    if measured.unit == "seconds":
+        return Judged(criterion, measured, compare(measured.value, baseline.value), baseline.value)
+    compared = compare_runs(measured, baseline, criterion.confidence or CONFIDENCE)
+    near = compared.low if criterion.comparison in (">", ">=") else compared.high
+    passed = compare(measured.value, baseline.value) if criterion.confidence is None else compare(near, 0.0)
+    return Judged(criterion, measured, passed, baseline.value, compared)
+
+
+def compare_runs(measured: Measurement, baseline: Measurement, confidence: float = CONFIDENCE) -> Compared:
+    """Compare two models on the cases that both answered."""
+    shared = [case for case in measured.outcomes if case in baseline.outcomes]
+    pairs = [(case, measured.outcomes[case], baseline.outcomes[case]) for case in shared]
+    better = tuple(case for case, new, old in pairs if new and not old)
+    worse = tuple(case for case, new, old in pairs if old and not new)
+    low, high = paired_interval([float(new) - float(old) for _, new, old in pairs], confidence)
+    return Compared(better, worse, mcnemar(len(better), len(worse)), low, high)

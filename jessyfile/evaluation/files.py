@@ -1,0 +1,35 @@
+"""Which suites a recipe answers, and where their files lie. Light on purpose: the plan reads it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from jessyfile.errors import EvaluationError
+from jessyfile.language.metrics import metric_suites
+from jessyfile.language.recipe import Recipe, Suite
+from jessyfile.resources import resource
+
+
+def suites_of(recipe: Recipe) -> tuple[Suite, ...]:
+    """Return the suites to answer: those the recipe names, else those that its criteria need."""
+    if recipe.evaluation.suites:
+        return recipe.evaluation.suites
+    needed = (suite for criterion in recipe.evaluation.criteria for suite in metric_suites(criterion.metric))
+    return tuple(Suite(name, f"data/eval/{name}.jsonl", None) for name in dict.fromkeys(needed))
+
+
+def suite_path(suite: Suite, recipe: Recipe, root: Path) -> Path:
+    """Return a suite's file: from the root, beside the recipe, or shipped. Raises EvaluationError without one."""
+    for folder in (root, recipe.path.resolve().parent, resource("data").parent):
+        path = (folder / suite.file).resolve()
+        if path.is_file():
+            return path
+    raise EvaluationError(
+        f"the suite `{suite.name}` has no file `{suite.file}`", hint='name its file: SUITE name "cases.jsonl"'
+    )
+
+
+def suite_files(recipe: Recipe, root: Path) -> Sequence[Path]:
+    """Return every suite's file, as the fingerprint wants them. Raises EvaluationError when one is missing."""
+    return tuple(suite_path(suite, recipe, root) for suite in suites_of(recipe))

@@ -1,0 +1,174 @@
+"""The recipe's metrics, each a number over named cases: what passed, what failed, how many there were.
+
+A share that speaks of accuracy (`turkish_accuracy`, `technical_accuracy`) needs the whole form and relevance. The
+others that an untuned base is compared with (`philosophical_depth`, `personality`, `multi_turn`, …) leave the marker
+aside, which a base cannot know and which would make every comparison a foregone conclusion.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+from jessyfile.evaluation.checks import rule_holds
+from jessyfile.evaluation.scores import PERSONA_SUITE
+from jessyfile.evaluation.statistics import percentile, percentile_interval, wilson
+from jessyfile.language.metrics import metric_level, metric_unit
+
+if TYPE_CHECKING:
+    from jessyfile.evaluation.scores import Score
+    from jessyfile.language.recipe import Complexity
+
+Rule = Callable[["Score"], bool | None]
+CONFIDENCE = 0.95
+LATENCY_SHARE = 0.95
+_OFTEN = 0.5
+_CONTEXT_TAGS = frozenset({"context", "memory", "recall"})
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """One metric: `value` is a share or seconds, None when nothing was measured; `low` and `high` its interval.
+
+    `outcomes` says for every case whether it passed (shares); `samples` are seconds by case (latency).
+    """
+
+    metric: str
+    unit: Literal["share", "seconds"]
+    value: float | None
+    n: int
+    low: float | None = None
+    high: float | None = None
+    outcomes: Mapping[str, bool] = field(default_factory=dict)
+    samples: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def failing(self) -> tuple[str, ...]:
+        """Return the cases that did not pass."""
+        return tuple(case for case, passed in self.outcomes.items() if not passed)
+
+    def to_json(self) -> dict[str, object]:
+        """Return the number with its interval and the failing cases."""
+        numbers = {"value": self.value, "n": self.n, "low": self.low, "high": self.high, "unit": self.unit}
+        return {**numbers, "failing": list(self.failing)}
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One model's scores over all suites, and how long its training took; None for the base."""
+
+    scores: Sequence[Score]
+    training_seconds: float | None = None
+    often: tuple[str, ...] = ()
+
+    def measure(self, metric: str, confidence: float = CONFIDENCE) -> Measurement:
+        """Return one metric; one of a suite that was not answered has n 0."""
+        if metric == "training_time":
+            n = int(self.training_seconds is not None)
+            return Measurement(metric, "seconds", self.training_seconds, n)
+        level = metric_level(metric)
+        if level is not None:
+            return _latency(metric, level, self.scores, confidence)
+        return _share(metric, self._outcomes(metric), confidence)
+
+    def _outcomes(self, metric: str) -> dict[str, bool]:
+        suite, rule = rule_of(metric)
+        scores = [score for score in self.scores if suite is None or score.case.suite == suite]
+        judged = {score.case.id: rule(score) for score in scores}
+        outcomes = {case: passed for case, passed in judged.items() if passed is not None}
+        return self._often(scores, outcomes) if metric == "personality" else outcomes
+
+    def _often(self, scores: Sequence[Score], outcomes: dict[str, bool]) -> dict[str, bool]:
+        """Fail the answers without any OFTEN words when fewer than half of the answers hold one."""
+        holding = {score.case.id for score in scores if any(rule_holds(rule, score.answer.text) for rule in self.often)}
+        if not self.often or len(holding) >= _OFTEN * len(scores):
+            return outcomes
+        return {case: passed and case in holding for case, passed in outcomes.items()}
+
+
+def rule_of(metric: str) -> tuple[str | None, Rule]:
+    """Return the suite that a share is taken over (None: all) and what a case must do to pass."""
+    if metric in _SHARES:
+        return _SHARES[metric]
+    suite, _, part = metric.rpartition(".")
+    return suite, _form if part == "form" else _relevance
+
+
+def _share(metric: str, outcomes: Mapping[str, bool], confidence: float) -> Measurement:
+    n, passed = len(outcomes), sum(outcomes.values())
+    if n == 0:
+        return Measurement(metric, "share", None, 0)
+    low, high = wilson(passed, n, confidence)
+    return Measurement(metric, "share", passed / n, n, low, high, outcomes)
+
+
+def _latency(metric: str, level: str, scores: Sequence[Score], confidence: float) -> Measurement:
+    """Take the 95th percentile over complete answers; one that was cut short has no time of its own."""
+    timed = [score for score in scores if score.case.level == level and score.answer.stopped != "cut"]
+    samples = {score.case.id: score.answer.seconds for score in timed}
+    if not samples:
+        return Measurement(metric, "seconds", None, 0)
+    values = list(samples.values())
+    low, high = percentile_interval(values, LATENCY_SHARE, confidence)
+    return Measurement(metric, "seconds", percentile(values, LATENCY_SHARE), len(values), low, high, {}, samples)
+
+
+def _form(score: Score) -> bool:
+    return score.form
+
+
+def _relevance(score: Score) -> bool | None:
+    return score.relevant if score.case.relevance else None
+
+
+def _accurate(score: Score) -> bool:
+    return score.form and score.relevant
+
+
+def _fitting(score: Score) -> bool:
+    return score.shape and score.relevant
+
+
+def _efficient(score: Score) -> bool | None:
+    return score.band
+
+
+def _aware(score: Score) -> bool | None:
+    """Whether a fact of an earlier turn was used; where a suite tags such cases, only those count."""
+    asks = not score.case.tags or not _CONTEXT_TAGS.isdisjoint(score.case.tags)
+    return score.relevant if asks and score.case.turns and score.case.relevance else None
+
+
+_SHARES: Mapping[str, tuple[str | None, Rule]] = {
+    "turkish_accuracy": ("turkish", _accurate),
+    "technical_accuracy": ("technical", _accurate),
+    "philosophical_depth": ("philosophical", _fitting),
+    "personality": (PERSONA_SUITE, _fitting),
+    "iteration_efficiency": ("iteration_control", _efficient),
+    "multi_turn": ("multi_turn", _fitting),
+    "context_awareness": ("multi_turn", _aware),
+    "emotional_intelligence": ("emotional", _fitting),
+    "level_accuracy": (None, lambda score: score.level),
+    "marker_format": (None, lambda score: score.marker),
+    "no_loops": (None, lambda score: score.loop is None),
+    "language": (None, lambda score: score.language),
+}
+
+
+def metrics_of(scores: Sequence[Score], complexity: Complexity) -> list[str]:
+    """Return every metric that these scores can give, the named ones first."""
+    suites = list(dict.fromkeys(score.case.suite for score in scores))
+    named = [metric for metric, (suite, _) in _SHARES.items() if suite is None or suite in suites]
+    latency = [f"latency.{level.name}" for level in complexity.levels]
+    return [
+        *named,
+        *latency,
+        "training_time",
+        *(f"{suite}.{part}" for suite in suites for part in ("form", "relevance")),
+    ]
+
+
+def unit_of(metric: str) -> Literal["share", "seconds"]:
+    """Return the unit that the table gives a metric."""
+    return metric_unit(metric)

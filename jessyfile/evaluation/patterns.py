@@ -1,0 +1,64 @@
+"""Regular expressions that may be run over any answer: those that can take exponential time are refused.
+
+A pattern is refused when a repetition without a small bound stands inside another, or repeats alternatives; matching
+takes texts of at most `MAX_TEXT` characters. Not covered: polynomial patterns of a high degree (`.*.*.*.*x`).
+"""
+
+from __future__ import annotations
+
+import re
+import re._constants as codes  # type: ignore[import-not-found]
+import re._parser as parser  # type: ignore[import-not-found]
+import warnings
+from functools import cache
+from typing import Any
+
+from jessyfile.dataset.text import lower, nfc
+
+MAX_TEXT = 8000
+_SMALL = 8
+_REPEATS = (codes.MAX_REPEAT, codes.MIN_REPEAT, codes.POSSESSIVE_REPEAT)
+
+
+def pattern_fault(pattern: str) -> str | None:
+    """Return what is wrong with a pattern in one sentence, None when it may be used."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            tree = parser.parse(pattern)
+            re.compile(pattern)
+    except (re.error, RecursionError, OverflowError, Warning) as error:
+        return f"`{pattern[:80]}` is no regular expression: {error}"
+    if _dangerous(tree, inside=False):
+        return f"`{pattern[:80]}` could take exponential time: it repeats a repetition or alternatives"
+    return None
+
+
+def found(pattern: str, text: str) -> bool:
+    """Return whether a pattern occurs in a text in lower case, by Turkish rules or by plain ones (`If` is both)."""
+    compiled, short = _compiled(pattern), text[:MAX_TEXT]
+    return any(compiled.search(form) is not None for form in dict.fromkeys((lower(short), nfc(short).lower())))
+
+
+@cache
+def _compiled(pattern: str) -> re.Pattern[str]:
+    return re.compile(pattern)
+
+
+def _dangerous(tree: Any, *, inside: bool) -> bool:  # noqa: ANN401 (nodes of the standard library's parser)
+    return any(_dangerous_node(operator, argument, inside) for operator, argument in tree)
+
+
+def _dangerous_node(operator: Any, argument: Any, inside: bool) -> bool:  # noqa: ANN401
+    if operator in _REPEATS:
+        _, most, body = argument
+        wide = int(most) > _SMALL
+        return (wide and inside) or _dangerous(body, inside=inside or wide)
+    if operator is codes.BRANCH:
+        return inside or any(_dangerous(body, inside=inside) for body in argument[1])
+    return any(_dangerous(body, inside=inside) for body in _bodies(argument))
+
+
+def _bodies(argument: Any) -> list[Any]:  # noqa: ANN401
+    parts = argument if isinstance(argument, tuple | list) else (argument,)
+    return [part for part in parts if isinstance(part, parser.SubPattern)]

@@ -1,0 +1,105 @@
+"""What one answer is worth: each check's outcome, and the form and the relevance that follow from them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from jessyfile.evaluation.checks import passes, rule_holds
+from jessyfile.evaluation.loops import find_loop
+from jessyfile.evaluation.spoken import in_language
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from jessyfile.evaluation.answers import Answered
+    from jessyfile.evaluation.cases import Case
+    from jessyfile.language.recipe import Complexity, Personality
+
+PERSONA_SUITE = "personality"
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """One answer's outcomes. Those of the marker are None when the recipe trains none or the level is not its own.
+
+    `shape` is language, no loop and the case's own checks of form; `form` is that and the marker, its level and its
+    iterations; `relevant` is that the answer touches what was asked.
+    """
+
+    case: Case
+    answer: Answered
+    marker: bool | None
+    level: bool | None
+    band: bool | None
+    language: bool
+    loop: str | None
+    failed_form: tuple[str, ...]
+    failed_relevance: tuple[str, ...]
+
+    @property
+    def shape(self) -> bool:
+        """Whether the answer has the right shape, the marker left aside."""
+        return self.language and self.loop is None and not self.failed_form
+
+    @property
+    def form(self) -> bool:
+        """Whether shape, marker, level and iterations are right."""
+        return self.shape and False not in (self.marker, self.level, self.band)
+
+    @property
+    def relevant(self) -> bool:
+        """Whether every check of content passes."""
+        return not self.failed_relevance
+
+    def failures(self) -> list[str]:
+        """Return every failed check in words."""
+        return list(_failures(self))
+
+
+def _failures(score: Score) -> Iterator[str]:
+    case, answer = score.case, score.answer
+    if score.marker is False:
+        yield "no marker"
+    elif score.level is False:
+        yield f"level {answer.level} instead of {case.level}"
+    elif score.band is False:
+        yield f"{answer.iterations} iterations for {case.level}"
+    if not score.language:
+        yield f"not in {case.language}"
+    if score.loop is not None:
+        yield f"repeats `{score.loop[:60]}`"
+    yield from score.failed_form
+    yield from score.failed_relevance
+
+
+def score(case: Case, answer: Answered, complexity: Complexity, personality: Personality) -> Score:
+    """Hold one answer against its case and the recipe's levels and PERSONALITY rules."""
+    bands = {level.name: level.iterations for level in complexity.levels}
+    marked = complexity.marker is not None and case.level in bands
+    low, high = bands.get(case.level, (0, 0))
+    right = answer.level == case.level
+    return Score(
+        case=case,
+        answer=answer,
+        marker=answer.level is not None if marked else None,
+        level=right if marked else None,
+        band=right and answer.iterations is not None and low <= answer.iterations <= high if marked else None,
+        language=in_language(answer.text, case.language),
+        loop=find_loop(answer.text),
+        failed_form=(*_failed(case.form, answer.text), *_broken_rules(case, answer.text, personality)),
+        failed_relevance=_failed(case.relevance, answer.text),
+    )
+
+
+def _failed(checks: tuple[object, ...], text: str) -> tuple[str, ...]:
+    return tuple(str(check) for check in checks if not passes(check, text))  # type: ignore[arg-type]
+
+
+def _broken_rules(case: Case, text: str, personality: Personality) -> Iterator[str]:
+    for rule in personality.never:
+        if rule_holds(rule, text):
+            yield f"NEVER {rule}"
+    always = personality.always if case.suite == PERSONA_SUITE else ()
+    if always and not any(rule_holds(rule, text) for rule in always):
+        yield f"ALWAYS {' or '.join(always)}"
