@@ -55,9 +55,9 @@ class Judged:
     def claim(self) -> str:
         """Return the criterion as the recipe writes it: `turkish_accuracy > 90% at 95%`."""
         wanted = self.criterion
-        at = f" at {wanted.confidence:.3g}" if wanted.confidence is None else f" at {wanted.confidence * 100:g}%"
         value = "baseline" if isinstance(wanted.value, str) else spell(wanted.value, self.measured.unit)
-        return f"{wanted.metric} {wanted.comparison} {value}{at if wanted.confidence is not None else ''}"
+        at = "" if wanted.confidence is None else f" at {wanted.confidence * 100:g}%"
+        return f"{wanted.metric} {wanted.comparison} {value}{at}"
 
 
 def spell(value: float | None, unit: str) -> str:
