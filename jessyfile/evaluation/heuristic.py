@@ -13,14 +13,18 @@ if TYPE_CHECKING:
     from jessyfile.evaluation.cases import Case
     from jessyfile.language.recipe import Complexity
 
+_SUITE = "iteration_control"
+
 
 def level_by_length(cases: Sequence[Case], complexity: Complexity) -> Measurement:
-    """Return how many levels two cuts of the prompt's length get right, the best cuts for these very cases.
+    """Return how many levels of the iteration control suite (of all cases without it) cuts of the prompt's length hit.
 
-    It is as generous to the heuristic as can be: a model that does no better has learned length, not complexity.
+    The cuts are the best for these very cases, which is as generous to the heuristic as can be: a model that
+    does no better has learned length, not complexity.
     """
     names = [level.name for level in complexity.levels]
-    known = [case for case in cases if case.level in names]
+    own = [case for case in cases if case.suite == _SUITE] or cases
+    known = [case for case in own if case.level in names]
     if not known or not names:
         return Measurement("level_by_prompt_length", "share", None, 0)
     outcomes = max(
@@ -35,7 +39,7 @@ def level_by_length(cases: Sequence[Case], complexity: Complexity) -> Measuremen
 def _candidates(cases: Sequence[Case]) -> list[int]:
     """Return lengths to cut at: every twentieth of the sorted lengths, which is as fine as these numbers bear."""
     lengths = sorted(len(case.prompt) for case in cases)
-    return sorted({lengths[len(lengths) * part // 20] for part in range(20)})
+    return sorted({lengths[len(lengths) * part // 20] for part in range(20)} | {lengths[-1] + 1})
 
 
 def _outcomes(cases: Sequence[Case], names: Sequence[str], cuts: Sequence[int]) -> dict[str, bool]:

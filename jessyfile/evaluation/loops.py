@@ -15,7 +15,7 @@ from jessyfile.dataset.text import tokens, word_grams
 _TIMES = {1: 6, 2: 4, 3: 3, 4: 3, 5: 3, 6: 3, 7: 3}
 _LONG_PHRASE, _LONG_TIMES = 8, 2
 _LONGEST = 40
-_CHARACTERS = re.compile(r"([^\W\d_]{1,8}?)\1{11,}")
+_CHARACTERS = re.compile(r"([^\W\d_]{1,8}?|\d)\1{11,}")
 _GRAM, _ENOUGH_GRAMS, _REPEATED_SHARE = 4, 20, 0.5
 
 

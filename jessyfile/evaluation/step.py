@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from jessyfile.errors import EngineError, Interrupted
 from jessyfile.evaluation.answers import ANSWERS, Answered, Asker, answer_all, read_answers, write_answers
-from jessyfile.fsops import write_text
+from jessyfile.fsops import staged_folder, write_text
 from jessyfile.runtime.serving import described, engine_of, loaded, served_model
 
 if TYPE_CHECKING:
@@ -67,15 +67,17 @@ def _base_model(context: StepContext) -> tuple[Engine, ServedModel]:
 
 def _base_gguf(context: StepContext) -> Path:
     from jessyfile.export.gguf_writer import QUANTIZATIONS, write_gguf
+    from jessyfile.export.step import GGUF_FILE
 
     wanted = context.recipe.export.quantize.lower()
     if wanted not in QUANTIZATIONS:
         context.progress.note(f"the base is measured as {_STAND_IN}: jessy does not write {wanted} itself")
         wanted = _STAND_IN
-    target = context.work / f"base-{wanted}.gguf"
-    if not target.is_file():
-        write_gguf(context.inputs["base"], target, wanted, _reporter(context))
-    return target
+    folder = context.work / f"base-{wanted}"
+    if not folder.is_dir():
+        with staged_folder(folder) as staging:
+            write_gguf(context.inputs["base"], staging / GGUF_FILE, wanted, _reporter(context))
+    return folder / GGUF_FILE
 
 
 def _reporter(context: StepContext) -> Any:  # noqa: ANN401 (a function of export's kind)
