@@ -80,7 +80,7 @@ def create_request(pack: Packaging, tag: str) -> dict[str, Any]:
 
 
 def served(pack: Packaging, form: ChatFormat) -> dict[str, Any]:
-    """Return what an engine needs beside the weights: name, chat format, system prompt, example messages, parameters."""
+    """Return what an engine needs beside the weights: name, chat format, system prompt, messages, parameters."""
     return {
         "name": pack.name,
         "chat_format": form.name,
@@ -102,7 +102,10 @@ def grouped(parameters: Sequence[tuple[str, Value]]) -> dict[str, Any]:
 
 
 def modelfile_text(pack: Packaging) -> tuple[str, tuple[str, ...]]:
-    """Return the Modelfile and, in words, the parts that its text cannot carry. Raises ExportError when even the rest does not read back."""
+    """Return the Modelfile and, in words, the parts that its text cannot carry.
+
+    Raises ExportError when even the rest does not read back.
+    """
     kept, lost = _survivors(pack)
     text = _render(replace(kept, lost=lost))
     if read_modelfile(text) != _commands(kept):
@@ -157,7 +160,7 @@ def _render(pack: Packaging) -> str:
     from jinja2 import StrictUndefined
     from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-    environment = ImmutableSandboxedEnvironment(  # noqa: S701 (a Modelfile is no HTML)
+    environment = ImmutableSandboxedEnvironment(
         undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True, autoescape=False
     )
     environment.filters["text"] = lambda value: f'"""{value}"""'

@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from jessyfile.errors import EngineError, ExportError
 from jessyfile.export import ollama
-from jessyfile.export.registered import CANDIDATE, LATEST, PREVIOUS, lookup, move_to_latest, register
+from jessyfile.export.registered import (
+    CANDIDATE,
+    LATEST,
+    PREVIOUS,
+    Entry,
+    keep_latest,
+    lookup,
+    register,
+    take_candidate,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -77,17 +86,21 @@ def promote(root: Path, name: str) -> dict[str, Any]:
         with ollama.OllamaClient(str(candidate.get("ollama"))) as client:
             if _must_keep(latest, previous, candidate):
                 client.copy(f"{name}:{LATEST}", f"{name}:{PREVIOUS}")
+            keep_latest(root, name)
             client.copy(f"{name}:{CANDIDATE}", f"{name}:{LATEST}")
-    move_to_latest(root, name)
+    keep_latest(root, name)
+    take_candidate(root, name)
     return candidate
 
 
-def _must_keep(
-    latest: Mapping[str, Any] | None, previous: Mapping[str, Any] | None, candidate: Mapping[str, Any]
-) -> bool:
-    """Only a latest that Ollama serves can be kept there, and only when it differs from the candidate."""
-    del previous
-    return latest is not None and latest["engine"] == "ollama" and latest.get("digest") != candidate.get("digest")
+def _must_keep(latest: Entry | None, previous: Entry | None, candidate: Entry) -> bool:
+    """Only a latest that Ollama serves can be kept there; one that is kept already must not be lost to an interrupted
+    move.
+    """
+    if latest is None or latest["engine"] != "ollama":
+        return False
+    kept = (candidate.get("digest"), previous.get("digest") if previous is not None else None)
+    return latest.get("digest") not in kept
 
 
 def pending_quantization(facts: Mapping[str, Any], engine: EngineName) -> str | None:

@@ -94,19 +94,23 @@ def _holds(root: Path, name: str, tag: str, facts: Facts) -> bool:
     return entry["engine"] != "embedded" or Path(str(entry.get("gguf"))).is_file()
 
 
-def move_to_latest(root: Path, name: str) -> None:
-    """Make the candidate the latest and keep the latest as previous; doing it twice changes nothing more.
+def keep_latest(root: Path, name: str) -> None:
+    """Write what is latest down as previous, unless it is the candidate itself or is kept already."""
+    candidate, latest, previous = (_stored(root, name, tag) or {} for tag in (CANDIDATE, LATEST, PREVIOUS))
+    if latest and latest.get("digest") not in (candidate.get("digest"), previous.get("digest")):
+        register(root, name, PREVIOUS, latest)
+
+
+def take_candidate(root: Path, name: str) -> None:
+    """Write the candidate down as latest; doing it twice changes nothing.
 
     Raises EngineError when there is no candidate.
     """
     candidate, latest = _stored(root, name, CANDIDATE), _stored(root, name, LATEST)
     if candidate is None:
         raise EngineError(f"`{name}:candidate` is not registered", hint="run `jessy apply` again")
-    if latest is not None and latest.get("digest") == candidate.get("digest"):
-        return
-    if latest is not None:
-        register(root, name, PREVIOUS, latest)
-    register(root, name, LATEST, {key: value for key, value in candidate.items() if key != "since"})
+    if latest is None or latest.get("digest") != candidate.get("digest") or latest["engine"] != candidate["engine"]:
+        register(root, name, LATEST, {key: value for key, value in candidate.items() if key != "since"})
 
 
 def swap_back(root: Path, name: str) -> tuple[Entry, Entry]:
@@ -127,11 +131,14 @@ def rollback(name: str, root: Path) -> str:
 
     Raises EngineError when there is nothing to go back to, or Ollama does not answer; nothing is changed then.
     """
-    previous = lookup(root, name, PREVIOUS)
+    latest, previous = lookup(root, name, LATEST), lookup(root, name, PREVIOUS)
     if previous is not None and previous["engine"] == "ollama":
         from jessyfile.export.ollama import OllamaClient
 
         with OllamaClient(str(previous.get("ollama"))) as client:
-            client.swap(f"{name}:{LATEST}", f"{name}:{PREVIOUS}")
-    latest, _ = swap_back(root, name)
-    return f"{name}:latest is again the model of {latest.get('since', 'before')}"
+            if latest is not None and latest["engine"] == "ollama":
+                client.swap(f"{name}:{LATEST}", f"{name}:{PREVIOUS}")
+            else:
+                client.copy(f"{name}:{PREVIOUS}", f"{name}:{LATEST}")
+    now, _ = swap_back(root, name)
+    return f"{name}:latest is again the model of {now.get('since', 'before')}"

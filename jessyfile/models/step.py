@@ -5,14 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from jessyfile.errors import Interrupted, ModelError
-from jessyfile.fsops import link_or_copy, remove_tree, write_bytes, write_text
+from jessyfile.fsops import link_or_copy, make_folder, remove_tree, write_bytes, write_text
 from jessyfile.models.chat_format import ChatFormat, chat_format, format_of
 from jessyfile.models.files import model_files
+from jessyfile.models.lora import merge_folder
 from jessyfile.models.reference import parse_reference
-from jessyfile.models.resolve import Located, locate
+from jessyfile.models.resolve import Located, folder_digest, locate
 from jessyfile.models.tokenizer import load_tokenizer, read_json
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from jessyfile.planning.steps import Facts, StepContext
@@ -31,28 +33,55 @@ def run_base(context: StepContext) -> Facts:
     reference = parse_reference(context.recipe.base, context.recipe.path.resolve().parent)
     context.progress.note(f"looking for {context.recipe.base}")
     found = locate(reference, context.work)
-    form = _from_gguf(found, context) if found.is_gguf else _from_folder(found.path, context.output)
+    adapter = _adapter_folder(context)
+    target = context.output if adapter is None else make_folder(context.work / "without_adapter")
+    form = _from_gguf(found, target, context) if found.is_gguf else _from_folder(found.path, target)
+    if adapter is not None:
+        merge_folder(target, adapter, context.output, _reporter(context))
+        remove_tree(target)
     facts = {
-        "from": context.recipe.base,
-        "source": found.source,
-        "kind": "gguf" if found.is_gguf else "folder",
-        "digest": found.digest,
-        "chat_format": form.name,
+        **_described(context, found, form),
+        **({"adapter": folder_digest(adapter)} if adapter is not None else {}),
         **_size(context.output),
     }
     write_bytes(context.output / SOURCE_FILE, dumps(facts) + b"\n")
     return facts
 
 
-def _from_gguf(found: Located, context: StepContext) -> ChatFormat:
+def _described(context: StepContext, found: Located, form: ChatFormat) -> dict[str, object]:
+    return {
+        "from": context.recipe.base,
+        "source": found.source,
+        "kind": "gguf" if found.is_gguf else "folder",
+        "digest": found.digest,
+        "chat_format": form.name,
+    }
+
+
+def _adapter_folder(context: StepContext) -> Path | None:
+    """Return the folder that ADAPTER names. Raises ModelError when it is none."""
+    if context.recipe.adapter is None:
+        return None
+    reference = parse_reference(context.recipe.adapter, context.recipe.path.resolve().parent)
+    if reference.kind != "folder" or reference.path is None:
+        hint = "name a folder with adapters.safetensors and adapter_config.json"
+        raise ModelError(f"ADAPTER `{context.recipe.adapter}` is no adapter's folder", hint=hint)
+    return reference.path
+
+
+def _reporter(context: StepContext) -> Callable[[int, int, str], None]:
+    def report(done: int, total: int, text: str) -> None:
+        if context.stop.requested():
+            raise Interrupted("stopped while bringing the base model in")
+        context.progress.update(done, total, text=text)
+
+    return report
+
+
+def _from_gguf(found: Located, target: Path, context: StepContext) -> ChatFormat:
     from jessyfile.models.from_gguf import convert_gguf
 
-    def report(done: int, total: int, name: str) -> None:
-        if context.stop.requested():
-            raise Interrupted("stopped while converting the base model")
-        context.progress.update(done, total, text=name)
-
-    form = convert_gguf(found.path, context.output, report)
+    form = convert_gguf(found.path, target, _reporter(context))
     if found.path.is_relative_to(context.work):
         remove_tree(found.path)
     return form

@@ -1,0 +1,31 @@
+"""llama.cpp inside the process, for tests: next-token candidates and token ids. The engine itself is `jessyfile.runtime`'s."""
+
+from contextlib import contextmanager
+from types import SimpleNamespace
+
+
+@contextmanager
+def llama_cpp(path):
+    """Yield an object with `ask(prompt, top)` and `tokenize(text)` for a GGUF."""
+    import httpx
+    import xllamacpp
+
+    params = xllamacpp.CommonParams()
+    params.model.path = str(path)
+    params.n_ctx, params.n_parallel, params.warmup, params.cpuparams.n_threads = 512, 1, False, 2
+    server = xllamacpp.Server(params)
+
+    with httpx.Client(trust_env=False) as client:
+
+        def ask(prompt, top):
+            body = {"prompt": prompt, "n_predict": 1, "temperature": 0, "n_probs": top, "cache_prompt": False}
+            answer = client.post(f"{server.listening_address}/completion", json=body).json()
+            found = answer.get("completion_probabilities") or [{"top_logprobs": []}]
+            return [SimpleNamespace(token=one["id"], logprob=one["logprob"]) for one in found[0]["top_logprobs"]]
+
+        def tokenize(text):
+            body = {"content": text, "add_special": False, "parse_special": True}
+            return client.post(f"{server.listening_address}/tokenize", json=body).json()["tokens"]
+
+        yield SimpleNamespace(ask=ask, tokenize=tokenize)
+    del server
