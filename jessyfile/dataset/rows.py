@@ -109,7 +109,7 @@ def _sentence(error: Any) -> str:  # noqa: ANN401 (jsonschema's ValidationError)
         missing = [key for key in error.validator_value if key not in error.instance]
         return f"{f'`{where}` ' if where else ''}lacks {', '.join(f'`{key}`' for key in missing)}"
     if error.schema is False:
-        return f"`{where}` does not belong in a marker row"
+        return "`response` does not belong in a marker row"
     return f"`{where}` {_rule(error)}"
 
 

@@ -93,7 +93,10 @@ def _matrix(found: Grams) -> tuple[Any, NDArray[np.int64]]:
 
     vocabulary, columns = np.unique(found.hashes, return_inverse=True)
     ones = np.ones(len(columns), np.int32)
-    matrix = csr_array((ones, columns.astype(np.int32), found.starts), shape=(len(found), max(len(vocabulary), 1)))
+    matrix = csr_array(
+        (ones, columns.astype(np.int32), found.starts.copy()), shape=(len(found), max(len(vocabulary), 1))
+    )
+    # sum_duplicates works in place: without the copy above it would move the caller's starts
     matrix.sum_duplicates()
     matrix.data[:] = 1
     return matrix, np.diff(matrix.indptr).astype(np.int64)

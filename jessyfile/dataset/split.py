@@ -15,7 +15,7 @@ from jessyfile.dataset.text import folded_normal
 if TYPE_CHECKING:
     from jessyfile.dataset.rows import Row
 
-PARAPHRASE = 0.6
+PARAPHRASE = (0.6, 0.75, 0.9)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,15 +27,34 @@ class Split:
 
 
 def paraphrase_groups(rows: Sequence[Row]) -> list[int]:
-    """Return each row's group: rows that name the same group, ask the same, or read alike even without Turkish
-    letters."""
+    """Return each row's group: rows that name the same group, ask the same, or read alike even without Turkish letters.
+
+    Rows made from one pattern are all somewhat alike; where that would leave a topic with a single group, alike means more alike.
+    """
+    found: list[int] = []
+    for bound in PARAPHRASE:
+        found = _groups(rows, bound)
+        if _divisible(rows, found):
+            break
+    return found
+
+
+def _groups(rows: Sequence[Row], bound: float) -> list[int]:
     links: list[tuple[int, int]] = []
     for keys in ([row.group for row in rows], [folded_normal(row.example.query) for row in rows]):
         links += _equal(keys)
     for texts in ([folded_normal(row.example.query) for row in rows], [folded_normal(row.text) for row in rows]):
-        left, right, _ = near_pairs(texts, PARAPHRASE)
+        left, right, _ = near_pairs(texts, bound)
         links += list(zip(left.tolist(), right.tolist(), strict=True))
     return groups(len(rows), links)
+
+
+def _divisible(rows: Sequence[Row], named: Sequence[int]) -> bool:
+    """Whether every topic of two or more rows has two or more groups."""
+    topics: dict[tuple[str, str], list[int]] = defaultdict(list)
+    for row, name in zip(rows, named, strict=True):
+        topics[row.example.category, row.example.topic].append(name)
+    return all(len(set(names)) > 1 for names in topics.values() if len(names) > 1)
 
 
 def _equal(keys: Sequence[str]) -> list[tuple[int, int]]:
