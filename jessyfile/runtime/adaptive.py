@@ -17,7 +17,7 @@ from jessyfile.runtime.engine import ChatMessage, Reply
 
 if TYPE_CHECKING:
     from jessyfile.language.recipe import Complexity
-    from jessyfile.runtime.engine import Engine, GenerationSettings
+    from jessyfile.runtime.engine import Engine, GenerationSettings, Watch
 
 Deepen = Callable[["Answer", Sequence[ChatMessage]], "Answer"]
 
@@ -65,9 +65,10 @@ def ask(
     complexity: Complexity,
     settings: GenerationSettings | None = None,
     deepen: Deepen | None = None,
+    watch: Watch | None = None,
 ) -> Answer:
     """Ask a loaded model, read the marker, and hand anything above the lowest level to `deepen`."""
-    reply = engine.chat(messages, settings)
+    reply = engine.chat(messages, settings, watch)
     marked = read_marker(reply.text, complexity)
     answer = Answer(marked.text, marked.level, marked.iterations, reply)
     lowest = complexity.levels[0].name if complexity.levels else None

