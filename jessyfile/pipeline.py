@@ -68,7 +68,7 @@ def compile_steps(recipe: Recipe) -> tuple[Step, ...]:
         Step("evaluate", "answer every suite with the candidate", _Late("evaluation.step:run_evaluate"), inputs=("import",),
              reads=(*sampling, "eval.suite.*", *rows), files=suite_files, resumable=True),
         Step("judge", "hold the measurements against the criteria", _Late("evaluation.step:run_judge"), inputs=("train", "baseline", "evaluate"),
-             reads=("eval.criterion.*", "eval.judge.*", "complexity.*", "personality.*"), files=suite_files),
+             reads=("eval.criterion.*", "eval.judge.*", "complexity.*", "personality.always", "personality.never", "personality.often"), files=suite_files),
         Step("promote", "move NAME:latest to the candidate", _Late("export.step:run_promote"), inputs=("import", "judge"),
              reads=("name", "deploy.*"), holds=holds_latest),
     )

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from jessyfile.planning.decide import Decision
     from jessyfile.planning.steps import Json
 
-Kind = Literal["first", "value", "file", "version", "input", "replace", "lost", "drift", "forgotten"]
+Kind = Literal["first", "value", "file", "version", "input", "replace", "lost", "drift", "gone", "forgotten"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class Reason:
 
     kind       first run · value changed · file changed, new or gone · the step's own code changed · an input is made
                again · asked for with --replace · its stored result was lost or is damaged · its effect outside was
-               undone · forgotten: nothing differs, but no result of it is remembered
+               undone · gone: an input is no longer read · forgotten: nothing differs, but no result is remembered
     """
 
     kind: Kind
@@ -50,7 +50,10 @@ def reasons(
         own.append(Reason("version", decision.step.name, last.version, decision.own.version))
     if decision.trouble:
         own.append(Reason(decision.trouble))
-    follows = [Reason("input", name) for name, object_id in inputs.items() if object_id != last.inputs.get(name)]
+    own += [Reason("gone", name) for name in last.inputs if name not in inputs]
+    follows = [
+        Reason("input", name) for name, found in inputs.items() if found is None or found != last.inputs.get(name)
+    ]
     return tuple(own + follows) or (Reason("forgotten"),)
 
 

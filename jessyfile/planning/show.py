@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import datetime as dt
+import textwrap
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from jessyfile.planning.spell import Change, change_lines, duration, gathered, size
+from jessyfile.planning.spell import Change, change_lines, duration, gathered, size, spelled
 
 if TYPE_CHECKING:
     from jessyfile.planning.plan import Plan, PlannedStep
+    from jessyfile.planning.reasons import Reason
 
+Told = tuple[str, str]
 _WIDTH = 78
+_MANY = 3
 _LEGEND = {
     "+": "runs for the first time",
     "~": "runs again",
@@ -50,10 +54,11 @@ def render_plan(
     if not plan.changes:
         return "\n".join([*lines, *_kept(plan, everything), *_nothing(plan)]) + "\n"
     lines += [_legend(plan), ""]
+    told: set[Told] | None = None if short else set()
     width = max(16, *(len(step.name) for step in plan.steps if step.cause))
     for step in plan.steps:
         if step.cause:
-            lines += _cause(step, width, short)
+            lines += _cause(step, width, told)
     lines += _follow([step for step in plan.steps if step.runs and not step.cause])
     lines += _kept(plan, everything)
     end = [] if starting else [f"Nothing was started. To run it: jessy apply {plan.recipe}"]
@@ -65,7 +70,7 @@ def render_why(plan: Plan, step: PlannedStep) -> str:
     if not step.runs:
         return f"{step.name} is kept: its values, its files, its inputs and its stored result are as they were.\n"
     if step.cause:
-        return "\n".join([_legend_for([_symbol(step)]), "", *_cause(step, len(step.name), short=False)]) + "\n"
+        return "\n".join([_legend_for([_symbol(step)]), "", *_cause(step, len(step.name), set())]) + "\n"
     sources = [reason.what for reason in step.reasons]
     chain = _chain(plan, step)
     unless = ", unless that comes out equal" if step.answer == "may" else ""
@@ -105,10 +110,11 @@ def _legend_for(symbols: Sequence[str]) -> str:
     return "  " + "   ".join(f"{symbol} {_LEGEND[symbol]}" for symbol in symbols)
 
 
-def _cause(step: PlannedStep, width: int, short: bool) -> list[str]:
-    head = f"  {_symbol(step)} {step.name:<{width}} {_header(step)}"
+def _cause(step: PlannedStep, width: int, told: set[Told] | None) -> list[str]:
+    """Return a step's header and its reasons; `told` are the changes that stand above already, None leaves all out."""
+    head = f"  {_symbol(step)} {step.name:<{width}}  {_header(step)}"
     lines = [_with_forecast(head, _forecast([step]))]
-    return lines if short else lines + list(_reasons(step))
+    return lines if told is None else lines + list(_reasons(step, told))
 
 
 def _header(step: PlannedStep) -> str:
@@ -136,25 +142,43 @@ def _count_address(step: PlannedStep) -> str:
     return f"dataset.category.{step.name.partition('.')[2]}.count"
 
 
-def _reasons(step: PlannedStep) -> Iterator[str]:
+def _reasons(step: PlannedStep, told: set[Told]) -> Iterator[str]:
     counted = _count_address(step) if _rows(step) else None
     values = [r for r in step.reasons if r.kind == "value" and r.what != counted]
-    for change in gathered([Change(r.what, r.old, r.new, r.where or "(default)") for r in values]):
+    known = {r.what for r in values if (r.what, repr(r.new)) in told}
+    for change in gathered([Change(r.what, r.old, r.new, r.where) for r in values if r.what not in known]):
         yield from change_lines(change)
+    if known:
+        yield f"        {', '.join(sorted({spelled(address) for address in known}))}  as above"
+    told.update((r.what, repr(r.new)) for r in values)
+    yield from _files([reason for reason in step.reasons if reason.kind == "file"])
     for reason in step.reasons:
-        if reason.kind == "file":
-            change_word = "changed" if reason.old and reason.new else "new" if reason.new else "gone"
-            yield f"        {reason.what}  {change_word}"
-        elif reason.kind == "version":
+        if reason.kind == "version":
             yield f"        version {reason.old} -> {reason.new} of the step"
+        elif reason.kind == "gone":
+            yield f"        {reason.what}  no longer read"
+
+
+def _files(reasons: Sequence[Reason]) -> Iterator[str]:
+    """Yield changed files a line each; more than three of a folder that changed alike as one line."""
+    groups: dict[tuple[str, str], list[str]] = {}
+    for reason in reasons:
+        word = "changed" if reason.old and reason.new else "new" if reason.new else "gone"
+        groups.setdefault((reason.what.rpartition("/")[0], word), []).append(reason.what)
+    for (folder, word), names in groups.items():
+        if len(names) > _MANY:
+            yield f"        {folder}/  {len(names)} files {word}"
+        else:
+            yield from (f"        {name}  {word}" for name in names)
 
 
 def _follow(steps: Sequence[PlannedStep]) -> list[str]:
     if not steps:
         return []
     names = [step.name for step in steps]
-    text = f"  > {', '.join(names)} follow{'s' if len(names) == 1 else ''}"
-    return [_with_forecast(text, _forecast(steps))]
+    text = f"{', '.join(names)} follow{'s' if len(names) == 1 else ''}"
+    *lines, last = textwrap.wrap(text, _WIDTH - 4, initial_indent="  > ", subsequent_indent="    ")
+    return [*lines, _with_forecast(last, _forecast(steps))]
 
 
 def _kept(plan: Plan, everything: bool) -> list[str]:
@@ -202,7 +226,14 @@ def _sum(plan: Plan) -> str:
         + ([f"{follow} to follow"] if follow else [])
         + [f"{len(plan.steps) - will - follow} unchanged"]
     )
-    return " ".join(part for part in (f"Plan: {', '.join(counts)}.", _about(plan), _SUMS[plan.effect]) if part)
+    return " ".join(part for part in (f"Plan: {', '.join(counts)}.", _about(plan), _price(plan)) if part)
+
+
+def _price(plan: Plan) -> str:
+    train = next((step for step in plan.steps if step.name == "train"), None)
+    if plan.effect == "retrain" and train is not None and not train.cause:
+        return "Retraining follows, unless what it reads comes out equal." if train.runs else "Nothing is retrained."
+    return _SUMS[plan.effect]
 
 
 def _about(plan: Plan) -> str:

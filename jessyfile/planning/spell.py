@@ -83,13 +83,15 @@ def _place(change: Change) -> tuple[str, int, str]:
 def change_lines(change: Change) -> Iterator[str]:
     """Yield how a value changed: one line for a short one, a line diff for a text."""
     name = spelled(change.address)
+    change = replace(change, old=_as_text(change.old), new=_as_text(change.new))
     if long_text(change.old, change.new):
         yield f"        {name}  {change.where}".rstrip()
         yield from (f"          {line}" for line in line_diff(change.old, change.new))
         return
     old, new = shown(change.old, change.address), shown(change.new, change.address)
+    where = change.where or ("(default)" if change.new is not None and change.kind == "changed" else "")
     text = {"changed": f"{old} -> {new}", "new": f"new: {new}", "gone": f"gone: {old}"}[change.kind]
-    yield f"        {name:<21} {text:<19} {change.where}".rstrip()
+    yield f"        {name:<21} {text:<19} {where}".rstrip()
 
 
 def spelled(address: str) -> str:
@@ -109,7 +111,7 @@ def shown(value: Json, address: str = "") -> str:
     if isinstance(value, list) and unit != "range":
         return " ".join(shown(entry, address) for entry in value) or "none"
     if isinstance(value, dict):
-        return " ".join(f"{key} {shown(entry)}" for key, entry in value.items())
+        return " ".join(shown(entry) for entry in value.values())
     return spell(value, unit, schema)
 
 
@@ -124,6 +126,13 @@ def _unit(address: str) -> tuple[str, Mapping[str, Any]]:
 def long_text(*values: Json) -> bool:
     """Whether any of the values needs a line diff to be read."""
     return any(isinstance(value, str) and ("\n" in value or len(value) > LONG) for value in values)
+
+
+def _as_text(value: Json) -> Json:
+    """Return a list of things with parts (messages) as a text with a line each; every other value as it is."""
+    if isinstance(value, list) and value and isinstance(value[0], dict):
+        return "\n".join(" ".join(str(part) for part in entry.values()) for entry in value) + "\n"
+    return value
 
 
 def line_diff(old: Json, new: Json, context: int = 1) -> Iterator[str]:
