@@ -21,9 +21,14 @@ if TYPE_CHECKING:
 __all__ = ["Diagnostic", "Loaded", "Place", "format_text", "load_recipe", "load_text", "render_diagnostics"]
 
 _WHERE = {
-    "Diagnostic": "diagnostics", "Place": "diagnostics", "Loaded": "loading", "load_recipe": "loading", "load_text": "loading",
-    "render_diagnostics": "render", "format_text": "format",
-}  # fmt: skip
+    "Diagnostic": "diagnostics",
+    "Place": "diagnostics",
+    "Loaded": "loading",
+    "load_recipe": "loading",
+    "load_text": "loading",
+    "render_diagnostics": "render",
+    "format_text": "format",
+}
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401 (a module's attribute)

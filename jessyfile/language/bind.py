@@ -5,8 +5,8 @@ A *layer* is what one recipe says itself, its INCLUDE parts among it: in one lay
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +14,11 @@ from jessyfile.language.diagnostics import mistake
 from jessyfile.language.files import Project, Refused
 from jessyfile.language.judge import explain_error
 from jessyfile.language.metrics import known_metric, metric_names, metric_unit
-from jessyfile.language.parse import MAX_BYTES, Block, Statement, Token
+from jessyfile.language.parse import CONTROL, MAX_BYTES, Block, Statement, Token
 from jessyfile.language.source import SourceFile, Span
 from jessyfile.language.suggest import plain, similar
 from jessyfile.language.table import LANGUAGE_WORDS, Address, Group, Node, Part, Schema, by_keyword, unit_of
-from jessyfile.language.values import Json, Unfit, convert, wrong_kind
+from jessyfile.language.values import Json, Unfit, convert, null_word, wrong_kind
 from jessyfile.language.variables import Report, Scope, Unreadable, Value
 
 
@@ -70,7 +70,7 @@ class Binder:
 
     def block(self, node: Node, address: Address, statements: Iterable[Statement]) -> None:
         """Read what stands inside one pair of braces, or at the top of a file."""
-        for statement in statements:
+        for statement in _with_blocks(statements):
             self._statement(node, address, statement)
 
     def _statement(self, node: Node, address: Address, statement: Statement) -> None:
@@ -89,7 +89,7 @@ class Binder:
     def _unknown(self, node: Node, address: Address, head: Token) -> None:
         here = [*node.statements, *(LANGUAGE_WORDS if node.parent is None else ())]
         elsewhere = by_keyword().get(head.text)
-        what = "instruction" if head.kind == "WORD" else "setting"
+        what = "instruction" if head.text.isupper() else "setting"
         where = f" inside {_title(node)}" if node.parent else ""
         near = similar(head.text, here)
         fix = None
@@ -111,13 +111,20 @@ class Binder:
     def _drop(self, node: Node, address: Address, statement: Statement) -> None:
         words = [token.text for token in statement.args]
         if statement.block or not 1 <= len(words) <= 2 or any(token.broken for token in statement.args):
-            self.report(mistake("J044", "`DROP` takes an instruction and, for a named thing, its name", statement.span, "not readable",
-                                helps="write it like `DROP CATEGORY slang`"))  # fmt: skip
+            self.report(
+                mistake(
+                    "J044",
+                    "`DROP` takes an instruction and, for a named thing, its name",
+                    statement.span,
+                    "not readable",
+                    helps="write it like `DROP CATEGORY slang`",
+                )
+            )
             return
         depth = len(node.address)
         found = [
             n
-            for n in by_keyword().get(words[0], ())
+            for n in by_keyword().get(words[0] if words[0].isupper() else "", ())
             if n.address[:depth] == node.address and "*" not in n.address[depth:]
         ]
         named = bool(found) and found[0].kind == "named"
@@ -135,6 +142,20 @@ class Binder:
             return
         target = (*address, *found[0].address[len(node.address) :], *words[1:])
         self.layer.drops.append(Drop(target, " ".join(words), statement.span))
+
+
+def _with_blocks(statements: Iterable[Statement]) -> Iterator[Statement]:
+    """Give an instruction the block that stands below it without a name: its `{` was reported already."""
+    before: Statement | None = None
+    for statement in statements:
+        if before and before.block is None and statement.head.broken and statement.block and not statement.args:
+            before = replace(before, block=statement.block)
+            continue
+        if before:
+            yield before
+        before = statement
+    if before:
+        yield before
 
 
 def _title(node: Node) -> str:
@@ -178,11 +199,15 @@ class _Instruction:
             found = None
         if found is None and self.node.kind == "named":
             return
-        if found is not None:
-            {"value": self._value, "list": self._item, "block": self._block, "named": self._named}[self.node.kind](
-                found
-            )
-        self._inside()
+        if found is None or self._set_values(found):
+            self._inside()
+
+    def _set_values(self, found: dict[str, list[Token]]) -> bool:
+        """Take the values that were matched; return whether the block that follows has a place."""
+        if self.node.kind == "named":
+            return self._named(found)
+        {"value": self._value, "list": self._item, "block": self._block}[self.node.kind](found)
+        return True
 
     # the values after the keyword
 
@@ -275,7 +300,7 @@ class _Instruction:
 
     def _block(self, found: dict[str, list[Token]]) -> None:
         if found or not self.statement.block:
-            self._enter(self.address, again=bool(found))
+            self._enter(self.address, self.statement.span, again=bool(found))
         for placeholder, tokens in found.items():
             self._set((*self.address, placeholder), self._schema(placeholder, found), tokens)
 
@@ -290,17 +315,17 @@ class _Instruction:
         values = [*earlier.value, item] if earlier else [item]
         self.layer.settings[address] = Setting(values, earlier.span if earlier else self.statement.span)
 
-    def _named(self, found: dict[str, list[Token]]) -> None:
+    def _named(self, found: dict[str, list[Token]]) -> bool:
         name = self._name(found["name"][0])
         if name is None:
             self.layer.failed.add((*self.address, "?"))
-            return
+            return False
         self.address = (*self.address, name)
         if self.node.fixed_names is not None:
             self._fixed(name, found)
-            return
-        if not self._enter(self.address, again=True):
-            return
+            return True
+        if not self._enter(self.address, found["name"][0].span):
+            return False
         keyword = self.node.schema.get("x-keyword")
         if keyword:
             self.layer.settings[(*self.address, keyword)] = Setting(
@@ -309,6 +334,7 @@ class _Instruction:
         for placeholder, tokens in found.items():
             if placeholder != "name":
                 self._set((*self.address, placeholder), self._schema(placeholder, found), tokens)
+        return True
 
     def _fixed(self, name: str, found: dict[str, list[Token]]) -> None:
         schema = self.node.entry_of(name)
@@ -338,8 +364,16 @@ class _Instruction:
         if self.node.name == "criterion":
             return self._metric(value)
         if fixed is None and judged(self.node.schema["propertyNames"], value.text):
-            self.report(mistake("J020", f"`{value.text}` is no name for a {title}", token.span, "not a name",
-                                helps="a name begins with a lower-case letter and has a to z, 0 to 9, `_` and `-`", fix=_as_name(value.text)))  # fmt: skip
+            self.report(
+                mistake(
+                    "J020",
+                    f"`{value.text}` is no name for a {title}",
+                    token.span,
+                    "not a name",
+                    helps="a name begins with a lower-case letter and has a to z, 0 to 9, `_` and `-`",
+                    fix=_as_name(value.text),
+                )
+            )
             return None
         return value.text
 
@@ -357,7 +391,7 @@ class _Instruction:
         )
         return None
 
-    def _enter(self, address: Address, *, again: bool) -> bool:
+    def _enter(self, address: Address, at: Span, *, again: bool = True) -> bool:
         """Note that a thing was opened here; a named one only once."""
         first = self.layer.entries.get(address)
         if first and again:
@@ -377,7 +411,7 @@ class _Instruction:
                 )
             )
             return False
-        self.layer.entries.setdefault(address, self.statement.span)
+        self.layer.entries.setdefault(address, at)
         return True
 
     def _set(self, address: Address, schema: Schema, tokens: list[Token]) -> None:
@@ -387,7 +421,7 @@ class _Instruction:
             self.report(
                 mistake(
                     "J011",
-                    f"`{_spoken(address)}` is set twice",
+                    f"`{self._spoken(address)}` is set twice",
                     span,
                     "again here",
                     second=(first.span, "first set here"),
@@ -422,7 +456,7 @@ class _Instruction:
             self.report(
                 mistake(
                     unfit.code,
-                    f"`{_spoken(address)}` {unfit.message}",
+                    f"`{self._spoken(address)}` {unfit.message}",
                     tokens[0].span,
                     unfit.label,
                     helps=unfit.help or (),
@@ -443,7 +477,7 @@ class _Instruction:
             if value.kind == "NAME" and value.text == "baseline":
                 return "baseline"
             unit = metric_unit(self.address[-1])
-        if unit in ("path", "folder", "model"):
+        if unit in ("path", "folder", "model") and not (value.kind == "NAME" and value.text == null_word(schema)):
             return path_value(value, unit, self.unit.project, self.unit.folder)
         return convert(value, unit, schema)
 
@@ -458,15 +492,33 @@ class _Instruction:
             text = data.decode("utf-8-sig")
         except UnicodeDecodeError as error:
             raise Refused("J006", f"`{written.text}` is not UTF-8 (byte {error.start})", "save it as UTF-8") from error
-        return Value("TEXT", text.replace("\r\n", "\n").removesuffix("\n"), token.span)
+        text = text.replace("\r\n", "\n").removesuffix("\n")
+        control = CONTROL.search(text)
+        if control:
+            line = text.count("\n", 0, control.start()) + 1
+            raise Refused(
+                "J006",
+                f"`{written.text}` holds the control character U+{ord(control.group()):04X} on line {line}",
+                "delete it",
+            )
+        return Value("TEXT", text, token.span)
 
     def _allowed(self, address: Address, schema: Schema, value: Json, span: Span) -> bool:
         problem = judged(schema, value)
         if problem is None:
             return True
-        self.report(mistake(problem[0], f"`{_spoken(address)}` {problem[1]}", span, problem[2], helps=problem[3]))
+        self.report(mistake(problem[0], f"`{self._spoken(address)}` {problem[1]}", span, problem[2], helps=problem[3]))
         self.layer.failed.add(address)
         return False
+
+    def _spoken(self, address: Address) -> str:
+        """Return what a reader calls a value: its word as written, with its name if it has one."""
+        head = self.statement.head.text
+        if self.node.name == "criterion" and address[-1] == "value":
+            return address[-2]
+        if self.node.fixed_names is not None:
+            return f"{head} {self.address[-1]}"
+        return head if address in (self.address, (*self.around, self.node.name)) else address[-1]
 
     # its block
 
@@ -474,8 +526,15 @@ class _Instruction:
         block = self.statement.block
         if block is None:
             if self.node.kind == "block" and self.node.statements and not self.node.form.groups:
-                self.report(mistake("J012", f"`{self.statement.head.text}` lacks its block", self.statement.span, "incomplete",
-                                    helps=f"write `{self.statement.head.text} {{`, then a setting a line, then `}}`"))  # fmt: skip
+                self.report(
+                    mistake(
+                        "J012",
+                        f"`{self.statement.head.text}` lacks its block",
+                        self.statement.span,
+                        "incomplete",
+                        helps=f"write `{self.statement.head.text} {{`, then a setting a line, then `}}`",
+                    )
+                )
             return
         if not self.node.statements or self.node.kind in ("value", "list"):
             self.report(
@@ -523,11 +582,6 @@ class _Nothing:
 
 
 _NOTHING: Any = _Nothing()
-
-
-def _spoken(address: Address) -> str:
-    """Return the part of an address that a reader knows the value by."""
-    return ".".join(address[-2:]) if len(address) > 1 and address[0] in ("parameter",) else address[-1]
 
 
 def _as_name(text: str) -> str | None:

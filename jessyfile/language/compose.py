@@ -7,8 +7,10 @@ and a list replace what lay below as a whole.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 
 from jessyfile.language.bind import Binder, Drop, Layer, Setting, Unit
@@ -21,6 +23,7 @@ from jessyfile.language.table import Address, node_at, root
 from jessyfile.language.variables import Report, Scope, Unreadable
 
 MAX_FILES = 10_000
+_DIRECTION = re.compile("[\u202a-\u202e\u2066-\u2069]")
 _OVERLAY_FORBIDDEN = ("JESSY", "EXTENDS", "INCLUDE", "ARG", "LET", "VARIANT")
 
 
@@ -94,7 +97,7 @@ class Composer:
 
     def _file(self, file: SourceFile, recipe: _Recipe, path: list[Path], *, is_part: bool) -> tuple[Statement, ...]:
         parsed = parse(file)
-        self.diagnostics.extend(parsed.diagnostics)
+        self.diagnostics.extend((*parsed.diagnostics, *_directions(file)))
         if file.path:
             self.read_files.append(file.path)
         if parsed.unbalanced:
@@ -179,6 +182,22 @@ def read_source(project: Project, path: Path, written: str) -> SourceFile:
     return SourceFile(project.relative(path), text, path)
 
 
+def _directions(file: SourceFile) -> Iterator[Diagnostic]:
+    """Report marks that make a text read in another order than it is written; one a line."""
+    seen: set[int] = set()
+    for match in islice(_DIRECTION.finditer(file.text), 100):
+        span = Span(file, match.start(), match.end())
+        if span.line not in seen:
+            seen.add(span.line)
+            yield mistake(
+                "J211",
+                f"direction mark U+{ord(match.group()):04X} makes this line read in another order",
+                span,
+                "here",
+                helps="delete it, unless a right-to-left text needs it",
+            )
+
+
 def _line(recipe: _Recipe) -> list[_Recipe]:
     """Return a recipe after its parents, the oldest first."""
     recipes = [recipe]
@@ -221,7 +240,7 @@ class _Reader:
     def _jessy(self, statement: Statement, *, first: bool) -> list[Statement]:
         if not first:
             self._report("J018", "`JESSY` is the first instruction", statement.span, "not first", "move it to the top")
-        return [] if self.is_part else [statement]
+        return [statement] if first and not self.is_part else []
 
     def _other_file(self, statement: Statement, word: str) -> None:
         if len(statement.args) != 1 or statement.block or statement.args[0].kind not in ("STRING", "PATH", "VAR"):

@@ -46,9 +46,14 @@ def topics_add_up(draft: Draft) -> Iterator[Diagnostic]:
         shown = [f"{topic} {count}" for topic, count in counts.items()]
         shown = [*shown[:6], f"{len(shown) - 6} more"] if len(shown) > 7 else shown
         yield mistake(
-            "J010", f"topics of `{name}` add up to {total}, not {declared}", draft.at("dataset", "category", name, "count"), "declared total",
-            helps=f"change the total to {total}, or {change}", notes=" + ".join(shown) + f" = {total}", fix=str(total),
-        )  # fmt: skip
+            "J010",
+            f"topics of `{name}` add up to {total}, not {declared}",
+            draft.at("dataset", "category", name, "count"),
+            "declared total",
+            helps=f"change the total to {total}, or {change}",
+            notes=" + ".join(shown) + f" = {total}",
+            fix=str(total),
+        )
 
 
 def levels_exist(draft: Draft) -> Iterator[Diagnostic]:
@@ -89,9 +94,13 @@ def levels_apart(draft: Draft) -> Iterator[Diagnostic]:
         if other is not None:
             second = draft.at("complexity", "level", other, "iterations")
             yield mistake(
-                "J026", f"levels `{other}` and `{name}` share a number of iterations", draft.at("complexity", "level", name, "iterations"), "overlaps",
-                second=(second, "with this") if second else None, helps="give each level its own numbers, as 1-2, 3-5 and 6-9",
-            )  # fmt: skip
+                "J026",
+                f"levels `{other}` and `{name}` share a number of iterations",
+                draft.at("complexity", "level", name, "iterations"),
+                "overlaps",
+                second=(second, "with this") if second else None,
+                helps="give each level its own numbers, as 1-2, 3-5 and 6-9",
+            )
         taken.update(dict.fromkeys(range(low, high + 1), name))
 
 
@@ -103,9 +112,12 @@ def marker_complete(draft: Draft) -> Iterator[Diagnostic]:
     found = _PLACEHOLDER.findall(marker)
     if sorted(found) != ["iterations", "level"] or "\n" in marker:
         yield mistake(
-            "J027", "the marker needs `{level}` and `{iterations}`, each once, on one line", draft.at("complexity", "marker"), "not readable as a marker",
+            "J027",
+            "the marker needs `{level}` and `{iterations}`, each once, on one line",
+            draft.at("complexity", "marker"),
+            "not readable as a marker",
             helps='write it like `marker "[{level} {iterations}]"`, or `marker none`',
-        )  # fmt: skip
+        )
 
 
 def batch_holds_persona(draft: Draft) -> Iterator[Diagnostic]:
@@ -114,9 +126,13 @@ def batch_holds_persona(draft: Draft) -> Iterator[Diagnostic]:
     if wanted > size:
         second = draft.at("train", "batch_size")
         yield mistake(
-            "J028", f"per_batch {wanted} does not fit into batches of {size} rows", draft.at("personality", "per_batch"), "too many",
-            second=(second, "the batch") if second else None, helps=f"ask for at most {size}, or raise batch_size",
-        )  # fmt: skip
+            "J028",
+            f"per_batch {wanted} does not fit into batches of {size} rows",
+            draft.at("personality", "per_batch"),
+            "too many",
+            second=(second, "the batch") if second else None,
+            helps=f"ask for at most {size}, or raise batch_size",
+        )
 
 
 def criteria_possible(draft: Draft) -> Iterator[Diagnostic]:
@@ -198,9 +214,12 @@ def rules_readable(draft: Draft) -> Iterator[Diagnostic]:
                     re.compile(rule[1:-1])
                 except (re.error, RecursionError, OverflowError):
                     yield mistake(
-                        "J038", f"`{rule}` is no regular expression", draft.at("personality", kind), f"in one of the {kind.upper()} rules",
+                        "J038",
+                        f"`{rule}` is no regular expression",
+                        draft.at("personality", kind),
+                        f"in one of the {kind.upper()} rules",
                         helps="close its brackets and escape its special characters, or leave the slashes out",
-                    )  # fmt: skip
+                    )
 
 
 def dotenv_usable(draft: Draft) -> Iterator[Diagnostic]:
@@ -229,5 +248,14 @@ def dotenv_usable(draft: Draft) -> Iterator[Diagnostic]:
 
 
 CHECKS: tuple[Check, ...] = (
-    topics_add_up, levels_exist, levels_apart, marker_complete, batch_holds_persona, criteria_possible, suites_run, suites_found, rules_readable, dotenv_usable,
-)  # fmt: skip
+    topics_add_up,
+    levels_exist,
+    levels_apart,
+    marker_complete,
+    batch_holds_persona,
+    criteria_possible,
+    suites_run,
+    suites_found,
+    rules_readable,
+    dotenv_usable,
+)

@@ -51,7 +51,7 @@ class Project:
             raise Refused(
                 "J041",
                 f"`{written}` leaves the project's root{through}",
-                f"keep recipes and what they read inside `{self.root.name}`",
+                "keep recipes and what they read inside the project",
             )
         return path
 

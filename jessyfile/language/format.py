@@ -159,7 +159,10 @@ class _Layout:
         if statement.block:
             lines[-1] += " {" + self._after(statement.block.open)
             inside = Span(statement.head.span.file, statement.block.open.end, statement.block.close.start)
-            lines += [*self.block(statement.block.statements, inside, depth + 1), indent + "}" + self._after(statement.block.close)]
+            lines += [
+                *self.block(statement.block.statements, inside, depth + 1),
+                indent + "}" + self._after(statement.block.close),
+            ]
         elif statement.args:
             lines[-1] += self._after(statement.args[-1].span)
         return lines
@@ -191,18 +194,29 @@ def _is_row(item: _Item) -> bool:
 
 def _joins(before: _Item, item: _Item) -> bool:
     """Whether two neighbours stand in one set of columns."""
-    if not _is_row(before) or not _is_row(item) or item.first - before.last != 1 or not before.statement or not item.statement:
+    if (
+        not _is_row(before)
+        or not _is_row(item)
+        or item.first - before.last != 1
+        or not before.statement
+        or not item.statement
+    ):
         return False
-    return before.statement.head.text.isupper() == item.statement.head.text.isupper()
+    return _family(before.statement.head.text) == _family(item.statement.head.text)
 
 
 def _near(gap: int) -> int:
     return min(max(gap, 1), 2)
 
 
-def _family(row: list[_Cell]) -> object:
-    nodes = by_keyword().get(row[0].text)
-    return nodes[0].form.keywords if nodes else row[0].text
+def _family(head: str) -> object:
+    """Return what a line has in common with those it stands in columns with."""
+    if not head.isupper():
+        return "setting"
+    nodes = by_keyword().get(head)
+    if not nodes:
+        return head
+    return "value" if nodes[0].form.placeholders == ("value",) else nodes[0].form.keywords
 
 
 def _cells_width(text: str) -> int:
@@ -210,18 +224,12 @@ def _cells_width(text: str) -> int:
 
 
 def _columns(rows: list[list[_Cell]]) -> list[str]:
-    """Return the rows as lines, their columns aligned: the first among all, the others among lines of one instruction."""
+    """Return the rows as lines, their columns aligned; of settings only the first two, for their values are lists."""
     lines = [row[0].text for row in rows]
     _extend(lines, rows, [at for at, row in enumerate(rows) if len(row) > 1], 0)
-    if not rows[0][0].text.isupper():
-        return [line + "".join(" " + c.text for c in row[2:]) for line, row in zip(lines, rows, strict=True)]
-    start = 0
-    result: list[str] = []
-    for at in range(1, len(rows) + 1):
-        if at == len(rows) or _family(rows[at]) != _family(rows[start]):
-            result += _further(lines[start:at], rows[start:at])
-            start = at
-    return result
+    if rows[0][0].text.isupper():
+        return _further(lines, rows)
+    return [line + "".join(" " + c.text for c in row[2:]) for line, row in zip(lines, rows, strict=True)]
 
 
 def _further(lines: list[str], rows: list[list[_Cell]]) -> list[str]:
@@ -254,4 +262,7 @@ def _with_comments(lines: list[str], comments: list[_Comment | None]) -> list[st
         return lines
     gap = max(2, min(comment.gap for _, comment in noted))
     end = max(_cells_width(line) for line, _ in noted)
-    return [line + " " * (end - _cells_width(line) + gap) + c.text if c else line for line, c in zip(lines, comments, strict=True)]
+    return [
+        line + " " * (end - _cells_width(line) + gap) + c.text if c else line
+        for line, c in zip(lines, comments, strict=True)
+    ]

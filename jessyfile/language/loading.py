@@ -39,8 +39,9 @@ def load_recipe(
 ) -> Loaded:
     """Read a recipe with everything it names. Never raises for what a file holds, or for one that is not there."""
     project = Project(Path(os.path.realpath(root or find_root(Path(path)))))
+    shown = project.relative(Path(os.path.realpath(path)))
     try:
-        entry = read_source(project, project.existing(os.path.abspath(path), project.root), str(path))
+        entry = read_source(project, project.existing(os.path.relpath(path, project.root), project.root), shown)
     except Refused as refused:
         return Loaded(None, (mistake(refused.code, refused.message, helps=refused.help),))
     return load_source(entry, project, args=args, variant=variant, sets=sets)
@@ -88,8 +89,15 @@ def _missing(document: dict[str, object], merged: Merged, entry: SourceFile) -> 
         example = node.schema.get("x-example") if node else None
         keyword = node.form.keywords[0] if node else name
         at = draft.at(*address) or Span(entry, 0, 0)
-        found.append(mistake("J017", f"`{keyword}` is missing", at, "in here" if draft.at(*address) else "",
-                             helps=f"add a line like `{example}`" if example else ()))  # fmt: skip
+        found.append(
+            mistake(
+                "J017",
+                f"`{keyword}` is missing",
+                at,
+                "in here" if draft.at(*address) else "",
+                helps=f"add a line like `{example}`" if example else (),
+            )
+        )
     return found
 
 

@@ -13,7 +13,7 @@ from jessyfile.language.parse import kind_of
 from jessyfile.language.source import SourceFile, Span
 from jessyfile.language.suggest import similar
 from jessyfile.language.table import Address, Node, Schema, node_at, root, unit_of
-from jessyfile.language.values import Json, Unfit, convert
+from jessyfile.language.values import Json, Unfit, convert, null_word
 from jessyfile.language.variables import Report, Value
 
 _TEXTS = ("string", "text", "path", "folder", "rooted")
@@ -109,7 +109,7 @@ def _value(address: Address, schema: Schema, value: Value, project: Project) -> 
         ]
     if unit == "criterion":
         return "baseline" if value.text == "baseline" else convert(_word(value), metric_unit(address[2]), schema)
-    if unit in ("path", "folder", "model"):
+    if unit in ("path", "folder", "model") and value.text != null_word(schema):
         return path_value(_as(value, unit), unit, project, project.root)
     return convert(_as(value, unit), unit, schema)
 

@@ -26,10 +26,20 @@ MAX_MISTAKES = 100
 
 _HEADS = ("WORD", "NAME", "REF")
 _VALUES = {
-    "PATH": "a path", "URL": "an address", "NUMBER": "a number", "PERCENT": "a percentage", "DURATION": "a duration", "SIZE": "a size",
-    "RANGE": "a range", "STRING": "text", "TEXT": "text", "VAR": "a variable", "OP": "a comparison",
-}  # fmt: skip
-_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]|\r(?!\n)")
+    "PATH": "a path",
+    "URL": "an address",
+    "NUMBER": "a number",
+    "PERCENT": "a percentage",
+    "DURATION": "a duration",
+    "SIZE": "a size",
+    "RANGE": "a range",
+    "STRING": "text",
+    "TEXT": "text",
+    "VAR": "a variable",
+    "OP": "a comparison",
+}
+CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]|\r(?!\n)")
+_UNREADABLE = re.compile(r"(?:\$\{)?[^\s\"{}#]*")
 _SPACES = {
     0xA0: "no-break space",
     0xFEFF: "byte order mark",
@@ -158,13 +168,18 @@ def too_large(name: str, found: str, allowed: str) -> Diagnostic:
 
 def _without_controls(file: SourceFile) -> tuple[str, list[Diagnostic]]:
     """Put spaces in the place of control characters, so that offsets stay, and report the first ones."""
-    found = list(islice(_CONTROL.finditer(file.text), MAX_MISTAKES))
+    found = list(islice(CONTROL.finditer(file.text), MAX_MISTAKES))
     mistakes = [
-        mistake("J006", f"control character U+{ord(m.group()):04X} is not allowed in a recipe", Span(file, m.start(), m.end()), "here",
-                helps="delete it; in quoted text write `\\n` for a new line and `\\t` for a tab")
+        mistake(
+            "J006",
+            f"control character U+{ord(m.group()):04X} is not allowed in a recipe",
+            Span(file, m.start(), m.end()),
+            "here",
+            helps="delete it; in quoted text write `\\n` for a new line and `\\t` for a tab",
+        )
         for m in found
-    ]  # fmt: skip
-    text = _CONTROL.sub(" ", file.text) if found else file.text
+    ]
+    text = CONTROL.sub(" ", file.text) if found else file.text
     return (" " + text[1:] if text.startswith("\ufeff") else text), mistakes
 
 
@@ -265,9 +280,10 @@ class _Reading:
             yield broken
             return end_of_line
         self._report(_strange(Span(self.file, at, at + 1), self.text[at]))
-        if self.text[at] not in _SPACES:
-            yield broken
-        return at + 1
+        if ord(self.text[at]) in _SPACES:
+            return at + 1
+        yield broken
+        return max(at + 1, _UNREADABLE.match(self.text, at).end())  # type: ignore[union-attr]
 
     # statements and blocks
 
@@ -303,8 +319,15 @@ class _Reading:
     def _opens(self, token: Token) -> None:
         self.open.append(_Open(token.span, self._head))
         if len(self.open) == MAX_DEPTH + 1:
-            self._stop(mistake("J008", f"blocks are nested deeper than {MAX_DEPTH} levels", token.span, f"level {MAX_DEPTH + 1}",
-                               helps="close some blocks before this one"))  # fmt: skip
+            self._stop(
+                mistake(
+                    "J008",
+                    f"blocks are nested deeper than {MAX_DEPTH} levels",
+                    token.span,
+                    f"level {MAX_DEPTH + 1}",
+                    helps="close some blocks before this one",
+                )
+            )
 
     def _closes(self, token: Token) -> bool:
         if not self.open:
@@ -381,8 +404,14 @@ class _Reading:
 
 
 def _open_text(at: Span) -> Diagnostic:
-    return mistake("J003", '`"""` opens a text that is never closed', at, "opened here", helps='put `"""` alone on the line after the text',
-                   notes="the text runs to the end of the file, so nothing after this line was checked")  # fmt: skip
+    return mistake(
+        "J003",
+        '`"""` opens a text that is never closed',
+        at,
+        "opened here",
+        helps='put `"""` alone on the line after the text',
+        notes="the text runs to the end of the file, so nothing after this line was checked",
+    )
 
 
 def _open_quote(at: Span) -> Diagnostic:
@@ -444,8 +473,13 @@ def _misplaced(token: Token, *, after_block: bool) -> Diagnostic:
             helps="write `NAME {`",
         )
     what = _VALUES.get(token.kind, f"`{token.text}`")
-    return mistake("J002", f"a line begins with an instruction or a setting, not with {what}", token.span, "not a word of the language",
-                   helps="continue no line: put all values of an instruction on its own line")  # fmt: skip
+    return mistake(
+        "J002",
+        f"a line begins with an instruction or a setting, not with {what}",
+        token.span,
+        "not a word of the language",
+        helps="continue no line: put all values of an instruction on its own line",
+    )
 
 
 def kind_of(text: str) -> str | None:

@@ -17,6 +17,11 @@ _FOUR_BITS = ("q4_1", "q4_0", "q4_k_m", "q4_k_s", "q3_k_m")
 _ATTENTION = {"q_proj", "k_proj", "v_proj", "o_proj"}
 
 
+def many(count: int, what: str) -> str:
+    """Return a count with its noun."""
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
+
+
 def rows(draft: Draft) -> int:
     """Return how many rows the recipe asks for before the split."""
     return sum(c["count"] for c in draft.get("dataset", "category").values()) + int(draft.get("dataset", "markers"))
@@ -41,10 +46,13 @@ def warmup_fits(draft: Draft) -> Iterator[Diagnostic]:
         return
     kept = training_rows(draft)
     yield mistake(
-        "J201", f"warmup_steps {train['warmup_steps']} is more than the {made} optimizer updates this recipe makes", draft.at("train", "warmup_steps"),
-        "the rate never reaches its peak", helps=f"warm up for {max(made // 10, 1)} updates, a tenth of them",
+        "J201",
+        f"warmup_steps {train['warmup_steps']} is more than the {many(made, 'optimizer update')} this recipe makes",
+        draft.at("train", "warmup_steps"),
+        "the rate never reaches its peak",
+        helps=f"warm up for {many(max(made // 10, 1), 'update')}, a tenth of them",
         notes=f"{kept} training rows × {train['epochs']} epochs at {train['batch_size']} × {train['grad_accumulation']} rows an update make {made}",
-    )  # fmt: skip
+    )
 
 
 def criterion_provable(draft: Draft) -> Iterator[Diagnostic]:
@@ -64,26 +72,40 @@ def criterion_provable(draft: Draft) -> Iterator[Diagnostic]:
         needed = math.floor(value * z2 / (1 - value)) + 1
         if cases < needed:
             yield mistake(
-                "J202", f"`{metric}` can never pass: {cases} cases cannot prove {value:.0%} at {confidence:.0%}", draft.at("eval", "criterion", metric, "confidence"),
-                "too few cases", helps=f"answer at least {needed} cases, or leave `at` out",
+                "J202",
+                f"`{metric}` can never pass: {cases} cases cannot prove {value:.0%} at {confidence:.0%}",
+                draft.at("eval", "criterion", metric, "confidence"),
+                "too few cases",
+                helps=f"answer at least {needed} cases, or leave `at` out",
                 notes=f"{cases} passes in {cases} cases have a lower end of {cases / (cases + z2):.1%} (Wilson)",
-            )  # fmt: skip
+            )
 
 
 def category_has_topics(draft: Draft) -> Iterator[Diagnostic]:
     """A category says what it consists of."""
     for name, category in categories(draft):
         if not category["topic"]:
-            yield mistake("J203", f"category `{name}` has no TOPIC", draft.at("dataset", "category", name), "one heap of rows",
-                          helps="name its parts with `TOPIC name count`: their counts and their validation are kept apart")  # fmt: skip
+            yield mistake(
+                "J203",
+                f"category `{name}` has no TOPIC",
+                draft.at("dataset", "category", name),
+                "one heap of rows",
+                helps="name its parts with `TOPIC name count`: their counts and their validation are kept apart",
+            )
 
 
 def quantization_keeps_tune(draft: Draft) -> Iterator[Diagnostic]:
     """The file keeps what was trained."""
     quantize = draft.get("export", "quantize")
     if quantize in _FOUR_BITS:
-        yield mistake("J204", f"`{quantize}` loses most of the tune", draft.at("export", "quantize"), "too coarse", helps="use q8_0",
-                      notes="of a gentle fine-tune's change 4 bits kept 21 to 36 %, 8 bits 84 to 98 %")  # fmt: skip
+        yield mistake(
+            "J204",
+            f"`{quantize}` loses most of the tune",
+            draft.at("export", "quantize"),
+            "too coarse",
+            helps="use q8_0",
+            notes="of a gentle fine-tune's change 4 bits kept 21 to 36 %, 8 bits 84 to 98 %",
+        )
 
 
 def validation_sees_topics(draft: Draft) -> Iterator[Diagnostic]:
@@ -92,39 +114,67 @@ def validation_sees_topics(draft: Draft) -> Iterator[Diagnostic]:
     total, share = rows(draft), draft.get("dataset", "validation")
     held = round(total * share)
     if held < topics:
-        yield mistake("J205", f"validation holds {held} of {total} rows, fewer than the {topics} topics", draft.at("dataset", "validation"), "too small",
-                      helps=f"keep at least {math.ceil(100 * topics / total)}% out")  # fmt: skip
+        yield mistake(
+            "J205",
+            f"validation holds {held} of {total} rows, too few for {many(topics, 'topic')}",
+            draft.at("dataset", "validation"),
+            "too small",
+            helps=f"keep at least {math.ceil(100 * topics / total)}% out",
+        )
 
 
 def targets_reach_levels(draft: Draft) -> Iterator[Diagnostic]:
     """A small base with adapters on attention alone does not learn all levels."""
     base, targets = draft.get("from"), draft.get("lora", "targets")
     if "270m" in str(base).lower() and set(targets) <= _ATTENTION and len(draft.get("complexity", "level")) > 2:
-        yield mistake("J206", "attention layers alone do not teach a 270M base its levels", draft.at("lora", "targets"), "too few layers",
-                      helps="add gate_proj up_proj down_proj", notes="measured: 0 of 7 questions of the level `high` recognized; with all linear layers 7 of 7")  # fmt: skip
+        yield mistake(
+            "J206",
+            "attention layers alone do not teach a 270M base its levels",
+            draft.at("lora", "targets"),
+            "too few layers",
+            helps="add gate_proj up_proj down_proj",
+            notes="measured: 0 of 7 questions of the level `high` were recognized",
+        )
 
 
 def rate_converges(draft: Draft) -> Iterator[Diagnostic]:
     """The learning rate is not one that diverges."""
     rate = draft.get("train", "learning_rate")
     if rate >= 2e-3:
-        yield mistake("J207", f"learning_rate {rate:g} is likely to diverge", draft.at("train", "learning_rate"), "too high", helps="try 5e-4, or 2e-4 for larger bases",
-                      notes="measured on a 270M base: 5e-4 learns, 2e-3 diverges")  # fmt: skip
+        yield mistake(
+            "J207",
+            f"learning_rate {rate:g} is likely to diverge",
+            draft.at("train", "learning_rate"),
+            "too high",
+            helps="try 5e-4, or 2e-4 for larger bases",
+            notes="measured on a 270M base: 5e-4 learns, 2e-3 diverges",
+        )
 
 
 def context_holds_rows(draft: Draft) -> Iterator[Diagnostic]:
     """The served model sees as much as it was trained on."""
     window, longest = draft.get("parameter").get("num_ctx"), draft.get("train", "max_length")
     if window is not None and window < longest:
-        yield mistake("J208", f"num_ctx {window} is less than the {longest} tokens of max_length", draft.at("parameter", "num_ctx"), "too short",
-                      helps=f"raise it to {longest}, or shorten max_length")  # fmt: skip
+        yield mistake(
+            "J208",
+            f"num_ctx {window} is less than the {longest} tokens of max_length",
+            draft.at("parameter", "num_ctx"),
+            "too short",
+            helps=f"raise it to {longest}, or shorten max_length",
+        )
 
 
 def something_decides(draft: Draft) -> Iterator[Diagnostic]:
     """At least one criterion can stop a bad model."""
-    if draft.known("eval") and not any(c["rank"] == "must" for c in draft.get("eval", "criterion").values()):
-        yield mistake("J209", "no criterion is a MUST: every model will be promoted", draft.at("eval") or draft.at("name"), "nothing decides",
-                      helps="add one to EVAL, as `MUST no_loops > 95%`")  # fmt: skip
+    at = draft.at("eval") or draft.at("name")
+    if at and draft.known("eval") and not any(c["rank"] == "must" for c in draft.get("eval", "criterion").values()):
+        yield mistake(
+            "J209",
+            "no criterion is a MUST: every model will be promoted",
+            at,
+            "nothing decides",
+            helps="add one to EVAL, as `MUST no_loops > 95%`",
+        )
 
 
 def early_stop_reached(draft: Draft) -> Iterator[Diagnostic]:
@@ -135,11 +185,24 @@ def early_stop_reached(draft: Draft) -> Iterator[Diagnostic]:
         return
     validations = train["epochs"] if not train["validate_every"] else updates(draft) // train["validate_every"]
     if patience >= validations:
-        yield mistake("J210", f"early_stop {patience} never stops: there are {validations} validations", draft.at("train", "early_stop"), "never reached",
-                      helps="lower it, or validate more often with validate_every")  # fmt: skip
+        yield mistake(
+            "J210",
+            f"early_stop {patience} never stops: there are {many(validations, 'validation')}",
+            draft.at("train", "early_stop"),
+            "never reached",
+            helps="lower it, or validate more often with validate_every",
+        )
 
 
 CHECKS: tuple[Check, ...] = (
-    warmup_fits, criterion_provable, category_has_topics, quantization_keeps_tune, validation_sees_topics, targets_reach_levels, rate_converges,
-    context_holds_rows, something_decides, early_stop_reached,
-)  # fmt: skip
+    warmup_fits,
+    criterion_provable,
+    category_has_topics,
+    quantization_keeps_tune,
+    validation_sees_topics,
+    targets_reach_levels,
+    rate_converges,
+    context_holds_rows,
+    something_decides,
+    early_stop_reached,
+)

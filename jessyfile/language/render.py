@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from jessyfile.language.diagnostics import Diagnostic, Place
 
 _TAB = 4
-_WINDOW = 160
+_WINDOW = 110
 _COLOURS = {
     "error": "\x1b[1;31m",
     "warning": "\x1b[1;33m",

@@ -81,7 +81,7 @@ def _part(item: str) -> Part:
     return Part("rest", item[1:-4]) if item.endswith("...>") else Part("value", item[1:-1])
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Node:
     """One property of the schema: where it stands, how it is written, what may stand inside it."""
 

@@ -26,8 +26,12 @@ def compiled(*, strict: bool = False) -> str:
     data["options"] = {
         key: value for key, value in data["options"].items() if key not in ("transformer", "postlex", "source_path")
     }
-    lines = ['"""Parser tables made from grammar/jessyfile.lark by `python -m jessyfile.language.tables`; do not edit."""', "",
-             "from typing import Any", ""]  # fmt: skip
+    lines = [
+        '"""Parser tables made from grammar/jessyfile.lark by `python -m jessyfile.language.tables`; do not edit."""',
+        "",
+        "from typing import Any",
+        "",
+    ]
     for name, value in (("DATA", data), ("MEMO", memo)):
         lines.append(f"{name}: dict[Any, Any] = {pformat(value, width=140, compact=True, sort_dicts=True)}")
     return "\n".join(lines) + "\n"

@@ -20,18 +20,54 @@ _QUOTED = ("STRING", "TEXT")
 _LIMIT = 1e15
 
 KINDS = {
-    "WORD": "a word", "NAME": "a name", "REF": "a reference", "PATH": "a path", "URL": "an address", "NUMBER": "a number", "PERCENT": "a percentage",
-    "DURATION": "a duration", "SIZE": "a size", "RANGE": "a range", "STRING": "text", "TEXT": "text", "OP": "a comparison",
-}  # fmt: skip
+    "WORD": "a word",
+    "NAME": "a name",
+    "REF": "a reference",
+    "PATH": "a path",
+    "URL": "an address",
+    "NUMBER": "a number",
+    "PERCENT": "a percentage",
+    "DURATION": "a duration",
+    "SIZE": "a size",
+    "RANGE": "a range",
+    "STRING": "text",
+    "TEXT": "text",
+    "OP": "a comparison",
+}
 EXPECTED = {
-    "integer": "a whole number", "number": "a number", "share": "a percentage", "seconds": "a duration", "boolean": "yes or no", "choice": "one of the choices",
-    "bare": "a word", "string": "quoted text", "text": "quoted text", "range": "a range", "comparison": "a comparison", "period": "hour, day, week or a duration",
-    "path": "a path", "folder": "a path", "model": "a model", "rooted": "quoted text",
-}  # fmt: skip
+    "integer": "a whole number",
+    "number": "a number",
+    "share": "a percentage",
+    "seconds": "a duration",
+    "boolean": "yes or no",
+    "choice": "one of the choices",
+    "bare": "a word",
+    "string": "quoted text",
+    "text": "quoted text",
+    "range": "a range",
+    "comparison": "a comparison",
+    "period": "hour, day, week or a duration",
+    "path": "a path",
+    "folder": "a path",
+    "model": "a model",
+    "rooted": "quoted text",
+}
 _EXAMPLES = {
-    "integer": "16", "number": "0.7", "share": "10%", "seconds": "5s", "boolean": "yes", "string": '"text"', "text": '"text"', "range": "1-2", "comparison": ">",
-    "period": "day", "path": '"folder/file"', "folder": '"folder"', "model": "gemma3:270m", "rooted": '".env"',
-}  # fmt: skip
+    "integer": "16",
+    "number": "0.7",
+    "share": "10%",
+    "seconds": "5s",
+    "boolean": "yes",
+    "string": '"text"',
+    "text": '"text"',
+    "range": "1-2",
+    "comparison": ">",
+    "period": "day",
+    "path": '"folder/file"',
+    "folder": '"folder"',
+    "model": "gemma3:270m",
+    "rooted": '".env"',
+}
 
 
 class Unfit(Exception):  # noqa: N818 (a value for the binder, who knows the setting's name)
@@ -193,6 +229,17 @@ def _short(text: str) -> str:
 
 
 _READERS: dict[str, Callable[[Value, Schema], Json]] = {
-    "integer": _integer, "number": _number, "share": _share, "seconds": _seconds, "period": _period, "boolean": _boolean, "choice": _choice,
-    "bare": _bare, "string": _string, "text": _string, "range": _range, "comparison": _comparison, "rooted": _string,
-}  # fmt: skip
+    "integer": _integer,
+    "number": _number,
+    "share": _share,
+    "seconds": _seconds,
+    "period": _period,
+    "boolean": _boolean,
+    "choice": _choice,
+    "bare": _bare,
+    "string": _string,
+    "text": _string,
+    "range": _range,
+    "comparison": _comparison,
+    "rooted": _string,
+}

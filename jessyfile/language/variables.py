@@ -78,8 +78,15 @@ class Scope:
         """Report every name that nothing uses."""
         for declaration in self.declared.values():
             if declaration.name not in self._used:
-                self._report(mistake("J031", f"`{declaration.name}` is never used", declaration.span, "declared here",
-                                     helps=f"use it as `${{{declaration.name}}}`, or delete the line"))  # fmt: skip
+                self._report(
+                    mistake(
+                        "J031",
+                        f"`{declaration.name}` is never used",
+                        declaration.span,
+                        "declared here",
+                        helps=f"use it as `${{{declaration.name}}}`, or delete the line",
+                    )
+                )
 
     # declarations
 
@@ -89,8 +96,16 @@ class Scope:
             return
         first = self.declared.get(declaration.name)
         if first:
-            self._report(mistake("J032", f"`{declaration.name}` is declared twice", declaration.span, "again here", second=(first.span, "first here"),
-                                 helps="delete one of the two"))  # fmt: skip
+            self._report(
+                mistake(
+                    "J032",
+                    f"`{declaration.name}` is declared twice",
+                    declaration.span,
+                    "again here",
+                    second=(first.span, "first here"),
+                    helps="delete one of the two",
+                )
+            )
             return
         self.declared[declaration.name] = declaration
 
@@ -162,8 +177,15 @@ class Scope:
         if declaration.token is not None:
             return self.read(declaration.token)
         where = f" or set the environment variable {declaration.env}" if declaration.env else ""
-        self._report(mistake("J036", f"`{declaration.name}` has no value", declaration.span, "declared here",
-                             helps=f"give it one with `--arg {declaration.name}=…`{where}"))  # fmt: skip
+        self._report(
+            mistake(
+                "J036",
+                f"`{declaration.name}` has no value",
+                declaration.span,
+                "declared here",
+                helps=f"give it one with `--arg {declaration.name}=…`{where}",
+            )
+        )
         raise Unreadable
 
     def _undeclared(self, name: str, at: Span) -> None:
@@ -217,8 +239,16 @@ class Scope:
         for match in _ESCAPE.finditer(content):
             if match[1] not in _ESCAPES:
                 start = token.span.start + 1 + match.start()
-                self._report(mistake("J009", f"`\\{match[1]}` is not an escape", Span(token.span.file, start, start + 2), "unknown",
-                                     helps='the escapes are `\\n` `\\t` `\\"` `\\\\`; write a backslash as `\\\\`', fix="\\\\" + match[1]))  # fmt: skip
+                self._report(
+                    mistake(
+                        "J009",
+                        f"`\\{match[1]}` is not an escape",
+                        Span(token.span.file, start, start + 2),
+                        "unknown",
+                        helps='the escapes are `\\n` `\\t` `\\"` `\\\\`; write a backslash as `\\\\`',
+                        fix="\\\\" + match[1],
+                    )
+                )
                 raise Unreadable
         return _ESCAPE.sub(lambda match: _ESCAPES[match[1]], content)
 
@@ -228,9 +258,16 @@ class Scope:
             return "\n".join(lines)
         start = token.span.start + sum(len(line) + 1 for line in token.text.split("\n")[: outside + 1])
         end = start + len(token.text.split("\n")[outside + 1])
-        self._report(mistake("J023", 'a line of this text stands left of its closing `"""`', Span(token.span.file, start, end), "left of the margin",
-                             second=(Span(token.span.file, token.span.end - 3, token.span.end), "the margin is its column"),
-                             helps='indent the line, or move the closing `"""` to the left'))  # fmt: skip
+        self._report(
+            mistake(
+                "J023",
+                'a line of this text stands left of its closing `"""`',
+                Span(token.span.file, start, end),
+                "left of the margin",
+                second=(Span(token.span.file, token.span.end - 3, token.span.end), "the margin is its column"),
+                helps='indent the line, or move the closing `"""` to the left',
+            )
+        )
         raise Unreadable
 
 

@@ -1,0 +1,160 @@
+"""`jessy check`, `fmt`, `explain` and `schema`: what can be done with a recipe's text alone. No code runs, no network is opened."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from jessyfile.commands.common import pairs, printable, recipe_options
+from jessyfile.errors import ProjectError, RecipeError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from jessyfile.language import Diagnostic
+
+
+@click.command()
+@recipe_options
+@click.option("--strict", is_flag=True, help="Take every warning for an error.")
+@click.option(
+    "--json",
+    "form",
+    is_flag=False,
+    flag_value="lsp",
+    type=click.Choice(["lsp", "sarif"]),
+    help="Print JSON: the editors' form, or SARIF.",
+)
+def check(
+    recipe: Path, arg: tuple[str, ...], variant: str | None, set_: tuple[str, ...], strict: bool, form: str | None
+) -> int:
+    """Find every mistake in a recipe."""
+    from jessyfile.language import load_recipe
+    from jessyfile.language.diagnostics import as_errors, has_errors
+
+    loaded = load_recipe(recipe, args=pairs(arg, "--arg"), variant=variant, sets=pairs(set_, "--set"))
+    found = as_errors(loaded.diagnostics) if strict else loaded.diagnostics
+    if form:
+        _print_json(found, form)
+    else:
+        _print_text(recipe, found)
+    return 1 if has_errors(found) else 0
+
+
+def _print_json(found: Sequence[Diagnostic], form: str) -> None:
+    import json
+
+    from jessyfile.language.report_formats import as_lsp, as_sarif
+
+    click.echo(json.dumps(as_sarif(found) if form == "sarif" else as_lsp(found), ensure_ascii=True, indent=2))
+
+
+def _print_text(recipe: Path, found: Sequence[Diagnostic]) -> None:
+    from jessyfile.language import render_diagnostics
+
+    if found:
+        print(render_diagnostics(found) + "\n", file=sys.stderr)
+    errors = sum(d.severity == "error" for d in found)
+    counts = [_counted(errors, "mistake")] + ([_counted(len(found) - errors, "warning")] if len(found) > errors else [])
+    codes = sorted({d.code for d in found})
+    more = f" (`jessy explain {codes[0]}` says more)" if codes else ""
+    click.echo(f"{printable(str(recipe))}: {', '.join(counts)}{more}")
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count or 'no'} {what}{'' if count == 1 else 's'}"
+
+
+@click.command()
+@click.argument("files", nargs=-1, required=True, metavar="FILE...")
+@click.option("--check", "only_check", is_flag=True, help="Write nothing; exit 1 when a file is not laid out.")
+@click.option("--diff", is_flag=True, help="Write nothing; print what would change.")
+def fmt(files: tuple[str, ...], only_check: bool, diff: bool) -> int:
+    """Lay recipes out; comments stay. `-` reads standard input and prints the result."""
+    changed = [_format_one(name, only_check=only_check, diff=diff) for name in files]
+    return 1 if any(changed) and only_check else 0
+
+
+def _format_one(name: str, *, only_check: bool, diff: bool) -> bool:
+    """Lay one file out; return whether it was not."""
+    text = _read(name)
+    laid_out = _laid_out(text, name)
+    if diff:
+        _print_diff(name, text, laid_out)
+    elif name == "-" and not only_check:
+        click.echo(laid_out, nl=False)
+    elif text != laid_out and not only_check:
+        from jessyfile import fsops
+
+        fsops.write_text(Path(name), laid_out)
+    if text != laid_out and only_check:
+        click.echo(f"{printable(name)} is not laid out", err=True)
+    return text != laid_out
+
+
+def _laid_out(text: str, name: str) -> str:
+    from jessyfile.language import format_text, render_diagnostics
+
+    try:
+        return format_text(text, name=name)
+    except RecipeError as error:
+        found: tuple[Diagnostic, ...] = error.diagnostics  # type: ignore[assignment]
+        print(render_diagnostics(found) + "\n", file=sys.stderr)
+        raise
+
+
+def _read(name: str) -> str:
+    from jessyfile.language.parse import MAX_BYTES
+
+    try:
+        if name == "-":
+            data = sys.stdin.buffer.read(MAX_BYTES + 1)
+        else:
+            with open(name, "rb") as handle:
+                data = handle.read(MAX_BYTES + 1)
+        return data.decode("utf-8")
+    except OSError as error:
+        raise ProjectError(
+            f"cannot read `{name}`: {(error.strerror or 'unreadable').lower()}", hint="name a recipe file"
+        ) from error
+    except UnicodeDecodeError as error:
+        raise ProjectError(f"`{name}` is not UTF-8 (byte {error.start})", hint="save it as UTF-8") from error
+
+
+def _print_diff(name: str, before: str, after: str) -> None:
+    from difflib import unified_diff
+
+    shown = printable(name)
+    lines = unified_diff(before.splitlines(), after.splitlines(), shown, f"{shown} (laid out)", lineterm="")
+    for line in lines:
+        click.echo(printable(line))
+
+
+@click.command()
+@click.argument("code")
+def explain(code: str) -> None:
+    """Explain a diagnostic's code."""
+    from jessyfile.language.codes import explanation
+
+    text = explanation(code.strip().upper())
+    if text is None:
+        from jessyfile.language.codes import known_codes
+        from jessyfile.language.suggest import similar
+
+        near = similar(code.upper(), known_codes())
+        raise ProjectError(
+            f"there is no code `{printable(code)}`",
+            hint=f"did you mean `{near}`?" if near else "codes look like J010 or E300",
+        )
+    click.echo(text)
+
+
+@click.command()
+def schema() -> None:
+    """Print the recipe's JSON Schema."""
+    from jessyfile.resources import resource
+
+    click.echo(resource("grammar", "recipe.schema.json").read_text("utf-8"), nl=False)

@@ -1,0 +1,198 @@
+"""A recipe's document -> the text of one recipe without EXTENDS, INCLUDE or variables, each line with where it came from."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from jessyfile.language.metrics import metric_unit
+from jessyfile.language.recipe import Recipe, Source, leaves
+from jessyfile.language.spell import quoted, spell, spell_text
+from jessyfile.language.table import Address, Form, Group, Node, Part, Schema, root, unit_of
+
+Json = Any
+_INDENT = "  "
+
+
+def flatten(recipe: Recipe, *, origins: bool = False, everything: bool = False) -> str:
+    """Return the recipe as one text, laid out; with `origins` every line says where it came from, with `everything` defaults too."""
+    from jessyfile.language.format import format_text
+
+    folder = os.path.dirname(os.path.relpath(recipe.path, _root_of(recipe)))
+    text = print_document(recipe.document, recipe.sources, folder=folder, origins=origins, everything=everything)
+    return format_text(text)
+
+
+def _root_of(recipe: Recipe) -> str:
+    from jessyfile.project import find_root
+
+    return str(find_root(recipe.path))
+
+
+def flat_lines(recipe: Recipe) -> Iterator[str]:
+    """Yield one line for each value: address, JSON value, and where it was written."""
+    import json
+
+    values = [(".".join(a), json.dumps(v, ensure_ascii=False)) for a, v in leaves(recipe.document)]
+    wide = max(len(f"{address} = {value}") for address, value in values if len(value) < 40)
+    for address, value in values:
+        source = recipe.sources.get(address)
+        line = f"{address} = {value}"
+        yield f"{line:<{wide}}  # {f'from {source}' if source else 'default'}"
+
+
+def print_document(
+    document: Mapping[str, Json],
+    sources: Mapping[str, Source],
+    *,
+    folder: str = "",
+    origins: bool = False,
+    everything: bool = False,
+) -> str:
+    """Return the text of a document; `folder` is where it will stand, as counted from the root."""
+    printer = _Printer(sources, folder, origins=origins, everything=everything)
+    lines: list[str] = []
+    for node in root().nodes.values():
+        part = printer.node(node, (), document, "")
+        if part and lines and (len(part) > 1 or node.kind not in ("value", "list")):
+            lines.append("")
+        lines += part
+    return "\n".join(lines) + "\n"
+
+
+@dataclass(frozen=True)
+class _Printer:
+    """Prints nodes of the table with the values of one document."""
+
+    sources: Mapping[str, Source]
+    folder: str
+    origins: bool
+    everything: bool
+
+    def node(self, node: Node, around: Address, inside: Mapping[str, Json], indent: str) -> list[str]:
+        """Return the lines of one property."""
+        address, value = (*around, node.name), inside.get(node.name)
+        if not self._wanted(address) or (value is None and node.kind != "value") or "x-with" in node.schema:
+            return []
+        if node.kind == "value":
+            return self._statement(node, address, {**inside, "value": value}, indent)
+        if node.kind == "list":
+            items = (item if isinstance(item, dict) else {"value": item} for item in value)
+            return [line for item in items for line in self._statement(node, address, item, indent)]
+        if node.kind == "block":
+            return self._block(node, address, value, indent)
+        return [line for name, entry in value.items() for line in self._named(node, (*address, name), entry, indent)]
+
+    def _wanted(self, address: Address) -> bool:
+        if self.everything:
+            return True
+        text = ".".join(address)
+        return text in self.sources or any(known.startswith(text + ".") for known in self.sources)
+
+    def _named(self, node: Node, address: Address, entry: Json, indent: str) -> list[str]:
+        if not self._wanted(address):
+            return []
+        name = address[-1]
+        if node.fixed_names is not None:
+            values = entry if isinstance(entry, list) else [entry]
+            return [
+                line for one in values for line in self._statement(node, address, {"name": name, "value": one}, indent)
+            ]
+        return self._block(node, address, {**entry, "name": name}, indent)
+
+    def _block(self, node: Node, address: Address, inside: Mapping[str, Json], indent: str) -> list[str]:
+        children = dict.fromkeys(node.statements.values())
+        lines = [
+            line
+            for child in children
+            for line in self.node(child, address, self._shown(address, inside), indent + _INDENT)
+        ]
+        if not lines and not node.form.groups:
+            return []
+        [head, *rest] = self._statement(node, address, inside, indent, bare=bool(lines))
+        return [head + " {" + self._origin(address), *lines, indent + "}"] if lines else [head, *rest]
+
+    def _shown(self, address: Address, inside: Mapping[str, Json]) -> Mapping[str, Json]:
+        """Leave out what a topic only inherits."""
+        if len(address) < 2 or address[-2] != "topic":
+            return inside
+        return {
+            k: v for k, v in inside.items() if k not in ("language", "level") or ".".join((*address, k)) in self.sources
+        }
+
+    def _statement(
+        self, node: Node, address: Address, inside: Mapping[str, Json], indent: str, *, bare: bool = False
+    ) -> list[str]:
+        form = node.form
+        keyword = str(inside[node.schema["x-keyword"]]).upper() if "x-keyword" in node.schema else form.keywords[0]
+        words = [indent + keyword]
+        lines: list[str] = []
+        for group in form.groups:
+            for word in self._group(form, group, node, inside):
+                if isinstance(word, list):
+                    words.append(word[0])
+                    lines = [line if line == "" else indent + line for line in word[1:]]
+                else:
+                    words.append(word)
+        lines = [" ".join(words), *lines]
+        return lines if bare else [*lines[:-1], lines[-1] + self._origin(address)]
+
+    def _group(self, form: Form, group: Group, node: Node, inside: Mapping[str, Json]) -> Iterator[str | list[str]]:
+        if group.optional and all(inside.get(p.text) in (None, "") for p in group.parts if p.kind == "value"):
+            return
+        for part in group.parts:
+            yield from self._part(form, part, node, inside)
+
+    def _part(self, form: Form, part: Part, node: Node, inside: Mapping[str, Json]) -> Iterator[str | list[str]]:
+        if part.kind == "word":
+            yield part.text
+            return
+        value, schema = inside.get(part.text), self._schema(node, part, inside)
+        unit = unit_of(schema)
+        if part.kind == "rest":
+            yield from (spell(one, unit, {**schema["items"]}) for one in value or [])
+        elif part.text == "name" and node.kind == "named":
+            yield str(value)
+        elif unit == "text" and isinstance(value, str) and "\n" in value:
+            yield spell_text(value, _INDENT)
+        elif unit in ("path", "folder", "model") and isinstance(value, str):
+            yield self._path(value, unit, schema)
+        elif unit == "criterion":
+            yield str(value) if isinstance(value, str) else spell(value, metric_unit(inside["name"]), schema)
+        else:
+            yield spell(value, unit, schema)
+
+    def _path(self, value: str, unit: str, schema: Schema) -> str:
+        if unit == "model" and not value.startswith("./"):
+            return spell(value, unit, schema)
+        relative = os.path.relpath(value.removeprefix("./"), self.folder or ".")
+        return quoted(relative if unit != "model" or relative.startswith("../") else f"./{relative}")
+
+    @staticmethod
+    def _schema(node: Node, part: Part, inside: Mapping[str, Json]) -> Schema:
+        found: Schema
+        if node.kind == "named":
+            entry = node.entry_of(inside["name"] if node.fixed_names else None)
+            found = (
+                entry
+                if part.text in ("value", "name") and node.fixed_names
+                else entry.get("properties", {}).get(part.text, {})
+            )
+            return {**found["items"], "x-unit": unit_of(found)} if "items" in found and found.get("x-repeat") else found
+        if node.kind == "list":
+            items: Schema = node.schema["items"]
+            return {**items, "x-unit": node.unit} if part.text == "value" else items["properties"][part.text]
+        if node.kind == "block":
+            found = node.schema["properties"][part.text]
+            return found
+        if part.text == "value" or node.parent is None:
+            return node.schema
+        return node.parent.nodes[part.text].schema
+
+    def _origin(self, address: Address) -> str:
+        if not self.origins:
+            return ""
+        source = self.sources.get(".".join(address))
+        return f"  # from {source}" if source else ("  # default" if self.everything else "")
