@@ -8,6 +8,7 @@ Keys and defaults are those of mlx_lm/lora.py 0.32.
 from __future__ import annotations
 
 import math
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -146,10 +147,9 @@ class Import:
         self.draft.add(f"FROM {self._reference(str(entry.value), entry.line)}")
 
     def _reference(self, model: str, line: int) -> str:
-        folder = Path(model).expanduser()
-        if folder.is_absolute() or model.startswith("~"):
+        if model.startswith(("/", "~")):
             return quoted(model)
-        if model.startswith(("./", "../")) or (self.folder / model).is_dir():
+        if model.startswith(("./", "../")) or os.path.isdir(self.folder / model):
             from jessyfile.language.imports.modelfile import counted_from
 
             return quoted(counted_from(self.folder / model, self.draft.target.parent))

@@ -126,7 +126,7 @@ class _Import:
 
     def _from(self, command: Command) -> None:
         value = command.args
-        if _is_path(value) or (self.folder / value).exists():
+        if _is_path(value) or os.path.exists(self.folder / value):
             value = self._path(value)
         self.draft.add(f"FROM {_word(value)}")
 
