@@ -84,7 +84,7 @@ def balance(counts: Iterable[int]) -> float:
     if len(present) < 2:
         return 1.0 if present else 0.0
     entropy = -sum(count / total * math.log(count / total) for count in present)
-    return entropy / math.log(len(present))
+    return min(1.0, entropy / math.log(len(present)))
 
 
 def quantiles(values: Sequence[int]) -> dict[str, int]:

@@ -8,11 +8,12 @@ and TRL and lose the level of earlier turns unless the marker is written.
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jessyfile.dataset.jsonl import Fault, read_jsonl, write_jsonl
+from jessyfile.dataset.jsonl import Fault, Line, read_jsonl, write_jsonl
 from jessyfile.dataset.rows import Row, from_json, schema_faults, to_json
 from jessyfile.errors import DatasetError
 from jessyfile.fsops import atomic_file, storage_error
@@ -79,7 +80,8 @@ def _heard(turn: Mapping[str, Any]) -> dict[str, Any]:
 def to_messages(example: TrainingExample, marker: str | None = None) -> dict[str, Any]:
     """Return `{"messages": [...]}` with what the row is beside it, so that it can be read back."""
     row = to_json(example)
-    levels = [[turn.complexity, turn.iterations] for turn in example.turns if turn.role == "assistant"]
+    answers = (turn for turn in example.turns if turn.role == "assistant")
+    levels = [{"complexity": turn.complexity, "iterations": turn.iterations} for turn in answers]
     return {**example.to_mlx_format(marker), "metadata": {key: row[key] for key in _KEPT} | {"levels": levels}}
 
 
@@ -187,35 +189,34 @@ def _from_messages(value: Mapping[str, Any]) -> dict[str, Any]:
 def _levelled(turn: dict[str, str], levels: Any) -> dict[str, Any]:  # noqa: ANN401 (an iterator over JSON)
     if turn["role"] == "user":
         return dict(turn)
-    level = next(levels, None)
-    return turn | ({"complexity": level[0], "iterations": level[1]} if level else {})
+    return turn | next(levels, {})
 
 
-def _pyarrow() -> Any:  # noqa: ANN401 (an optional library)
+def _pyarrow() -> tuple[Any, Any]:
+    """Return pyarrow and its Parquet module, an optional extra."""
     try:
-        import pyarrow as pa
+        return importlib.import_module("pyarrow"), importlib.import_module("pyarrow.parquet")
     except ImportError as error:
         raise DatasetError("Parquet needs pyarrow", hint="install it with `pip install 'jessy[parquet]'`") from error
-    return pa
 
 
 def _write_parquet(path: Path, values: Sequence[Mapping[str, Any]]) -> int:
     """Write one table; a nested value goes in as Arrow's own structure."""
-    arrow = _pyarrow()
-    table = arrow.Table.from_pylist([dict(value) for value in values])
+    arrow, parquet = _pyarrow()
+    # from_pylist takes the columns of the first row alone: every row is given every column
+    columns = list(dict.fromkeys(key for value in values for key in value))
+    table = arrow.Table.from_pylist([{column: value.get(column) for column in columns} for value in values])
     with atomic_file(path) as handle:
-        arrow.parquet.write_table(table, handle, compression="zstd")
+        parquet.write_table(table, handle, compression="zstd")
     return len(values)
 
 
 def _parquet_items(path: Path) -> Iterable[Any]:
-    from jessyfile.dataset.jsonl import Line
-
-    arrow = _pyarrow()
+    arrow, parquet = _pyarrow()
     try:
         if path.stat().st_size > PARQUET_LIMIT:
             raise DatasetError(f"{path.name} is larger than 1 GiB")
-        table = arrow.parquet.read_table(path)
+        table = parquet.read_table(path)
     except OSError as error:
         raise storage_error(error, path, "read") from error
     except arrow.ArrowException as error:

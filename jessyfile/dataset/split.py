@@ -29,7 +29,8 @@ class Split:
 def paraphrase_groups(rows: Sequence[Row]) -> list[int]:
     """Return each row's group: rows that name the same group, ask the same, or read alike even without Turkish letters.
 
-    Rows made from one pattern are all somewhat alike; where that would leave a topic with a single group, alike means more alike.
+    Rows made from one pattern are all somewhat alike; where that would leave a topic with a single group, alike means
+    more alike.
     """
     found: list[int] = []
     for bound in PARAPHRASE:

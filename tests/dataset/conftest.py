@@ -44,10 +44,14 @@ REFERENCE = (
     make_category("technical", "mixed", "medium", rust=30, architecture=30, performance=20, debugging=20),
     make_category("philosophical", "mixed", "high", consciousness=15, ethics=15, technology=10, existential=10),
     Category(
-        "iteration_control", 50, "", "mixed", None,
+        "iteration_control",
+        50,
+        "",
+        "mixed",
+        None,
         (Topic("detection", 20, "mixed", None), Topic("fast", 15, "mixed", "low"), Topic("deep", 15, "mixed", "high")),
     ),
-)  # fmt: skip
+)
 
 
 def make_recipe(root, *categories, markers=0, marker="[{level} {iterations}]", suites=(), replay=None, **settings):

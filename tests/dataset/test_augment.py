@@ -17,19 +17,33 @@ from jessyfile.language.recipe import Augment
 
 @pytest.mark.parametrize(
     ("text", "expected"),
-    [("Günaydın, nasılsın?", "Gunaydin, nasilsin?"), ("IĞDIR İzmir", "IGDIR Izmir"), ("`şu_değişken` nedir", "`şu_değişken` nedir"),
-     ("bak https://site.tr/çay güzel", "bak https://site.tr/çay guzel")],
-)  # fmt: skip
+    [
+        ("Günaydın, nasılsın?", "Gunaydin, nasilsin?"),
+        ("IĞDIR İzmir", "IGDIR Izmir"),
+        ("`şu_değişken` nedir", "`şu_değişken` nedir"),
+        ("bak https://site.tr/çay güzel", "bak https://site.tr/çay guzel"),
+    ],
+)
 def test_asciify_changes_letters_outside_code_alone(text, expected):
     assert asciified(text) == expected
 
 
 @pytest.mark.parametrize(
     ("text", "expected"),
-    [("Ne haber?", "nbr?"), ("Bir şey soracağım.", "bişi soracağım"), ("ne yapıyorsun", "napıyon"), ("geliyorum", "geliyom"),
-     ("biliyor musun", "biliyo musun"), ("okuyor", "okuyo"), ("`tamam` tamam", "`tamam` tmm"), ("birim testi", "birim testi"),
-     ("İyi geceler", "iyi gclr"), ("yorum yaptı", "yorum yaptı"), ("horoz", "horoz")],
-)  # fmt: skip
+    [
+        ("Ne haber?", "nbr?"),
+        ("Bir şey soracağım.", "bişi soracağım"),
+        ("ne yapıyorsun", "napıyon"),
+        ("geliyorum", "geliyom"),
+        ("biliyor musun", "biliyo musun"),
+        ("okuyor", "okuyo"),
+        ("`tamam` tamam", "`tamam` tmm"),
+        ("birim testi", "birim testi"),
+        ("İyi geceler", "iyi gclr"),
+        ("yorum yaptı", "yorum yaptı"),
+        ("horoz", "horoz"),
+    ],
+)
 def test_slang_is_what_friends_type(text, expected):
     assert slangy(text) == expected
 
@@ -48,7 +62,28 @@ def test_a_typo_spares_code():
 
 @pytest.fixture
 def rows(row):
-    words = "çay kahve şeker öğle üzüm ığdır güneş deniz dağ yağmur kış yaz bahar güz ağaç çiçek kuş köpek kedi balık".split()
+    words = [
+        "çay",
+        "kahve",
+        "şeker",
+        "öğle",
+        "üzüm",
+        "ığdır",
+        "güneş",
+        "deniz",
+        "dağ",
+        "yağmur",
+        "kış",
+        "yaz",
+        "bahar",
+        "güz",
+        "ağaç",
+        "çiçek",
+        "kuş",
+        "köpek",
+        "kedi",
+        "balık",
+    ]
     return [
         row(
             query=f"bugün {word} için ne yapıyorsun",

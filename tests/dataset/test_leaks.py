@@ -1,4 +1,5 @@
-"""No evaluation case reaches the training rows: a copy, a retyping or a shared passage stops the step with both places named."""
+"""No evaluation case reaches the training rows: a copy, a retyping or a shared passage stops the step with both
+places named."""
 
 from __future__ import annotations
 
@@ -24,9 +25,13 @@ def cases(project, *values):
 
 @pytest.mark.parametrize(
     "query",
-    ["Akşama makarna mı yapsam pilav mı?", "aksama makarna mi yapsam pilav mi", "AKŞAMA MAKARNA MI YAPSAM PİLAV MI",
-     "akşama makarna mı yapsam pilav mıı"],
-)  # fmt: skip
+    [
+        "Akşama makarna mı yapsam pilav mı?",
+        "aksama makarna mi yapsam pilav mi",
+        "AKŞAMA MAKARNA MI YAPSAM PİLAV MI",
+        "akşama makarna mı yapsam pilav mıı",
+    ],
+)
 def test_a_case_that_is_copied_or_retyped_is_found(project, row, query):
     (leak,) = find_leaks([row(query=query)], cases(project, CASE), 0.85)
     assert leak.case.place == "data/eval/turkish.jsonl:1"

@@ -1,4 +1,5 @@
-"""The similarity is the Jaccard index it says it is, and no near pair escapes, exactly below the limit and by MinHash above."""
+"""The similarity is the Jaccard index it says it is, and no near pair escapes, exactly below the limit and by
+MinHash above."""
 
 from __future__ import annotations
 
@@ -14,9 +15,26 @@ from jessyfile.dataset import similarity
 from jessyfile.dataset.similarity import banding, cross_pairs, first_of_each, grams, groups, near_pairs, nearest
 from jessyfile.dataset.text import normal
 
-WORDS = (
-    "çay kahve simit yağmur güneş deniz dağ araba kedi köpek okul sınav akşam sabah bugün yarın gitmek gelmek".split()
-)
+WORDS = [
+    "çay",
+    "kahve",
+    "simit",
+    "yağmur",
+    "güneş",
+    "deniz",
+    "dağ",
+    "araba",
+    "kedi",
+    "köpek",
+    "okul",
+    "sınav",
+    "akşam",
+    "sabah",
+    "bugün",
+    "yarın",
+    "gitmek",
+    "gelmek",
+]
 
 
 def jaccard(one, other):

@@ -36,7 +36,8 @@ def test_the_split_is_the_same_every_time_and_another_with_another_seed(seeds):
 
 
 def test_paraphrases_across_the_split_are_kept_together(row):
-    """A question, the same without Turkish letters, and the same with a slip: whichever is in validation takes the others with it."""
+    """A question, the same without Turkish letters, and the same with a slip: whichever is in validation takes the
+    others with it."""
     rows = []
     for word in ("çay", "kahve", "şalgam", "ayran", "boza", "salep", "şıra", "limonata", "su", "süt"):
         for form in ("bugün {} içsem mi acaba", "bugun {} icsem mi acaba", "bugün {} içsem miii acaba"):

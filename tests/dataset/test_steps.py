@@ -1,4 +1,5 @@
-"""The data steps give exactly what the recipe asks for, the same bytes every time, or an error that says what is missing."""
+"""The data steps give exactly what the recipe asks for, the same bytes every time, or an error that says what is
+missing."""
 
 from __future__ import annotations
 
@@ -147,8 +148,10 @@ def test_templates_and_augment_fill_up_to_the_exact_count(six_hundred):
 def test_every_augment_share_is_met(six_hundred):
     sources = six_hundred.facts["data.turkish"]["topics"]["turkish/casual"]
     assert {name: count for name, count in sources.items() if name.startswith("augment")} == {
-        "augment.asciify": 120, "augment.slang": 60, "augment.typos": 30,
-    }  # fmt: skip
+        "augment.asciify": 120,
+        "augment.slang": 60,
+        "augment.typos": 30,
+    }
 
 
 def test_augment_never_touches_an_answer(six_hundred, root):
@@ -157,7 +160,7 @@ def test_augment_never_touches_an_answer(six_hundred, root):
 
 
 def test_variants_fill_up_where_no_template_is(project, seed, recipe, category, steps, augment):
-    words = "masa kalem perde defter bardak çanta şemsiye gözlük battaniye süpürge".split()
+    words = ["masa", "kalem", "perde", "defter", "bardak", "çanta", "şemsiye", "gözlük", "battaniye", "süpürge"]
     rows = [
         seed(f"şu {word} için güzel bir şey söyler misin bana", f"{word.title()} güzel şey, kıymetini bil.")
         for word in words
@@ -179,7 +182,7 @@ def test_a_variant_stays_on_the_side_of_the_row_it_came_from(six_hundred):
 
 
 def test_replay_is_the_asked_share_of_the_training_rows(project, seed, recipe, category, steps):
-    words = "masa kalem perde defter bardak".split()
+    words = ["masa", "kalem", "perde", "defter", "bardak"]
     project(
         "data/seeds/turkish/objects.jsonl",
         *(seed(f"{w} ne işe yarar", f"{w.title()} evde lazım olur.", topic="objects") for w in words),

@@ -26,7 +26,7 @@ def intents():
 @pytest.fixture(scope="module")
 def rows(intents):
     made = list(itertools.islice(composed(intents, "turkish", "casual", 42), 3200))
-    left, right, _ = near_pairs([row.text for row in made], 0.85)
+    _left, right, _ = near_pairs([row.text for row in made], 0.85)
     near = set(right.tolist())
     return [row for index, row in enumerate(made) if index not in near][:3000]
 
@@ -70,8 +70,10 @@ def test_small_talk_stays_short(rows):
 def test_every_combination_of_the_shipped_template_is_a_clean_sentence(intents):
     """No slot left open, no doubled space or punctuation, no answer that begins in lower case."""
     for intent in intents:
-        keys = [{name: item for name, item in zip(intent.slots, items, strict=True)}
-                for items in itertools.islice(itertools.product(*(t.items for t in intent.slots.values())), 40)]  # fmt: skip
+        keys = [
+            dict(zip(intent.slots, items, strict=True))
+            for items in itertools.islice(itertools.product(*(t.items for t in intent.slots.values())), 40)
+        ]
         for items in keys or [{}]:
             for line in [*intent.openings, *intent.alone, *intent.follows]:
                 text = line.render(items, itertools.repeat(0))
@@ -137,11 +139,28 @@ def test_a_table_with_a_ragged_line_is_told_with_file_and_line(project):
 
 
 PAYLOADS = [
-    "{{ f.__class__ }}", "{{ f.__class__.__mro__[1].__subclasses__() }}", "{{ cycler.__init__.__globals__.os.popen('id').read() }}",
-    "{{ f['acc'] }}", "{{ 'a' * 10**9 }}", "{{ range(10**9) | list }}", "{{ f | attr('x') }}", "{{ f() }}", "{{ f | cap(1) }}",
-    "{{ f if f else f }}", "{% for i in range(9) %}x{% endfor %}", "{% include '/etc/passwd' %}", "{{ f ~ f }}", "{{ lipsum }}",
-    "{{ config }}", "{{ f.acc.upper }}", "{{ f | map('upper') }}", "{{ [f] }}", "{{", "}}", "{{ f }",
-]  # fmt: skip
+    "{{ f.__class__ }}",
+    "{{ f.__class__.__mro__[1].__subclasses__() }}",
+    "{{ cycler.__init__.__globals__.os.popen('id').read() }}",
+    "{{ f['acc'] }}",
+    "{{ 'a' * 10**9 }}",
+    "{{ range(10**9) | list }}",
+    "{{ f | attr('x') }}",
+    "{{ f() }}",
+    "{{ f | cap(1) }}",
+    "{{ f if f else f }}",
+    "{% for i in range(9) %}x{% endfor %}",
+    "{% include '/etc/passwd' %}",
+    "{{ f ~ f }}",
+    "{{ lipsum }}",
+    "{{ config }}",
+    "{{ f.acc.upper }}",
+    "{{ f | map('upper') }}",
+    "{{ [f] }}",
+    "{{",
+    "}}",
+    "{{ f }",
+]
 
 
 @pytest.mark.parametrize("payload", PAYLOADS)
