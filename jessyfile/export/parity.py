@@ -23,7 +23,7 @@ from jessyfile.models.tokenizer import Tokenizer, load_tokenizer
 if TYPE_CHECKING:
     import numpy as np
 
-# mean KL in nats that a faithful file of this type stays under; measured: f16 below 1e-4, q8_0 below 0.02 on Gemma 3 270M
+# highest mean KL in nats of a faithful file; measured on Gemma 3 270M: f16 5e-6, q8_0 1.5e-3
 LIMITS: Mapping[str, float] = {
     "f32": 1e-3,
     "f16": 1e-3,

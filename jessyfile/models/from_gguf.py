@@ -65,9 +65,9 @@ def _format(file: GgufFile) -> ChatFormat:
 
 
 def _planned(file: GgufFile, architecture: Architecture, config: dict[str, Any], report: Report) -> list[PlannedTensor]:
-    names = {architecture.mlx_name(name): tensor for name, tensor in file.tensors.items()}
-    names.pop(None, None)
-    _check_complete(file, config, {str(name) for name in names})
+    mapped = ((architecture.mlx_name(name), tensor) for name, tensor in file.tensors.items())
+    names = {name: tensor for name, tensor in mapped if name is not None}
+    _check_complete(file, config, names)
     total = len(names)
 
     def plan(number: int, name: str, tensor: GgufTensor) -> PlannedTensor:
@@ -77,18 +77,38 @@ def _planned(file: GgufFile, architecture: Architecture, config: dict[str, Any],
 
         return PlannedTensor(name, "F32", tensor.shape, make)
 
-    return [plan(number, str(name), names[name]) for number, name in enumerate(sorted(names, key=str))]
+    return [plan(number, name, names[name]) for number, name in enumerate(sorted(names))]
 
 
-def _check_complete(file: GgufFile, config: dict[str, Any], names: set[str]) -> None:
+def _check_complete(file: GgufFile, config: dict[str, Any], names: dict[str, GgufTensor]) -> None:
+    """Hold every weight of every block against the shapes that the file's own numbers ask for."""
     for layer in range(config["num_hidden_layers"]):
-        for part in ("self_attn.q_proj", "self_attn.o_proj", "mlp.down_proj", "input_layernorm"):
-            if f"model.layers.{layer}.{part}.weight" not in names:
-                raise ModelError(
-                    f"`{file.path.name}` lacks {part} of block {layer}", hint="the file is incomplete; fetch it again"
-                )
-    if "model.norm.weight" not in names:
-        raise ModelError(f"`{file.path.name}` lacks its output norm", hint="the file is incomplete; fetch it again")
+        for part, shape in _block_shapes(config).items():
+            _check_shape(file, names, f"model.layers.{layer}.{part}.weight", shape, f"{part} of block {layer}")
+    _check_shape(file, names, "model.norm.weight", (config["hidden_size"],), "its output norm")
+
+
+def _block_shapes(config: dict[str, Any]) -> dict[str, tuple[int, ...]]:
+    hidden, wide, head = config["hidden_size"], config["intermediate_size"], config["head_dim"]
+    queries, keys = config["num_attention_heads"] * head, config["num_key_value_heads"] * head
+    return {
+        "input_layernorm": (hidden,),
+        "self_attn.q_proj": (queries, hidden),
+        "self_attn.k_proj": (keys, hidden),
+        "self_attn.v_proj": (keys, hidden),
+        "self_attn.o_proj": (hidden, queries),
+        "mlp.gate_proj": (wide, hidden),
+        "mlp.up_proj": (wide, hidden),
+        "mlp.down_proj": (hidden, wide),
+    }
+
+
+def _check_shape(file: GgufFile, names: dict[str, GgufTensor], name: str, shape: tuple[int, ...], what: str) -> None:
+    if name not in names:
+        raise ModelError(f"`{file.path.name}` lacks {what}", hint="the file is incomplete; fetch it again")
+    if names[name].shape != shape:
+        found = names[name].shape
+        raise ModelError(f"`{file.path.name}` contradicts itself: {what} is {found}, its own numbers say {shape}")
 
 
 def restored(

@@ -36,8 +36,8 @@ def _common(file: GgufFile, architecture: Architecture) -> dict[str, Any]:
     embeddings = file.tensors.get("token_embd.weight")
     if embeddings is None or len(embeddings.shape) != 2:
         raise ModelError(f"`{file.path.name}` has no token embeddings")
-    heads, hidden = file.number(f"{word}.attention.head_count"), file.number(f"{word}.embedding_length")
-    if not 0 < heads <= 1 << 16 or hidden != embeddings.shape[1]:
+    heads, hidden = file.count(f"{word}.attention.head_count"), file.count(f"{word}.embedding_length")
+    if hidden != embeddings.shape[1]:
         raise ModelError(
             f"`{file.path.name}` contradicts itself: {hidden} wide with {heads} heads, embeddings {embeddings.shape}"
         )
@@ -46,15 +46,15 @@ def _common(file: GgufFile, architecture: Architecture) -> dict[str, Any]:
         "model_type": architecture.model_type,
         "vocab_size": embeddings.shape[0],
         "hidden_size": hidden,
-        "num_hidden_layers": file.number(f"{word}.block_count"),
-        "intermediate_size": file.number(f"{word}.feed_forward_length"),
+        "num_hidden_layers": file.count(f"{word}.block_count"),
+        "intermediate_size": file.count(f"{word}.feed_forward_length"),
         "num_attention_heads": heads,
-        "num_key_value_heads": file.number(f"{word}.attention.head_count_kv", heads),
-        "head_dim": file.number(f"{word}.attention.key_length", hidden // heads),
+        "num_key_value_heads": file.count(f"{word}.attention.head_count_kv", heads),
+        "head_dim": file.count(f"{word}.attention.key_length", max(1, hidden // heads)),
         "rms_norm_eps": _decimal(file.number(f"{word}.attention.layer_norm_rms_epsilon")),
         "rope_theta": file.number(f"{word}.rope.freq_base", 10_000.0),
         "rope_scaling": _scaling(file, word),
-        "max_position_embeddings": file.number(f"{word}.context_length"),
+        "max_position_embeddings": file.count(f"{word}.context_length"),
         "tie_word_embeddings": "output.weight" not in file.tensors,
         "bos_token_id": file.metadata.get("tokenizer.ggml.bos_token_id"),
         "eos_token_id": file.metadata.get("tokenizer.ggml.eos_token_id"),
@@ -70,7 +70,7 @@ def _decimal(value: float) -> float:
 def _gemma3(file: GgufFile, config: dict[str, Any]) -> dict[str, Any]:
     return {
         "query_pre_attn_scalar": _query_scale(config),
-        "sliding_window": file.number("gemma3.attention.sliding_window"),
+        "sliding_window": file.count("gemma3.attention.sliding_window"),
         "sliding_window_pattern": GEMMA3_PATTERN,
         "rope_local_base_freq": GEMMA3_LOCAL_BASE,
         "hidden_activation": "gelu_pytorch_tanh",
@@ -80,7 +80,7 @@ def _gemma3(file: GgufFile, config: dict[str, Any]) -> dict[str, Any]:
 def _gemma2(file: GgufFile, config: dict[str, Any]) -> dict[str, Any]:
     return {
         "query_pre_attn_scalar": _query_scale(config),
-        "sliding_window": file.number("gemma2.attention.sliding_window", 4096),
+        "sliding_window": file.count("gemma2.attention.sliding_window", 4096),
         "attn_logit_softcapping": file.number("gemma2.attn_logit_softcapping", 50.0),
         "final_logit_softcapping": file.number("gemma2.final_logit_softcapping", 30.0),
         "hidden_activation": "gelu_pytorch_tanh",
@@ -104,7 +104,7 @@ def _scaling(file: GgufFile, word: str) -> dict[str, Any] | None:
     if kind == "linear":
         return {"rope_type": "linear", "type": "linear", "factor": factor}
     if kind == "yarn":
-        original = file.number(f"{word}.rope.scaling.original_context_length")
+        original = file.count(f"{word}.rope.scaling.original_context_length")
         return {"rope_type": "yarn", "type": "yarn", "factor": factor, "original_max_position_embeddings": original}
     raise ModelError(f"`{file.path.name}` scales its rope by {kind!r}, which jessy does not know")
 

@@ -86,6 +86,16 @@ class GgufFile:
             raise ModelError(f"`{self.path.name}` holds no number under {key!r}")
         return value
 
+    def count(self, key: str, default: int | None = None) -> int:
+        """Return a whole number from 1 to 2**31.
+
+        Raises ModelError when it is absent without a default, or anything else.
+        """
+        value = self.metadata.get(key, default)
+        if type(value) is not int or not 1 <= value < 1 << 31:
+            raise ModelError(f"`{self.path.name}` holds no count under {key!r}")
+        return value
+
     def strings(self, key: str) -> list[str]:
         """Return a list of strings. Raises ModelError when the key holds something else."""
         value = self.metadata.get(key)

@@ -1,0 +1,165 @@
+"""A truncated, flipped or lying GGUF ends in ModelError that names a place: no other exception, no signal, bounded time and memory."""
+
+import os
+import random
+import struct
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "models"))
+
+from tiny import tiny_model
+
+from jessyfile.errors import ModelError
+from jessyfile.export.gguf_container import ARRAY, STRING, U32, pair_bytes
+from jessyfile.export.gguf_writer import write_gguf
+from jessyfile.models.from_gguf import convert_gguf
+from jessyfile.models.gguf_reader import read_gguf
+
+COUNT = int(os.environ.get("JESSY_FUZZ", "300"))
+
+
+@pytest.fixture(scope="module")
+def good(tmp_path_factory) -> bytes:
+    folder = tmp_path_factory.mktemp("good")
+    tiny_model(folder / "model")
+    write_gguf(folder / "model", folder / "model.gguf", "q8_0", lambda *_: None)
+    return (folder / "model.gguf").read_bytes()
+
+
+def refused_or_read(data: bytes, path: Path) -> None:
+    """Reading and converting may refuse with ModelError or succeed; anything else fails the test."""
+    path.write_bytes(data)
+    folder = path.parent / "out"
+    folder.mkdir(exist_ok=True)
+    try:
+        read_gguf(path)
+        convert_gguf(path, folder)
+    except ModelError as error:
+        assert error.message
+        assert "\n" not in error.message
+
+
+def test_every_truncation_is_refused_with_a_place(good, tmp_path):
+    rng = random.Random(1)
+    cuts = [*range(0, 64), *(rng.randrange(len(good)) for _ in range(COUNT)), len(good) - 33]
+    for cut in cuts:
+        path = tmp_path / "cut.gguf"
+        path.write_bytes(good[:cut])
+        with pytest.raises(ModelError, match="byte|empty"):
+            read_gguf(path)
+
+
+def test_flipped_bits_never_crash(good, tmp_path):
+    header = good.index(b"blk.2.ffn_norm.weight") + 200
+    for number in range(COUNT):
+        rng = random.Random(number)
+        data = bytearray(good)
+        for _ in range(rng.choice((1, 1, 2, 8))):
+            data[rng.randrange(header)] ^= 1 << rng.randrange(8)
+        refused_or_read(bytes(data), tmp_path / "flip.gguf")
+
+
+def test_huge_numbers_in_every_field_never_allocate(good, tmp_path):
+    """Counts, lengths and shapes of 2**32 and 2**63 are compared with the file's size before anything is made for them."""
+    import tracemalloc
+
+    rng = random.Random(3)
+    header = good.index(b"blk.2.ffn_norm.weight") + 200
+    tracemalloc.start()
+    for _ in range(COUNT // 3):
+        at = rng.randrange(8, header - 8)
+        data = bytearray(good)
+        data[at : at + 8] = struct.pack("<Q", rng.choice((2**32 - 1, 2**63, 2**64 - 1, 2**31)))
+        refused_or_read(bytes(data), tmp_path / "huge.gguf")
+    assert tracemalloc.get_traced_memory()[1] < 200 << 20
+    tracemalloc.stop()
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.binary(max_size=400))
+def test_arbitrary_bytes_after_the_magic_are_refused(data, tmp_path):
+    path = tmp_path / "any.gguf"
+    path.write_bytes(b"GGUF" + data)
+    try:
+        read_gguf(path)
+    except ModelError:
+        return
+    assert data[:4] in (b"\x02\0\0\0", b"\x03\0\0\0")
+
+
+def container(keys: list[bytes], table: bytes = b"", tensors: int = 0) -> bytes:
+    return b"GGUF" + struct.pack("<IQQ", 3, tensors, len(keys)) + b"".join(keys) + table
+
+
+def entry(name: bytes, sizes: tuple[int, ...], kind: int, offset: int) -> bytes:
+    return struct.pack("<Q", len(name)) + name + struct.pack(f"<I{len(sizes)}QIQ", len(sizes), *sizes, kind, offset)
+
+
+@pytest.mark.parametrize(
+    ("what", "data"),
+    [
+        ("begin with GGUF", b"GGML" + bytes(40)),
+        ("version", b"GGUF" + struct.pack("<IQQ", 1, 0, 0)),
+        ("big-endian", b"GGUF" + struct.pack(">IQQ", 3, 0, 0)),
+        ("tensors", b"GGUF" + struct.pack("<IQQ", 3, 2**40, 0)),
+        ("keys", b"GGUF" + struct.pack("<IQQ", 3, 0, 2**40)),
+        ("twice", container([pair_bytes("a.b", U32, 1), pair_bytes("a.b", U32, 2)])),
+        ("not UTF-8", container([struct.pack("<Q", 2) + b"\xff\xfe" + struct.pack("<II", U32, 1)])),
+        ("unknown type", container([struct.pack("<Q", 1) + b"a" + struct.pack("<II", 99, 1)])),
+        ("list of the unknown type", container([struct.pack("<Q", 1) + b"a" + struct.pack("<IIQ", ARRAY, ARRAY, 1)])),
+        ("alignment", container([pair_bytes("general.alignment", U32, 12)])),
+        ("alignment", container([pair_bytes("general.alignment", STRING, "32")])),
+        ("dimensions", container([], entry(b"t", (1,) * 5, 0, 0), 1)),
+        ("impossible shape", container([], entry(b"t", (0, 4), 0, 0), 1)),
+        ("impossible shape", container([], entry(b"t", (2**62, 2**62), 0, 0), 1)),
+        ("unknown type", container([], entry(b"t", (32,), 77, 0), 1)),
+        ("impossible shape", container([], entry(b"t", (33,), 8, 0), 1)),
+        ("file ends first", container([], entry(b"t", (32,), 0, 0), 1)),
+        ("inside another", container([], entry(b"t", (32,), 0, 0) + entry(b"u", (32,), 0, 32), 2) + bytes(400)),
+        ("off its alignment", container([], entry(b"t", (8,), 0, 4), 1) + bytes(400)),
+        ("twice", container([], entry(b"t", (8,), 0, 0) + entry(b"t", (8,), 0, 32), 2) + bytes(400)),
+        ("more than 64", container([], entry(b"t" * 65, (8,), 0, 0), 1) + bytes(400)),
+    ],
+)
+def test_each_lie_is_named(what, data, tmp_path):
+    path = tmp_path / "lie.gguf"
+    path.write_bytes(data)
+    with pytest.raises(ModelError, match=what):
+        read_gguf(path)
+
+
+def test_control_characters_of_a_name_do_not_reach_the_message(tmp_path):
+    """A tensor's name could hold an escape sequence that moves the cursor or sets the title of the terminal."""
+    path = tmp_path / "escape.gguf"
+    path.write_bytes(container([], entry(b"\x1b]0;owned\x07", (32,), 77, 0), 1))
+    with pytest.raises(ModelError) as caught:
+        read_gguf(path)
+    assert "\x1b" not in caught.value.message
+
+
+def test_a_million_empty_texts_take_no_more_than_seconds(tmp_path):
+    """An array of empty strings is the cheapest way to make a reader build objects."""
+    count = 1 << 20
+    key = struct.pack("<Q", 1) + b"a" + struct.pack("<IIQ", ARRAY, STRING, count) + bytes(8 * count)
+    path = tmp_path / "many.gguf"
+    path.write_bytes(container([key]))
+    started = time.perf_counter()
+    read_gguf(path)
+    assert time.perf_counter() - started < 5
+    path.write_bytes(container([struct.pack("<Q", 1) + b"a" + struct.pack("<IIQ", ARRAY, STRING, 1 << 23) + bytes(8 << 23)]))
+    with pytest.raises(ModelError, match="more than"):
+        read_gguf(path)
+
+
+def test_a_missing_block_is_named(good, tmp_path):
+    """The tensor table is whole and one weight has another name: the conversion says which part of which block is missing."""
+    path = tmp_path / "lacks.gguf"
+    path.write_bytes(good.replace(b"blk.1.ffn_down.weight", b"blk.1.ffn_dawn.weight"))
+    with pytest.raises(ModelError, match=r"down_proj of block 1"):
+        convert_gguf(path, tmp_path)

@@ -1,0 +1,144 @@
+"""FROM in all its forms becomes a model folder, or one clear line."""
+
+import hashlib
+import json
+
+import numpy as np
+import pytest
+from tiny import tiny_adapter, tiny_model
+from world import context, recipe
+
+from jessyfile.errors import Interrupted, ModelError
+from jessyfile.export.gguf_writer import write_gguf
+from jessyfile.models import resolve
+from jessyfile.models.files import base_files
+from jessyfile.models.ollama_store import stored_blob
+from jessyfile.models.reference import parse_reference
+from jessyfile.models.step import run_base
+from jessyfile.models.weights import Weights
+
+
+@pytest.fixture(autouse=True)
+def nowhere(tmp_path, monkeypatch):
+    """No Ollama store, no hub: what a test finds it has put there."""
+    monkeypatch.setenv("OLLAMA_MODELS", str(tmp_path / "ollama"))
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+
+
+def source(folder):
+    return json.loads((folder / "source.json").read_text())
+
+
+def test_a_folder_is_taken_as_it_is_and_gets_a_chat_template(tmp_path):
+    tiny_model(tmp_path / "model")
+    run = context(tmp_path, recipe(tmp_path))
+    facts = run_base(run)
+    assert facts == source(run.output)
+    assert (facts["chat_format"], facts["kind"], facts["model_type"]) == ("gemma", "folder", "gemma3_text")
+    assert (run.output / "model.safetensors").read_bytes() == (tmp_path / "model" / "model.safetensors").read_bytes()
+    assert "<start_of_turn>" in json.loads((run.output / "tokenizer_config.json").read_text())["chat_template"]
+    assert "chat_template" not in (tmp_path / "model" / "tokenizer_config.json").read_text()
+
+
+def test_a_gguf_becomes_the_same_model_in_float32(tmp_path):
+    tiny_model(tmp_path / "model")
+    write_gguf(tmp_path / "model", tmp_path / "model.gguf", "f32", lambda *_: None)
+    run = context(tmp_path, recipe(tmp_path, base="./model.gguf"))
+    facts = run_base(run)
+    assert facts["digest"] == "sha256:" + hashlib.sha256((tmp_path / "model.gguf").read_bytes()).hexdigest()
+    before, after = Weights(tmp_path / "model"), Weights(run.output)
+    assert before.names == after.names
+    for name in before.names:
+        assert after.dtype(name) == "F32"
+        np.testing.assert_allclose(after.read(name), before.read(name), atol=2e-7)
+
+
+def test_an_adapter_is_part_of_the_base(tmp_path):
+    """ADAPTER means what it means to Ollama: the base with that adapter on it is what gets tuned."""
+    tiny_model(tmp_path / "model")
+    tiny_adapter(tmp_path / "old", {"model.layers.0.self_attn.q_proj": (128, 64)})
+    plain = context(tmp_path, recipe(tmp_path), step="plain")
+    tuned = context(tmp_path, recipe(tmp_path, adapter="./old"), step="tuned")
+    run_base(plain)
+    facts = run_base(tuned)
+    assert facts["adapter"].startswith("sha256:")
+    one, two = Weights(plain.output), Weights(tuned.output)
+    differ = [name for name in one.names if not np.array_equal(one.read(name), two.read(name))]
+    assert differ == ["model.layers.0.self_attn.q_proj.weight"]
+    assert set(base_files(tuned.recipe, tmp_path)) > {tmp_path / "old" / "adapters.safetensors"}
+
+
+@pytest.mark.parametrize(
+    ("base", "says"),
+    [
+        ("./absent", "does not exist"),
+        ("./absent.gguf", "does not exist"),
+        ("hf:", "no hub repository"),
+        ("hf:some/where", "hub cannot be reached"),
+        ("a b", "no model name"),
+        ("nowhere:7b", "the local Ollama store has none"),
+        ("qwen3:0.6b", "hub cannot be reached"),
+        ("./empty", "no config.json"),
+        ("./truncated.gguf", "not a usable GGUF"),
+    ],
+)
+def test_what_cannot_be_used_ends_in_one_line_with_a_hint(base, says, tmp_path):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "truncated.gguf").write_bytes(b"GGUF\x03\0\0\0")
+    with pytest.raises(ModelError, match=says) as caught:
+        run_base(context(tmp_path, recipe(tmp_path, base=base)))
+    assert caught.value.hint
+    assert "\n" not in caught.value.message
+
+
+def test_the_alias_table_tries_its_places_in_order_and_says_what_it_tried(tmp_path, monkeypatch):
+    monkeypatch.setattr(resolve, "find_spec", lambda name: None)
+    with pytest.raises(ModelError, match="Ollama store has none; the package .* is not installed; .*hub") as caught:
+        run_base(context(tmp_path, recipe(tmp_path, base="gemma3:270m")))
+    assert "jessy[quickstart]" in caught.value.hint
+
+
+def test_every_alias_is_a_name_and_every_place_is_one_of_three_kinds():
+    for name, places in resolve.aliases().items():
+        assert parse_reference(name, resolve._TABLE.parent).kind == "name"
+        assert places
+        assert all(len({"ollama", "hub", "package"} & set(place)) == 1 for place in places)
+
+
+def test_the_local_ollama_store_is_read_without_ollama(tmp_path):
+    """A manifest names the blob by its digest; a blob whose bytes are not its name is refused."""
+    tiny_model(tmp_path / "model")
+    write_gguf(tmp_path / "model", tmp_path / "model.gguf", "f16", lambda *_: None)
+    data = (tmp_path / "model.gguf").read_bytes()
+    digest = hashlib.sha256(data).hexdigest()
+    manifest = tmp_path / "ollama" / "manifests" / "registry.ollama.ai" / "library" / "tiny" / "1m"
+    manifest.parent.mkdir(parents=True)
+    layer = {"mediaType": "application/vnd.ollama.image.model", "digest": f"sha256:{digest}"}
+    manifest.write_text(json.dumps({"layers": [{"mediaType": "other", "digest": "x"}, layer]}))
+    blob = tmp_path / "ollama" / "blobs" / f"sha256-{digest}"
+    blob.parent.mkdir()
+    blob.write_bytes(data)
+    assert stored_blob("tiny:1m") == blob
+    assert stored_blob("tiny") is None
+    facts = run_base(context(tmp_path, recipe(tmp_path, base="tiny:1m"), step="good"))
+    assert "Ollama store" in facts["source"]
+    blob.write_bytes(data[:-1] + b"x")
+    with pytest.raises(ModelError, match="damaged"):
+        run_base(context(tmp_path, recipe(tmp_path, base="tiny:1m"), step="bad"))
+
+
+@pytest.mark.parametrize("digest", ["sha256:../../etc/passwd", "sha256:" + "A" * 64, 7, None])
+def test_a_manifest_cannot_name_a_file_outside_the_store(digest, tmp_path):
+    manifest = tmp_path / "ollama" / "manifests" / "registry.ollama.ai" / "library" / "evil" / "latest"
+    manifest.parent.mkdir(parents=True)
+    manifest.write_text(json.dumps({"layers": [{"mediaType": "application/vnd.ollama.image.model", "digest": digest}]}))
+    assert stored_blob("evil") is None
+
+
+def test_a_stop_between_two_tensors_leaves_no_model(tmp_path):
+    tiny_model(tmp_path / "model")
+    write_gguf(tmp_path / "model", tmp_path / "model.gguf", "f32", lambda *_: None)
+    run = context(tmp_path, recipe(tmp_path, base="./model.gguf"), stop=True)
+    with pytest.raises(Interrupted):
+        run_base(run)
+    assert not (run.output / "model.safetensors").exists()

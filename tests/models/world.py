@@ -1,0 +1,39 @@
+"""A step's context without a pipeline around it."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+
+
+@dataclass
+class Heard:
+    notes: list = field(default_factory=list)
+    updates: list = field(default_factory=list)
+
+    def update(self, done, total=None, *, text=""):
+        self.updates.append((done, total, text))
+
+    def note(self, text):
+        self.notes.append(text)
+
+
+def context(root: Path, recipe, inputs=None, facts=None, stop=False, step="step"):
+    """Return a StepContext-like object whose folders lie under `root`, and make them."""
+    output, work = root / ".jessy" / "store" / step, root / ".jessy" / "work" / step
+    output.mkdir(parents=True, exist_ok=True)
+    work.mkdir(parents=True, exist_ok=True)
+    return SimpleNamespace(
+        recipe=recipe, root=root, output=output, work=work, inputs=inputs or {}, facts=facts or {},
+        progress=Heard(), stop=SimpleNamespace(requested=lambda: stop), name=step,
+    )  # fmt: skip
+
+
+def recipe(root: Path, **settings):
+    """Return what the steps of models and export read of a recipe."""
+    deploy = SimpleNamespace(engine="embedded", ollama="http://127.0.0.1:9", dotenv=None)
+    base = {
+        "name": "tiny", "base": "./model", "adapter": None, "system": "Kısa konuş.", "template": None, "requires": None,
+        "parameters": (), "messages": (), "licenses": (), "path": root / "tiny.jessy", "deploy": deploy,
+        "export": SimpleNamespace(format="gguf", quantize="f16"),
+    }  # fmt: skip
+    return SimpleNamespace(**{**base, **settings})
