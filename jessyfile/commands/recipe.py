@@ -1,4 +1,5 @@
-"""`jessy check`, `fmt`, `explain` and `schema`: what can be done with a recipe's text alone. No code runs, no network is opened."""
+"""`jessy check`, `fmt`, `explain` and `schema`: what can be done with a recipe's text alone. No code runs, no
+network is opened."""
 
 from __future__ import annotations
 
@@ -56,7 +57,7 @@ def _print_text(recipe: Path, found: Sequence[Diagnostic]) -> None:
     from jessyfile.language import render_diagnostics
 
     if found:
-        print(render_diagnostics(found) + "\n", file=sys.stderr)
+        click.echo(render_diagnostics(found) + "\n", err=True)
     errors = sum(d.severity == "error" for d in found)
     counts = [_counted(errors, "mistake")] + ([_counted(len(found) - errors, "warning")] if len(found) > errors else [])
     codes = sorted({d.code for d in found})
@@ -102,12 +103,12 @@ def _laid_out(text: str, name: str) -> str:
         return format_text(text, name=name)
     except RecipeError as error:
         found: tuple[Diagnostic, ...] = error.diagnostics  # type: ignore[assignment]
-        print(render_diagnostics(found) + "\n", file=sys.stderr)
+        click.echo(render_diagnostics(found) + "\n", err=True)
         raise
 
 
 def _read(name: str) -> str:
-    from jessyfile.language.parse import MAX_BYTES
+    from jessyfile.language.syntax import MAX_BYTES
 
     try:
         if name == "-":

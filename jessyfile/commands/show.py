@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import click
 
 from jessyfile.commands.common import load, recipe_options
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _RUN = re.compile(r"[0-9]+|run-[0-9A-Za-z_.-]+")
 

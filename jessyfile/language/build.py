@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jessyfile.language import recipe as tree
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 Json = Mapping[str, Any]
 

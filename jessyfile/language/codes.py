@@ -1,8 +1,15 @@
-"""What each diagnostic's code means, with a recipe that earns it: `jessy explain J010`, the reference, and the tests read this."""
+"""What each diagnostic's code means, with a recipe that earns it: `jessy explain J010`, the reference, and the
+tests read this."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from jessyfile.errors import JessyError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,27 +25,31 @@ class Code:
 CODES: dict[str, Code] = {
     "J001": Code(
         "unknown word",
-        "Every word of a recipe is known where it stands: UPPERCASE words are instructions, lowercase words are settings of a block. A word "
+        "Every word of a recipe is known where it stands: UPPERCASE words are instructions, lowercase words are "
+        "settings of a block. A word "
         "that nothing reads would change nothing, and nobody would notice. Case matters, always.",
         "LORA {\n  rnak 16\n}",
         "LORA {\n  rank 16\n}",
     ),
     "J002": Code(
         "unreadable characters",
-        "A line is a word and its values. What is none of them (a stray character, a space that is no plain space, a line that begins with "
+        "A line is a word and its values. What is none of them (a stray character, a space that is no plain space, "
+        "a line that begins with "
         "a value) cannot be read.",
         "16 rank",
         "LORA { rank 16 }",
     ),
     "J003": Code(
         "a text is not closed",
-        'A text in `"` ends on its line. A text in `"""` ends at a line that holds only `"""`; without one it runs to the end of the file.',
+        'A text in `"` ends on its line. A text in `"""` ends at a line that holds only `"""`; without one it runs '
+        "to the end of the file.",
         "SYSTEM \"Sen JESSY'sin.",
         'SYSTEM "Sen JESSY\'sin."',
     ),
     "J004": Code(
         "a block is not closed",
-        "Each `{` has its `}`, alone on a line or at the end of a one-line block. Where the indentation shows which one is missing, jessy "
+        "Each `{` has its `}`, alone on a line or at the end of a one-line block. Where the indentation shows which "
+        "one is missing, jessy "
         "says so and goes on; otherwise nothing inside the file's blocks is checked until the braces balance.",
         "LORA {\n  rank 16\nTRAIN {\n  epochs 3\n}",
         "LORA {\n  rank 16\n}\nTRAIN {\n  epochs 3\n}",
@@ -51,13 +62,15 @@ CODES: dict[str, Code] = {
     ),
     "J006": Code(
         "not plain text",
-        "Recipes and the texts they read are UTF-8 without control characters: those would reach your terminal and the model unseen.",
+        "Recipes and the texts they read are UTF-8 without control characters: those would reach your terminal and "
+        "the model unseen.",
         'SYSTEM "merhaba\x07"',
         'SYSTEM "merhaba"',
     ),
     "J007": Code(
         "too large",
-        "A recipe file has at most 1 MiB, 100,000 lines and 80,000 words and values, so that any input is answered within a second.",
+        "A recipe file has at most 1 MiB, 100,000 lines and 80,000 words and values, so that any input is answered "
+        "within a second.",
         "",
     ),
     "J008": Code(
@@ -67,19 +80,22 @@ CODES: dict[str, Code] = {
     ),
     "J009": Code(
         "unknown escape",
-        'In `"…"` the escapes are `\\n`, `\\t`, `\\"` and `\\\\`. In `"""` texts there are none: what stands there is the text.',
+        'In `"…"` the escapes are `\\n`, `\\t`, `\\"` and `\\\\`. In `"""` texts there are none: what stands there '
+        "is the text.",
         'SYSTEM "C:\\temp\\new \\d"',
         'SYSTEM "C:\\\\temp"',
     ),
     "J010": Code(
         "topics do not add up",
-        "A category says its total and its topics say theirs; both are exact, so they must agree. After filtering, exactly that many rows are there.",
+        "A category says its total and its topics say theirs; both are exact, so they must agree. After filtering, "
+        "exactly that many rows are there.",
         "DATASET {\n  CATEGORY more 20 {\n    TOPIC a 5\n    TOPIC b 10\n  }\n}",
         "DATASET {\n  CATEGORY more 15 {\n    TOPIC a 5\n    TOPIC b 10\n  }\n}",
     ),
     "J011": Code(
         "set twice",
-        "In one recipe, its INCLUDE parts among it, a thing is said once. What EXTENDS brings may be said again: that replaces it.",
+        "In one recipe, its INCLUDE parts among it, a thing is said once. What EXTENDS brings may be said again: "
+        "that replaces it.",
         "LORA {\n  rank 8\n  rank 16\n}",
         "LORA {\n  rank 16\n}",
     ),
@@ -97,7 +113,8 @@ CODES: dict[str, Code] = {
     ),
     "J014": Code(
         "a value of another kind",
-        'Values are typed: `16` is a number, `10%` a percentage, `5s` a duration, `1-2` a range, `"text"` a text. Text is quoted on purpose.',
+        'Values are typed: `16` is a number, `10%` a percentage, `5s` a duration, `1-2` a range, `"text"` a text. '
+        "Text is quoted on purpose.",
         "WATCH {\n  debounce 5\n}",
         "WATCH {\n  debounce 5s\n}",
     ),
@@ -132,7 +149,8 @@ CODES: dict[str, Code] = {
     ),
     "J020": Code(
         "not a name",
-        "Names of categories, topics, levels and suites become folders and steps: a lower-case letter, then a to z, 0 to 9, `_` and `-`.",
+        "Names of categories, topics, levels and suites become folders and steps: a lower-case letter, then a to z, "
+        "0 to 9, `_` and `-`.",
         "DATASET {\n  CATEGORY Türkçe 10 {\n    TOPIC a 10\n  }\n}",
         "DATASET {\n  CATEGORY turkce 10 {\n    TOPIC a 10\n  }\n}",
     ),
@@ -150,7 +168,8 @@ CODES: dict[str, Code] = {
     ),
     "J023": Code(
         "a line left of the margin",
-        'The column of the closing `"""` is the text\'s margin: what stands right of it is the text. A line left of it would lose characters.',
+        'The column of the closing `"""` is the text\'s margin: what stands right of it is the text. A line left of '
+        "it would lose characters.",
         'SYSTEM """\n    Sen JESSY\'sin.\n  Kısa yaz.\n    """',
         'SYSTEM """\n    Sen JESSY\'sin.\n    Kısa yaz.\n    """',
     ),
@@ -231,7 +250,8 @@ CODES: dict[str, Code] = {
     ),
     "J041": Code(
         "outside the project",
-        "Nothing outside the project's root is read: not by `..`, not by an absolute path, not through a symbolic link. The root is the nearest "
+        "Nothing outside the project's root is read: not by `..`, not by an absolute path, not through a symbolic "
+        "link. The root is the nearest "
         "folder above the recipe that holds .jessy, .git or pyproject.toml, else the recipe's own.",
         'SYSTEM FILE "/etc/hostname"',
     ),
@@ -252,13 +272,15 @@ CODES: dict[str, Code] = {
     ),
     "J201": Code(
         "the warm-up never ends",
-        "The learning rate rises over `warmup_steps` optimizer updates. With fewer updates than that it never reaches the rate you wrote.",
+        "The learning rate rises over `warmup_steps` optimizer updates. With fewer updates than that it never "
+        "reaches the rate you wrote.",
         "TRAIN {\n  warmup_steps 500\n}",
         "TRAIN {\n  warmup_steps 2\n}",
     ),
     "J202": Code(
         "too few cases to prove it",
-        "`at 95%` asks that the lower end of Wilson's interval passes. Even when every case passes, few cases leave that end low: more than "
+        "`at 95%` asks that the lower end of Wilson's interval passes. Even when every case passes, few cases leave "
+        "that end low: more than "
         "90 % at 95 % takes 35 passes in 35, 50 in 50, 96 in 100 or 189 in 200.",
         "EVAL {\n  SUITE turkish { limit 20 }\n  SHOULD turkish_accuracy > 90% at 95%\n}",
         "EVAL {\n  SUITE turkish { limit 100 }\n  SHOULD turkish_accuracy > 90% at 95%\n}",
@@ -341,10 +363,10 @@ def _visible(line: str) -> str:
 
 
 def _errors() -> dict[str, str]:
-    from jessyfile import errors
-
-    return {e.code: (e.__doc__ or "").strip() for e in _family(errors.JessyError)}
+    return {e.code: (e.__doc__ or "").strip() for e in _family(JessyError)}
 
 
-def _family(error: type) -> list[type]:
-    return [error, *(found for below in error.__subclasses__() for found in _family(below))]
+def _family(error: type[JessyError]) -> Iterator[type[JessyError]]:
+    yield error
+    for below in error.__subclasses__():
+        yield from _family(below)

@@ -1,26 +1,33 @@
 """EXTENDS, INCLUDE, VARIANT, DROP and --set: several texts -> one merged set of values.
 
-Layers lie over each other: the parent's, the recipe's with its INCLUDE parts, the parent's and the recipe's VARIANT of the chosen
-name, and what --set gives. Values of unnamed blocks merge one by one; a named thing (a category, a level, a criterion, a parameter)
+Layers lie over each other: the parent's, the recipe's with its INCLUDE parts, the parent's and the recipe's
+VARIANT of the chosen
+name, and what --set gives. Values of unnamed blocks merge one by one; a named thing (a category, a level, a
+criterion, a parameter)
 and a list replace what lay below as a whole.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
-from pathlib import Path
+from typing import TYPE_CHECKING
 
-from jessyfile.language.bind import Binder, Drop, Layer, Setting, Unit
+from jessyfile.language.bind import Binder
 from jessyfile.language.diagnostics import Diagnostic, mistake
 from jessyfile.language.files import Project, Refused
-from jessyfile.language.parse import MAX_BYTES, Statement, Token, parse
+from jessyfile.language.layer import Drop, Layer, Setting, Unit
+from jessyfile.language.parse import parse
 from jessyfile.language.source import SourceFile, Span
 from jessyfile.language.suggest import similar
+from jessyfile.language.syntax import MAX_BYTES, Statement, Token
 from jessyfile.language.table import Address, node_at, root
 from jessyfile.language.variables import Report, Scope, Unreadable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+    from pathlib import Path
 
 MAX_FILES = 10_000
 _DIRECTION = re.compile("[\u202a-\u202e\u2066-\u2069]")
@@ -29,7 +36,8 @@ _OVERLAY_FORBIDDEN = ("JESSY", "EXTENDS", "INCLUDE", "ARG", "LET", "VARIANT")
 
 @dataclass
 class Merged:
-    """What all layers come to. `failed` are addresses whose value could not be read: nothing is concluded from their absence."""
+    """What all layers come to. `failed` are addresses whose value could not be read: nothing is concluded from
+    their absence."""
 
     settings: dict[Address, Setting] = field(default_factory=dict)
     entries: dict[Address, Span] = field(default_factory=dict)
@@ -106,7 +114,7 @@ class Composer:
         scope = Scope(parsed.statements, self.args, self.report)
         self.known_args.update(name for name, d in scope.declared.items() if d.word == "ARG")
         folder = file.path.parent if file.path else self.project.root
-        unit = Unit(file, folder, scope, self.project, self.read_files)
+        unit = Unit(file, folder, scope, self.project, recipe.layer, self.report, self.read_files)
         _Reader(self, unit, recipe, path, is_part=is_part).read(parsed.statements)
         scope.report_unused()
         return parsed.statements
@@ -232,7 +240,7 @@ class _Reader:
                 self._variant(statement)
             elif word not in ("ARG", "LET"):
                 plain.append(statement)
-        Binder(self.unit, self.recipe.layer, self.composer.report).block(root(), (), plain)
+        Binder(self.unit).block(root(), (), plain)
 
     def _report(self, code: str, message: str, at: Span, label: str, helps: str) -> None:
         self.composer.report(mistake(code, message, at, label, helps=helps))
@@ -315,7 +323,7 @@ class _Reader:
                 "move it out of the block",
             )
             return
-        Binder(self.unit, layer, self.composer.report).block(root(), (), [statement])
+        Binder(replace(self.unit, layer=layer)).block(root(), (), [statement])
 
 
 def merge(layers: Iterable[Layer], report: Report) -> Merged:

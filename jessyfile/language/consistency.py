@@ -61,7 +61,7 @@ def levels_exist(draft: Draft) -> Iterator[Diagnostic]:
     levels = draft.get("complexity", "level")
     seen = set()
     for name, category in categories(draft):
-        places = [(("dataset", "category", name, "level"), category["level"])]
+        places: list[tuple[tuple[str, ...], Any]] = [(("dataset", "category", name, "level"), category["level"])]
         places += [
             (("dataset", "category", name, "topic", topic, "level"), t["level"])
             for topic, t in category["topic"].items()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from jessyfile.language.source import Span
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from jessyfile.language.source import Span
 
 Severity = Literal["error", "warning"]
 

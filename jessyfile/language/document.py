@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from copy import deepcopy
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from jessyfile.language.compose import Merged
 from jessyfile.language.table import Address, Schema, document_schema
+
+if TYPE_CHECKING:
+    from jessyfile.language.compose import Merged
 
 Document = dict[str, Any]
 
@@ -18,7 +20,7 @@ def build_document(merged: Merged) -> Document:
         _at(written, address)
     for address, setting in merged.settings.items():
         _at(written, address[:-1])[address[-1]] = setting.value
-    document = _filled(document_schema(), written)
+    document = _object(document_schema(), written)
     _inherit(document)
     return document
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from jessyfile.language.compose import Merged
-from jessyfile.language.source import Span
-from jessyfile.language.table import Address
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from jessyfile.language.compose import Merged
+    from jessyfile.language.source import Span
+    from jessyfile.language.table import Address
 
 
 class Unknown(Exception):  # noqa: N818 (a signal: the reason was reported already)

@@ -1,6 +1,7 @@
 """Reading files for a recipe: only inside the project's root, only regular ones, only so large.
 
-A path is resolved with all its symbolic links before it is compared with the root, and what is opened is the resolved path.
+A path is resolved with all its symbolic links before it is compared with the root, and what is opened is the
+resolved path.
 Not covered: another process that swaps a folder for a link between the check and the opening.
 """
 
@@ -102,7 +103,8 @@ def _reason(error: Exception) -> str:
 
 
 def count_lines(file: str, root: Path) -> int | None:
-    """Return how many lines with content a file of the project, else one that comes with jessy, has; None when there is none."""
+    """Return how many lines with content a file of the project, else one that comes with jessy, has; None when
+    there is none."""
     from jessyfile.resources import resource
 
     for base in (root, resource("grammar").parent):

@@ -1,21 +1,26 @@
 """Lay a recipe out: indentation, columns, blank lines, texts at their margin. Comments and meaning stay as they are.
 
-Neighbouring lines of one kind form columns. How far apart two columns stand is the author's choice, one space or two: the smallest
+Neighbouring lines of one kind form columns. How far apart two columns stand is the author's choice, one space or
+two: the smallest
 gap found between them. A comment keeps the smallest gap of its neighbours too. So a laid-out recipe stays what it is.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from jessyfile.errors import RecipeError
 from jessyfile.language.diagnostics import has_errors
-from jessyfile.language.parse import Block, Parsed, Statement, Token, parse
+from jessyfile.language.parse import parse
 from jessyfile.language.render import width
 from jessyfile.language.source import SourceFile, Span
 from jessyfile.language.table import by_keyword
 from jessyfile.language.variables import text_lines
+
+if TYPE_CHECKING:
+    from jessyfile.language.syntax import Block, Parsed, Statement, Token
+    from collections.abc import Iterator, Sequence
 
 _INDENT = "  "
 
@@ -85,8 +90,10 @@ class _Layout:
     def _items(self, statements: Sequence[Statement], around: Span) -> list[_Item]:
         items = [_Item(s.head.span.line, self._last_line(s), s, "") for s in statements]
         inner = [s.block for s in statements if s.block]
-        for comment in self._comments(around, inner):
-            items.append(_Item(comment.line, comment.line, None, self.text[comment.start : comment.end]))
+        items += (
+            _Item(comment.line, comment.line, None, self.text[comment.start : comment.end])
+            for comment in self._comments(around, inner)
+        )
         return sorted(items, key=lambda item: item.first)
 
     def _comments(self, around: Span, inner: list[Block]) -> Iterator[Span]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from jessyfile.language.table import Address
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from jessyfile.language.table import Address
 
 _BOUNDS = {
     "minimum": ("J015", "is below {}", "too small", "the smallest is {}"),
@@ -56,7 +58,8 @@ _PATTERNS = {
     "^[A-Za-z_][A-Za-z0-9_]*$": "name an environment variable, as `API_KEY`",
     "^[a-z][a-z0-9_-]*$": "write lower-case letters, digits, `_` and `-`",
     "^[0-9]+(\\.[0-9]+){0,2}(-[0-9A-Za-z.-]+)?$": "write a version like `0.17.1`",
-    "^[a-zA-Z0-9][a-zA-Z0-9_-]*([./][a-zA-Z0-9][a-zA-Z0-9_-]*)*$": "use letters a to z, digits, `-`, `_` and `.`; the engine knows no others",
+    "^[a-zA-Z0-9][a-zA-Z0-9_-]*([./][a-zA-Z0-9][a-zA-Z0-9_-]*)*$": "use letters a to z, digits, `-`, `_` and `.`; "
+    "the engine knows no others",
 }
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from jessyfile.language.build import build_recipe
 from jessyfile.language.compose import Composer, Merged, read_source
@@ -14,11 +14,15 @@ from jessyfile.language.document import build_document
 from jessyfile.language.draft import Draft
 from jessyfile.language.files import Project, Refused
 from jessyfile.language.judge import missing_parts
-from jessyfile.language.recipe import Recipe, Source
 from jessyfile.language.semantics import examine
 from jessyfile.language.source import SourceFile, Span
 from jessyfile.language.table import node_at
 from jessyfile.project import find_root
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from jessyfile.language.recipe import Recipe, Source
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +107,7 @@ def _missing(document: dict[str, object], merged: Merged, entry: SourceFile) -> 
 
 def _sources(merged: Merged) -> dict[str, Source]:
     places = {
-        **{address: span for address, span in merged.entries.items()},
+        **dict(merged.entries),
         **{address: s.span for address, s in merged.settings.items()},
     }
     return {".".join(address): span.source() for address, span in places.items()}

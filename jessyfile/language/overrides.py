@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
-from jessyfile.language.bind import Setting, judged, path_value
-from jessyfile.language.compose import Merged
 from jessyfile.language.diagnostics import mistake
 from jessyfile.language.files import Project, Refused
-from jessyfile.language.metrics import metric_unit
-from jessyfile.language.parse import kind_of
+from jessyfile.language.layer import Setting
+from jessyfile.language.reading import convert_value, judge
 from jessyfile.language.source import SourceFile, Span
 from jessyfile.language.suggest import similar
-from jessyfile.language.table import Address, Node, Schema, node_at, root, unit_of
-from jessyfile.language.values import Json, Unfit, convert, null_word
+from jessyfile.language.syntax import kind_of
+from jessyfile.language.table import Address, Node, Schema, is_array, item_schema, node_at, root, unit_of
+from jessyfile.language.values import Json, Unfit
 from jessyfile.language.variables import Report, Value
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from jessyfile.language.compose import Merged
 
 _TEXTS = ("string", "text", "path", "folder", "rooted")
 
@@ -84,34 +88,27 @@ def _exists(merged: Merged, address: Address) -> bool:
 def _put(merged: Merged, address: Address, schema: Schema, value: Value, project: Project, report: Report) -> None:
     try:
         found = _value(address, schema, value, project)
-        problem = judged(schema, found)
+        judge(schema, found)
     except Unfit as unfit:
-        problem = (unfit.code, unfit.message, unfit.label, unfit.help or "")
-    except Refused as refused:
-        problem = (refused.code, f": {refused.message}", "named here", refused.help)
-    if problem:
-        code, sentence, label, helps = problem
-        report(mistake(code, f"`{'.'.join(address)}` {sentence}", value.span, label, helps=helps))
+        message = f"`{'.'.join(address)}` {unfit.message}"
+        report(mistake(unfit.code, message, value.span, unfit.label, helps=unfit.help or ()))
         merged.failed.add(address)
-        return
-    merged.settings[address] = Setting(found, value.span)
+    except Refused as refused:
+        report(mistake(refused.code, refused.message, value.span, "named here", helps=refused.help))
+        merged.failed.add(address)
+    else:
+        merged.settings[address] = Setting(found, value.span)
 
 
 def _value(address: Address, schema: Schema, value: Value, project: Project) -> Json:
-    unit = unit_of(schema)
-    if schema.get("type") == "array" or "array" in schema.get("type", ()):
-        if unit == "range":
-            return convert(_word(value), unit, schema)
-        pieces = [value.text] if schema.get("x-repeat") else value.text.split()
-        return [
-            convert(_as(value._replace(text=piece), unit), unit, {**schema["items"], "x-unit": unit})
-            for piece in pieces
-        ]
-    if unit == "criterion":
-        return "baseline" if value.text == "baseline" else convert(_word(value), metric_unit(address[2]), schema)
-    if unit in ("path", "folder", "model") and value.text != null_word(schema):
-        return path_value(_as(value, unit), unit, project, project.root)
-    return convert(_as(value, unit), unit, schema)
+    metric = address[2] if address[:2] == ("eval", "criterion") else None
+    if not is_array(schema):
+        return convert_value(_as(value, unit_of(schema)), schema, project, project.root, metric)
+    item = item_schema(schema)
+    pieces = [value.text] if schema.get("x-repeat") else value.text.split()
+    return [
+        convert_value(_as(value._replace(text=p), unit_of(item)), item, project, project.root, metric) for p in pieces
+    ]
 
 
 def _as(value: Value, unit: str) -> Value:

@@ -1,7 +1,7 @@
 """Text -> statements, reporting every mistake of form on the way.
 
-Lark's tables drive the parse token by token. At a token that fits nowhere the parser is given what was missing (an instruction's
-name, a line end), marked as broken, and goes on: one mistake makes one report, and what follows is still read.
+Lark's tables drive the parse token by token. At a token that fits nowhere the parser is given what was missing (an
+instruction's name, a line end), marked as broken, and goes on: one mistake makes one report, and the rest is still read.
 
 Not covered: a `}` missing from a file without indentation; then only the open `{` is reported.
 """
@@ -9,127 +9,31 @@ Not covered: a `}` missing from a file without indentation; then only the open `
 from __future__ import annotations
 
 import re
-from collections.abc import Generator, Iterator
 from dataclasses import dataclass
-from functools import cache
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
+from jessyfile.language import malformed
 from jessyfile.language.diagnostics import Diagnostic, mistake
 from jessyfile.language.source import SourceFile, Span
+from jessyfile.language.syntax import (
+    MAX_BYTES,
+    MAX_DEPTH,
+    MAX_LINES,
+    MAX_MISTAKES,
+    MAX_TOKENS,
+    Parsed,
+    Statement,
+    Token,
+    lark_parser,
+)
 
-MAX_BYTES = 1 << 20
-MAX_LINES = 100_000
-MAX_TOKENS = 80_000
-MAX_DEPTH = 64
-MAX_MISTAKES = 100
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator
 
 _HEADS = ("WORD", "NAME", "REF")
-_VALUES = {
-    "PATH": "a path",
-    "URL": "an address",
-    "NUMBER": "a number",
-    "PERCENT": "a percentage",
-    "DURATION": "a duration",
-    "SIZE": "a size",
-    "RANGE": "a range",
-    "STRING": "text",
-    "TEXT": "text",
-    "VAR": "a variable",
-    "OP": "a comparison",
-}
 CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]|\r(?!\n)")
 _UNREADABLE = re.compile(r"(?:\$\{)?[^\s\"{}#]*")
-_SPACES = {
-    0xA0: "no-break space",
-    0xFEFF: "byte order mark",
-    0x200B: "zero-width space",
-    0x3000: "wide space",
-    0xAD: "soft hyphen",
-}
-
-
-class Token(NamedTuple):
-    """One word or value. `kind` is the grammar's terminal; `text` is as written; a broken one stands for something unreadable."""
-
-    kind: str
-    text: str
-    span: Span
-
-    @property
-    def type(self) -> str:
-        """The terminal's name, as Lark asks for it."""
-        return self.kind
-
-    @property
-    def broken(self) -> bool:
-        """Whether it was put in by the recovery; it is never reported again."""
-        return not self.text
-
-
-@dataclass(frozen=True, slots=True)
-class Statement:
-    """One instruction or setting with its values, and its block if it has one."""
-
-    head: Token
-    args: tuple[Token, ...]
-    block: Block | None
-
-    @property
-    def span(self) -> Span:
-        """From its first word to its last value."""
-        return self.head.span.to(self.args[-1].span) if self.args else self.head.span
-
-
-@dataclass(frozen=True, slots=True)
-class Block:
-    """What stands between braces."""
-
-    open: Span
-    close: Span
-    statements: tuple[Statement, ...]
-
-    @property
-    def one_line(self) -> bool:
-        """Whether both braces stand on one line."""
-        return self.open.line == self.close.line
-
-
-@dataclass(frozen=True, slots=True)
-class Parsed:
-    """A file's statements, its comments, and the mistakes found while reading it."""
-
-    file: SourceFile
-    statements: tuple[Statement, ...]
-    comments: tuple[Span, ...]
-    diagnostics: tuple[Diagnostic, ...]
-    unbalanced: bool
-
-
-class _Nodes:
-    """What Lark calls when a rule is complete."""
-
-    @staticmethod
-    def start(children: list[Statement]) -> tuple[Statement, ...]:
-        return tuple(children)
-
-    @staticmethod
-    def stmt(children: list[Any]) -> Statement:
-        return Statement(children[0], tuple(children[1:-1]), children[-1])
-
-    @staticmethod
-    def block(children: list[Any]) -> Block:
-        return Block(children[0].span, children[-1].span, tuple(children[1:-1]))
-
-
-@cache
-def lark_parser() -> Any:  # noqa: ANN401 (Lark is untyped here)
-    """Return the parser from the tables made beforehand; nothing is compiled or unpickled."""
-    from lark import Lark
-
-    from jessyfile.language._tables import DATA, MEMO
-
-    return Lark._load_from_dict(DATA, MEMO, transformer=_Nodes)  # noqa: SLF001 (the public way to the same data is a pickle)
 
 
 def parse(file: SourceFile) -> Parsed:
@@ -154,16 +58,7 @@ def _limits(file: SourceFile) -> Diagnostic | None:
         found, allowed = f"{lines:,} lines", f"{MAX_LINES:,}"
     else:
         return None
-    return too_large(file.name, found, allowed)
-
-
-def too_large(name: str, found: str, allowed: str) -> Diagnostic:
-    """Return the report for a file beyond a limit."""
-    return mistake(
-        "J007",
-        f"`{name}` has {found}; a recipe may have {allowed}",
-        helps="move long texts out with FILE, and rows into seeds",
-    )
+    return malformed.too_large(file.name, found, allowed)
 
 
 def _without_controls(file: SourceFile) -> tuple[str, list[Diagnostic]]:
@@ -239,7 +134,9 @@ class _Reading:
                 count += 1
                 if count > MAX_TOKENS:
                     self._stop(
-                        too_large(self.file.name, f"more than {MAX_TOKENS:,} words and values", f"{MAX_TOKENS:,}")
+                        malformed.too_large(
+                            self.file.name, f"more than {MAX_TOKENS:,} words and values", f"{MAX_TOKENS:,}"
+                        )
                     )
                 self._comment(at, raw.start_pos)
                 at = raw.end_pos
@@ -272,15 +169,15 @@ class _Reading:
         end_of_line = len(self.text) if end_of_line < 0 else end_of_line
         broken = Token("STRING", "", Span(self.file, at, at))
         if self.text.startswith('"""', at):
-            self._report(_open_text(Span(self.file, at, at + 3)))
+            self._report(malformed.open_text(Span(self.file, at, at + 3)))
             yield broken
             return len(self.text)
         if self.text[at] == '"':
-            self._report(_open_quote(Span(self.file, at, end_of_line)))
+            self._report(malformed.open_quote(Span(self.file, at, end_of_line)))
             yield broken
             return end_of_line
-        self._report(_strange(Span(self.file, at, at + 1), self.text[at]))
-        if ord(self.text[at]) in _SPACES:
+        self._report(malformed.strange(Span(self.file, at, at + 1), self.text[at]))
+        if ord(self.text[at]) in malformed.SPACES:
             return at + 1
         yield broken
         return max(at + 1, _UNREADABLE.match(self.text, at).end())  # type: ignore[union-attr]
@@ -312,7 +209,7 @@ class _Reading:
     def _heal(self, opened: _Open, token: Token) -> None:
         self.healed += 1
         self.unclosed.append(opened)
-        self._report(_open_block(opened.brace, (token.span, "a `}` is missing before this")))
+        self._report(malformed.open_block(opened.brace, (token.span, "a `}` is missing before this")))
         self._feed(Token("RBRACE", "}", Span(self.file, token.span.start, token.span.start)))
         self._feed(Token("_NL", "\n", token.span))
 
@@ -371,7 +268,7 @@ class _Reading:
 
     def _recover(self, token: Token) -> None:
         """Report a token that fits nowhere, and let it begin a broken instruction."""
-        self._report(_misplaced(token, after_block=self._last.kind == "RBRACE"))
+        self._report(malformed.misplaced(token, after_block=self._last.kind == "RBRACE"))
         if self._last.kind == "RBRACE":
             self._parser.feed_token(Token("_NL", "\n", token.span))
         if token.kind not in _HEADS:
@@ -387,7 +284,7 @@ class _Reading:
         swallowed = any(d.code == "J003" and '"""' in d.message for d in self.mistakes)
         if self.open and not swallowed:
             self.unclosed.extend(self.open)
-            self._report(_open_block(self.open[-1].brace, None))
+            self._report(malformed.open_block(self.open[-1].brace, None))
         self.statements = self._parser.feed_token(Token("$END", "", Span(self.file, 0, 0)))
 
     def _report(self, diagnostic: Diagnostic) -> None:
@@ -401,99 +298,3 @@ class _Reading:
     def _stop(self, diagnostic: Diagnostic) -> None:
         self.mistakes.append(diagnostic)
         raise _Stop
-
-
-def _open_text(at: Span) -> Diagnostic:
-    return mistake(
-        "J003",
-        '`"""` opens a text that is never closed',
-        at,
-        "opened here",
-        helps='put `"""` alone on the line after the text',
-        notes="the text runs to the end of the file, so nothing after this line was checked",
-    )
-
-
-def _open_quote(at: Span) -> Diagnostic:
-    return mistake(
-        "J003",
-        '`"` opens a text that is not closed on its line',
-        at,
-        "opened here",
-        helps='close it with `"`; for several lines use `"""`',
-    )
-
-
-def _strange(at: Span, character: str) -> Diagnostic:
-    name = _SPACES.get(ord(character))
-    if name:
-        return mistake(
-            "J002",
-            f"{name} (U+{ord(character):04X}) stands between words",
-            at,
-            "here",
-            helps="type a plain space instead",
-            fix=" ",
-        )
-    if character == "$":
-        return mistake(
-            "J002",
-            "`${` needs a name and a `}` without spaces",
-            at,
-            "not a variable",
-            helps="write `${name}`, or `$${` for the characters themselves",
-        )
-    return mistake("J002", f"`{character}` cannot stand here", at, "not expected", helps='put text into quotes: `"…"`')
-
-
-def _open_block(brace: Span, before: tuple[Span, str] | None) -> Diagnostic:
-    notes = () if before else "nothing inside unbalanced blocks was checked"
-    return mistake(
-        "J004",
-        "`{` is never closed",
-        brace,
-        "opened here",
-        second=before,
-        helps="add a `}` on a line of its own",
-        notes=notes,
-    )
-
-
-def _misplaced(token: Token, *, after_block: bool) -> Diagnostic:
-    if after_block:
-        return mistake(
-            "J005", "`}` ends its line", token.span, "does not belong on this line", helps="start a new line after `}`"
-        )
-    if token.kind == "LBRACE":
-        return mistake(
-            "J005",
-            "`{` needs its instruction on the same line",
-            token.span,
-            "opens a block without a name",
-            helps="write `NAME {`",
-        )
-    what = _VALUES.get(token.kind, f"`{token.text}`")
-    return mistake(
-        "J002",
-        f"a line begins with an instruction or a setting, not with {what}",
-        token.span,
-        "not a word of the language",
-        helps="continue no line: put all values of an instruction on its own line",
-    )
-
-
-def kind_of(text: str) -> str | None:
-    """Return the grammar's name for a bare word or value; None when the text is not exactly one."""
-    from lark import UnexpectedInput
-
-    try:
-        tokens = list(lark_parser().parse_interactive(text).lexer_thread.lex(None))
-    except UnexpectedInput:
-        return None
-    if (
-        len(tokens) != 1
-        or str(tokens[0]) != text
-        or tokens[0].type in ("STRING", "TEXT", "VAR", "LBRACE", "RBRACE", "_NL")
-    ):
-        return None
-    return str(tokens[0].type)

@@ -24,19 +24,22 @@ def many(count: int, what: str) -> str:
 
 def rows(draft: Draft) -> int:
     """Return how many rows the recipe asks for before the split."""
-    return sum(c["count"] for c in draft.get("dataset", "category").values()) + int(draft.get("dataset", "markers"))
+    asked = sum(c["count"] for c in draft.get("dataset", "category").values())
+    return int(asked + draft.get("dataset", "markers"))
 
 
 def training_rows(draft: Draft) -> int:
     """Return how many rows are left to train on."""
     total = rows(draft)
-    return total - round(total * draft.get("dataset", "validation"))
+    return total - round(total * float(draft.get("dataset", "validation")))
 
 
 def updates(draft: Draft) -> int:
     """Return how many optimizer updates the recipe makes."""
     train = draft.get("train")
-    return math.ceil(training_rows(draft) * train["epochs"] / (train["batch_size"] * train["grad_accumulation"]))
+    return math.ceil(
+        training_rows(draft) * int(train["epochs"]) / int(train["batch_size"] * train["grad_accumulation"])
+    )
 
 
 def warmup_fits(draft: Draft) -> Iterator[Diagnostic]:
@@ -51,12 +54,14 @@ def warmup_fits(draft: Draft) -> Iterator[Diagnostic]:
         draft.at("train", "warmup_steps"),
         "the rate never reaches its peak",
         helps=f"warm up for {many(max(made // 10, 1), 'update')}, a tenth of them",
-        notes=f"{kept} training rows × {train['epochs']} epochs at {train['batch_size']} × {train['grad_accumulation']} rows an update make {made}",
+        notes=f"{kept} training rows × {train['epochs']} epochs at {train['batch_size']} × "
+        f"{train['grad_accumulation']} rows an update make {made}",
     )
 
 
 def criterion_provable(draft: Draft) -> Iterator[Diagnostic]:
-    """A claim at a confidence can be proved by the cases there are: Wilson's lower end of n passes in n is n / (n + z²)."""
+    """A claim at a confidence can be proved by the cases there are: Wilson's lower end of n passes in n is n / (n
+    + z²)."""
     for metric, criterion in criteria(draft):
         confidence, value = criterion["confidence"], criterion["value"]
         cases = sum(draft.cases(suite) or 0 for suite in metric_suites(metric))

@@ -1,23 +1,27 @@
-"""A recipe's document -> the text of one recipe without EXTENDS, INCLUDE or variables, each line with where it came from."""
+"""A recipe's document -> the text of one recipe without EXTENDS, INCLUDE or variables, each line with where it
+came from."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jessyfile.language.metrics import metric_unit
 from jessyfile.language.recipe import Recipe, Source, leaves
 from jessyfile.language.spell import quoted, spell, spell_text
-from jessyfile.language.table import Address, Form, Group, Node, Part, Schema, root, unit_of
+from jessyfile.language.table import Address, Group, Node, Part, Schema, item_schema, root, unit_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
 
 Json = Any
 _INDENT = "  "
 
 
 def flatten(recipe: Recipe, *, origins: bool = False, everything: bool = False) -> str:
-    """Return the recipe as one text, laid out; with `origins` every line says where it came from, with `everything` defaults too."""
+    """Return the recipe as one text, laid out; with `origins` every line says where it came from, with
+    `everything` defaults too."""
     from jessyfile.language.format import format_text
 
     folder = os.path.dirname(os.path.relpath(recipe.path, _root_of(recipe)))
@@ -73,7 +77,8 @@ class _Printer:
 
     def node(self, node: Node, around: Address, inside: Mapping[str, Json], indent: str) -> list[str]:
         """Return the lines of one property."""
-        address, value = (*around, node.name), inside.get(node.name)
+        address = (*around, node.name)
+        value: Json = inside.get(node.name)
         if not self._wanted(address) or (value is None and node.kind != "value") or "x-with" in node.schema:
             return []
         if node.kind == "value":
@@ -130,7 +135,7 @@ class _Printer:
         words = [indent + keyword]
         lines: list[str] = []
         for group in form.groups:
-            for word in self._group(form, group, node, inside):
+            for word in self._group(group, node, inside):
                 if isinstance(word, list):
                     words.append(word[0])
                     lines = [line if line == "" else indent + line for line in word[1:]]
@@ -139,20 +144,20 @@ class _Printer:
         lines = [" ".join(words), *lines]
         return lines if bare else [*lines[:-1], lines[-1] + self._origin(address)]
 
-    def _group(self, form: Form, group: Group, node: Node, inside: Mapping[str, Json]) -> Iterator[str | list[str]]:
+    def _group(self, group: Group, node: Node, inside: Mapping[str, Json]) -> Iterator[str | list[str]]:
         if group.optional and all(inside.get(p.text) in (None, "") for p in group.parts if p.kind == "value"):
             return
         for part in group.parts:
-            yield from self._part(form, part, node, inside)
+            yield from self._part(part, node, inside)
 
-    def _part(self, form: Form, part: Part, node: Node, inside: Mapping[str, Json]) -> Iterator[str | list[str]]:
+    def _part(self, part: Part, node: Node, inside: Mapping[str, Json]) -> Iterator[str | list[str]]:
         if part.kind == "word":
             yield part.text
             return
-        value, schema = inside.get(part.text), self._schema(node, part, inside)
+        value, schema = inside.get(part.text), node.placeholder(part.text, inside.get("name"))
         unit = unit_of(schema)
         if part.kind == "rest":
-            yield from (spell(one, unit, {**schema["items"]}) for one in value or [])
+            yield from (spell(one, unit, item_schema(schema)) for one in value or [])
         elif part.text == "name" and node.kind == "named":
             yield str(value)
         elif unit == "text" and isinstance(value, str) and "\n" in value:
@@ -169,27 +174,6 @@ class _Printer:
             return spell(value, unit, schema)
         relative = os.path.relpath(value.removeprefix("./"), self.folder or ".")
         return quoted(relative if unit != "model" or relative.startswith("../") else f"./{relative}")
-
-    @staticmethod
-    def _schema(node: Node, part: Part, inside: Mapping[str, Json]) -> Schema:
-        found: Schema
-        if node.kind == "named":
-            entry = node.entry_of(inside["name"] if node.fixed_names else None)
-            found = (
-                entry
-                if part.text in ("value", "name") and node.fixed_names
-                else entry.get("properties", {}).get(part.text, {})
-            )
-            return {**found["items"], "x-unit": unit_of(found)} if "items" in found and found.get("x-repeat") else found
-        if node.kind == "list":
-            items: Schema = node.schema["items"]
-            return {**items, "x-unit": node.unit} if part.text == "value" else items["properties"][part.text]
-        if node.kind == "block":
-            found = node.schema["properties"][part.text]
-            return found
-        if part.text == "value" or node.parent is None:
-            return node.schema
-        return node.parent.nodes[part.text].schema
 
     def _origin(self, address: Address) -> str:
         if not self.origins:

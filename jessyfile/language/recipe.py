@@ -1,17 +1,20 @@
 """The tree that a recipe becomes: frozen, typed, with defaults filled in, named as the user writes it.
 
 Everything after the language reads this and nothing else. An *address* names one value: `lora.rank`,
-`dataset.category.turkish.topic.slang.count`, `parameter.temperature`, `eval.criterion.latency.low.value`. `Recipe.values` gives the
+`dataset.category.turkish.topic.slang.count`, `parameter.temperature`, `eval.criterion.latency.low.value`.
+`Recipe.values` gives the
 values under a pattern of addresses, `Recipe.source` the place where one was written.
 Units: durations in seconds, sizes in bytes, percentages as shares (10% is 0.1).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+    from pathlib import Path
 
 LevelName = str
 Rank = Literal["must", "should", "may"]
@@ -129,9 +132,11 @@ class Replay:
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """What to learn from. `seeds` is the folder of hand-written rows (None: the project's data/seeds, else the shipped ones).
+    """What to learn from. `seeds` is the folder of hand-written rows (None: the project's data/seeds, else the
+    shipped ones).
 
-    `markers` is the number of marker-only rows (a question and its level), `similarity` the share from which two rows count as one.
+    `markers` is the number of marker-only rows (a question and its level), `similarity` the share from which two
+    rows count as one.
     Paths here and in `Replay`, `Suite` and `adapter` count from the project's root.
     """
 
@@ -178,6 +183,7 @@ class Train:
     seed: int
     early_stop: int | None
     pack: bool
+    keep: Literal["best", "last"]
     include_system: bool
     on_memory: Literal["stop", "shrink_batch", "shrink_rank"]
     retries: int
@@ -280,7 +286,8 @@ class Recipe:
     def values(self, patterns: Iterable[str]) -> dict[str, Any]:
         """Return {address: value} of every leaf whose address matches one of the patterns (`lora.*`, `system`).
 
-        A pattern's `*` at the end stands for the value itself and everything below; in the middle for one part of the address.
+        A pattern's `*` at the end stands for the value itself and everything below; in the middle for one part of
+        the address.
         """
         wanted = [tuple(pattern.split(".")) for pattern in patterns]
         return {

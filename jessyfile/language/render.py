@@ -5,9 +5,12 @@ from __future__ import annotations
 import os
 import sys
 import unicodedata
-from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
-from jessyfile.language.diagnostics import Diagnostic, Place
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from jessyfile.language.diagnostics import Diagnostic, Place
 
 _TAB = 4
 _WINDOW = 110
@@ -43,7 +46,8 @@ def safe(text: str) -> str:
 
 
 def render_diagnostics(diagnostics: Iterable[Diagnostic], *, color: bool | None = None) -> str:
-    """Return all diagnostics as text, with a blank line between two; colour by the terminal and NO_COLOR when not said."""
+    """Return all diagnostics as text, with a blank line between two; colour by the terminal and NO_COLOR when not
+    said."""
     paint = _Paint(_coloured() if color is None else color)
     return "\n\n".join("\n".join(_lines(diagnostic, paint)) for diagnostic in diagnostics)
 
@@ -64,25 +68,21 @@ class _Paint:
 
 def _lines(diagnostic: Diagnostic, paint: _Paint) -> list[str]:
     place, second = diagnostic.place, diagnostic.second
-    numbers = [p.line for p in (place, second) if p]
-    gutter = len(str(max(numbers))) if numbers else 0
-    bar = paint("|", "blue")
-    lines = [
-        f"{paint(f'{diagnostic.severity}[{diagnostic.code}]', diagnostic.severity)}{paint(': ' + safe(diagnostic.message), 'bold')}"
-    ]
+    gutter = max((len(str(p.line)) for p in (place, second) if p), default=0)
+    code = paint(f"{diagnostic.severity}[{diagnostic.code}]", diagnostic.severity)
+    lines = [code + paint(": " + safe(diagnostic.message), "bold")]
+    empty = f"{' ' * gutter} {paint('|', 'blue')}"
     if place:
-        lines += [
-            f"{' ' * gutter}{paint('-->', 'blue')} {safe(place.file)}:{place.line}:{place.column}",
-            f"{' ' * gutter} {bar}",
-        ]
+        arrow = f"{' ' * gutter}{paint('-->', 'blue')}"
+        lines += [f"{arrow} {safe(place.file)}:{place.line}:{place.column}", empty]
         lines += _snippet(place, "^", diagnostic.severity, gutter, paint)
     if place and second:
         lines += _second(place, second, gutter, paint)
     if place and (diagnostic.helps or diagnostic.notes):
-        lines.append(f"{' ' * gutter} {bar}")
-    equals = paint("=", "blue")
-    lines += [f"{' ' * gutter} {equals} help: {safe(text)}" for text in diagnostic.helps]
-    lines += [f"{' ' * gutter} {equals} note: {safe(text)}" for text in diagnostic.notes]
+        lines.append(empty)
+    equals = f"{' ' * gutter} {paint('=', 'blue')}"
+    lines += [f"{equals} help: {safe(text)}" for text in diagnostic.helps]
+    lines += [f"{equals} note: {safe(text)}" for text in diagnostic.notes]
     return lines
 
 

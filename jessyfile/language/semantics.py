@@ -1,13 +1,18 @@
 """What no single value shows: sums, references between values, and recipes that parse and cannot work.
 
-A check is a function from a `Draft` to diagnostics. It reads the document through the draft, which stops the check quietly at a
+A check is a function from a `Draft` to diagnostics. It reads the document through the draft, which stops the check
+quietly at a
 value that could not be read: a mistake that was reported once is not reported again as its consequence.
 """
 
 from __future__ import annotations
 
-from jessyfile.language.diagnostics import Diagnostic
+from typing import TYPE_CHECKING
+
 from jessyfile.language.draft import Draft, Unknown
+
+if TYPE_CHECKING:
+    from jessyfile.language.diagnostics import Diagnostic
 
 
 def examine(draft: Draft) -> list[Diagnostic]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from jessyfile.language.parse import kind_of
-from jessyfile.language.table import Schema
+from jessyfile.language.syntax import kind_of
 from jessyfile.language.values import PERIODS, null_word
+
+if TYPE_CHECKING:
+    from jessyfile.language.table import Schema
 
 _UNITS = (("d", 86400), ("h", 3600), ("m", 60), ("s", 1))
 _ESCAPES = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n", "\t": "\\t"})

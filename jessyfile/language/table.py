@@ -6,7 +6,8 @@ Each property of the schema is a `Node`. How it is written comes from its `x-for
     MUST|SHOULD|MAY <name> <comparison> <value> [at <confidence>]
     rank <value>                          what a setting has when it says nothing else
 
-`<name>` is the key of a named thing, `<value>` the node's own value, any other placeholder a property beside or inside it.
+`<name>` is the key of a named thing, `<value>` the node's own value, any other placeholder a property beside or
+inside it.
 """
 
 from __future__ import annotations
@@ -117,6 +118,18 @@ class Node:
             return properties[name]  # type: ignore[no-any-return]
         return self.schema
 
+    def placeholder(self, text: str, key: str | None) -> Schema:
+        """Return the schema of one placeholder of its form; `key` is the thing's name when the node is a named one."""
+        if self.kind == "named":
+            entry = self.entry_of(key if self.fixed_names and key in self.fixed_names else None)
+            found: Schema = entry if self.fixed_names else entry["properties"].get(text, {"type": "string"})
+            return item_schema(found) if found.get("x-repeat") else found
+        if self.kind == "list":
+            return item_schema(self.schema) if text == "value" else self.schema["items"]["properties"][text]
+        if self.kind == "block":
+            return self.schema["properties"][text]  # type: ignore[no-any-return]
+        return self.schema if text == "value" or self.parent is None else self.parent.nodes[text].schema
+
     @property
     def fixed_names(self) -> tuple[str, ...] | None:
         """The names that are allowed, when the schema lists them (parameters); None when the user chooses."""
@@ -169,6 +182,16 @@ class Node:
         yield self
         for node in self.nodes.values():
             yield from node.walk()
+
+
+def is_array(schema: Schema) -> bool:
+    """Return whether a value of this schema is written as several values."""
+    return "array" in schema.get("type", ()) and schema.get("x-unit") != "range"
+
+
+def item_schema(schema: Schema) -> Schema:
+    """Return the schema of one item of a list, spelled as the list says."""
+    return {**schema["items"], "x-unit": unit_of(schema)}
 
 
 def unit_of(schema: Schema) -> str:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jessyfile.language.suggest import similar
-from jessyfile.language.table import Schema
-from jessyfile.language.variables import Value
+from jessyfile.language.syntax import KINDS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from jessyfile.language.table import Schema
+    from jessyfile.language.variables import Value
 
 Json = Any
 
@@ -19,21 +23,6 @@ _YES_NO = {"yes": True, "no": False, "true": True, "false": False}
 _QUOTED = ("STRING", "TEXT")
 _LIMIT = 1e15
 
-KINDS = {
-    "WORD": "a word",
-    "NAME": "a name",
-    "REF": "a reference",
-    "PATH": "a path",
-    "URL": "an address",
-    "NUMBER": "a number",
-    "PERCENT": "a percentage",
-    "DURATION": "a duration",
-    "SIZE": "a size",
-    "RANGE": "a range",
-    "STRING": "text",
-    "TEXT": "text",
-    "OP": "a comparison",
-}
 EXPECTED = {
     "integer": "a whole number",
     "number": "a number",
@@ -94,7 +83,7 @@ def convert(value: Value, unit: str, schema: Schema) -> Json:
     """Return the JSON value of a word or text. Raises Unfit when it is of another kind."""
     if value.kind == "NAME" and value.text == null_word(schema):
         return None
-    return _READERS[unit](value, schema)
+    return _choice(value, schema) if unit == "choice" else _READERS[unit](value)
 
 
 def wrong_kind(value: Value, unit: str, help_: str | None = None) -> Unfit:
@@ -105,17 +94,17 @@ def wrong_kind(value: Value, unit: str, help_: str | None = None) -> Unfit:
     return Unfit("J014", f"takes {EXPECTED[unit]}, not {found}", f"expected {EXPECTED[unit]}", help_)
 
 
-def _float(value: Value, text: str, unit: str) -> float:
+def _float(text: str) -> float:
     number = float(text)
     if not math.isfinite(number) or abs(number) > _LIMIT:
         raise Unfit("J015", "is too large", "too large", f"write a number up to {_LIMIT:g}")
     return number
 
 
-def _integer(value: Value, schema: Schema) -> int:
+def _integer(value: Value) -> int:
     if value.kind != "NUMBER":
         raise wrong_kind(value, "integer")
-    number = _float(value, value.text, "integer")
+    number = _float(value.text)
     if number != math.floor(number):
         raise Unfit(
             "J014", "takes a whole number", "not whole", f"write `{math.floor(number)}` or `{math.ceil(number)}`"
@@ -123,19 +112,19 @@ def _integer(value: Value, schema: Schema) -> int:
     return int(number)
 
 
-def _number(value: Value, schema: Schema) -> float:
+def _number(value: Value) -> float:
     if value.kind != "NUMBER":
         raise wrong_kind(value, "number")
-    return _float(value, value.text, "number")
+    return _float(value.text)
 
 
-def _share(value: Value, schema: Schema) -> float:
+def _share(value: Value) -> float:
     if value.kind == "PERCENT":
-        _float(value, value.text[:-1], "share")
+        _float(value.text[:-1])
         return float(Decimal(value.text[:-1]) / 100)
     if value.kind != "NUMBER":
         raise wrong_kind(value, "share")
-    number = _float(value, value.text, "share")
+    number = _float(value.text)
     if number > 1:
         raise Unfit(
             "J014",
@@ -147,25 +136,25 @@ def _share(value: Value, schema: Schema) -> float:
     return number
 
 
-def _seconds(value: Value, schema: Schema) -> float:
+def _seconds(value: Value) -> float:
     if value.kind == "NUMBER":
         raise wrong_kind(value, "seconds", f"say the unit: `{value.text}s`, `{value.text}m`")
     if value.kind != "DURATION":
         raise wrong_kind(value, "seconds")
     digits = value.text.rstrip("msdh")
-    _float(value, digits, "seconds")
+    _float(digits)
     return float(Decimal(digits) * _SECONDS[value.text[len(digits) :]])
 
 
-def _period(value: Value, schema: Schema) -> float:
+def _period(value: Value) -> float:
     if value.kind == "NAME" and value.text in PERIODS:
         return PERIODS[value.text]
     if value.kind != "DURATION":
         raise wrong_kind(value, "period")
-    return _seconds(value, schema)
+    return _seconds(value)
 
 
-def _boolean(value: Value, schema: Schema) -> bool:
+def _boolean(value: Value) -> bool:
     if value.text not in _YES_NO or value.kind != "NAME":
         raise wrong_kind(value, "boolean", "write `yes` or `no`")
     return _YES_NO[value.text]
@@ -189,19 +178,19 @@ def _choice(value: Value, schema: Schema) -> str:
     )
 
 
-def _bare(value: Value, schema: Schema) -> str:
+def _bare(value: Value) -> str:
     if value.kind in ("OP", "TEXT"):
         raise wrong_kind(value, "bare")
     return value.text
 
 
-def _string(value: Value, schema: Schema) -> str:
+def _string(value: Value) -> str:
     if value.kind not in _QUOTED:
         raise wrong_kind(value, "string", f'put it into quotes: `"{_short(value.text)}"`')
     return value.text
 
 
-def _range(value: Value, schema: Schema) -> list[int]:
+def _range(value: Value) -> list[int]:
     if value.kind == "NUMBER" and value.text.isdigit() and len(value.text) < 10:
         return [int(value.text)] * 2
     if value.kind != "RANGE" or len(value.text) > 20:
@@ -218,7 +207,7 @@ def _range(value: Value, schema: Schema) -> list[int]:
     return [low, high]
 
 
-def _comparison(value: Value, schema: Schema) -> str:
+def _comparison(value: Value) -> str:
     if value.kind != "OP":
         raise wrong_kind(value, "comparison", "write `<`, `<=`, `>`, `>=` or `=`")
     return value.text
@@ -228,14 +217,13 @@ def _short(text: str) -> str:
     return text if len(text) <= 40 else text[:39] + "…"
 
 
-_READERS: dict[str, Callable[[Value, Schema], Json]] = {
+_READERS: dict[str, Callable[[Value], Json]] = {
     "integer": _integer,
     "number": _number,
     "share": _share,
     "seconds": _seconds,
     "period": _period,
     "boolean": _boolean,
-    "choice": _choice,
     "bare": _bare,
     "string": _string,
     "text": _string,

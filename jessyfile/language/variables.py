@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from jessyfile.language.diagnostics import Diagnostic, mistake
-from jessyfile.language.parse import MAX_BYTES, Statement, Token, kind_of
 from jessyfile.language.source import Span
 from jessyfile.language.suggest import similar
+from jessyfile.language.syntax import MAX_BYTES, Statement, Token, kind_of
 
 Report = Callable[[Diagnostic], None]
 
@@ -272,12 +272,12 @@ class Scope:
 
 
 def text_lines(written: str) -> tuple[list[str], int | None]:
-    '''Return the lines inside a `"""` text without their margin, and the index of the first line left of it, or None.'''
+    '''Return the lines inside a `"""` text without their margin, and the index of the first one left of it, or None.'''
     quotes = len(written) - len(written.lstrip('"'))
     inner = written[quotes:-quotes]
     if "\n" not in inner:
         return [inner], None
-    first, *lines = [line.removesuffix("\r") for line in inner.split("\n")]
+    _, *lines = [line.removesuffix("\r") for line in inner.split("\n")]
     margin = lines.pop()
     outside = next((at for at, line in enumerate(lines) if line.strip() and not line.startswith(margin)), None)
     return [line[len(margin) :] if line.startswith(margin) else "" for line in lines], outside

@@ -1,0 +1,55 @@
+"""What one recipe says: values by address, the things it opens, what it drops. In one layer nothing is set twice."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from jessyfile.language.files import Project
+    from jessyfile.language.source import SourceFile, Span
+    from jessyfile.language.table import Address
+    from jessyfile.language.values import Json
+    from jessyfile.language.variables import Report, Scope
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One value and where it was written."""
+
+    value: Json
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Drop:
+    """One DROP: the address it removes, in the words it was written with."""
+
+    address: Address
+    what: str
+    span: Span
+
+
+@dataclass
+class Layer:
+    """The values of one recipe, its INCLUDE parts among them. `failed` are addresses whose value could not be read."""
+
+    settings: dict[Address, Setting] = field(default_factory=dict)
+    entries: dict[Address, Span] = field(default_factory=dict)
+    drops: list[Drop] = field(default_factory=list)
+    failed: set[Address] = field(default_factory=set)
+
+
+@dataclass(frozen=True)
+class Unit:
+    """One file being read into a layer: its text, the folder its paths count from, its names, where reports go."""
+
+    file: SourceFile
+    folder: Path
+    scope: Scope
+    project: Project
+    layer: Layer
+    report: Report
+    read_files: list[Path]

@@ -1,0 +1,88 @@
+"""Tokens -> one value, judged by its schema: variables put in, units converted, paths and files confined."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from jessyfile.language.files import Project, Refused
+from jessyfile.language.judge import explain_error
+from jessyfile.language.metrics import metric_unit
+from jessyfile.language.parse import CONTROL
+from jessyfile.language.syntax import MAX_BYTES, Token
+from jessyfile.language.table import Schema, unit_of
+from jessyfile.language.values import Json, Unfit, convert, null_word, wrong_kind
+from jessyfile.language.variables import Value
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from jessyfile.language.layer import Unit
+
+_PATHS = ("path", "folder", "model")
+
+
+def read_value(unit: Unit, schema: Schema, tokens: list[Token], metric: str | None) -> Json:
+    """Return one value. Raises Unreadable, Unfit or Refused."""
+    value = _file_text(unit, tokens[1]) if len(tokens) == 2 else unit.scope.read(tokens[0])
+    found = convert_value(value, schema, unit.project, unit.folder, metric)
+    judge(schema, found)
+    return found
+
+
+def convert_value(value: Value, schema: Schema, project: Project, folder: Path, metric: str | None) -> Json:
+    """Return the JSON value of a word or text; `metric` says in which unit a criterion's is. Raises Unfit or
+    Refused."""
+    unit = unit_of(schema)
+    is_null = value.kind == "NAME" and value.text == null_word(schema)
+    if unit in _PATHS and not is_null:
+        return _path(value, unit, project, folder)
+    if unit == "criterion":
+        if value.kind == "NAME" and value.text == "baseline":
+            return "baseline"
+        unit = metric_unit(metric or "")
+    return convert(value, unit, schema)
+
+
+def judge(schema: Schema, value: Json) -> None:
+    """Hold a value against its schema. Raises Unfit."""
+    from jsonschema.validators import Draft202012Validator
+
+    error = next(Draft202012Validator(schema).iter_errors(value), None)
+    if error is not None:
+        raise Unfit(*explain_error(error))
+
+
+def _path(value: Value, unit: str, project: Project, folder: Path) -> str:
+    """Return a path as counted from the root; `./` stands before a model's, to tell it from a name."""
+    if unit == "model" and value.kind != "PATH" and not value.text.startswith(("./", "../", "/", "~")):
+        if value.kind in ("NAME", "WORD", "REF", "STRING", "URL"):
+            return value.text
+        raise wrong_kind(value, unit)
+    if value.kind not in ("STRING", "PATH"):
+        raise wrong_kind(value, unit, f'put it into quotes: `"{value.text}"`')
+    relative = project.relative(project.existing(value.text, folder, is_folder=unit == "folder"))
+    return f"./{relative}" if unit == "model" else relative
+
+
+def _file_text(unit: Unit, token: Token) -> Value:
+    """Return what `FILE "path"` holds, without its last line end."""
+    written = unit.scope.read(token)
+    if written.kind not in ("STRING", "PATH"):
+        raise wrong_kind(written, "path")
+    path = unit.project.existing(written.text, unit.folder)
+    data = unit.project.read(path, written.text, MAX_BYTES)
+    unit.read_files.append(path)
+    return Value("TEXT", _plain_text(data, written.text), token.span)
+
+
+def _plain_text(data: bytes, name: str) -> str:
+    try:
+        text = data.decode("utf-8-sig").replace("\r\n", "\n").removesuffix("\n")
+    except UnicodeDecodeError as error:
+        raise Refused("J006", f"`{name}` is not UTF-8 (byte {error.start})", "save it as UTF-8") from error
+    control = CONTROL.search(text)
+    if control:
+        line = text.count("\n", 0, control.start()) + 1
+        mark = f"U+{ord(control.group()):04X}"
+        raise Refused("J006", f"`{name}` holds the control character {mark} on line {line}", "delete it")
+    return text
