@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from jessyfile.evaluation.metrics import CONFIDENCE, Measurement
 from jessyfile.evaluation.statistics import cases_to_prove, mcnemar, paired_interval
+from jessyfile.language.spell import spell as as_written
 
 if TYPE_CHECKING:
     from jessyfile.language.recipe import Criterion
@@ -55,7 +56,7 @@ class Judged:
     def claim(self) -> str:
         """Return the criterion as the recipe writes it: `turkish_accuracy > 90% at 95%`."""
         wanted = self.criterion
-        value = "baseline" if isinstance(wanted.value, str) else spell(wanted.value, self.measured.unit)
+        value = wanted.value if isinstance(wanted.value, str) else as_written(wanted.value, self.measured.unit, {})
         at = "" if wanted.confidence is None else f" at {wanted.confidence * 100:g}%"
         return f"{wanted.metric} {wanted.comparison} {value}{at}"
 
@@ -64,7 +65,9 @@ def spell(value: float | None, unit: str) -> str:
     """Return a share as `92.5%`, seconds as `4.2s`; `-` when there is none."""
     if value is None:
         return "-"
-    return f"{value * 100:.3g}%" if unit == "share" else f"{value:.3g}s"
+    if unit == "share":
+        return f"{value * 100:.1f}".removesuffix(".0") + "%"
+    return f"{value:.0f}s" if value >= 100 else f"{value:.3g}s"
 
 
 def hold(criterion: Criterion, measured: Measurement, baseline: Measurement) -> Judged:
@@ -107,7 +110,8 @@ def _against_baseline(criterion: Criterion, measured: Measurement, baseline: Mea
     compared = compare_runs(measured, baseline, criterion.confidence or CONFIDENCE)
     near = compared.low if criterion.comparison in (">", ">=") else compared.high
     passed = compare(measured.value, baseline.value) if criterion.confidence is None else compare(near, 0.0)
-    return Judged(criterion, measured, passed, baseline.value, compared)
+    note = "" if measured.value or baseline.value else "neither model passes a single case, so it says nothing"
+    return Judged(criterion, measured, passed, baseline.value, compared, note)
 
 
 def compare_runs(measured: Measurement, baseline: Measurement, confidence: float = CONFIDENCE) -> Compared:

@@ -135,6 +135,7 @@ def _judged(judged: Judged) -> dict[str, Any]:
         "metric": judged.criterion.metric,
         "passed": judged.passed,
         "note": judged.note,
+        "bound": judged.criterion.value if not isinstance(judged.criterion.value, str) else judged.baseline,
         "baseline": judged.baseline,
         "compared": compared,
         **judged.measured.to_json(),

@@ -1,0 +1,154 @@
+"""A small recipe, cases, and an engine that answers from a table: what the evaluation is tried against."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from jessyfile.evaluation.answers import Answered
+from jessyfile.evaluation.cases import Case, Check
+from jessyfile.language import load_recipe
+from jessyfile.planning.run import Silent
+from jessyfile.planning.steps import StepContext
+from jessyfile.runtime.engine import ChatMessage, GenerationSettings, Reply, ServedModel, TokenLogprob, Watch
+
+if TYPE_CHECKING:
+    from jessyfile.language.recipe import Recipe
+
+RECIPE = """JESSY 1
+NAME tiny
+FROM gemma3:270m
+SYSTEM "Kısa konuş."
+COMPLEXITY {{
+  LEVEL low    1-2 iterations within 5s
+  LEVEL medium 3-5 iterations
+  LEVEL high   6-9 iterations
+}}
+{personality}
+DATASET {{
+  CATEGORY turkish 10 "Small talk" {{
+    language tr
+    level    low
+    TOPIC casual 10
+  }}
+}}
+DEPLOY {{
+  engine embedded
+}}
+EVAL {{
+  max_tokens 48
+  SUITE turkish "cases.jsonl"
+{evaluation}
+}}
+"""
+
+
+def make_recipe(folder: Path, evaluation: str = "", personality: str = "") -> Recipe:
+    """Return a recipe with some EVAL lines and a PERSONALITY block; its suite is `cases.jsonl` beside it."""
+    path = folder / "tiny.jessy"
+    if not (folder / "cases.jsonl").exists():
+        (folder / "cases.jsonl").write_text(CASE + "\n", encoding="utf-8")
+    path.write_text(RECIPE.format(evaluation=evaluation, personality=personality), encoding="utf-8")
+    loaded = load_recipe(path)
+    assert loaded.recipe is not None, loaded.diagnostics
+    return loaded.recipe
+
+
+CASE = (
+    '{"id": "turkish-001", "suite": "turkish", "prompt": "akşama makarna mı pilav mı", "level": "low",'
+    ' "language": "tr", "relevance": [{"check": "any_of", "words": ["makarna", "pilav"]}]}'
+)
+
+
+def make_case(name: str = "turkish-001", suite: str = "turkish", level: str = "low", **values: Any) -> Case:
+    """Return a case whose relevance is a word of `pilav`, unless told otherwise."""
+    given = {
+        "prompt": f"{name} ne yesek",
+        "language": "tr",
+        "relevance": (Check("any_of", words=("pilav",)),),
+        **values,
+    }
+    return Case(id=name, suite=suite, level=level, **given)
+
+
+def make_answer(name: str = "turkish-001", text: str = "Bence pilav yap, yanına da yoğurt.", **values: Any) -> Answered:
+    """Return an answer `[low 1]` of one second, unless told otherwise."""
+    given: dict[str, Any] = {
+        "level": "low",
+        "iterations": 1,
+        "prompt_tokens": 9,
+        "tokens": 12,
+        "seconds": 1.0,
+        "first_token_seconds": 0.1,
+        "stopped": "stop",
+        **values,
+    }
+    return Answered(id=name, text=text, **given)
+
+
+def by_id(*answers: Answered) -> Mapping[str, Answered]:
+    return {answer.id: answer for answer in answers}
+
+
+@dataclass
+class FakeEngine:
+    """Answers from a function of the last user turn; keeps what it was asked."""
+
+    answer: Callable[[str], str] = lambda _: "[low 1]\nBence pilav."
+    name: str = "fake"
+    parallel: int = 1
+    asked: list[list[ChatMessage]] = field(default_factory=list)
+    loads: int = 0
+
+    def load(self, model: ServedModel) -> float:
+        self.loads += 1
+        return 0.5
+
+    def chat(
+        self, messages: Sequence[ChatMessage], settings: GenerationSettings | None = None, watch: Watch | None = None
+    ) -> Reply:
+        self.asked.append(list(messages))
+        text, stopped = self.answer(messages[-1].content), "stop"
+        for end in range(1, len(text) + 1):
+            if watch is not None and watch(text[:end]):
+                text, stopped = text[:end], "cut"
+                break
+        return Reply(text, 9, len(text.split()), 0.25, 0.05, stopped)  # type: ignore[arg-type]
+
+    def stream(self, messages: Sequence[ChatMessage], settings: GenerationSettings | None = None) -> Iterator[str]:
+        yield self.chat(messages, settings).text
+
+    def next_logprobs(self, prompt: str, top: int) -> list[TokenLogprob]:
+        raise NotImplementedError
+
+    def unload(self) -> None:
+        self.loads -= 1
+
+
+@dataclass
+class Told(Silent):
+    """A progress and a stop: remembers what it was told, and asks to stop after `patience` questions."""
+
+    patience: int | None = None
+    heard: list[tuple[float, float | None, str]] = field(default_factory=list)
+
+    def update(self, done: float, total: float | None = None, *, text: str = "") -> None:
+        self.heard.append((done, total, text))
+
+    def requested(self) -> bool:
+        if self.patience is None:
+            return False
+        self.patience -= 1
+        return self.patience < 0
+
+
+def make_context(recipe: Recipe, root: Path, name: str, told: Told | None = None, **parts: Any) -> StepContext:
+    """Return a step's context with folders under `root`."""
+    output, work = root / "out" / name, root / "work" / name
+    output.mkdir(parents=True, exist_ok=True)
+    work.mkdir(parents=True, exist_ok=True)
+    told = told or Told()
+    inputs, facts = parts.get("inputs", {}), parts.get("facts", {})
+    return StepContext(recipe, root, output, work, inputs, facts, told, told, name)
