@@ -6,6 +6,7 @@ import re
 from functools import cache
 
 from jessyfile.language.table import LANGUAGE_WORDS, Node, Schema, root
+from jessyfile.language.values import PERIODS
 from jessyfile.resources import resource
 
 ARGUMENT_WORDS = ("FILE", "FROM", "ENV")
@@ -46,10 +47,17 @@ def fixed_words() -> tuple[str, ...]:
 
 @cache
 def choices() -> tuple[str, ...]:
-    """Return the values that the table lists for some setting, `baseline`, and the words for yes, no and nothing."""
+    """Return the values that the table lists for some setting, and the words for yes, no, nothing and the baseline."""
     listed = {str(value) for node in root().walk() for schema in _schemas(node) for value in _enum(schema)}
     nothing = {str(schema["x-null"]) for node in root().walk() for schema in _schemas(node) if "x-null" in schema}
-    return tuple(sorted(listed | nothing | {"yes", "no", "none", "baseline"}))
+    spoken = {value for value in listed if value.upper() not in instructions()}
+    return tuple(sorted(spoken | nothing | set(PERIODS) | {"yes", "no", "none", "baseline"}))
+
+
+@cache
+def parameters() -> tuple[str, ...]:
+    """Return the keys that PARAMETER takes."""
+    return root().nodes["parameter"].fixed_names or ()
 
 
 def _heads() -> set[str]:
