@@ -22,7 +22,7 @@ from jessyfile.language.parse import parse
 from jessyfile.language.source import SourceFile, Span
 from jessyfile.language.suggest import similar
 from jessyfile.language.syntax import MAX_BYTES, Statement, Token
-from jessyfile.language.table import Address, node_at, root
+from jessyfile.language.table import Address, is_entry, root
 from jessyfile.language.variables import Report, Scope, Unreadable
 
 if TYPE_CHECKING:
@@ -333,17 +333,12 @@ def merge(layers: Iterable[Layer], report: Report) -> Merged:
         for drop in layer.drops:
             _drop(merged, drop, layer, report)
         for address in layer.entries:
-            if address in merged.entries and _named(address):
+            if address in merged.entries and is_entry(address):
                 _remove(merged, address, keep_place=True)
         merged.entries.update(layer.entries)
         merged.settings.update(layer.settings)
         merged.failed |= layer.failed
     return merged
-
-
-def _named(address: Address) -> bool:
-    node = node_at(address)
-    return node is not None and node.kind == "named"
 
 
 def _drop(merged: Merged, drop: Drop, layer: Layer, report: Report) -> None:

@@ -11,7 +11,7 @@ from jessyfile.language.reading import convert_value, judge
 from jessyfile.language.source import SourceFile, Span
 from jessyfile.language.suggest import similar
 from jessyfile.language.syntax import kind_of
-from jessyfile.language.table import Address, Node, Schema, is_array, item_schema, node_at, root, unit_of
+from jessyfile.language.table import Address, Node, Schema, is_array, is_entry, item_schema, node_at, root, unit_of
 from jessyfile.language.values import Json, Unfit
 from jessyfile.language.variables import Report, Value
 
@@ -77,12 +77,8 @@ def known_addresses() -> tuple[str, ...]:
 
 def _exists(merged: Merged, address: Address) -> bool:
     """Return whether the named things in an address are part of the recipe."""
-    named = [
-        address[:i]
-        for i in range(2, len(address))
-        if (n := node_at(address[:i])) is not None and n.kind == "named" and n.fixed_names is None
-    ]
-    return all(entry in merged.entries for entry in named)
+    prefixes = (address[:length] for length in range(1, len(address) + 1))
+    return all(prefix in merged.entries for prefix in prefixes if is_entry(prefix))
 
 
 def _put(merged: Merged, address: Address, schema: Schema, value: Value, project: Project, report: Report) -> None:

@@ -318,6 +318,7 @@ def leaves(document: Mapping[str, Any], above: tuple[str, ...] = ()) -> Iterator
 
 def matches(address: tuple[str, ...], pattern: tuple[str, ...]) -> bool:
     """Return whether an address is one of those that a pattern stands for."""
+    address = tuple(".".join(address).split("."))  # a metric's name has dots of its own
     if pattern[-1] == "*":
         pattern = pattern[:-1]
         address = address[: len(pattern)]

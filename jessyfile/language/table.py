@@ -246,3 +246,11 @@ def node_at(address: Address) -> Node | None:
             return None
         node, parts = inner, parts[1:]
     return node
+
+
+def is_entry(address: Address) -> bool:
+    """Return whether an address is that of one thing that the user named, and not of a part of it."""
+    node = node_at(address)
+    if node is None or node.kind != "named" or node.fixed_names is not None:
+        return False
+    return len(address) == len(node.address) + 1

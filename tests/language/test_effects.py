@@ -1,0 +1,134 @@
+"""Every setting is read by the steps that the table names for it, and no step reads what no recipe can say.
+
+This is the promise that no setting is decoration: a setting that nothing consumes fails here.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from jessyfile.language import load_text
+from jessyfile.language.overrides import split_address
+from jessyfile.language.recipe import leaves, matches
+from jessyfile.language.table import node_at, root
+from jessyfile.pipeline import compile_steps
+
+# who reads a setting besides the steps of a run, and what that is
+BESIDES = {"language": ["jessy"], "plan": ["dataset.category.*.title"], "watch": ["watch.debounce", "watch.max_retrains", "watch.per"]}
+
+RETRAIN = ("base", "data.*", "dataset", "encode", "train", "merge")
+REPACKAGE = ("gguf", "modelfile", "import", "promote")
+RECHECK = ("baseline", "evaluate", "judge")
+
+FULL = """
+JESSY 1
+NAME full
+FROM gemma3:270m
+LICENSE "MIT"
+SYSTEM "Sen JESSY'sin."
+TEMPLATE "{{ .Prompt }}"
+MESSAGE user "merhaba"
+PARAMETER stop "<end_of_turn>"
+PARAMETER temperature 0.7
+DATASET {
+  CATEGORY talk 40 "Talk" {
+    language tr
+    level low
+    TOPIC small 40
+  }
+  REPLAY general 20% "general.jsonl"
+}
+EVAL {
+  judge qwen3:8b at http://127.0.0.1:11434/v1
+  MUST no_loops > 95% at 90%
+}
+"""
+TEACHER = "DATASET {\n  TEACHER qwen3:8b at http://127.0.0.1:11434/v1\n}\n"
+
+
+@pytest.fixture
+def load(tmp_path):
+    (tmp_path / "general.jsonl").write_text("{}\n", "utf-8")
+
+    def loaded(text: str):
+        found = load_text(text, tmp_path / "recipe.jessy", root=tmp_path)
+        assert found.recipe, found.diagnostics
+        return found.recipe
+
+    return loaded
+
+
+def readers(recipe, address: tuple[str, ...]) -> set[str]:
+    steps = compile_steps(recipe)
+    names = {s.name for s in steps if any(matches(address, tuple(p.split("."))) for p in s.reads)}
+    return {"data.*" if name.startswith("data.") else name for name in names}
+
+
+def named_readers(address: tuple[str, ...]) -> tuple[set[str], str]:
+    node = node_at(split_address(".".join(address)))
+    return set(node.inherited("x-steps")), node.inherited("x-effect")
+
+
+@pytest.mark.parametrize("text", [FULL, FULL + TEACHER], ids=["without teacher", "with teacher"])
+def test_the_steps_read_exactly_what_the_table_says(load, text):
+    recipe = load(text)
+    wrong = {}
+    for address, _ in leaves(recipe.document):
+        named, _ = named_readers(address)
+        actual = readers(recipe, address)
+        if address[-1] == "title" and recipe.dataset.teacher:
+            continue  # a teacher is told the title: then it is data
+        if named - set(BESIDES) != actual:
+            wrong[".".join(address)] = (sorted(named), sorted(actual))
+    assert not wrong
+
+
+def test_what_no_step_reads_is_listed_here_by_its_reader():
+    found = {name: [] for name in BESIDES}
+    for node in root().walk():
+        if node.kind in ("value", "list") and not set(node.inherited("x-steps")) - set(BESIDES):
+            found[node.inherited("x-steps")[0]].append(".".join(node.address))
+    assert found == BESIDES
+
+
+def test_every_setting_of_the_table_has_readers_and_an_effect():
+    for node in root().walk():
+        if node.parent is not None:
+            assert node.inherited("x-steps"), node.address
+            assert node.inherited("x-effect") in ("retrain", "repackage", "recheck", "cosmetic"), node.address
+            assert node.schema.get("description"), node.address
+
+
+def test_the_effect_is_that_of_the_first_step_that_reads_it():
+    for node in root().walk():
+        if node.kind not in ("value", "list") or node.parent is None:
+            continue
+        steps = set(node.inherited("x-steps"))
+        expected = "retrain" if steps & set(RETRAIN) else "repackage" if steps & set(REPACKAGE) else "recheck" if steps & set(RECHECK) else "cosmetic"
+        assert node.inherited("x-effect") == expected, node.address
+
+
+def test_no_step_reads_an_address_that_no_recipe_has(load):
+    recipe = load(FULL + TEACHER)
+    addresses = [address for address, _ in leaves(recipe.document)]
+    for step in compile_steps(recipe):
+        for pattern in step.reads:
+            assert any(matches(address, tuple(pattern.split("."))) for address in addresses), (step.name, pattern)
+
+
+def test_a_change_of_a_value_changes_what_its_steps_see_and_nothing_else(load):
+    before, after = load(FULL), load(FULL + "LORA {\n  rank 4\n}\n")
+    for step in compile_steps(before):
+        same = before.values(step.reads) == after.values(step.reads)
+        assert same == (step.name != "train"), step.name
+
+
+def test_the_shipped_recipes_compile():
+    from jessyfile.language import load_recipe
+
+    for path in (Path(__file__).parents[2] / "recipes").glob("*.jessy"):
+        recipe = load_recipe(path).recipe
+        assert recipe is not None, path
+        assert [s.name for s in compile_steps(recipe)][-1] == "promote"
