@@ -1,0 +1,93 @@
+"""LoRA adapters on a model: where they sit, how they start, how they are kept.
+
+The layers are mlx-lm's; what differs is that the targets come from the recipe by name and are all found or the training refuses,
+and that their start follows from the seed alone.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+from jessyfile import fsops
+from jessyfile.errors import TrainingError
+from jessyfile.language.recipe import Lora
+
+ADAPTER_FILE = "adapters.safetensors"
+CONFIG_FILE = "adapter_config.json"
+
+
+def attach(model: Any, lora: Lora, seed: int) -> list[str]:
+    """Freeze the model, put an adapter on every target of the last `lora.layers` layers, and return their module paths.
+
+    Raises TrainingError when a target names no linear layer of this model.
+    """
+    import mlx.core as mx
+    from mlx.utils import tree_unflatten
+    from mlx_lm.tuner.lora import LoRALinear
+
+    model.freeze()
+    first = len(model.layers) - (lora.layers or len(model.layers))
+    linear = {path: module for path, module in model.named_modules() if _layer_of(path) >= max(first, 0) and _is_linear(module)}
+    chosen = sorted(path for path in linear if path.rsplit(".", 1)[-1] in lora.targets)
+    _refuse_unknown(lora.targets, linear)
+    mx.random.seed(seed)
+    adapters = [(path, LoRALinear.from_base(linear[path], r=lora.rank, dropout=lora.dropout, scale=lora.scale)) for path in chosen]
+    model.update_modules(tree_unflatten(adapters))
+    return chosen
+
+
+def _layer_of(path: str) -> int:
+    return next((int(part) for part in path.split(".") if part.isdigit()), -1)
+
+
+def _is_linear(module: Any) -> bool:
+    import mlx.nn as nn
+
+    return isinstance(module, nn.Linear | nn.QuantizedLinear)
+
+
+def _refuse_unknown(targets: tuple[str, ...], linear: dict[str, Any]) -> None:
+    names = sorted({path.rsplit(".", 1)[-1] for path in linear})
+    missing = [target for target in targets if target not in names]
+    if missing:
+        raise TrainingError(f"no layer of this model is called {', '.join(missing)}", hint=f"LORA targets can be: {' '.join(names)}")
+
+
+def parameters(model: Any) -> dict[str, Any]:
+    """Return the trainable arrays by path: `….lora_a` of shape (in, rank), `….lora_b` of shape (rank, out)."""
+    from mlx.utils import tree_flatten
+
+    return dict(sorted(tree_flatten(model.trainable_parameters())))
+
+
+def write(folder: Path, arrays: dict[str, Any], lora: Lora, keys: list[str]) -> None:
+    """Write adapters.safetensors and adapter_config.json into a folder; the same arrays give the same bytes."""
+    write_arrays(folder / ADAPTER_FILE, arrays)
+    config = {"fine_tune_type": "lora", "rank": lora.rank, "scale": lora.scale, "dropout": lora.dropout, "targets": list(lora.targets), "keys": keys}
+    fsops.write_text(folder / CONFIG_FILE, json.dumps(config, indent=2, sort_keys=True) + "\n")
+
+
+def write_arrays(path: Path, arrays: dict[str, Any]) -> None:
+    """Write MLX arrays as safetensors in float32, flushed and renamed into place."""
+    import numpy as np
+    from safetensors.numpy import save
+
+    fsops.write_bytes(path, save({name: np.array(array, dtype=np.float32) for name, array in arrays.items()}))
+
+
+def read_arrays(path: Path) -> dict[str, Any]:
+    """Read safetensors into MLX arrays."""
+    import mlx.core as mx
+    from safetensors.numpy import load
+
+    return {name: mx.array(array) for name, array in load(path.read_bytes()).items()}
+
+
+def norm(arrays: dict[str, Any]) -> float:
+    """Return the Euclidean norm of all arrays together."""
+    import mlx.core as mx
+
+    return math.sqrt(sum(float(mx.sum(array.astype(mx.float32) ** 2)) for array in arrays.values()))

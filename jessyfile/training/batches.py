@@ -1,0 +1,106 @@
+"""Which rows go into which batch: every row once an epoch, little padding, persona and languages spread evenly.
+
+The order of an epoch follows from (seed, epoch) alone, so a resumed run sees what an uninterrupted one would have seen.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from jessyfile.language.recipe import Train
+from jessyfile.training.encoded import Encoded
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+SHAPE_STEP = 16  # lengths are rounded up to a multiple, so that few shapes occur
+_POOL = 8  # batches sorted by length together when packing: enough to save padding, few enough to keep epochs different
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Rows side by side, padded on the right.
+
+    inputs   (rows, length) token ids: the prefix's last token, then the row's own without its last
+    where    (targets,) flat positions rows * length of the states that predict a trained token
+    targets  (targets,) the tokens to predict there
+    """
+
+    inputs: NDArray[np.int32]
+    where: NDArray[np.int64]
+    targets: NDArray[np.int32]
+
+
+def epoch_batches(rows: Encoded, train: Train, per_batch: int, epoch: int) -> list[list[int]]:
+    """Return the epoch's batches as lists of row numbers, in training order; `train.pack` groups rows of similar length."""
+    import numpy as np
+
+    generator = np.random.default_rng([train.seed, epoch])
+    order = _spread(rows, generator)
+    lengths = rows.lengths()
+    batches: list[list[int]] = []
+    size, pooled = train.batch_size, train.batch_size * (_POOL if train.pack else 1)
+    for start in range(0, len(order), pooled):
+        pool = sorted(order[start : start + pooled], key=lambda i: (lengths[i], i))
+        cut = [pool[i : i + size] for i in range(0, len(pool), size)]
+        _share_persona(cut, rows, per_batch)
+        batches += cut
+    return [batches[i] for i in generator.permutation(len(batches))]
+
+
+def _spread(rows: Encoded, generator: np.random.Generator) -> list[int]:
+    """Shuffle within each (language, persona) group and interleave the groups evenly."""
+    groups: dict[tuple[int, bool], list[int]] = {}
+    for i in range(len(rows)):
+        groups.setdefault((int(rows.language[i]), bool(rows.persona[i])), []).append(i)
+    placed: list[tuple[float, int]] = []
+    for key in sorted(groups):
+        members = generator.permutation(groups[key])
+        placed += [((rank + generator.random()) / len(members), int(row)) for rank, row in enumerate(members)]
+    return [row for _, row in sorted(placed)]
+
+
+def _share_persona(batches: list[list[int]], rows: Encoded, per_batch: int) -> None:
+    """Swap rows until every batch of the pool holds `per_batch` persona rows, or none can be spared.
+
+    The partner is the nearest batch, whose rows are about as long, so padding stays small.
+    """
+    for needy in batches:
+        while _count(needy, rows) < min(per_batch, len(needy)):
+            donors = [b for b in batches if b is not needy and _count(b, rows) > per_batch]
+            if not donors:
+                return
+            donor = min(donors, key=lambda b: abs(batches.index(b) - batches.index(needy)))
+            given = next(i for i in donor if rows.persona[i])
+            taken = next(i for i in needy if not rows.persona[i])
+            donor[donor.index(given)], needy[needy.index(taken)] = taken, given
+
+
+def _count(batch: list[int], rows: Encoded) -> int:
+    return sum(bool(rows.persona[i]) for i in batch)
+
+
+def build(rows: Encoded, chosen: list[int]) -> Batch:
+    """Lay the chosen rows side by side.
+
+    A row's last token is never an input: nothing is predicted after it. A target at a row's first place follows the prefix, whose
+    last token therefore opens every row of the batch; without a prefix a row's first token is never a target.
+    """
+    import numpy as np
+
+    lead = min(len(rows.prefix), 1)
+    spans = [rows.row(i) for i in chosen]
+    longest = max(len(tokens) for tokens, _ in spans) - 1 + lead
+    width = -(-longest // SHAPE_STEP) * SHAPE_STEP
+    inputs = np.zeros((len(spans), width), dtype=np.int32)
+    where, targets = [], []
+    for r, (tokens, trained) in enumerate(spans):
+        inputs[r, :lead] = rows.prefix[-1:]
+        inputs[r, lead : lead + len(tokens) - 1] = tokens[:-1]
+        places = np.flatnonzero(trained)
+        places = places[places + lead > 0]
+        where.append(places - 1 + lead + r * width)
+        targets.append(tokens[places])
+    return Batch(inputs, np.concatenate(where), np.concatenate(targets))

@@ -1,0 +1,85 @@
+"""Checkpoints from which training goes on exactly as if it had not stopped.
+
+A checkpoint is a folder that appears whole or not at all: adapter, best adapter, optimizer state, cursor, and the hash of each. What a
+batch holds and what dropout drops follow from seed and cursor, so there is no random state to keep. The last two are kept; a damaged
+one is passed over for the one before.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from jessyfile import fsops
+
+_KEPT = 2
+
+
+@dataclass(slots=True)
+class Cursor:
+    """Where training is. `curve` holds one entry a report, `validations` one a validation; both are free of timings."""
+
+    update: int = 0
+    rate_factor: float = 1.0
+    retries: int = 0
+    best_loss: float | None = None
+    best_update: int = 0
+    stale: int = 0
+    seconds: float = 0.0
+    trained_tokens: int = 0
+    curve: list[dict[str, float]] = field(default_factory=list)
+    validations: list[dict[str, float]] = field(default_factory=list)
+    rungs: list[str] = field(default_factory=list)
+
+
+Arrays = Mapping[str, Any]
+
+
+def save(folder: Path, cursor: Cursor, groups: Mapping[str, Arrays]) -> None:
+    """Write a checkpoint with its groups of arrays (adapter, best, optimizer) and drop all but the last two."""
+    import numpy as np
+    from safetensors.numpy import save as serialize
+
+    target = folder / f"checkpoint-{cursor.update:07d}"
+    with fsops.staged_folder(target) as staging:
+        hashes = {}
+        for name, arrays in groups.items():
+            path = staging / f"{name}.safetensors"
+            fsops.write_bytes(path, serialize({key: np.array(array) for key, array in arrays.items()}))
+            hashes[path.name] = fsops.hash_file(path)
+        fsops.write_text(staging / "cursor.json", json.dumps({"cursor": asdict(cursor), "hashes": hashes}))
+    for old in _found(folder)[:-_KEPT]:
+        fsops.remove_tree(old)
+
+
+def latest(folder: Path) -> tuple[Cursor, dict[str, Arrays]] | None:
+    """Return the newest checkpoint that is whole, or None."""
+    for path in reversed(_found(folder)):
+        loaded = _read(path)
+        if loaded is not None:
+            return loaded
+    return None
+
+
+def _found(folder: Path) -> list[Path]:
+    return sorted(folder.glob("checkpoint-*")) if folder.is_dir() else []
+
+
+def _read(folder: Path) -> tuple[Cursor, dict[str, Arrays]] | None:
+    import mlx.core as mx
+    from safetensors.numpy import load
+
+    try:
+        record = json.loads((folder / "cursor.json").read_text(encoding="utf-8"))
+        if any(fsops.hash_file(folder / name) != digest for name, digest in record["hashes"].items()):
+            return None
+        groups = {
+            Path(name).stem: {key: mx.array(array) for key, array in load((folder / name).read_bytes()).items()}
+            for name in record["hashes"]
+        }
+        return Cursor(**record["cursor"]), groups
+    except (OSError, ValueError, KeyError, TypeError, fsops.StorageError):
+        return None

