@@ -34,7 +34,7 @@ def run_base(context: StepContext) -> Facts:
     context.progress.note(f"looking for {context.recipe.base}")
     found = locate(reference, context.work)
     adapter = _adapter_folder(context)
-    target = context.output if adapter is None else make_folder(context.work / "without_adapter")
+    target = context.output if adapter is None else _emptied(context.work / "without_adapter")
     form = _from_gguf(found, target, context) if found.is_gguf else _from_folder(found.path, target)
     if adapter is not None:
         merge_folder(target, adapter, context.output, _reporter(context))
@@ -46,6 +46,12 @@ def run_base(context: StepContext) -> Facts:
     }
     write_bytes(context.output / SOURCE_FILE, dumps(facts) + b"\n")
     return facts
+
+
+def _emptied(folder: Path) -> Path:
+    """Return the folder without what an interrupted run has left in it."""
+    remove_tree(folder)
+    return make_folder(folder)
 
 
 def _described(context: StepContext, found: Located, form: ChatFormat) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""llama.cpp inside the process, for tests: next-token candidates and token ids. The engine itself is `jessyfile.runtime`'s."""
+"""llama.cpp inside the process, for tests: next-token candidates and token ids."""
 
 from contextlib import contextmanager
 from types import SimpleNamespace
@@ -15,7 +15,7 @@ def llama_cpp(path):
     params.n_ctx, params.n_parallel, params.warmup, params.cpuparams.n_threads = 512, 1, False, 2
     server = xllamacpp.Server(params)
 
-    with httpx.Client(trust_env=False) as client:
+    with httpx.Client(trust_env=False, timeout=300) as client:
 
         def ask(prompt, top):
             body = {"prompt": prompt, "n_predict": 1, "temperature": 0, "n_probs": top, "cache_prompt": False}
@@ -28,4 +28,3 @@ def llama_cpp(path):
             return client.post(f"{server.listening_address}/tokenize", json=body).json()["tokens"]
 
         yield SimpleNamespace(ask=ask, tokenize=tokenize)
-    del server

@@ -14,7 +14,14 @@ from jessyfile.models.from_gguf import convert_gguf, dequantized
 from jessyfile.models.gguf_reader import read_gguf
 from jessyfile.models.weights import Weights
 
-TEXTS = ["selam", "Merhaba dünya, napıyon?", " İyiyim  knk", "low 1\nkankam", "日本 🤽", "<start_of_turn>user\nse<end_of_turn>"]
+TEXTS = [
+    "selam",
+    "Merhaba dünya, napıyon?",
+    " İyiyim  knk",
+    "low 1\nkankam",
+    "日本 🤽",
+    "<start_of_turn>user\nse<end_of_turn>",
+]
 
 
 def silent(*_):
@@ -23,7 +30,7 @@ def silent(*_):
 
 @pytest.mark.parametrize("model_type", TYPES)
 def test_llama_cpp_computes_what_mlx_computes(model_type, tmp_path):
-    """Norm shifts, permutation, rope, soft caps and tokenizer are right for every architecture: the next tokens agree."""
+    """Norm shifts, permutation, rope, soft caps and tokenizer are right for every architecture."""
     folder = tiny_model(tmp_path / "model", model_type)
     write_gguf(folder, tmp_path / "model.gguf", "f32", silent)
     with llama_cpp(tmp_path / "model.gguf") as engine:
@@ -118,7 +125,13 @@ def test_an_unknown_tensor_is_named_instead_of_dropped(tmp_path):
 
 def test_llama_3_rope_scaling_survives_both_ways(tmp_path):
     """Llama 3.1's rope scaling is four numbers in config.json and one tensor in GGUF."""
-    scaling = {"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0, "original_max_position_embeddings": 8192}
+    scaling = {
+        "rope_type": "llama3",
+        "factor": 8.0,
+        "low_freq_factor": 1.0,
+        "high_freq_factor": 4.0,
+        "original_max_position_embeddings": 8192,
+    }
     folder = tiny_model(tmp_path / "model", "llama", rope_scaling=scaling, rope_theta=500000.0)
     write_gguf(folder, tmp_path / "model.gguf", "f32", silent)
     (tmp_path / "again").mkdir()

@@ -16,7 +16,9 @@ from jessyfile.errors import ModelError
 from jessyfile.models.safetensors_check import check_safetensors
 
 COUNT = int(os.environ.get("JESSY_FUZZ", "300"))
-GOOD = save({"a": np.arange(6, dtype=np.float32).reshape(2, 3), "b": np.ones(4, np.float16)}, metadata={"format": "mlx"})
+GOOD = save(
+    {"a": np.arange(6, dtype=np.float32).reshape(2, 3), "b": np.ones(4, np.float16)}, metadata={"format": "mlx"}
+)
 
 
 def file_of(header: object, body: bytes = b"", text: bytes | None = None) -> bytes:

@@ -59,6 +59,9 @@ def test_an_adapter_is_part_of_the_base(tmp_path):
     tiny_adapter(tmp_path / "old", {"model.layers.0.self_attn.q_proj": (128, 64)})
     plain = context(tmp_path, recipe(tmp_path), step="plain")
     tuned = context(tmp_path, recipe(tmp_path, adapter="./old"), step="tuned")
+    left = tuned.work / "without_adapter" / "config.json"
+    left.parent.mkdir()
+    left.write_text("left by an interrupted run")
     run_base(plain)
     facts = run_base(tuned)
     assert facts["adapter"].startswith("sha256:")
@@ -93,7 +96,7 @@ def test_what_cannot_be_used_ends_in_one_line_with_a_hint(base, says, tmp_path):
 
 def test_the_alias_table_tries_its_places_in_order_and_says_what_it_tried(tmp_path, monkeypatch):
     monkeypatch.setattr(resolve, "find_spec", lambda name: None)
-    with pytest.raises(ModelError, match="Ollama store has none; the package .* is not installed; .*hub") as caught:
+    with pytest.raises(ModelError, match=r"Ollama store has none; the package .* is not installed; .*hub") as caught:
         run_base(context(tmp_path, recipe(tmp_path, base="gemma3:270m")))
     assert "jessy[quickstart]" in caught.value.hint
 

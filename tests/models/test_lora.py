@@ -56,7 +56,7 @@ def test_untouched_tensors_keep_their_bytes(tmp_path):
 
 @pytest.mark.parametrize("bits", [4, 8])
 def test_a_quantized_base_comes_out_dequantized_before_it_is_merged(bits, tmp_path):
-    """Fusing into 4 bits keeps a tenth of a gentle fine-tune; here all of it is kept, to the rounding of the base's type."""
+    """Fusing into 4 bits keeps a tenth of a gentle fine-tune; here all of it is kept."""
     base = tiny_model(tmp_path / "base", "llama")
     arrays = {name: mx.array(array) for name, array in load_file(base / "model.safetensors").items()}
     packed = {}
@@ -76,7 +76,11 @@ def test_a_quantized_base_comes_out_dequantized_before_it_is_merged(bits, tmp_pa
     assert "quantization" not in merged.config
     for name, array in arrays.items():
         stem = name.removesuffix(".weight")
-        kept = np.array(mx.dequantize(*mx.quantize(array, group_size=32, bits=bits), 32, bits)) if array.ndim == 2 else np.array(array)
+        kept = (
+            np.array(mx.dequantize(*mx.quantize(array, group_size=32, bits=bits), 32, bits))
+            if array.ndim == 2
+            else np.array(array)
+        )
         expected = kept + delta(stem) if stem in MODULES else kept
         np.testing.assert_allclose(merged.read(name), expected, atol=1e-5)
 
@@ -108,8 +112,14 @@ def broken(folder, change):
     ("says", "change"),
     [
         ("lacks lora_a or lora_b", lambda a: a.pop("model.layers.1.self_attn.q_proj.lora_b")),
-        ("do not multiply", lambda a: a.update({"model.layers.1.self_attn.q_proj.lora_b": np.zeros((3, 128), np.float32)})),
-        ("does not have", lambda a: a.update({f"x.{p}": a[f"model.layers.1.self_attn.q_proj.{p}"] for p in ("lora_a", "lora_b")})),
+        (
+            "do not multiply",
+            lambda a: a.update({"model.layers.1.self_attn.q_proj.lora_b": np.zeros((3, 128), np.float32)}),
+        ),
+        (
+            "does not have",
+            lambda a: a.update({f"x.{p}": a[f"model.layers.1.self_attn.q_proj.{p}"] for p in ("lora_a", "lora_b")}),
+        ),
         ("the base has", lambda a: a.update({"model.layers.1.self_attn.q_proj.lora_a": np.zeros((60, 4), np.float32)})),
         ("not finite", lambda a: a["model.layers.1.self_attn.q_proj.lora_a"].fill(np.nan)),
         ("holds no adapter", lambda a: a.clear()),

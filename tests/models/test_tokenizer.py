@@ -31,7 +31,9 @@ def test_the_mask_covers_the_answer_and_its_end_and_nothing_else(tokenizer, ques
     turns = [Turn("user", question), Turn("assistant", answer), Turn("user", "se"), Turn("assistant", "la")]
     ids, mask = tokenizer.encode_parts(form.render_parts(turns))
     assert len(ids) == len(mask)
-    runs = "".join(form.end_of_turn if i == tokenizer.id_of(form.end_of_turn) else "x" for i, m in zip(ids, mask, strict=True) if m)
+    runs = "".join(
+        form.end_of_turn if i == tokenizer.id_of(form.end_of_turn) else "x" for i, m in zip(ids, mask, strict=True) if m
+    )
     assert runs.count(form.end_of_turn) == 2
     trained = tokenizer.decode([i for i, m in zip(ids, mask, strict=True) if m])
     assert trained == f"{answer.strip()}{form.end_of_turn}la{form.end_of_turn}"

@@ -40,7 +40,12 @@ def _config(model_type: str, vocab: int) -> dict:
     if model_type in ("gemma2", "gemma3_text"):
         config |= {"query_pre_attn_scalar": HEAD_DIM, "sliding_window": 128}
     if model_type == "gemma3_text":
-        config |= {"num_hidden_layers": 6, "sliding_window_pattern": 6, "rope_local_base_freq": 10000.0, "rope_theta": 1000000.0}
+        config |= {
+            "num_hidden_layers": 6,
+            "sliding_window_pattern": 6,
+            "rope_local_base_freq": 10000.0,
+            "rope_theta": 1000000.0,
+        }
     if model_type == "gemma2":
         config |= {"attn_logit_softcapping": 50.0, "final_logit_softcapping": 30.0, "sliding_window": 4096}
     return config
@@ -75,7 +80,7 @@ def weights(config: dict, seed: int) -> dict[str, np.ndarray]:
 
 
 def _silence_special_tokens(embeddings: np.ndarray, config: dict) -> None:
-    """An answer that ends at once, or in half a character, has no candidates; without an embedding a token is never the best."""
+    """Answers that end at once, or in half a character, have no candidates: make those tokens improbable."""
     if config["model_type"].startswith("qwen"):
         embeddings[-len(BYTE_SPECIAL) :] = 0.0
         embeddings[128:256] = 0.0
@@ -123,7 +128,16 @@ def byte_level_tokenizer() -> dict:
     symbols = _byte_symbols()
     tokens = list(symbols)
     merges = []
-    for left, right in (("s", "e"), ("l", "a"), ("Ġ", "s"), ("l", "o"), ("lo", "w"), ("Ä", "±"), ("k", "a"), ("n", "Ä±")):
+    for left, right in (
+        ("s", "e"),
+        ("l", "a"),
+        ("Ġ", "s"),
+        ("l", "o"),
+        ("lo", "w"),
+        ("Ä", "±"),
+        ("k", "a"),
+        ("n", "Ä±"),
+    ):
         merges.append([left, right])
         tokens.append(left + right)
     vocab = {token: number for number, token in enumerate([*tokens, *BYTE_SPECIAL])}
@@ -151,7 +165,9 @@ def _byte_symbols() -> list[str]:
     return [chr(byte) if byte in kept else chr(next(others)) for byte in range(256)]
 
 
-def tiny_adapter(folder: Path, modules: dict[str, tuple[int, int]], rank: int = 4, scale: float = 2.0, seed: int = 1) -> Path:
+def tiny_adapter(
+    folder: Path, modules: dict[str, tuple[int, int]], rank: int = 4, scale: float = 2.0, seed: int = 1
+) -> Path:
     """Write an adapter for modules given as name -> (out, in)."""
     folder.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(seed)
@@ -160,6 +176,13 @@ def tiny_adapter(folder: Path, modules: dict[str, tuple[int, int]], rank: int = 
         arrays[f"{name}.lora_a"] = rng.standard_normal((width, rank)).astype(np.float32)
         arrays[f"{name}.lora_b"] = rng.standard_normal((rank, out)).astype(np.float32)
     save_file(arrays, folder / "adapters.safetensors")
-    config = {"rank": rank, "scale": scale, "dropout": 0.0, "targets": ["q_proj"], "layers": None, "keys": sorted(modules)}
+    config = {
+        "rank": rank,
+        "scale": scale,
+        "dropout": 0.0,
+        "targets": ["q_proj"],
+        "layers": None,
+        "keys": sorted(modules),
+    }
     (folder / "adapter_config.json").write_text(json.dumps(config))
     return folder

