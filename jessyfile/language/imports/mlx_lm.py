@@ -16,7 +16,7 @@ from typing import Any
 
 from jessyfile.language.imports.draft import DATASET, EVAL, START, Draft, Imported
 from jessyfile.language.imports.schedule import add_schedule
-from jessyfile.language.imports.spell import model_name, number, one_line, quoted
+from jessyfile.language.imports.spell import model_name, number, one_line, written
 from jessyfile.language.imports.yaml_strict import Entry, Tree, read_yaml
 from jessyfile.language.suggest import similar
 from jessyfile.language.table import root
@@ -148,17 +148,17 @@ class Import:
 
     def _reference(self, model: str, line: int) -> str:
         if model.startswith(("/", "~")):
-            return quoted(model)
+            return written(model)
         if model.startswith(("./", "../")) or os.path.isdir(self.folder / model):
             from jessyfile.language.imports.modelfile import counted_from
 
-            return quoted(counted_from(self.folder / model, self.draft.target.parent))
+            return written(counted_from(self.folder / model, self.draft.target.parent))
         if _REPO.fullmatch(model):
             return f"hf:{model}"
         self.draft.note(
             line, f"model `{shown(model)}` is no repository and no folder here", "name it as FROM hf:organization/name"
         )
-        return quoted(model)
+        return written(model)
 
     def _data(self) -> None:
         entry = self.tree.get("data")

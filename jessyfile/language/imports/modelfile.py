@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from jessyfile.language.imports.draft import DATASET, EVAL, START, Draft, Imported
-from jessyfile.language.imports.spell import is_number, model_name, number, one_line, portable, quoted
+from jessyfile.language.imports.spell import is_number, model_name, number, one_line, portable, written
 from jessyfile.language.modelfile_reader import Command, Comment, Modelfile, decode_modelfile, parse_modelfile
 from jessyfile.language.suggest import similar
 from jessyfile.language.table import Schema, root, unit_of
@@ -118,7 +118,7 @@ class _Import:
         kept, changed = portable(text)
         for change in changed:
             self._note(command, f"{self._title(command)}: {change}")
-        return quoted(kept)
+        return written(kept)
 
     def _message(self, command: Command) -> None:
         role, _, content = command.args.partition(": ")
@@ -131,7 +131,7 @@ class _Import:
         self.draft.add(f"FROM {_word(value)}")
 
     def _adapter(self, command: Command) -> None:
-        self.draft.add(f"ADAPTER {quoted(self._path(command.args))}", command.line, "ADAPTER")
+        self.draft.add(f"ADAPTER {written(self._path(command.args))}", command.line, "ADAPTER")
 
     def _path(self, written: str) -> str:
         """Return a path as counted from the recipe instead of from the Modelfile."""
@@ -192,6 +192,6 @@ def _is_path(value: str) -> bool:
 
 def _word(value: str) -> str:
     """Return a reference bare when it reads as one word, else in quotes."""
-    from jessyfile.language.parse import kind_of
+    from jessyfile.language.syntax import kind_of
 
-    return value if kind_of(value) in ("NAME", "REF", "PATH", "NUMBER") and "${" not in value else quoted(value)
+    return value if kind_of(value) in ("NAME", "REF", "PATH", "NUMBER") and "${" not in value else written(value)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-_RUNS = re.compile('"+')
-_ESCAPES = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\t": "\\t"}
+from jessyfile.language.spell import quoted, spell_text
+
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 _NUMBER = re.compile(r"[+-]?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
 
@@ -23,14 +23,9 @@ def portable(text: str) -> tuple[str, list[str]]:
     return kept, changed
 
 
-def quoted(text: str, margin: str = "  ") -> str:
-    """Return a portable text in quotes: on one line, or as a block at a margin; `${` stays what it is."""
-    text = text.replace("${", "$${")
-    if "\n" not in text:
-        return '"' + "".join(_ESCAPES.get(c, c) for c in text) + '"'
-    quotes = '"' * max(3, 1 + max(map(len, _RUNS.findall(text)), default=0))
-    lines = [margin + line if line else "" for line in text.split("\n")]
-    return "\n".join([quotes, *lines, margin + quotes])
+def written(text: str) -> str:
+    """Return a portable text in quotes: on one line, or as a block at the margin of a top-level instruction."""
+    return quoted(text) if "\n" not in text else "\n".join(spell_text(text, "  "))
 
 
 def number(value: float) -> str:
