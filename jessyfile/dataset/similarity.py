@@ -27,6 +27,7 @@ _PERMUTATIONS = 256
 _MISSED = 1e-3
 _BLOCK = 512
 _PAIR_BLOCK = 100_000
+_HEAD = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +79,7 @@ def near_pairs(texts: Sequence[str], bound: float) -> Pairs:
     if len(texts) <= EXACT_LIMIT:
         parts = list(_exact(matrix, sizes, bound))
     else:
-        parts = list(_measured(matrix, sizes, _candidates(found, bound), bound))
+        parts = list(_measured(matrix, sizes, _candidates(found, sizes, bound), bound))
     if not parts:
         return np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.float64)
     left, right, similarity = (np.concatenate(columns) for columns in zip(*parts, strict=True))
@@ -166,7 +167,7 @@ def signatures(found: Grams, permutations: int = _PERMUTATIONS) -> NDArray[np.ui
         for index in range(permutations):
             mixed = (piece * factors[index] + offsets[index]) >> np.uint64(32)
             out[index, start:stop] = np.minimum.reduceat(mixed, cuts)
-    return out.T
+    return np.ascontiguousarray(out.T)
 
 
 def banding(bound: float, permutations: int = _PERMUTATIONS) -> tuple[int, int]:
@@ -176,23 +177,28 @@ def banding(bound: float, permutations: int = _PERMUTATIONS) -> tuple[int, int]:
     return fitting[-1] if fitting else (permutations, 1)
 
 
-def _candidates(found: Grams, bound: float) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-    """Yield blocks of pairs i < j that share a band and whose signatures agree nearly as much as the bound asks."""
+def _candidates(
+    found: Grams, sizes: NDArray[np.int64], bound: float
+) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    """Yield blocks of pairs i < j, each pair once, that share a band and may be as near as the bound."""
     import numpy as np
 
     signed = signatures(found)
+    head = np.ascontiguousarray(signed[:, :_HEAD])
     bands, width = banding(bound)
-    seen = np.empty(0, np.int64)
+    fresh = [np.empty(0, np.int64)]
     for band in range(bands):
-        fresh = []
         for left, right in _bucket_pairs(signed[:, band * width : (band + 1) * width]):
-            agree = (signed[left] == signed[right]).mean(axis=1)
-            keep = agree >= bound - 0.12
-            fresh.append(left[keep] * len(found) + right[keep])
-        codes = np.setdiff1d(np.concatenate(fresh), seen) if fresh else np.empty(0, np.int64)
-        seen = np.union1d(seen, codes)
-        for start in range(0, len(codes), _PAIR_BLOCK):
-            yield np.divmod(codes[start : start + _PAIR_BLOCK], len(found))
+            # two sets of unequal size cannot be near; after that ever more of the signatures is compared
+            fits = np.minimum(sizes[left], sizes[right]) >= bound * np.maximum(sizes[left], sizes[right])
+            left, right = left[fits], right[fits]
+            for part, slack in ((head, 0.3), (signed, 0.12)):
+                agree = (part[left] == part[right]).mean(axis=1) >= bound - slack
+                left, right = left[agree], right[agree]
+            fresh.append(left * len(found) + right)
+    codes = np.unique(np.concatenate(fresh))
+    for start in range(0, len(codes), _PAIR_BLOCK):
+        yield np.divmod(codes[start : start + _PAIR_BLOCK], len(found))
 
 
 def _bucket_pairs(band: NDArray[np.uint32]) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:

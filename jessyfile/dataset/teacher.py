@@ -115,12 +115,13 @@ class TeacherRun:
 
     def _answers(self, window: Sequence[tuple[int, dict[str, Any]]]) -> list[tuple[int, str | Failure]]:
         """Return the answers in the requests' order; fewer than asked for when the budget ends."""
-        cached = [self._cached(body) for _, body in window]
-        affordable = self.teacher.max_requests - self.report.sent
+        # a replayed request counts as well: a rerun must end where the first run ended
+        affordable = self.teacher.max_requests - self.report.sent - self.report.replayed
+        kept = window[: max(affordable, 0)]
+        cached = [self._cached(body) for _, body in kept]
         unsent = [index for index, text in enumerate(cached) if text is None]
-        kept = window if len(unsent) <= affordable else window[: unsent[max(affordable, 0)]]
         with ThreadPoolExecutor(max_workers=self.teacher.concurrency) as pool:
-            asked = {i: pool.submit(self._ask, kept[i][1]) for i in unsent if i < len(kept)}
+            asked = {i: pool.submit(self._ask, kept[i][1]) for i in unsent}
             answers = [(kept[i][0], asked[i].result() if i in asked else str(cached[i])) for i in range(len(kept))]
         self.report.sent += len(asked)
         self.report.replayed += len(kept) - len(asked)
@@ -234,7 +235,7 @@ def _rows_schema(low: int, high: int) -> dict[str, Any]:
         "iterations": {"type": "integer", "enum": [*range(low, high + 1)]},
     }
     row = {"type": "object", "properties": fields, "required": [*fields], "additionalProperties": False}
-    rows = {"type": "array", "items": row}
+    rows = {"type": "array", "items": row, "minItems": 1, "maxItems": ROWS_A_REQUEST}
     return {"type": "object", "properties": {"rows": rows}, "required": ["rows"], "additionalProperties": False}
 
 

@@ -191,12 +191,12 @@ def test_a_server_that_is_busy_is_asked_again_with_longer_waits(make_run, status
     assert waits == [1.0, 2.0]
 
 
-@pytest.mark.parametrize(("said", "waited"), [("7", 7.0), ("99999", 30.0), ("nan", 1.0), ("-5", 1.0), ("soon", 1.0)])
+@pytest.mark.parametrize(("said", "waited"), [("7", 7.0), ("99999", 30.0), ("nan", 30.0), ("-5", 30.0), ("soon", 1.0)])
 def test_retry_after_is_heeded_within_bounds(make_run, said, waited):
     with serving(flaky(1, 429, retry_after=said)) as server:
         run, waits = make_run(server.url, concurrency=1)
         write(run, 6)
-    assert waits[0] in (waited, 30.0) if said in ("nan", "-5") else waits == [waited]
+    assert waits == [waited]
 
 
 def hang(handler, body, server):
