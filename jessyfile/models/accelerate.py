@@ -1,9 +1,10 @@
 """Give MLX on Linux a real BLAS.
 
-MLX's Linux wheel links the reference BLAS, which is some seventy times too slow. An OpenBLAS that is opened with global symbols
-*before* `mlx.core` is imported takes over its matrix products; nothing is preloaded and nothing is installed outside the environment.
-The OpenBLAS of `ngsolve-openblas` (x86-64, chooses its kernels at run time) or `cmeel-openblas` (64-bit Arm) needs `libgfortran.so.5`,
-which a plain system lacks; MLX's own wheel carries one under another name, so a copy with the expected name is opened from memory.
+MLX's Linux wheel links the reference BLAS, which is some seventy times too slow. An OpenBLAS that is opened with global
+symbols *before* `mlx.core` is imported takes over its matrix products; nothing is preloaded and nothing is installed
+outside the environment. The OpenBLAS of `ngsolve-openblas` (x86-64, chooses its kernels at run time) or
+`cmeel-openblas` (64-bit Arm) needs `libgfortran.so.5`, which a plain system lacks; MLX's own wheel carries one under
+another name, so a copy with the expected name is opened from memory.
 
 Not covered: a process that has imported `mlx.core` already keeps what it has, and is told so.
 """
@@ -34,7 +35,7 @@ class Blas:
 
 def prepare() -> Blas:
     """Open a fast BLAS for MLX once a process; call it before anything imports `mlx.core`."""
-    global _backend  # noqa: PLW0603 (the loader's state is the process's)
+    global _backend
     if _backend is None:
         _backend = _choose()
     return _backend
@@ -78,9 +79,10 @@ def _processor_flags() -> set[str]:
 
 
 def _open(path: str) -> ctypes.CDLL | None:
-    for prepare_runtime in (lambda: None, _offer_fortran):
+    for with_fortran in (False, True):
         try:
-            prepare_runtime()
+            if with_fortran:
+                _offer_fortran()
             return ctypes.CDLL(path, mode=ctypes.RTLD_GLOBAL)
         except OSError:
             continue
@@ -92,11 +94,12 @@ def _offer_fortran() -> None:
     spec = find_spec("mlx")
     if spec is None or not spec.submodule_search_locations:
         return
-    libraries = Path(next(iter(spec.submodule_search_locations))).parent / "mlx_cpu.libs"
-    for quadmath in libraries.glob("libquadmath-*"):
-        _opened.append(ctypes.CDLL(str(quadmath)))
-    for fortran in libraries.glob("libgfortran-*"):
-        _opened.append(_open_renamed(fortran, _FORTRAN))
+    for (
+        package
+    ) in spec.submodule_search_locations:  # mlx is a namespace: any folder of that name on the path is part of it
+        libraries = Path(package).parent / "mlx_cpu.libs"
+        _opened.extend(ctypes.CDLL(str(quadmath)) for quadmath in libraries.glob("libquadmath-*"))
+        _opened.extend(_open_renamed(fortran, _FORTRAN) for fortran in libraries.glob("libgfortran-*"))
 
 
 def _open_renamed(path: Path, name: bytes) -> ctypes.CDLL:
