@@ -34,13 +34,6 @@ class Check:
     least: int = 0
     most: int | None = None
 
-    def __str__(self) -> str:
-        if self.words:
-            return f"{self.kind} {', '.join(self.words)}"
-        if self.kind == "length":
-            return f"length {self.least} to {self.most if self.most is not None else 'any'}"
-        return f"{self.kind} {self.pattern}".strip()
-
 
 @dataclass(frozen=True, slots=True)
 class Case:

@@ -32,6 +32,24 @@ def passes(check: Check, answer: str) -> bool:
     return _CHECKS[check.kind](check, answer)
 
 
+def complaint(check: Check, answer: str) -> str:
+    """Return in words what a failed check found, or missed, in an answer."""
+    if check.kind == "length":
+        size = len(answer.strip())
+        return (
+            f"{size} characters, at most {check.most}"
+            if size > check.least
+            else f"{size} characters, at least {check.least}"
+        )
+    if check.kind in ("any_of", "all_of", "none_of"):
+        held = [word for word in check.words if holds(answer, word)]
+        missing = [word for word in check.words if word not in held]
+        return f"says {', '.join(held)}" if check.kind == "none_of" else f"does not say {', '.join(missing)}"
+    plain = {"first_person": "no view of its own", "no_analysis": "analyses, or makes a list"}
+    verb = "matches" if check.kind == "not_regex" else "does not match"
+    return plain.get(check.kind) or f"{verb} {check.pattern}"
+
+
 def rule_holds(rule: str, answer: str) -> bool:
     """Return whether an answer holds a PERSONALITY rule: a word, or a regular expression between slashes."""
     if len(rule) > 2 and rule[0] == rule[-1] == "/":

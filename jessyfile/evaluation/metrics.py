@@ -24,7 +24,7 @@ Rule = Callable[["Score"], bool | None]
 CONFIDENCE = 0.95
 LATENCY_SHARE = 0.95
 _OFTEN = 0.5
-_CONTEXT_TAGS = frozenset({"context", "memory", "recall"})
+_CONTEXT_TAG = "context"
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +136,7 @@ def _efficient(score: Score) -> bool | None:
 
 def _aware(score: Score) -> bool | None:
     """Whether a fact of an earlier turn was used; where a suite tags such cases, only those count."""
-    asks = not score.case.tags or not _CONTEXT_TAGS.isdisjoint(score.case.tags)
+    asks = not score.case.tags or _CONTEXT_TAG in score.case.tags
     return score.relevant if asks and score.case.turns and score.case.relevance else None
 
 

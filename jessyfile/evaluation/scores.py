@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from jessyfile.evaluation.checks import passes, rule_holds
+from jessyfile.evaluation.checks import complaint, passes, rule_holds
 from jessyfile.evaluation.loops import find_loop
 from jessyfile.evaluation.spoken import in_language
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from jessyfile.evaluation.answers import Answered
-    from jessyfile.evaluation.cases import Case
+    from jessyfile.evaluation.cases import Case, Check
     from jessyfile.language.recipe import Complexity, Personality
 
 PERSONA_SUITE = "personality"
@@ -92,8 +92,8 @@ def score(case: Case, answer: Answered, complexity: Complexity, personality: Per
     )
 
 
-def _failed(checks: tuple[object, ...], text: str) -> tuple[str, ...]:
-    return tuple(str(check) for check in checks if not passes(check, text))  # type: ignore[arg-type]
+def _failed(checks: tuple[Check, ...], text: str) -> tuple[str, ...]:
+    return tuple(complaint(check, text) for check in checks if not passes(check, text))
 
 
 def _broken_rules(case: Case, text: str, personality: Personality) -> Iterator[str]:
