@@ -21,7 +21,7 @@ def answer(folder: Path, code: str) -> str:
     reason="the package with OpenBLAS is not installed",
 )
 def test_a_folder_called_mlx_does_not_hide_the_fortran_runtime(tmp_path):
-    """`mlx` is a namespace package: a clone of its repository in the working folder became part of it, came first, and cost a
+    """`mlx` is a namespace package: a clone of it in the working folder came first, and cost a
     factor of seventy."""
     (tmp_path / "mlx").mkdir()
     assert answer(tmp_path, ASK) == "True"
