@@ -236,6 +236,22 @@ def lock_file(path: Path) -> int | None:
     return descriptor
 
 
+def files_under(folder: Path) -> list[Path]:
+    """Return every path under a folder that is no folder, sorted; links are listed and not followed.
+
+    A folder that cannot be read raises StorageError: what pathlib's own walks pass over in silence would be lost here.
+    """
+
+    def refuse(error: OSError) -> None:
+        raise storage_error(error, error.filename or folder, "read") from error
+
+    found = []
+    for root, folders, names in os.walk(folder, onerror=refuse):
+        links = [name for name in folders if os.path.islink(os.path.join(root, name))]
+        found += [Path(root, name) for name in (*names, *links)]
+    return sorted(found)
+
+
 def hash_file(path: Path) -> str:
     """Return the SHA-256 of a file's bytes in lower-case hexadecimal."""
     with _reported(path, "read"), open(path, "rb") as handle:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from urllib.parse import quote
 
 JESSY_FOLDER = ".jessy"
 _SIGNS = (JESSY_FOLDER, ".git", "pyproject.toml")
@@ -43,7 +44,7 @@ def work_folder(root: Path) -> Path:
 
 def state_file(root: Path, name: str) -> Path:
     """Return the file that says what was last applied for the recipe called `name`."""
-    return jessy_folder(root) / "state" / f"{name}.json"
+    return jessy_folder(root) / "state" / f"{quote(name, safe='')}.json"
 
 
 def relative(path: Path, root: Path) -> str:

@@ -80,7 +80,7 @@ class Actions:
         """Return every remembered run of every step."""
         folder = self._folder("").parent
         steps = sorted(path for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
-        found = (self._read(path) for step in steps for path in sorted(step.glob("*.json")))
+        found = (self._read(path) for step in steps for path in fsops.files_under(step))
         return [action for action in found if action is not None]
 
     def remember(self, action: Action) -> None:

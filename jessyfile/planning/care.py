@@ -109,4 +109,4 @@ def _stale_work(root: Path) -> list[Path]:
 
 
 def _tree_size(folder: Path) -> int:
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    return sum(path.lstat().st_size for path in fsops.files_under(folder))

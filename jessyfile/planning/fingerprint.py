@@ -114,6 +114,6 @@ def fingerprint(own: str, inputs: Mapping[str, str]) -> str:
 def _flat(paths: Sequence[Path]) -> Iterator[Path]:
     for path in paths:
         if path.is_dir():
-            yield from sorted(inner for inner in path.rglob("*") if inner.is_file())
+            yield from fsops.files_under(path)
         else:
             yield path

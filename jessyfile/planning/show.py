@@ -242,9 +242,9 @@ def _about(plan: Plan) -> str:
     if not known:
         return ""
     unknown = len(running) - len(known)
-    more = f" and {_count(unknown, 'step')} not measured yet" if unknown else ""
+    more = f", {_count(unknown, 'step')} not measured yet" if unknown else ""
     last = f" (last full run: {duration(plan.last_seconds)})" if plan.last_seconds else ""
-    return f"About {duration(max(1, sum(known)))}{more} on this machine{last}."
+    return f"About {duration(max(1, sum(known)))} on this machine{more}{last}."
 
 
 def _forecast(steps: Sequence[PlannedStep]) -> str:

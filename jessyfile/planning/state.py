@@ -4,9 +4,11 @@ in the store."""
 from __future__ import annotations
 
 import json
+import os
 import uuid
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 from jessyfile import fsops
 from jessyfile.errors import StateError
@@ -72,7 +74,8 @@ def save_state(root: Path, state: State) -> None:
 def state_names(root: Path) -> list[str]:
     """Return the names of all recipes that were applied under a root."""
     folder = state_file(root, "x").parent
-    return sorted(path.stem for path in folder.glob("*.json")) if folder.is_dir() else []
+    names = os.listdir(folder) if folder.is_dir() else []
+    return sorted(unquote(name[:-5]) for name in names if name.endswith(".json") and not name.startswith("."))
 
 
 def _from_json(body: Mapping[str, Any]) -> State:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import stat
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -174,7 +175,12 @@ class Store:
             problem = self._problem(folder / entry.name, entry, read_up_to)
             if problem:
                 return f"{entry.name} {problem}"
-        extra = {path.relative_to(folder).as_posix() for path in _files(folder)} - {entry.name for entry in entries}
+        if not folder.is_dir():
+            return "its files are gone"
+        strays = set(os.listdir(self.folder / object_id)) - {MANIFEST, FILES}
+        extra = strays | {path.relative_to(folder).as_posix() for path in _files(folder)} - {
+            entry.name for entry in entries
+        }
         return f"{min(extra)} does not belong to it" if extra else None
 
     def _problem(self, path: Path, entry: Entry, read_up_to: int | None) -> str | None:
@@ -184,6 +190,8 @@ class Store:
             return "is missing"
         except OSError as error:
             raise fsops.storage_error(error, path, "read") from error
+        if not stat.S_ISREG(status.st_mode):
+            return "is no plain file"
         if status.st_size != entry.size:
             return f"has {status.st_size} bytes, not {entry.size}"
         if read_up_to is not None and entry.size > read_up_to:
@@ -199,12 +207,10 @@ def _entries(body: Mapping[str, Any]) -> tuple[Entry, ...]:
 
 def _files(folder: Path) -> list[Path]:
     """Return every file under a folder, sorted by name. Raises StorageError for a link or another odd thing."""
-    found = []
-    for path in sorted(folder.rglob("*")):
-        if path.is_symlink() or not (path.is_file() or path.is_dir()):
+    found = fsops.files_under(folder)
+    for path in found:
+        if path.is_symlink() or not path.is_file():
             raise StorageError(
                 f"`{path.name}` in a step's output is neither a file nor a folder", hint="this is a bug in the step"
             )
-        if path.is_file():
-            found.append(path)
     return sorted(found, key=lambda path: path.relative_to(folder).as_posix())

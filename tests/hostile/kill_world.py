@@ -124,7 +124,8 @@ def at_disk_call(root: Path, act: Callable[[int, str], bool], names: tuple[str, 
 
     for name, original in originals.items():
         setattr(os, name, wrapped(original))
-    builtins.open = wrapped(opened)
+    if "open" in names:
+        builtins.open = wrapped(opened)
     try:
         yield count
     finally:
