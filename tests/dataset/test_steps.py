@@ -210,7 +210,7 @@ def test_replay_without_enough_rows_says_how_many(project, seed, recipe, categor
         *(seed(f"{w} ne ki", f"{w.title()} evde lazım olur.", topic="objects") for w in ("masa", "perde")),
     )
     project("general.jsonl", {"prompt": "a", "completion": "b"})
-    with pytest.raises(DatasetError, match="takes 18 rows and `general.jsonl` holds 1"):
+    with pytest.raises(DatasetError, match=r"takes 18 rows and `general\.jsonl` holds 1"):
         steps(
             recipe(
                 project.root,

@@ -1,6 +1,8 @@
-"""A teacher's server may do whatever it likes: every call ends in time, in bounds, with rows or a reason; and a cache replays.
+"""A teacher's server may do whatever it likes: every call ends in time, in bounds, with rows or a reason; and a
+cache replays.
 
-The server here is real HTTP on this machine, with behaviours that real servers have shown; waiting is replaced, never slept.
+The server here is real HTTP on this machine, with behaviours that real servers have shown; waiting is replaced,
+never slept.
 """
 
 from __future__ import annotations
@@ -31,7 +33,11 @@ def rows_for(body, count=ROWS_A_REQUEST):
     """Rows that differ with the request, as a good teacher would write them."""
     number = body["seed"] % 100_000
     made = [
-        {"query": f"{WORDS[i]} konusu {number} nasıl", "response": f"{WORDS[-i - 1].title()} deyince {number} defa düşünürüm bence.", "iterations": 1}
+        {
+            "query": f"{WORDS[i]} konusu {number} nasıl",
+            "response": f"{WORDS[-i - 1].title()} deyince {number} defa düşünürüm bence.",
+            "iterations": 1,
+        }
         for i in range(count)
     ]
     return json.dumps({"rows": made}, ensure_ascii=False)
@@ -84,7 +90,8 @@ def good(handler, body, server):
 
 
 def teacher_at(url, **change):
-    values = {"url": url, "model": "t", "key_env": None, "max_requests": 50, "concurrency": 2, "temperature": 0.8, "timeout": 5.0, "min_accepted": 0.2}
+    values = {"url": url, "model": "t", "key_env": None, "max_requests": 50, "concurrency": 2}
+    values |= {"temperature": 0.8, "timeout": 5.0, "min_accepted": 0.2}
     return Teacher(**(values | change))
 
 
@@ -109,7 +116,9 @@ def test_a_good_teacher_gives_exactly_what_is_missing(make_run):
         run, waits = make_run(server.url)
         rows = write(run, 10)
     assert len(rows) == 10
-    assert {(row.example.source, row.example.topic, row.example.language) for row in rows} == {("teacher", "casual", "tr")}
+    assert {(row.example.source, row.example.topic, row.example.language) for row in rows} == {
+        ("teacher", "casual", "tr")
+    }
     assert waits == []
 
 
@@ -316,7 +325,8 @@ def test_a_damaged_cache_entry_is_asked_for_again(make_run, tmp_path, damage):
 
 def test_what_a_teacher_writes_is_read_strictly():
     fine = {"query": "naber", "response": "İyilik, senden ne haber?", "iterations": 1}
-    answer = {"rows": [fine, fine | {"iterations": 5}, fine | {"response": "kısa"}, fine | {"response": "Bir yapay zeka olarak hislerim yok."}, 7]}
+    refused = fine | {"response": "Bir yapay zeka olarak hislerim yok."}
+    answer = {"rows": [fine, fine | {"iterations": 5}, fine | {"response": "kısa"}, refused, 7]}
     rows, reasons = parse_rows(json.dumps(answer), WANTED, 0, DEFAULT_BANDS)
     assert [row.example.query for row in rows] == ["naber"]
     assert reasons == {"level low takes 1-2 iterations": 1, "malformed row": 2, "refusal": 1}
@@ -355,9 +365,11 @@ def test_a_recipe_with_a_teacher_gets_exact_counts_and_replays_byte_for_byte(pro
 
 
 def test_a_budget_that_ends_names_the_way_out(project, seed, recipe, category, steps):
-    project("data/seeds/poems/sea.jsonl", seed("deniz nasıl", "Deniz bugün sakin ve mavi.", category="poems", topic="sea"))
+    sea = seed("deniz nasıl", "Deniz bugün sakin ve mavi.", category="poems", topic="sea")
+    project("data/seeds/poems/sea.jsonl", sea)
     with serving(good) as server:
-        wanted = recipe(project.root, category("poems", "tr", "low", sea=100), teacher=teacher_at(server.url, max_requests=1))
+        teacher = teacher_at(server.url, max_requests=1)
+        wanted = recipe(project.root, category("poems", "tr", "low", sea=100), teacher=teacher)
         with pytest.raises(DatasetError) as caught:
             steps(wanted, project.root)
     assert "93 are missing" in caught.value.message
@@ -366,8 +378,10 @@ def test_a_budget_that_ends_names_the_way_out(project, seed, recipe, category, s
 
 def test_a_key_that_is_not_set_is_named(project, seed, recipe, category, steps, monkeypatch):
     monkeypatch.delenv("NO_SUCH_KEY", raising=False)
-    project("data/seeds/poems/sea.jsonl", seed("deniz nasıl", "Deniz bugün sakin ve mavi.", category="poems", topic="sea"))
-    wanted = recipe(project.root, category("poems", "tr", "low", sea=3), teacher=teacher_at("http://127.0.0.1:9/v1", key_env="NO_SUCH_KEY"))
+    sea = seed("deniz nasıl", "Deniz bugün sakin ve mavi.", category="poems", topic="sea")
+    project("data/seeds/poems/sea.jsonl", sea)
+    teacher = teacher_at("http://127.0.0.1:9/v1", key_env="NO_SUCH_KEY")
+    wanted = recipe(project.root, category("poems", "tr", "low", sea=3), teacher=teacher)
     with pytest.raises(TeacherError, match="NO_SUCH_KEY is not set"):
         steps(wanted, project.root)
 

@@ -34,7 +34,8 @@ def run_at(url, cache):
 @pytest.mark.real
 @pytest.mark.slow
 def test_gemma_writes_structured_rows_and_a_replay_needs_no_server(served, tmp_path):
-    """The pretrained 270M writes poor rows; what counts is that they arrive as rows, are judged, and come back from the cache."""
+    """The pretrained 270M writes poor rows; what counts is that they arrive as rows, are judged, and come back from
+    the cache."""
     wanted = Wanted("turkish", "casual", 12, "tr", "low")
     first = run_at(served, tmp_path)
     rows = first.write(wanted, 12, "Turkish", [], 42, lambda made: made)

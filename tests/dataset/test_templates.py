@@ -174,7 +174,8 @@ def test_a_template_runs_no_code(project, payload):
 def test_slots_choices_and_filters_are_filled(project):
     write(
         project,
-        "== a | f: fruit | iterations 2 | tags persona emotional\n? [of ]{{ f.acc }} yedim\n=. {{ f | cap }}, {{ f.acc | low }} mi?\n",
+        "== a | f: fruit | iterations 2 | tags persona emotional\n? [of ]{{ f.acc }} yedim\n"
+        "=. {{ f | cap }}, {{ f.acc | low }} mi?\n",
         fruit=FRUIT,
     )
     made = list(composed(load_intents(project.root, "turkish", "casual"), "turkish", "casual", 1))
