@@ -12,7 +12,7 @@ from jessyfile.language.metrics import known_metric, metric_names
 from jessyfile.language.reading import judge, read_value
 from jessyfile.language.suggest import plain, similar
 from jessyfile.language.table import Address, Node, Schema, is_array, item_schema
-from jessyfile.language.values import Json, Unfit
+from jessyfile.language.values import Json, Unfit, null_word
 from jessyfile.language.variables import Unreadable, Value
 
 if TYPE_CHECKING:
@@ -184,6 +184,8 @@ class Instruction:
             self.layer.settings[address] = Setting(value, span)
 
     def _list(self, address: Address, schema: Schema, tokens: list[Token]) -> Json:
+        if len(tokens) == 1 and tokens[0].kind == "NAME" and tokens[0].text == null_word(schema):
+            return None
         values = [self._read(address, item_schema(schema), [token]) for token in tokens]
         if any(value is _NOTHING for value in values):
             return _NOTHING

@@ -121,7 +121,7 @@ class _Printer:
 
     def _shown(self, address: Address, inside: Mapping[str, Json]) -> Mapping[str, Json]:
         """Leave out what a topic only inherits."""
-        if len(address) < 2 or address[-2] != "topic":
+        if self.everything or len(address) < 2 or address[-2] != "topic":
             return inside
         return {
             k: v for k, v in inside.items() if k not in ("language", "level") or ".".join((*address, k)) in self.sources
@@ -157,7 +157,7 @@ class _Printer:
         value, schema = inside.get(part.text), node.placeholder(part.text, inside.get("name"))
         unit = unit_of(schema)
         if part.kind == "rest":
-            yield from (spell(one, unit, item_schema(schema)) for one in value or [])
+            yield from (spell(one, unit, item_schema(schema)) for one in ([None] if value is None else value))
         elif part.text == "name" and node.kind == "named":
             yield str(value)
         elif unit == "text" and isinstance(value, str) and "\n" in value:
