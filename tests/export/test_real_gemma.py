@@ -38,7 +38,7 @@ def test_llama_cpp_says_what_mlx_says(quantize, base, tmp_path):
     write_gguf(base, tmp_path / "model.gguf", quantize, lambda *_: None)
     with llama_cpp(tmp_path / "model.gguf") as engine:
         check_tokens(base, engine.tokenize, TEXTS)
-        parity = compare(base, engine.ask, PROMPTS, steps=3)
+        parity = compare(base, engine.ask, PROMPTS, steps=2)
     parity.require(quantize)
     if quantize == "f16":
         assert parity.agreement == 1.0
