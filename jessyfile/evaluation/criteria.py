@@ -21,6 +21,7 @@ _COMPARE: Mapping[str, Callable[[float, float], bool]] = {
     ">=": operator.ge,
     "=": operator.eq,
 }
+_CHANCE = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,14 +81,12 @@ def hold(criterion: Criterion, measured: Measurement, baseline: Measurement) -> 
 
 
 def _against_value(criterion: Criterion, measured: Measurement, value: float, bound: float) -> Judged:
-    compare, upward = _COMPARE[criterion.comparison], criterion.comparison in (">", ">=")
-    if criterion.confidence is None or measured.metric == "training_time":
-        return Judged(criterion, measured, compare(value, bound), note=_thin(criterion, measured, bound))
-    near = measured.low if upward else measured.high
-    if near is None:
-        note = f"{measured.n} cases are too few to bound a 95th percentile: at 95% it takes 59"
-        return Judged(criterion, measured, passed=False, note=note)
-    return Judged(criterion, measured, compare(near, bound), note=_thin(criterion, measured, bound))
+    """Hold the observed value, or with `at 95%` the near end of its interval, against the bound."""
+    near = measured.low if criterion.comparison in (">", ">=") else measured.high
+    used = value if criterion.confidence is None or near is None else near
+    return Judged(
+        criterion, measured, _COMPARE[criterion.comparison](used, bound), note=_thin(criterion, measured, bound)
+    )
 
 
 def _thin(criterion: Criterion, measured: Measurement, bound: float) -> str:
@@ -102,23 +101,25 @@ def _thin(criterion: Criterion, measured: Measurement, bound: float) -> str:
 
 
 def _against_baseline(criterion: Criterion, measured: Measurement, baseline: Measurement) -> Judged:
+    """Compare with the base on the same cases; `> baseline` is a claim, so luck must be unlikely (McNemar) as well."""
     if baseline.value is None or measured.value is None:
         return Judged(criterion, measured, passed=False, note="the base model was not measured on it")
-    compare = _COMPARE[criterion.comparison]
+    passed = _COMPARE[criterion.comparison](measured.value, baseline.value)
     if measured.unit == "seconds":
-        return Judged(criterion, measured, compare(measured.value, baseline.value), baseline.value)
-    compared = compare_runs(measured, baseline, criterion.confidence or CONFIDENCE)
-    near = compared.low if criterion.comparison in (">", ">=") else compared.high
-    passed = compare(measured.value, baseline.value) if criterion.confidence is None else compare(near, 0.0)
+        return Judged(criterion, measured, passed, baseline.value)
+    compared = compare_runs(measured, baseline)
+    lucky = criterion.comparison in (">", "<") and passed and compared.p >= _CHANCE
     note = "" if measured.value or baseline.value else "neither model passes a single case, so it says nothing"
-    return Judged(criterion, measured, passed, baseline.value, compared, note)
+    if lucky:
+        note = f"the difference may be chance: {len(compared.better)} better, {len(compared.worse)} worse"
+    return Judged(criterion, measured, passed and not lucky, baseline.value, compared, note)
 
 
-def compare_runs(measured: Measurement, baseline: Measurement, confidence: float = CONFIDENCE) -> Compared:
+def compare_runs(measured: Measurement, baseline: Measurement) -> Compared:
     """Compare two models on the cases that both answered."""
     shared = [case for case in measured.outcomes if case in baseline.outcomes]
     pairs = [(case, measured.outcomes[case], baseline.outcomes[case]) for case in shared]
     better = tuple(case for case, new, old in pairs if new and not old)
     worse = tuple(case for case, new, old in pairs if old and not new)
-    low, high = paired_interval([float(new) - float(old) for _, new, old in pairs], confidence)
+    low, high = paired_interval([float(new) - float(old) for _, new, old in pairs], CONFIDENCE)
     return Compared(better, worse, mcnemar(len(better), len(worse)), low, high)

@@ -24,11 +24,14 @@ _CODE = re.compile(r"```.*?(?:```|$)|`[^`\n]*`", re.DOTALL)
 
 
 def in_language(text: str, wanted: str) -> bool:
-    """Return whether an answer is in `tr`, `en`, or, for `mixed`, one of the two; an empty one is in none."""
+    """Return whether an answer is in `tr`, `en`, or, for `mixed`, one of the two.
+
+    An empty one is in none, a bare number in all.
+    """
     prose = _CODE.sub(" ", text)
     letters = sum(character.isalpha() for character in prose)
     if not letters:
-        return bool(text.strip()) and wanted != "tr"
+        return bool(text.strip())
     taken = ("tr", "en") if wanted == "mixed" else (wanted,)
     return language_of(prose) in taken if letters >= _ENOUGH else any(_may_be(prose, name) for name in taken)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +13,7 @@ from jessyfile.evaluation.cases import Case, Check
 from jessyfile.language import load_recipe
 from jessyfile.planning.run import Silent
 from jessyfile.planning.steps import StepContext
+from jessyfile.resources import resource
 from jessyfile.runtime.engine import ChatMessage, GenerationSettings, Reply, ServedModel, TokenLogprob, Watch
 
 if TYPE_CHECKING:
@@ -152,3 +154,10 @@ def make_context(recipe: Recipe, root: Path, name: str, told: Told | None = None
     told = told or Told()
     inputs, facts = parts.get("inputs", {}), parts.get("facts", {})
     return StepContext(recipe, root, output, work, inputs, facts, told, told, name)
+
+
+def seed_rows() -> list[dict[str, Any]]:
+    """Return every training row with an answer."""
+    texts = [path.read_text("utf-8") for path in resource("data", "seeds").rglob("*.jsonl")]
+    lines = [line for text in texts for line in text.splitlines()]
+    return [row for line in lines if (row := json.loads(line)).get("response")]

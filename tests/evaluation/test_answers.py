@@ -1,0 +1,70 @@
+"""Cases are asked once; an interrupted run goes on where it stopped."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from evaluation_fakes import FakeEngine, Told, make_case
+
+from jessyfile.dataset.example import Turn
+from jessyfile.errors import Interrupted
+from jessyfile.evaluation.answers import Asker, answer_all, conversation, read_answers
+from jessyfile.evaluation.loops import looping
+from jessyfile.runtime.engine import GenerationSettings
+from jessyfile.runtime.promoted import DEFAULT
+
+CASES = [make_case(f"turkish-{n:03}") for n in range(6)]
+
+
+def asker(engine: FakeEngine) -> Asker:
+    return Asker(engine, DEFAULT, GenerationSettings())
+
+
+def test_earlier_answers_carry_their_markers_as_in_training() -> None:
+    case = make_case(turns=(Turn("user", "selam"), Turn("assistant", "Selam!", "low", 1)))
+    assert [turn.content for turn in conversation(case, DEFAULT)] == ["selam", "[low 1]\nSelam!", case.prompt]
+
+
+@pytest.mark.parametrize("parallel", [1, 3])
+def test_answers_come_back_in_the_cases_order(tmp_path: Path, parallel: int) -> None:
+    engine = FakeEngine(lambda prompt: f"[medium 4]\n{prompt}", parallel=parallel)
+    told = Told()
+    answers = answer_all(asker(engine), CASES, tmp_path / "kept.jsonl", told, told)
+    assert [answer.id for answer in answers] == [case.id for case in CASES]
+    assert [answer.text for answer in answers] == [case.prompt for case in CASES]
+    assert {(answer.level, answer.iterations) for answer in answers} == {("medium", 4)}
+    assert told.heard[0][:2] == (0, 6)
+    assert told.heard[-1][:2] == (6, 6)
+
+
+def test_an_interrupted_run_asks_only_what_is_left(tmp_path: Path) -> None:
+    kept, first, second = tmp_path / "kept.jsonl", FakeEngine(), FakeEngine()
+    told = Told(patience=2)
+    with pytest.raises(Interrupted):
+        answer_all(asker(first), CASES, kept, told, told)
+    answered = {answer.id for answer in read_answers(kept)}
+    assert len(answered) == 3
+    answers = answer_all(asker(second), CASES, kept, Told(), Told())
+    assert len(answers) == 6
+    assert {turns[-1].content.split()[0] for turns in second.asked} == {case.id for case in CASES} - answered
+
+
+def test_a_line_torn_by_a_crash_costs_only_itself(tmp_path: Path) -> None:
+    """The next answer used to be glued to the torn line, and both were lost."""
+    kept = tmp_path / "kept.jsonl"
+    answer_all(asker(FakeEngine()), CASES[:3], kept, Told(), Told())
+    kept.write_bytes(kept.read_bytes()[:-20])
+    engine = FakeEngine()
+    answer_all(asker(engine), CASES, kept, Told(), Told())
+    assert len(engine.asked) == 4
+    assert {answer.id for answer in read_answers(kept)} == {case.id for case in CASES}
+
+
+def test_a_looping_answer_is_cut_where_it_loops(tmp_path: Path) -> None:
+    engine = FakeEngine(lambda _: "Bu böyle olmaz. " * 50)
+    answers = answer_all(
+        Asker(engine, DEFAULT, GenerationSettings(), looping), CASES[:1], tmp_path / "k", Told(), Told()
+    )
+    assert answers[0].stopped == "cut"
+    assert len(answers[0].text) < 60

@@ -1,0 +1,71 @@
+"""The suites that come with jessy cannot be passed by accident."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from evaluation_fakes import seed_rows
+
+from jessyfile.evaluation.cases import Case, read_cases
+from jessyfile.evaluation.checks import passes
+from jessyfile.resources import resource
+
+SUITES = {
+    "turkish": 100,
+    "technical": 100,
+    "philosophical": 40,
+    "iteration_control": 60,
+    "personality": 60,
+    "multi_turn": 40,
+    "emotional": 30,
+}
+
+
+def suite(name: str) -> Path:
+    return resource("data", "eval", f"{name}.jsonl")
+
+
+@pytest.fixture(scope="module")
+def cases() -> list[Case]:
+    return [case for name in SUITES for case in read_cases(suite(name))[0]]
+
+
+def relevant(case: Case, text: str) -> bool:
+    return all(passes(check, text) for check in case.relevance)
+
+
+@pytest.mark.parametrize("name", SUITES)
+def test_every_case_is_sound(name: str) -> None:
+    found, faults = read_cases(suite(name))
+    assert faults == []
+    assert len(found) >= SUITES[name]
+    assert {case.suite for case in found} == {name}
+    assert len({case.id for case in found}) == len(found)
+
+
+def test_every_case_asks_for_something(cases: list[Case]) -> None:
+    positive = ("any_of", "all_of", "regex")
+    assert [case.id for case in cases if not any(check.kind in positive for check in case.relevance)] == []
+
+
+def test_an_echo_of_the_question_is_never_relevant(cases: list[Case]) -> None:
+    """An untuned base repeats the question: it must not score by that."""
+    assert [case.id for case in cases if relevant(case, case.prompt)] == []
+
+
+def test_answers_to_other_questions_are_hardly_ever_relevant(cases: list[Case]) -> None:
+    """A form-perfect answer to another question of the same level passes fewer than one case in twenty."""
+    rows = seed_rows()
+    answers = {
+        level: [row["response"] for row in rows if row["complexity"] == level] for level in ("low", "medium", "high")
+    }
+    chance, tried, hit = random.Random(7), Counter[str](), Counter[str]()
+    for case in cases:
+        for text in chance.sample(answers[case.level], 6):
+            tried[case.suite] += 1
+            hit[case.suite] += relevant(case, text)
+    shares = {name: hit[name] / tried[name] for name in tried}
+    assert max(shares.values()) < 0.05, shares
