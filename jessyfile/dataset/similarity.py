@@ -158,16 +158,17 @@ def signatures(found: Grams, permutations: int = _PERMUTATIONS) -> NDArray[np.ui
     generator = np.random.default_rng(20_240_229)
     factors = generator.integers(0, 2**63, permutations, dtype=np.uint64) * np.uint64(2) + np.uint64(1)
     offsets = generator.integers(0, 2**63, permutations, dtype=np.uint64)
-    out = np.empty((permutations, len(found)), np.uint32)
+    out = np.empty((len(found), permutations), np.uint32)
     step = max(1, len(found) // max(1, len(found.hashes) // 1_000_000))
     for start in range(0, len(found), step):
         stop = min(start + step, len(found))
         piece = found.hashes[found.starts[start] : found.starts[stop]].astype(np.uint64)
         cuts = found.starts[start:stop] - found.starts[start]
+        block = np.empty((permutations, stop - start), np.uint32)
         for index in range(permutations):
-            mixed = (piece * factors[index] + offsets[index]) >> np.uint64(32)
-            out[index, start:stop] = np.minimum.reduceat(mixed, cuts)
-    return np.ascontiguousarray(out.T)
+            block[index] = np.minimum.reduceat((piece * factors[index] + offsets[index]) >> np.uint64(32), cuts)
+        out[start:stop] = block.T
+    return out
 
 
 def banding(bound: float, permutations: int = _PERMUTATIONS) -> tuple[int, int]:

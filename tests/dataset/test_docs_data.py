@@ -1,4 +1,5 @@
-"""docs/data.md shows nothing that does not work: its Python runs, its template parses, its TEACHER block is a recipe's."""
+"""docs/data.md shows nothing that does not work: its Python runs, its template parses, its TEACHER block is a
+recipe's."""
 
 from __future__ import annotations
 
