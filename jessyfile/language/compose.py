@@ -21,7 +21,7 @@ from jessyfile.language.layer import Drop, Layer, Setting, Unit
 from jessyfile.language.parse import parse
 from jessyfile.language.source import SourceFile, Span
 from jessyfile.language.suggest import similar
-from jessyfile.language.syntax import MAX_BYTES, Statement, Token
+from jessyfile.language.syntax import MAX_BYTES, MAX_REPORTS, Statement, Token
 from jessyfile.language.table import Address, is_entry, root
 from jessyfile.language.variables import Report, Scope, Unreadable
 
@@ -32,6 +32,10 @@ if TYPE_CHECKING:
 MAX_FILES = 10_000
 _DIRECTION = re.compile("[\u202a-\u202e\u2066-\u2069]")
 _OVERLAY_FORBIDDEN = ("JESSY", "EXTENDS", "INCLUDE", "ARG", "LET", "VARIANT")
+
+
+class TooMany(Exception):  # noqa: N818 (a signal inside this module)
+    """There are more mistakes than anyone reads."""
 
 
 @dataclass
@@ -67,11 +71,21 @@ class Composer:
         self._count = 0
 
     def report(self, diagnostic: Diagnostic) -> None:
-        """Keep one diagnostic."""
+        """Keep one diagnostic; after the first hundreds the rest is not worth reading, nor the time."""
         self.diagnostics.append(diagnostic)
+        if len(self.diagnostics) >= MAX_REPORTS:
+            helps = "mend these first; the rest of the recipe was not checked"
+            self.diagnostics.append(mistake("J007", f"a recipe may have {MAX_REPORTS} mistakes", helps=helps))
+            raise TooMany
 
     def compose(self, entry: SourceFile, variant: str | None, sets: Mapping[str, str]) -> Merged:
         """Return the merged values of a recipe, its chosen variant and the outside settings."""
+        try:
+            return self._compose(entry, variant, sets)
+        except TooMany:
+            return Merged(unbalanced=True)
+
+    def _compose(self, entry: SourceFile, variant: str | None, sets: Mapping[str, str]) -> Merged:
         recipe = self._recipe(entry, [])
         self._outside_args(entry)
         layers = [*_chain(recipe), *self._variant(recipe, variant, entry)]

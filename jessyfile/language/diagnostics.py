@@ -10,6 +10,8 @@ if TYPE_CHECKING:
 
     from jessyfile.language.source import Span
 
+_LONGEST = 400  # a message may quote what was written, and that has no limit
+
 Severity = Literal["error", "warning"]
 
 
@@ -91,7 +93,7 @@ def mistake(
     return Diagnostic(
         severity="warning" if code.startswith("J2") else "error",
         code=code,
-        message=message,
+        message=message if len(message) <= _LONGEST else message[: _LONGEST - 1] + "…",
         place=place(at, label) if at else None,
         second=place(*second) if second else None,
         helps=(helps,) if isinstance(helps, str) else tuple(helps),

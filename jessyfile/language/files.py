@@ -41,7 +41,7 @@ class Project:
             )
         try:
             path = Path(os.path.realpath(folder / written))
-        except OSError as error:
+        except (OSError, ValueError) as error:
             raise Refused("J040", f"cannot follow `{written}`: {_reason(error)}", "check the path") from error
         if not path.is_relative_to(self.root):
             through = (

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from jessyfile.language.table import Address
+    from jessyfile.language.table import Address, Schema
 
 _BOUNDS = {
     "minimum": ("J015", "is below {}", "too small", "the smallest is {}"),
@@ -63,17 +63,18 @@ _PATTERNS = {
 }
 
 
-def missing_parts(document: Any) -> Iterator[tuple[Address, str]]:  # noqa: ANN401 (a JSON document)
-    """Yield each place of a document that lacks something, with what it lacks (`*` for at least one named thing)."""
-    from jsonschema.validators import Draft202012Validator
+def missing_parts(schema: Schema, document: Any, at: Address = ()) -> Iterator[tuple[Address, str]]:  # noqa: ANN401
+    """Yield what a document lacks: its place, and the name of what is required there (`*`: at least one named thing).
 
-    from jessyfile.language.table import document_schema
-
-    for error in Draft202012Validator(document_schema()).iter_errors(document):
-        at = tuple(str(part) for part in error.absolute_path)
-        if error.validator == "required":
-            yield from ((at, name) for name in error.validator_value if name not in error.instance)
-        elif error.validator == "minProperties":
-            yield at, "*"
-        else:
-            yield at, ""
+    This is JSON Schema's `required` and `minProperties`; the values themselves were judged one by one as they were read.
+    """
+    if not isinstance(document, dict):
+        return
+    yield from ((at, name) for name in schema.get("required", ()) if name not in document)
+    if len(document) < schema.get("minProperties", 0):
+        yield at, "*"
+    extra = schema.get("additionalProperties")
+    for name, value in document.items():
+        inner = schema.get("properties", {}).get(name, extra)
+        if isinstance(inner, dict) and isinstance(value, dict):
+            yield from missing_parts(inner, value, (*at, name))

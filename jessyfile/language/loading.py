@@ -16,7 +16,7 @@ from jessyfile.language.files import Project, Refused
 from jessyfile.language.judge import missing_parts
 from jessyfile.language.semantics import examine
 from jessyfile.language.source import SourceFile, Span
-from jessyfile.language.table import node_at
+from jessyfile.language.table import document_schema, node_at
 from jessyfile.project import find_root
 
 if TYPE_CHECKING:
@@ -85,9 +85,9 @@ def _missing(document: dict[str, object], merged: Merged, entry: SourceFile) -> 
     """Report what a recipe cannot do without, unless it was tried and could not be read."""
     draft = Draft(document, merged, Path())
     found = []
-    for address, name in missing_parts(document):
+    for address, name in missing_parts(document_schema(), document):
         target = (*address, name)
-        if name in ("", "jessy") or not draft.known(*target) or (target, name) == (target, "*"):
+        if name == "jessy" or not draft.known(*target) or (target, name) == (target, "*"):
             continue
         node = node_at(target)
         example = node.schema.get("x-example") if node else None
