@@ -33,28 +33,29 @@ def render_page(recipe: Recipe, result: RunResult) -> str:
     """Return the whole report as HTML; parts whose step was left out are missing."""
     found = {name: _read(result, step, file) for name, (step, file) in _FILES.items()}
     verdict, curve = found["verdict"], found["curve"]
-    return (
-        _environment()
-        .get_template("report.html.j2")
-        .render(
-            recipe=recipe,
-            where=result.plan.recipe,
-            version=__version__,
-            run=result.run.number if result.run is not None else None,
-            withheld=result.withheld,
-            promoted=_fact(result, "promote", "promoted"),
-            steps=result.steps,
-            facts={step.name: step.facts for step in result.steps},
-            verdict=verdict,
-            card=found["card"],
-            mask=found["mask"],
-            loss=loss_curve(curve.get("curve", ()), curve.get("validations", ())),
-            latency=latency_lanes(_lanes(recipe, verdict)),
-            bars=_bars(verdict),
-            matrix=_matrix(recipe, verdict),
-            suites=sorted({case["suite"] for case in verdict.get("cases", ())}),
-            changes=_changes(verdict),
-        )
+    bars, matrix = _bars(verdict), _matrix(recipe, verdict)
+    template = _environment().get_template("report.html.j2")
+    return template.render(
+        recipe=recipe,
+        where=result.plan.recipe,
+        version=__version__,
+        run=result.run.number if result.run is not None else None,
+        withheld=result.withheld,
+        promoted=_facts(result, "promote").get("promoted"),
+        steps=result.steps,
+        sections=_sections(found, bars, matrix),
+        trained=_facts(result, "train"),
+        evaluated=_facts(result, "evaluate"),
+        verdict=verdict,
+        card=found["card"],
+        mask=found["mask"],
+        loss=loss_curve(curve.get("curve", ()), curve.get("validations", ())),
+        latency=latency_lanes(_lanes(recipe, verdict)),
+        bars=bars,
+        matrix=matrix,
+        efficiency=verdict.get("measured", {}).get("iteration_efficiency", {}).get("value"),
+        suites=sorted({case["suite"] for case in verdict.get("cases", ())}),
+        changes=_changes(verdict),
     )
 
 
@@ -67,9 +68,24 @@ def _read(result: RunResult, step: str, file: str) -> dict[str, Any]:
     return body if isinstance(body, dict) else {}
 
 
-def _fact(result: RunResult, step: str, name: str) -> Any:  # noqa: ANN401 (a JSON value)
+def _facts(result: RunResult, step: str) -> Mapping[str, Any]:
     found = result.step(step)
-    return found.facts.get(name) if found is not None else None
+    return found.facts if found is not None else {}
+
+
+def _sections(found: Mapping[str, Any], bars: Sequence[Bar], matrix: Matrix | None) -> list[tuple[str, str]]:
+    """Return id and title of every part that this page has."""
+    parts = (
+        ("verdict", "Verdict", found["verdict"]),
+        ("before", "Before and after", bars),
+        ("levels", "Levels", matrix),
+        ("latency", "Latency", found["verdict"]),
+        ("training", "Training", found["curve"]),
+        ("answers", "Answers", found["verdict"]),
+        ("data", "Data", found["card"] or found["mask"]),
+        ("made", "Made of", True),
+    )
+    return [(name, title) for name, title, there in parts if there]
 
 
 @dataclass(frozen=True, slots=True)

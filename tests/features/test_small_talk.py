@@ -1,0 +1,88 @@
+"""The scenarios of `small_talk.feature`, against recorded answers."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from evaluation_fakes import FakeEngine
+from pytest_bdd import parsers, scenarios, then, when
+
+from jessyfile.evaluation.cases import Check
+from jessyfile.evaluation.checks import passes
+from jessyfile.evaluation.loops import find_loop
+from jessyfile.evaluation.spoken import in_language
+from jessyfile.runtime.adaptive import Answer, ask
+from jessyfile.runtime.engine import ChatMessage
+from jessyfile.runtime.promoted import DEFAULT
+
+HERE = Path(__file__).parent
+RECORDED = json.loads((HERE / "recorded.json").read_text(encoding="utf-8"))
+scenarios(str(HERE / "small_talk.feature"))
+
+
+@when(parsers.parse('someone writes "{question}"'), target_fixture="answer")
+def _answer(question: str) -> Answer:
+    return ask(FakeEngine(RECORDED.__getitem__), [ChatMessage("user", question)], DEFAULT)
+
+
+@pytest.fixture
+def iterations(answer: Answer) -> int:
+    assert answer.iterations is not None
+    return answer.iterations
+
+
+@then(parsers.parse("the level is {level}"))
+def _level(answer: Answer, level: str) -> None:
+    assert answer.level == level
+
+
+@then("there is no level")
+def _no_level(answer: Answer) -> None:
+    assert (answer.level, answer.iterations) == (None, None)
+
+
+@then(parsers.parse("at most {most:d} iterations are spent"))
+def _at_most(iterations: int, most: int) -> None:
+    assert iterations <= most
+
+
+@then(parsers.parse("between {least:d} and {most:d} iterations are spent"))
+def _between(iterations: int, least: int, most: int) -> None:
+    assert least <= iterations <= most
+
+
+@then("the answer is in Turkish")
+def _turkish(answer: Answer) -> None:
+    assert in_language(answer.text, "tr")
+
+
+@then(parsers.parse("the answer has at most {most:d} characters"))
+def _short(answer: Answer, most: int) -> None:
+    assert passes(Check("length", most=most), answer.text)
+
+
+@then("there is no philosophical analysis in it")
+def _plain(answer: Answer) -> None:
+    assert passes(Check("no_analysis"), answer.text)
+
+
+@then("there is philosophical analysis in it")
+def _analysed(answer: Answer) -> None:
+    assert not passes(Check("no_analysis"), answer.text)
+
+
+@then(parsers.parse('the answer mentions "{word}"'))
+def _mentions(answer: Answer, word: str) -> None:
+    assert passes(Check("any_of", words=(word,)), answer.text)
+
+
+@then("the answer says what JESSY thinks")
+def _own_view(answer: Answer) -> None:
+    assert passes(Check("first_person"), answer.text)
+
+
+@then("the answer loops")
+def _loops(answer: Answer) -> None:
+    assert find_loop(answer.text) is not None
