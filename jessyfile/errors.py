@@ -4,7 +4,8 @@
     ├── RecipeError                the recipe has mistakes; carries the diagnostics
     ├── ProjectError               the project folder, a path, a setting outside the recipe
     │   ├── LockedError            another process is writing
-    │   └── StateError             the state is newer or cannot be read
+    │   ├── StateError             the state is newer or cannot be read
+    │   └── StalePlanError         a saved plan, or a file that a step was reading, is not what it was
     ├── StorageError               the disk: full, read-only, unreadable
     │   └── DamagedError           an object in the store is not what its hash says
     ├── ModelError                 a base model is missing, malformed or of an unknown kind
@@ -70,6 +71,12 @@ class StateError(ProjectError):
     """The state file is newer than this jessy, or cannot be read."""
 
     code = "E202"
+
+
+class StalePlanError(ProjectError):
+    """What was planned is no longer what would be done, or a file changed while a step was reading it."""
+
+    code = "E203"
 
 
 class StorageError(JessyError):

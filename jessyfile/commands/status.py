@@ -54,7 +54,7 @@ def _as_json(root: Path, state: State) -> dict[str, Any]:
 
 
 def _lines(root: Path, state: State) -> list[str]:
-    from jessyfile.planning.recipe_lock import score_lines
+    from jessyfile.report import summary_lines
 
     lines = [f"{state.name} · {state.recipe}"]
     for tag in ("latest", "previous"):
@@ -65,7 +65,7 @@ def _lines(root: Path, state: State) -> list[str]:
             )
     lines.append(f"  last run  {_last_run(root, state)}")
     judge = state.steps.get("judge")
-    return lines + [f"  {line}" for line in (score_lines(judge.facts) if judge else ())]
+    return lines + [f"  {line}" for line in (summary_lines(judge.facts) if judge else ())]
 
 
 def _last_run(root: Path, state: State) -> str:

@@ -39,7 +39,7 @@ def _lines(recipe: Recipe, root: Path, result: RunResult) -> Iterator[str]:
             yield f"{label:<10} {_biggest(store, step)}"
     yield f"promoted   {'no: ' + result.withheld if result.withheld is not None else 'yes'}"
     judge = result.step("judge")
-    yield from score_lines(judge.facts) if judge else ()
+    yield from _scores(judge.facts) if judge else ()
 
 
 def _biggest(store: Store, step: StepResult) -> str:
@@ -51,7 +51,7 @@ def _biggest(store: Store, step: StepResult) -> str:
     return f"{step.object}  {big.name} sha256:{big.sha256}"
 
 
-def score_lines(facts: Facts) -> Iterator[str]:
+def _scores(facts: Facts) -> Iterator[str]:
     """Yield a line for every criterion in the facts of the step `judge`."""
-    for criterion in facts.get("criteria", ()):
-        yield "score      " + "  ".join(str(criterion[key]) for key in sorted(criterion) if criterion[key] is not None)
+    for criterion in facts.get("criteria") or ():
+        yield f"{criterion['rank']:<10} {criterion['claim']}  {criterion['measured']}  {criterion['verdict']}"

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from jessyfile import fsops
-from jessyfile.errors import DamagedError, Interrupted, JessyError, ProjectError
+from jessyfile.errors import DamagedError, Interrupted, JessyError, StalePlanError
 from jessyfile.planning.actions import Action
 from jessyfile.planning.canonical import normal
-from jessyfile.planning.fingerprint import fingerprint
+from jessyfile.planning.fingerprint import FileHashes, fingerprint, own_part
 from jessyfile.planning.forecast import Forecaster, Timing, load_timings
 from jessyfile.planning.graph import select
 from jessyfile.planning.lock import project_lock
@@ -138,7 +138,7 @@ def apply(
     with fsops.disk_errors(root), project_lock(root, what):
         plan = make_plan(recipe, root, steps, selection, thorough=True)
         if saved is not None and saved != plan.digest:
-            raise ProjectError(
+            raise StalePlanError(
                 "the saved plan is stale: the recipe, a file or the store changed since",
                 hint="make a new one with `jessy plan -o`",
             )
@@ -230,6 +230,7 @@ class _Apply:
         try:
             with store.staged() as output, measured() as cost:
                 facts = self._run(step, output, work, progress)
+                self._unchanged(decision)
                 object_id = store.commit(output)
         except BaseException:
             if not step.resumable:
@@ -262,6 +263,18 @@ class _Apply:
         except OSError as error:
             raise fsops.storage_error(error, error.filename or step.name, f"run the step {step.name} on") from error
         return facts
+
+    def _unchanged(self, decision: Decision) -> None:
+        """Refuse a result whose files were not, at its end, what its fingerprint says: nobody knows what it was made
+        of."""
+        before, after = (
+            decision.own,
+            own_part(decision.step, self.recipe, self.root, FileHashes(self.root, thorough=True)),
+        )
+        changed = sorted(name for name, found in after.files.items() if before.files.get(name) != found)
+        if before.hash != after.hash:
+            what = f"`{changed[0]}` changed" if changed else "a file came or went"
+            raise StalePlanError(f"{what} while {decision.step.name} was reading it", hint="run the same command again")
 
     def _work(self, step: Step, mark: str) -> Path:
         work = work_place(self.root, step.name, mark)

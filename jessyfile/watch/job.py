@@ -1,0 +1,93 @@
+"""One `jessy apply` in a process of its own: what kills it does not kill the watch, and its memory goes back when it
+ends."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import IO, Any
+
+from jessyfile.watch.line import Step
+
+_KEPT_LINES = 20
+
+
+class Job:
+    """A running apply that prints its events as JSON lines; `told` is called from another thread at each, and at its
+    end."""
+
+    def __init__(self, command: Sequence[str], told: Callable[[], None]) -> None:
+        self._told = told
+        self.step: Step | None = None
+        self.withheld: str | None = None
+        self.report: str | None = None
+        self.errors: list[str] = []
+        self.code: int | None = None
+        self._since: tuple[float, float] | None = None
+        # a group of its own: Ctrl-C in the terminal is the watch's to hear, which then asks the job to stop
+        self._process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        readers = ((self._process.stdout, self._event), (self._process.stderr, self._error))
+        self._threads = [threading.Thread(target=self._read, args=pair, daemon=True) for pair in readers]
+        for thread in self._threads:
+            thread.start()
+        self._waiter = threading.Thread(target=self._wait, daemon=True)
+        self._waiter.start()
+
+    def stop(self) -> None:
+        """Ask it to save and stop."""
+        if self._process.poll() is None:
+            self._process.send_signal(signal.SIGTERM)
+
+    def join(self) -> int:
+        """Wait for its end; return its exit code."""
+        self._waiter.join()
+        return self._process.wait()
+
+    def _read(self, stream: IO[str], take: Callable[[str], None]) -> None:
+        for line in stream:
+            take(line.rstrip("\n"))
+            self._told()
+
+    def _wait(self) -> None:
+        for thread in self._threads:
+            thread.join()
+        for stream in (self._process.stdout, self._process.stderr):
+            if stream is not None:
+                stream.close()
+        self.code = self._process.wait()
+        self._told()
+
+    def _event(self, line: str) -> None:
+        try:
+            event = json.loads(line)
+        except ValueError:
+            return
+        kind = event.get("event") if isinstance(event, dict) else None
+        if kind == "started":
+            self.step, self._since = Step(str(event["step"])), None
+        elif kind == "progress":
+            self.step = self._progress(event)
+        elif kind == "done":
+            self.withheld, self.report, self.step = event.get("withheld"), event.get("report"), None
+
+    def _progress(self, event: dict[str, Any]) -> Step:
+        now, done, total = time.monotonic(), float(event["done"]), event.get("total")
+        if self._since is None:
+            self._since = (now, done)
+        start, first = self._since
+        left = (total - done) * (now - start) / (done - first) if total and done > first else None
+        return Step(str(event["step"]), done, total, left)
+
+    def _error(self, line: str) -> None:
+        self.errors = [*self.errors, line][-_KEPT_LINES:]
