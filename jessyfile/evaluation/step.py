@@ -120,18 +120,35 @@ def _warm_up(asker: Asker, cases: Sequence[Case]) -> float | None:
 
 
 def run_judge(context: StepContext) -> Facts:
-    """Hold stored answers against the checks, the metrics and the criteria; ask no model. Raises EvaluationError."""
+    """Hold stored answers against the checks, the metrics and the criteria.
+
+    No model is asked, unless the recipe names a `judge`; its numbers stand apart. Raises EvaluationError.
+    """
     from jessyfile.evaluation.cases import load_suites
     from jessyfile.evaluation.verdict import judge
 
     cases = load_suites(context.recipe, context.root)
-    candidate = _answers(context, "evaluate")
+    candidate, baseline = _answers(context, "evaluate"), _answers(context, "baseline")
     seconds = context.facts["train"].get("training_seconds")
-    verdict = judge(context.recipe, cases, candidate, _answers(context, "baseline"), seconds)
-    write_text(
-        context.output / VERDICT, json.dumps(verdict.to_json(), ensure_ascii=False, indent=1, sort_keys=True) + "\n"
-    )
-    return verdict.facts()
+    verdict = judge(context.recipe, cases, candidate, baseline, seconds)
+    opinion = _opinion(context, cases, candidate, baseline)
+    body = {**verdict.to_json(), "opinion": opinion}
+    write_text(context.output / VERDICT, json.dumps(body, ensure_ascii=False, indent=1, sort_keys=True) + "\n")
+    return {**verdict.facts(), **({"opinion": opinion} if opinion else {})}
+
+
+def _opinion(
+    context: StepContext, cases: Sequence[Case], after: Mapping[str, Answered], before: Mapping[str, Answered]
+) -> dict[str, Any] | None:
+    if context.recipe.evaluation.judge is None:
+        return None
+    from jessyfile.evaluation.opinion import ask_opinion
+
+    asked = context.recipe.evaluation.judge
+    found = ask_opinion(asked, cases, after, before, context.progress, context.stop).to_json()
+    if found["problem"]:
+        context.progress.note(f"{asked.model} did not score everything: {found['problem']}")
+    return found
 
 
 def _answers(context: StepContext, name: str) -> Mapping[str, Answered]:

@@ -46,6 +46,11 @@ def render_page(recipe: Recipe, result: RunResult) -> str:
         sections=_sections(found, bars, matrix),
         trained=_facts(result, "train"),
         evaluated=_facts(result, "evaluate"),
+        parity={
+            f"parity {name}": value
+            for name, value in _facts(result, "parity").items()
+            if not isinstance(value, list | dict)
+        },
         verdict=verdict,
         card=found["card"],
         mask=found["mask"],

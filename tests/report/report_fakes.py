@@ -70,7 +70,7 @@ def make_result(folder: Path, text: str = "Bence pilav yap, yanına da yoğurt."
     recipe = make_recipe(folder, CRITERIA)
     verdict = make_verdict(recipe, text)
     files = {
-        "judge": ("verdict.json", verdict.to_json()),
+        "judge": ("verdict.json", {**verdict.to_json(), "opinion": None}),
         "train": ("curve.json", CURVE),
         "dataset": ("card.json", CARD),
         "encode": ("mask.json", MASK),
