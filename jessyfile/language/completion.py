@@ -7,13 +7,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from jessyfile.language.hover import LANGUAGE, default_word, describe_head, describe_value, listed_metric
+from jessyfile.language.hover import default_word, describe_head, describe_value, listed_metric
 from jessyfile.language.lsp.names import declarations, walk
 from jessyfile.language.lsp.places import Cursor, Where, cursor_at
 from jessyfile.language.metrics import metric_names, metric_unit
 from jessyfile.language.parse import parse
 from jessyfile.language.source import SourceFile
-from jessyfile.language.table import Node, Schema, by_keyword, is_array, item_schema, root, unit_of
+from jessyfile.language.table import (
+    LANGUAGE_WORDS,
+    Node,
+    Schema,
+    by_keyword,
+    document_schema,
+    is_array,
+    item_schema,
+    root,
+    unit_of,
+)
 from jessyfile.language.values import PERIODS, null_word
 from jessyfile.language.vocabulary import instructions
 
@@ -86,8 +96,9 @@ def _heads(cursor: Cursor, _: Scene) -> Iterator[Suggestion]:
             continue
         if word not in cursor.used or node.kind in ("list", "named"):
             yield _head(word, node)
-    for word in ("DROP",) if cursor.node.parent or cursor.overlay else LANGUAGE:
-        yield Suggestion(word, "instruction", LANGUAGE[word][1], describe_head(word, None) or "")
+    for word in ("DROP",) if cursor.node.parent or cursor.overlay else LANGUAGE_WORDS:
+        form = str(document_schema()["x-words"][word]["form"])
+        yield Suggestion(word, "instruction", form, describe_head(word, None) or "")
 
 
 def _head(word: str, node: Node) -> Suggestion:

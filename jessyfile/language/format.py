@@ -221,8 +221,8 @@ def _family(head: str) -> object:
     if not head.isupper():
         return "setting"
     nodes = by_keyword().get(head)
-    if not nodes:
-        return head
+    if not nodes or "const" in nodes[0].schema:
+        return head  # JESSY stands for itself
     return "value" if nodes[0].form.placeholders == ("value",) else nodes[0].form.keywords
 
 

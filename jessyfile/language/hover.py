@@ -12,31 +12,13 @@ from jessyfile.language.lsp.places import Found, found_at
 from jessyfile.language.metrics import known_metric, metric_names
 from jessyfile.language.parse import parse
 from jessyfile.language.spell import spell
-from jessyfile.language.table import Node, Schema, is_array, item_schema, root, unit_of
+from jessyfile.language.table import Node, Schema, document_schema, is_array, item_schema, root, unit_of
 from jessyfile.language.values import EXPECTED, null_word
 
 if TYPE_CHECKING:
     from jessyfile.language.source import SourceFile, Span
     from jessyfile.language.syntax import Statement
 
-LANGUAGE = {
-    "ARG": (
-        """A name whose value may be given from outside: `--arg name=value`, or an environment variable when the line
-ends with `FROM ENV NAME`. The file uses it as `${name}`.""",
-        "ARG base = gemma3:270m FROM ENV BASE",
-    ),
-    "LET": ("A name for a value; the file uses it as `${name}`. Nothing outside can change it.", "LET rows = 200"),
-    "EXTENDS": ("The recipe that this one builds on; what is said here replaces what it says.", 'EXTENDS "base.jessy"'),
-    "INCLUDE": (
-        "Instructions from another file, as if they stood here; its names stay its own.",
-        'INCLUDE "eval.jessy"',
-    ),
-    "DROP": ("Takes away what EXTENDS, or the recipe below a VARIANT, brings.", "DROP CATEGORY slang"),
-    "VARIANT": (
-        "What changes when `--variant name` is given: one recipe, several personalities or sizes.",
-        'VARIANT small "for laptops" {\n  LORA { rank 8 }\n}',
-    ),
-}
 _EFFECTS = {
     "retrain": "the model is trained again",
     "repackage": "the model is packed again, without training",
@@ -64,9 +46,9 @@ def _word(found: Found) -> str | None:
 
 def describe_head(word: str, node: Node | None) -> str | None:
     """Return the page of an instruction or a setting; None for a word that the table does not have."""
-    if word in LANGUAGE:
-        text, example = LANGUAGE[word]
-        return f"**{word}**\n\n{text}\n\n{_code(example)}"
+    own = document_schema()["x-words"].get(word)
+    if own:
+        return f"**{word}**\n\n{own['description']}\n\n- form: `{own['form']}`\n\n{_code(own['example'])}"
     if node is None or node.parent is None or word not in node.form.keywords:
         return None
     where = f" in {node.parent.form.keywords[0]}" if node.parent.parent else ""

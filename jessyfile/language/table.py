@@ -25,7 +25,7 @@ Kind = Literal["value", "list", "block", "named"]
 Schema = Mapping[str, Any]
 Address = tuple[str, ...]
 
-LANGUAGE_WORDS = ("ARG", "LET", "EXTENDS", "INCLUDE", "DROP", "VARIANT")
+LANGUAGE_WORDS = ("EXTENDS", "INCLUDE", "DROP", "VARIANT", "LET", "ARG")
 _PART = re.compile(r"\[|\]|<[a-z_]+(?:\.\.\.)?>|[^\s\[\]]+")
 
 
