@@ -33,7 +33,7 @@ class _Recorder:
     values: Array
 
     def make_mask(self, length: int, return_array: bool = False, window_size: int | None = None) -> Array:
-        return _mask(length, 0, window_size)
+        return _mask(length, 0, window_size, return_array)
 
     def update_and_fetch(self, keys: Array, values: Array) -> tuple[Array, Array]:
         self.keys, self.values = keys, values
@@ -48,7 +48,7 @@ class _Continuation:
         self.offset = prefix.keys.shape[2]
 
     def make_mask(self, length: int, return_array: bool = False, window_size: int | None = None) -> Array:
-        return _mask(length, self.offset, window_size)
+        return _mask(length, self.offset, window_size, return_array)
 
     def update_and_fetch(self, keys: Array, values: Array) -> tuple[Array, Array]:
         return self._joined(self._prefix.keys, keys), self._joined(self._prefix.values, values)
@@ -60,12 +60,12 @@ class _Continuation:
         return mx.concatenate([mx.broadcast_to(prefix, (own.shape[0], *prefix.shape[1:])), own], axis=2)
 
 
-def _mask(length: int, offset: int, window: int | None) -> Array:
+def _mask(length: int, offset: int, window: int | None, as_array: bool) -> Array:
     from mlx_lm.models.base import create_causal_mask
 
-    if length == 1:
+    if length == 1 and not as_array:
         return None
-    if window and offset + length > window:
+    if as_array or (window and offset + length > window):
         return create_causal_mask(length, offset=offset, window_size=window)
     return "causal"
 

@@ -19,6 +19,7 @@ from jessyfile.planning.steps import Progress, Stop
 from jessyfile.training import adapter, checkpoint, loss, schedule
 from jessyfile.training.batches import build, epoch_batches
 from jessyfile.training.checkpoint import Cursor
+from jessyfile.training.cpu_ops import fast_activations
 from jessyfile.training.encoded import Encoded
 from jessyfile.training.metrics import Meter
 
@@ -26,6 +27,8 @@ _BETAS = [0.9, 0.999]
 _SMOOTHED = 16  # updates whose mean loss is looked at: batches of short rows and of long ones differ by nature
 _DIVERGED = 2.5  # that mean may not exceed this many times its best
 _SMALL_LOSS = 1.0  # nats a token; below it a factor says nothing
+_CACHE_BYTES = 1 << 30  # freed arrays that MLX may keep on a CPU; unbounded, the shapes of a few batches filled 20 GB
+_CPU_TOKENS = 512  # padded tokens at a time on a CPU: its matrix products gain nothing from more, and memory grows by 8 MB a token
 _MEMORY_WORDS = ("out of memory", "unable to allocate", "allocation", "insufficient memory")
 
 Gradients = dict[str, Any]
@@ -52,10 +55,15 @@ class Trainer:
     splits: int = 1
     _optimizer: Any = None
     _weight: Any = None
+    _most_tokens: float = math.inf
     _meter: Meter = field(default_factory=Meter)
 
     def run(self) -> Cursor:
         """Train to the end, from the newest checkpoint if there is one. Raises Interrupted, ConvergenceError, InsufficientMemoryError."""
+        with fast_activations(not _on_gpu()):
+            return self._run()
+
+    def _run(self) -> Cursor:
         self._prepare()
         plan = self._plan()
         total = len(plan)
@@ -75,14 +83,17 @@ class Trainer:
         return self.cursor
 
     def _prepare(self) -> None:
+        import mlx.core as mx
         import mlx.optimizers as optim
         import numpy as np
 
         self._optimizer = optim.AdamW(self.train.learning_rate, betas=_BETAS, weight_decay=self.train.weight_decay, bias_correction=True)
         self._optimizer.init(self.model.trainable_parameters())
         if not _on_gpu():
+            mx.set_cache_limit(_CACHE_BYTES)
+            self._most_tokens = _CPU_TOKENS
             weight = loss.head_weight(self.model)
-            self._weight = None if weight is None else np.array(weight.astype(_float32()))
+            self._weight = None if weight is None else np.asarray(weight.astype(mx.float32))
         self._restore()
 
     def _plan(self) -> list[list[list[int]]]:
@@ -130,9 +141,17 @@ class Trainer:
         return summed, count, gathered
 
     def _parts(self, group: list[list[int]]) -> Iterator[list[int]]:
+        """Cut batches so that each part fits: at most 1/splits of the rows, and on a CPU a bounded number of padded tokens."""
+        lengths = self.rows.lengths()
         for rows in group:
-            size = max(1, math.ceil(len(rows) / self.splits))
-            yield from (rows[i : i + size] for i in range(0, len(rows), size))
+            most = max(1, math.ceil(len(rows) / self.splits))
+            part: list[int] = []
+            for row in sorted(rows, key=lambda i: (lengths[i], i)):
+                if part and (len(part) == most or (len(part) + 1) * int(lengths[row]) > self._most_tokens):
+                    yield part
+                    part = []
+                part.append(row)
+            yield part
 
     def _value_and_gradient(self, batch: Any) -> tuple[tuple[Any, float], Gradients]:
         import mlx.core as mx
@@ -220,6 +239,7 @@ class Trainer:
     def _step_back(self) -> None:
         """Return to the last good checkpoint with half the rate, as often as the recipe allows."""
         retries, factor, where = self.cursor.retries + 1, self.cursor.rate_factor / 2, self.cursor.update
+        rungs = self.cursor.rungs
         if retries > self.train.retries:
             raise ConvergenceError(
                 f"the loss is not finite or diverges at update {where + 1}, also at 1/{round(1 / self.cursor.rate_factor)} of the rate",
@@ -228,7 +248,8 @@ class Trainer:
         if not self._restore():
             raise ConvergenceError(f"the loss is not finite at update {where + 1}, before any checkpoint", hint="lower learning_rate in TRAIN")
         self.cursor.retries, self.cursor.rate_factor = retries, factor
-        self.cursor.rungs.append(f"update {where + 1} was not finite or diverged; back to {self.cursor.update} at {factor:g} of the rate")
+        said = f"update {where + 1} was not finite or diverged; back to {self.cursor.update} at {factor:g} of the rate"
+        self.cursor.rungs = [*rungs, said]
         self.progress.note(self.cursor.rungs[-1])
 
     def _save(self) -> None:
@@ -267,9 +288,3 @@ def _on_gpu() -> bool:
     import mlx.core as mx
 
     return bool(mx.default_device() == mx.Device(mx.gpu))
-
-
-def _float32() -> Any:
-    import mlx.core as mx
-
-    return mx.float32

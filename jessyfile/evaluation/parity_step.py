@@ -1,0 +1,63 @@
+"""The step `parity`: the exported file and the merged weights are asked the same questions before anything is registered."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from jessyfile.errors import EvaluationError
+from jessyfile.fsops import write_text
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from jessyfile.planning.steps import Facts, StepContext
+    from jessyfile.runtime.engine import ServedModel
+
+PARITY = "parity.json"
+_PROMPTS = 6
+_JESSY_WRITES = "q8_0"
+
+
+def run_parity(context: StepContext) -> Facts:
+    """Compare greedy next tokens of merged model (MLX) and GGUF (embedded llama.cpp) on held-out questions.
+
+    A type that jessy does not write itself is compared as it lies in the folder, before another program quantizes it.
+    Raises ExportError when they are not one model.
+    """
+    from jessyfile.export.parity import compare
+    from jessyfile.export.step import GGUF_FILE
+    from jessyfile.runtime.llamacpp import LlamaCpp
+    from jessyfile.runtime.serving import described, loaded
+
+    served = json.loads((context.inputs["modelfile"] / "served.json").read_text(encoding="utf-8"))
+    model = described(context.recipe.name, context.inputs["gguf"] / GGUF_FILE, served, max_tokens=1)
+    engine = LlamaCpp(parallel=1)
+    with loaded(engine, model):
+        parity = compare(context.inputs["merge"], engine.next_logprobs, _prompts(context.inputs["dataset"], model))
+    parity.require(context.recipe.export.quantize)
+    facts = parity.facts()
+    write_text(context.output / PARITY, json.dumps(facts, sort_keys=True) + "\n")
+    return facts
+
+
+def _prompts(dataset: Path, model: ServedModel) -> list[str]:
+    """Return rendered first questions of the held-out rows, spread over them; of the training rows if none are held out."""
+    from jessyfile.models.chat_format import chat_format
+    from jessyfile.runtime.engine import ChatMessage
+
+    rows = _rows(dataset / "valid.jsonl") or _rows(dataset / "train.jsonl")
+    if not rows:
+        raise EvaluationError("parity has no question to ask", hint="the dataset is empty")
+    form = chat_format(model.chat_format)
+    asked = [ChatMessage("user", rows[i]["messages"][0]["content"]) for i in _spread(len(rows))]
+    return [form.render([question], model.system) for question in asked]
+
+
+def _rows(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line]
+
+
+def _spread(count: int) -> Sequence[int]:
+    return sorted({i * count // _PROMPTS for i in range(_PROMPTS)})

@@ -1,0 +1,105 @@
+"""The loss is the plain cross-entropy of the trained tokens; the savings change nothing but time."""
+
+from pathlib import Path
+
+import mlx.core as mx
+import mlx.nn as nn
+import numpy as np
+import pytest
+from mlx.utils import tree_flatten
+from tiny import tiny_model
+from training_fakes import LORA, encoded, loud
+
+from jessyfile.models.load import load_model
+from jessyfile.training import adapter, loss
+from jessyfile.training.batches import build
+from jessyfile.training.cpu_ops import fast_activations
+
+
+@pytest.fixture(params=["gemma3_text", "gemma2", "gemma", "llama", "qwen3"])
+def model(request: pytest.FixtureRequest, tmp_path: Path) -> nn.Module:
+    loaded = loud(load_model(tiny_model(tmp_path / "m", request.param))[0])
+    adapter.attach(loaded, LORA, 1)
+    noisy = [(k, mx.random.normal(v.shape, key=mx.random.key(5)) * 0.05) for k, v in adapter.parameters(loaded).items()]
+    loaded.load_weights(noisy, strict=False)
+    return loaded
+
+
+def plain(model: nn.Module, numbers: list[int]) -> mx.array:
+    """The sum over rows, one at a time, whole, with logits everywhere."""
+    rows = encoded(8)
+    total = mx.array(0.0)
+    for number in numbers:
+        tokens, trained = rows.row(number)
+        ids = np.concatenate([rows.prefix, tokens])
+        out = model(mx.array(ids[None, :-1])).astype(mx.float32)
+        losses = nn.losses.cross_entropy(out[0], mx.array(ids[1:]))
+        mask = np.concatenate([np.zeros(len(rows.prefix) - 1, bool), trained])
+        total = total + mx.sum(losses * mx.array(mask))
+    return total
+
+
+def gradients(model: nn.Module, function: object) -> dict[str, mx.array]:
+    value, found = nn.value_and_grad(model, function)(model)
+    return {"": value} | dict(tree_flatten(found))
+
+
+def close(left: dict[str, mx.array], right: dict[str, mx.array]) -> None:
+    for key in left:
+        if key:
+            np.testing.assert_allclose(np.array(left[key]), np.array(right[key]), rtol=2e-3, atol=2e-4, err_msg=key)
+
+
+def test_prefix_sharing_padding_and_masking_leave_loss_and_gradient_alone(model: nn.Module) -> None:
+    """One padding position a row was trained by mlx-lm; here nothing but the mask counts."""
+    rows, numbers = encoded(8), [0, 3, 5, 6]
+    batch, prefix = build(rows, numbers), mx.array(rows.prefix[:-1])
+    direct = gradients(model, lambda m: loss.direct_loss(m, prefix, batch)[0])
+    expected = gradients(model, lambda m: plain(m, numbers))
+    np.testing.assert_allclose(float(direct[""]), float(expected[""]), rtol=1e-4)
+    close(direct, expected)
+
+
+def test_the_streamed_loss_equals_the_direct_one(model: nn.Module, monkeypatch: pytest.MonkeyPatch) -> None:
+    weight = loss.head_weight(model)
+    if weight is None:
+        pytest.skip("a soft cap needs the model's own head, which direct_loss asks")
+    monkeypatch.setattr(loss, "_CHUNK", 50)  # several chunks, the last one short
+    rows = encoded(8)
+    batch, prefix = build(rows, [1, 2, 7]), mx.array(rows.prefix[:-1])
+    direct = gradients(model, lambda m: loss.direct_loss(m, prefix, batch)[0])
+    streamed = gradients(model, lambda m: loss.streamed_loss(m, prefix, batch, np.array(weight))[0])
+    close(streamed, direct)
+    value = float(loss.streamed_loss(model, prefix, batch, np.array(weight))[1])
+    np.testing.assert_allclose(value, float(direct[""]), rtol=1e-4)
+
+
+def test_a_changed_padding_or_prompt_token_after_the_last_target_changes_nothing(model: nn.Module) -> None:
+    rows = encoded(8)
+    batch, prefix = build(rows, [0, 1]), mx.array(rows.prefix[:-1])
+    before = float(loss.direct_loss(model, prefix, batch)[1])
+    last = int(batch.where[batch.where < batch.inputs.shape[1]].max())
+    batch.inputs[0, last + 1 :] = 7
+    assert float(loss.direct_loss(model, prefix, batch)[1]) == pytest.approx(before, rel=1e-6)
+
+
+def test_extreme_states_give_finite_losses() -> None:
+    rng = np.random.default_rng(0)
+    states = (rng.standard_normal((3, 8)) * 300).astype(np.float32)
+    weight = (rng.standard_normal((9000, 8)) * 30).astype(np.float32)
+    value, gradient = loss.streamed_cross_entropy(states, weight, np.array([0, 8999, 5], np.int32))
+    assert np.isfinite(value)
+    assert np.isfinite(gradient).all()
+
+
+@pytest.mark.parametrize("name", ["gelu_approx", "silu"])
+def test_fast_activations_are_the_same_functions(name: str) -> None:
+    x = mx.linspace(-12, 12, 2001)
+    original = getattr(nn, name)
+    with fast_activations(True):
+        fast = getattr(nn, name)
+        assert fast is not original
+        np.testing.assert_allclose(np.array(fast(x)), np.array(original(x)), atol=2e-6)
+        slopes = [np.array(mx.grad(lambda x, f=f: mx.sum(f(x)))(x)) for f in (fast, original)]
+    np.testing.assert_allclose(*slopes, atol=1e-5)
+    assert getattr(nn, name) is original
