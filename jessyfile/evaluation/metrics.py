@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal
 from jessyfile.evaluation.checks import rule_holds
 from jessyfile.evaluation.scores import PERSONA_SUITE
 from jessyfile.evaluation.statistics import percentile, percentile_interval, wilson
-from jessyfile.language.metrics import metric_level, metric_unit
+from jessyfile.language.metrics import metric_level
 
 if TYPE_CHECKING:
     from jessyfile.evaluation.scores import Score
@@ -167,8 +167,3 @@ def metrics_of(scores: Sequence[Score], complexity: Complexity) -> list[str]:
         "training_time",
         *(f"{suite}.{part}" for suite in suites for part in ("form", "relevance")),
     ]
-
-
-def unit_of(metric: str) -> Literal["share", "seconds"]:
-    """Return the unit that the table gives a metric."""
-    return metric_unit(metric)
