@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 
 Kind = Literal["instruction", "setting", "value", "name", "variable", "word", "file"]
 _FILES = ("EXTENDS", "INCLUDE")
-_COMPARISONS = (">", ">=", "<", "<=", "=")
 _BARE = ("integer", "number", "share", "seconds", "range")
 
 
@@ -230,7 +229,7 @@ def _choices(schema: Schema, unit: str, name: str | None) -> Iterator[str]:
         yield "baseline"
         return
     yield from (str(value) for value in schema.get("enum", ()) if value is not None)
-    yield from {"boolean": ("yes", "no"), "comparison": _COMPARISONS, "period": tuple(PERIODS)}.get(unit, ())
+    yield from {"boolean": ("yes", "no"), "period": tuple(PERIODS)}.get(unit, ())
     nothing = null_word(schema)
     if nothing:
         yield nothing

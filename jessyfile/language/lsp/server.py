@@ -6,6 +6,7 @@ Texts are sent whole at every change: a recipe is small, and there is no second 
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -301,6 +302,12 @@ def _fix(uri: str, diagnostic: types.Diagnostic, fix: str) -> types.CodeAction:
     return types.CodeAction(title, types.CodeActionKind.QuickFix, [diagnostic], is_preferred=True, edit=edit)
 
 
+def _is_failure(record: logging.LogRecord) -> bool:
+    """Whether a log record tells of more than a refusal, which the editor shows itself."""
+    return not (record.exc_info and isinstance(record.exc_info[1], JsonRpcInvalidParams))
+
+
 def serve() -> None:
     """Speak with one editor over standard input and output until it leaves."""
+    logging.getLogger("pygls.protocol.json_rpc").addFilter(_is_failure)
     server.start_io()

@@ -34,6 +34,13 @@ class OpenProject(Project):
 
     buffers: Mapping[Path, str] = field(default_factory=dict)
 
+    def existing(self, written: str, folder: Path, *, is_folder: bool = False) -> Path:
+        """Return the path of something that is there or open. Raises Refused as a project does."""
+        path = self.locate(written, folder)
+        return (
+            path if path in self.buffers and not is_folder else super().existing(written, folder, is_folder=is_folder)
+        )
+
     def read(self, path: Path, written: str, limit: int) -> bytes:
         """Return a file's bytes, those in the editor first. Raises Refused as a project does."""
         if path in self.buffers:
