@@ -13,7 +13,7 @@ from jessyfile.errors import JessyError
 
 # command -> (module:function under jessyfile.commands, one help line); the help of `jessy` is drawn from here without importing them
 COMMANDS: dict[str, tuple[str, str]] = {
-    "init": ("recipe:init", "Write a commented recipe and seeds that apply at once."),
+    "init": ("editor:init", "Write a commented recipe and seeds that apply at once."),
     "check": ("recipe:check", "Find every mistake in a recipe."),
     "fmt": ("recipe:fmt", "Lay a recipe out; comments stay."),
     "plan": ("plan:plan", "Show what apply would do, and why. Starts nothing."),
@@ -30,10 +30,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "rollback": ("history:rollback", "Move NAME:latest back to the previous model."),
     "gc": ("history:gc", "Remove stored results that no kept run needs."),
     "fsck": ("history:fsck", "Verify every stored result against its hash."),
-    "import": ("recipe:import_", "Write the Jessyfile that equals a Modelfile or an mlx-lm configuration."),
+    "import": ("editor:import_", "Write the Jessyfile that equals a Modelfile or an mlx-lm configuration."),
     "explain": ("recipe:explain", "Explain a diagnostic's code."),
     "schema": ("recipe:schema", "Print the recipe's JSON Schema."),
-    "lsp": ("recipe:lsp", "Serve editors over the language server protocol."),
+    "lsp": ("editor:lsp", "Serve editors over the language server protocol."),
     "doctor": ("doctor:doctor", "Say what this machine offers: backend, BLAS, memory, engines."),
 }
 
@@ -100,8 +100,14 @@ def _bug(error: Exception) -> int:
     if os.environ.get("JESSY_TRACEBACK"):
         traceback.print_exc()
     where = traceback.extract_tb(error.__traceback__)[-1]
-    print(f"error[E000]: a bug in jessy: {type(error).__name__}: {error} ({where.filename}:{where.lineno})", file=sys.stderr)
-    print("  = help: run again with JESSY_TRACEBACK=1 and report what it prints; nothing stored was changed", file=sys.stderr)
+    print(
+        f"error[E000]: a bug in jessy: {type(error).__name__}: {error} ({where.filename}:{where.lineno})",
+        file=sys.stderr,
+    )
+    print(
+        "  = help: run again with JESSY_TRACEBACK=1 and report what it prints; nothing stored was changed",
+        file=sys.stderr,
+    )
     return 1
 
 

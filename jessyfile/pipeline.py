@@ -6,7 +6,7 @@ Each step is a pure function in the package that it names; it is imported when i
 from __future__ import annotations
 
 import importlib
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 from jessyfile.language.recipe import Recipe
@@ -25,6 +25,23 @@ class _Late:
         return facts
 
 
+def _rows_trained(recipe: Recipe, root: Path, facts: Mapping[str, Facts]) -> float | None:  # noqa: ARG001 (as `Step.units` is called)
+    """Return the rows that a training sees, epochs counted: what its seconds are nearly proportional to."""
+    rows = facts.get("encode", {}).get("rows")
+    if rows is None:
+        wanted = sum(category.count for category in recipe.dataset.categories) + recipe.dataset.markers
+        rows = wanted * (1 - recipe.dataset.validation)
+    return float(rows) * recipe.train.epochs
+
+
+def _cases(recipe: Recipe, root: Path, facts: Mapping[str, Facts]) -> float | None:  # noqa: ARG001 (as `Step.units` is called)
+    """Return how many cases the suites hold."""
+    from jessyfile.evaluation.files import suite_path, suites_of
+
+    lines = {suite: suite_path(suite, recipe, root).read_bytes().count(b"\n") for suite in suites_of(recipe)}
+    return float(sum(min(count, suite.limit or count) for suite, count in lines.items()))
+
+
 def compile_steps(recipe: Recipe) -> tuple[Step, ...]:
     """Return the recipe's steps in an order in which every step comes after its inputs."""
     from jessyfile.dataset.files import category_files, dataset_files
@@ -41,8 +58,18 @@ def compile_steps(recipe: Recipe) -> tuple[Step, ...]:
             f"data.{category.name}",
             category.title,
             _Late("dataset.step:run_category"),
-            reads=(*(f"dataset.category.{category.name}.{part}" for part in ("count", "language", "level", "topic.*", *title)), "dataset.seed", "dataset.similarity", "dataset.seeds",
-                   "dataset.augment.*", "dataset.teacher.*", *rows),
+            reads=(
+                *(
+                    f"dataset.category.{category.name}.{part}"
+                    for part in ("count", "language", "level", "topic.*", *title)
+                ),
+                "dataset.seed",
+                "dataset.similarity",
+                "dataset.seeds",
+                "dataset.augment.*",
+                "dataset.teacher.*",
+                *rows,
+            ),
             files=category_files(category.name),
         )
         for category in recipe.dataset.categories
@@ -50,27 +77,110 @@ def compile_steps(recipe: Recipe) -> tuple[Step, ...]:
     system = ("system",) if recipe.train.include_system else ()
     sampling = ("system", "template", "message.*", "parameter.*", "eval.max_tokens")
     return (
-        Step("base", "find the base model and bring it to an MLX folder", _Late("models.step:run_base"), reads=("from", "adapter"), files=base_files),
+        Step(
+            "base",
+            "find the base model and bring it to an MLX folder",
+            _Late("models.step:run_base"),
+            reads=("from", "adapter"),
+            files=base_files,
+        ),
         *data,
-        Step("dataset", "filter, split and format the rows", _Late("dataset.step:run_dataset"), inputs=tuple(s.name for s in data),
-             reads=("dataset.seed", "dataset.validation", "dataset.similarity", "dataset.markers", "dataset.replay.*", *rows), files=dataset_files),
-        Step("encode", "tokenize, mask and prove the mask", _Late("training.step:run_encode"), inputs=("base", "dataset"),
-             reads=("train.max_length", "train.include_system", "complexity.marker", *system)),
-        Step("train", "train the adapter", _Late("training.step:run_train"), inputs=("base", "encode"), reads=("lora.*", "train.*", "personality.per_batch"), resumable=True),
+        Step(
+            "dataset",
+            "filter, split and format the rows",
+            _Late("dataset.step:run_dataset"),
+            inputs=tuple(s.name for s in data),
+            reads=(
+                "dataset.seed",
+                "dataset.validation",
+                "dataset.similarity",
+                "dataset.markers",
+                "dataset.replay.*",
+                *rows,
+            ),
+            files=dataset_files,
+        ),
+        Step(
+            "encode",
+            "tokenize, mask and prove the mask",
+            _Late("training.step:run_encode"),
+            inputs=("base", "dataset"),
+            reads=("train.max_length", "train.include_system", "complexity.marker", *system),
+        ),
+        Step(
+            "train",
+            "train the adapter",
+            _Late("training.step:run_train"),
+            inputs=("base", "encode"),
+            reads=("lora.*", "train.*", "personality.per_batch"),
+            resumable=True,
+            units=_rows_trained,
+        ),
         Step("merge", "merge the adapter in full precision", _Late("export.step:run_merge"), inputs=("base", "train")),
         Step("gguf", "write and check the GGUF", _Late("export.step:run_gguf"), inputs=("merge",), reads=("export.*",)),
-        Step("modelfile", "render the Modelfile", _Late("export.step:run_modelfile"), inputs=("base",),
-             reads=("name", "system", "template", "parameter.*", "message.*", "license.*", "requires")),
-        Step("parity", "prove that the GGUF answers as the trained model does", _Late("evaluation.parity_step:run_parity"),
-             inputs=("dataset", "merge", "gguf", "modelfile"), reads=("export.quantize",)),
-        Step("import", "register the candidate with the engine", _Late("export.step:run_import"), inputs=("gguf", "modelfile", "parity"),
-             reads=("name", "deploy.engine", "deploy.ollama"), holds=holds_candidate),
-        Step("baseline", "answer every suite with the base model", _Late("evaluation.step:run_baseline"), inputs=("base",),
-             reads=(*sampling, "eval.suite.*", *rows, "export.quantize", "deploy.engine", "deploy.ollama"), files=suite_files, resumable=True),
-        Step("evaluate", "answer every suite with the candidate", _Late("evaluation.step:run_evaluate"), inputs=("import",),
-             reads=(*sampling, "eval.suite.*", *rows), files=suite_files, resumable=True),
-        Step("judge", "hold the measurements against the criteria", _Late("evaluation.step:run_judge"), inputs=("train", "baseline", "evaluate"),
-             reads=("eval.criterion.*", "eval.judge.*", "complexity.*", "personality.always", "personality.never", "personality.often"), files=suite_files),
-        Step("promote", "move NAME:latest to the candidate", _Late("export.step:run_promote"), inputs=("import", "judge"),
-             reads=("name", "deploy.*"), holds=holds_latest),
+        Step(
+            "modelfile",
+            "render the Modelfile",
+            _Late("export.step:run_modelfile"),
+            inputs=("base",),
+            reads=("name", "system", "template", "parameter.*", "message.*", "license.*", "requires"),
+        ),
+        Step(
+            "parity",
+            "prove that the GGUF answers as the trained model does",
+            _Late("evaluation.parity_step:run_parity"),
+            inputs=("dataset", "merge", "gguf", "modelfile"),
+            reads=("export.quantize",),
+        ),
+        Step(
+            "import",
+            "register the candidate with the engine",
+            _Late("export.step:run_import"),
+            inputs=("gguf", "modelfile", "parity"),
+            reads=("name", "deploy.engine", "deploy.ollama"),
+            holds=holds_candidate,
+        ),
+        Step(
+            "baseline",
+            "answer every suite with the base model",
+            _Late("evaluation.step:run_baseline"),
+            inputs=("base",),
+            reads=(*sampling, "eval.suite.*", *rows, "export.quantize", "deploy.engine", "deploy.ollama"),
+            files=suite_files,
+            resumable=True,
+            units=_cases,
+        ),
+        Step(
+            "evaluate",
+            "answer every suite with the candidate",
+            _Late("evaluation.step:run_evaluate"),
+            inputs=("import",),
+            reads=(*sampling, "eval.suite.*", *rows),
+            files=suite_files,
+            resumable=True,
+            units=_cases,
+        ),
+        Step(
+            "judge",
+            "hold the measurements against the criteria",
+            _Late("evaluation.step:run_judge"),
+            inputs=("train", "baseline", "evaluate"),
+            reads=(
+                "eval.criterion.*",
+                "eval.judge.*",
+                "complexity.*",
+                "personality.always",
+                "personality.never",
+                "personality.often",
+            ),
+            files=suite_files,
+        ),
+        Step(
+            "promote",
+            "move NAME:latest to the candidate",
+            _Late("export.step:run_promote"),
+            inputs=("import", "judge"),
+            reads=("name", "deploy.*"),
+            holds=holds_latest,
+        ),
     )

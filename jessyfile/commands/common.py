@@ -18,13 +18,21 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 def printable(text: str) -> str:
     """Return the text with control and direction-changing characters made visible; newlines and tabs stay."""
-    return "".join(c if c in "\n\t" or unicodedata.category(c) not in ("Cc", "Cf", "Cs") else f"\\u{ord(c):04x}" for c in text)
+    return "".join(
+        c if c in "\n\t" or unicodedata.category(c) not in ("Cc", "Cf", "Cs") else f"\\u{ord(c):04x}" for c in text
+    )
 
 
 def recipe_options(command: F) -> F:
     """Add RECIPE, `--arg`, `--variant` and `--set` to a command; they arrive as `recipe`, `arg`, `variant`, `set_`."""
     for decorate in (
-        click.option("--set", "set_", multiple=True, metavar="ADDRESS=VALUE", help="Set one value from outside, as in lora.rank=8."),
+        click.option(
+            "--set",
+            "set_",
+            multiple=True,
+            metavar="ADDRESS=VALUE",
+            help="Set one value from outside, as in lora.rank=8.",
+        ),
         click.option("--variant", metavar="NAME", help="Lay the recipe's VARIANT over it."),
         click.option("--arg", multiple=True, metavar="NAME=VALUE", help="Give an ARG its value."),
         click.argument("recipe", type=click.Path(path_type=Path)),
@@ -53,5 +61,7 @@ def load(recipe: Path, arg: tuple[str, ...], variant: str | None, set_: tuple[st
         print(render_diagnostics(loaded.diagnostics), file=sys.stderr)
     if loaded.recipe is None:
         count = sum(d.severity == "error" for d in loaded.diagnostics)
-        raise RecipeError(f"{printable(str(recipe))} has {count} mistake{'s' if count != 1 else ''}; nothing was started")
+        raise RecipeError(
+            f"{printable(str(recipe))} has {count} mistake{'s' if count != 1 else ''}; nothing was started"
+        )
     return loaded.recipe

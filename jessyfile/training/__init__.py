@@ -1,0 +1,1 @@
+"""From formatted rows to an adapter: encode, batch, train, keep."""

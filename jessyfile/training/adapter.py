@@ -30,11 +30,18 @@ def attach(model: Any, lora: Lora, seed: int) -> list[str]:
 
     model.freeze()
     first = len(model.layers) - (lora.layers or len(model.layers))
-    linear = {path: module for path, module in model.named_modules() if _layer_of(path) >= max(first, 0) and _is_linear(module)}
+    linear = {
+        path: module
+        for path, module in model.named_modules()
+        if _layer_of(path) >= max(first, 0) and _is_linear(module)
+    }
     chosen = sorted(path for path in linear if path.rsplit(".", 1)[-1] in lora.targets)
     _refuse_unknown(lora.targets, linear)
     mx.random.seed(seed)
-    adapters = [(path, LoRALinear.from_base(linear[path], r=lora.rank, dropout=lora.dropout, scale=lora.scale)) for path in chosen]
+    adapters = [
+        (path, LoRALinear.from_base(linear[path], r=lora.rank, dropout=lora.dropout, scale=lora.scale))
+        for path in chosen
+    ]
     model.update_modules(tree_unflatten(adapters))
     return chosen
 
@@ -53,7 +60,9 @@ def _refuse_unknown(targets: tuple[str, ...], linear: dict[str, Any]) -> None:
     names = sorted({path.rsplit(".", 1)[-1] for path in linear})
     missing = [target for target in targets if target not in names]
     if missing:
-        raise TrainingError(f"no layer of this model is called {', '.join(missing)}", hint=f"LORA targets can be: {' '.join(names)}")
+        raise TrainingError(
+            f"no layer of this model is called {', '.join(missing)}", hint=f"LORA targets can be: {' '.join(names)}"
+        )
 
 
 def parameters(model: Any) -> dict[str, Any]:
@@ -66,7 +75,14 @@ def parameters(model: Any) -> dict[str, Any]:
 def write(folder: Path, arrays: dict[str, Any], lora: Lora, keys: list[str]) -> None:
     """Write adapters.safetensors and adapter_config.json into a folder; the same arrays give the same bytes."""
     write_arrays(folder / ADAPTER_FILE, arrays)
-    config = {"fine_tune_type": "lora", "rank": lora.rank, "scale": lora.scale, "dropout": lora.dropout, "targets": list(lora.targets), "keys": keys}
+    config = {
+        "fine_tune_type": "lora",
+        "rank": lora.rank,
+        "scale": lora.scale,
+        "dropout": lora.dropout,
+        "targets": list(lora.targets),
+        "keys": keys,
+    }
     fsops.write_text(folder / CONFIG_FILE, json.dumps(config, indent=2, sort_keys=True) + "\n")
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from jessyfile import fsops
+from jessyfile.errors import StorageError
 
 _KEPT = 2
 
@@ -76,10 +77,10 @@ def _read(folder: Path) -> tuple[Cursor, dict[str, Arrays]] | None:
         record = json.loads((folder / "cursor.json").read_text(encoding="utf-8"))
         if any(fsops.hash_file(folder / name) != digest for name, digest in record["hashes"].items()):
             return None
-        groups = {
+        groups: dict[str, Arrays] = {
             Path(name).stem: {key: mx.array(array) for key, array in load((folder / name).read_bytes()).items()}
             for name in record["hashes"]
         }
         return Cursor(**record["cursor"]), groups
-    except (OSError, ValueError, KeyError, TypeError, fsops.StorageError):
+    except (OSError, ValueError, KeyError, TypeError, StorageError):
         return None

@@ -46,11 +46,11 @@ def _differentiable(name: str) -> Callable[[Array], Array]:
 
     forward, slope = {"gelu": (_gelu, _gelu_slope), "silu": (_silu, _silu_slope)}[name]
 
-    @mx.custom_function  # type: ignore[untyped-decorator]
+    @mx.custom_function
     def activation(x: Array) -> Array:
         return mx.array(forward(np.asarray(x.astype(mx.float32)))).astype(x.dtype)
 
-    @activation.vjp  # type: ignore[untyped-decorator]
+    @activation.vjp
     def pullback(x: Array, cotangent: Array, _: Array) -> Array:
         gradient = slope(np.asarray(x.astype(mx.float32)))
         gradient *= np.asarray(cotangent.astype(mx.float32))
@@ -67,7 +67,8 @@ def _gelu_tanh(x: NDArray[np.float32]) -> NDArray[np.float32]:
     inner *= _ROOT * _CUBIC
     inner += _ROOT
     inner *= x
-    return np.tanh(inner, out=inner)
+    np.tanh(inner, out=inner)
+    return inner
 
 
 def _gelu(x: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -96,7 +97,7 @@ def _gelu_slope(x: NDArray[np.float32]) -> NDArray[np.float32]:
 def _sigmoid(x: NDArray[np.float32]) -> NDArray[np.float32]:
     import numpy as np
 
-    half = np.tanh(x * np.float32(0.5))
+    half: NDArray[np.float32] = np.tanh(x * np.float32(0.5))
     half += 1
     half *= 0.5
     return half

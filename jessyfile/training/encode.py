@@ -49,7 +49,9 @@ class MaskProof:
             "ends_trained": self.ends_trained,
             "tokens": sum(self.tokens.values()),
             "trained_tokens": sum(self.trained.values()),
-            "categories": {name: {"tokens": self.tokens[name], "trained": self.trained[name]} for name in sorted(self.tokens)},
+            "categories": {
+                name: {"tokens": self.tokens[name], "trained": self.trained[name]} for name in sorted(self.tokens)
+            },
         }
 
 
@@ -107,8 +109,12 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
 def refuse_empty(proof: MaskProof) -> None:
     """Raise TrainingError when the mask trains nothing, or no answer's end."""
     if not sum(proof.trained.values()):
-        raise TrainingError("no token would be trained", hint="raise max_length in TRAIN: every answer lies behind the limit, or there are no rows")
+        raise TrainingError(
+            "no token would be trained",
+            hint="raise max_length in TRAIN: every answer lies behind the limit, or there are no rows",
+        )
     if proof.chats and not proof.ends_trained:
         raise TrainingError(
-            "no row trains its end-of-turn token, so the model would never stop", hint="raise max_length in TRAIN: every row is cut"
+            "no row trains its end-of-turn token, so the model would never stop",
+            hint="raise max_length in TRAIN: every row is cut",
         )

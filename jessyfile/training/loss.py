@@ -10,13 +10,11 @@ Not covered: encoder-decoder models and models whose cache is not one key-value 
 
 from __future__ import annotations
 
-
 from typing import TYPE_CHECKING, Any
 
 from jessyfile.training.batches import Batch
 
 if TYPE_CHECKING:
-    import mlx.core as mx
     import numpy as np
     from numpy.typing import NDArray
 
@@ -123,7 +121,6 @@ def streamed_cross_entropy(
     picked = np.einsum("nd,nd->n", chosen, rows)
     loss = float(np.sum(np.log(total).astype(np.float64) + top - picked))
     return loss, pulled / total[:, None] - rows
-
 
 
 def streamed_loss(model: Any, prefix: Array, batch: Batch, weight: NDArray[np.float32]) -> tuple[Array, Array]:

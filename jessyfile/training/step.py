@@ -33,7 +33,10 @@ def run_encode(context: StepContext) -> Facts:
     encoded.save(encoded.pack(train, prefix), context.output / "train.safetensors")
     encoded.save(encoded.pack(valid, prefix), context.output / "valid.safetensors")
     facts = {**proof.facts(), "shared_prefix": len(prefix), "updates": schedule.updates(len(train), recipe.train)}
-    fsops.write_text(context.output / "mask.json", json.dumps({"train": facts, "valid": held_out.facts()}, indent=2, sort_keys=True) + "\n")
+    fsops.write_text(
+        context.output / "mask.json",
+        json.dumps({"train": facts, "valid": held_out.facts()}, indent=2, sort_keys=True) + "\n",
+    )
     return facts
 
 
@@ -60,7 +63,18 @@ def _train(context: StepContext, model: Any, lora: Lora, splits: int, rungs: lis
     keys = adapter.attach(model, lora, recipe.train.seed)
     rows, held_out = encoded.load(data / "train.safetensors"), encoded.load(data / "valid.safetensors")
     work = fsops.make_folder(context.work / f"rank-{lora.rank}")
-    trainer = Trainer(model, recipe.train, lora, rows, held_out, recipe.personality.per_batch, work, context.progress, context.stop, splits=splits)
+    trainer = Trainer(
+        model,
+        recipe.train,
+        lora,
+        rows,
+        held_out,
+        recipe.personality.per_batch,
+        work,
+        context.progress,
+        context.stop,
+        splits=splits,
+    )
     cursor = trainer.run()
     adapter.write(context.output, trainer.best, lora, keys)
     curve = {"curve": cursor.curve, "validations": cursor.validations}
@@ -80,12 +94,16 @@ def _train(context: StepContext, model: Any, lora: Lora, splits: int, rungs: lis
     }
 
 
-def _next_rung(context: StepContext, error: InsufficientMemoryError, lora: Lora, splits: int, rungs: list[str]) -> tuple[Lora, int]:
+def _next_rung(
+    context: StepContext, error: InsufficientMemoryError, lora: Lora, splits: int, rungs: list[str]
+) -> tuple[Lora, int]:
     """Choose what to give up next: rows at a time (same mathematics), then, if the recipe allows it, half the rank."""
     train = context.recipe.train
     if train.on_memory != "stop" and splits < train.batch_size:
         splits *= 2
-        rungs.append(f"too little memory: {-(-train.batch_size // splits)} rows at a time instead of {train.batch_size}; the mathematics stay")
+        rungs.append(
+            f"too little memory: {-(-train.batch_size // splits)} rows at a time instead of {train.batch_size}; the mathematics stay"
+        )
     elif train.on_memory == "shrink_rank" and lora.rank // 2 >= _MIN_RANK:
         lora = replace(lora, rank=lora.rank // 2, alpha=lora.alpha / 2)
         rungs.append(f"too little memory: rank {lora.rank} instead of {lora.rank * 2}")

@@ -10,6 +10,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +75,10 @@ class Trainer:
             if not self._advance(plan[self.cursor.update], total):
                 self._step_back()
                 continue
-            if self._due(self.train.validate_every or math.ceil(total / self.train.epochs), total) and self._validate_and_is_stale():
+            if (
+                self._due(self.train.validate_every or math.ceil(total / self.train.epochs), total)
+                and self._validate_and_is_stale()
+            ):
                 break
             if self.cursor.update % self.train.checkpoint_every == 0:
                 self._save()
@@ -87,7 +91,9 @@ class Trainer:
         import mlx.optimizers as optim
         import numpy as np
 
-        self._optimizer = optim.AdamW(self.train.learning_rate, betas=_BETAS, weight_decay=self.train.weight_decay, bias_correction=True)
+        self._optimizer = optim.AdamW(
+            self.train.learning_rate, betas=_BETAS, weight_decay=self.train.weight_decay, bias_correction=True
+        )
         self._optimizer.init(self.model.trainable_parameters())
         if not _on_gpu():
             mx.set_cache_limit(_CACHE_BYTES)
@@ -121,7 +127,9 @@ class Trainer:
         self.cursor.update += 1
         self.cursor.trained_tokens += count
         self.cursor.seconds += time.perf_counter() - start
-        self.cursor.curve.append({"update": self.cursor.update, "loss": mean, "learning_rate": rate, "gradient_norm": size})
+        self.cursor.curve.append(
+            {"update": self.cursor.update, "loss": mean, "learning_rate": rate, "gradient_norm": size}
+        )
         self._report(total, mean, rate, count, time.perf_counter() - start)
         return True
 
@@ -129,11 +137,12 @@ class Trainer:
         """Return summed loss, number of trained tokens and summed gradient over a group of batches."""
         import mlx.core as mx
 
-        summed, count, gathered = 0.0, 0, {}
+        summed, count = 0.0, 0
+        gathered: Gradients = {}
         for number, part in enumerate(self._parts(group)):
             mx.random.seed(_seed(self.train.seed, self.cursor.update, number))
             batch = build(self.rows, part)
-            (_, value), gradients = self._guarded(lambda batch=batch: self._value_and_gradient(batch))
+            (_, value), gradients = self._guarded(partial(self._value_and_gradient, batch))
             summed += value
             count += len(batch.targets)
             gathered = {key: gathered[key] + array if gathered else array for key, array in gradients.items()}
@@ -246,7 +255,10 @@ class Trainer:
                 hint=f"learning_rate {self.train.learning_rate:g} is too high for these rows, or a row is broken: see `jessy data lint`",
             )
         if not self._restore():
-            raise ConvergenceError(f"the loss is not finite at update {where + 1}, before any checkpoint", hint="lower learning_rate in TRAIN")
+            raise ConvergenceError(
+                f"the loss is not finite at update {where + 1}, before any checkpoint",
+                hint="lower learning_rate in TRAIN",
+            )
         self.cursor.retries, self.cursor.rate_factor = retries, factor
         said = f"update {where + 1} was not finite or diverged; back to {self.cursor.update} at {factor:g} of the rate"
         self.cursor.rungs = [*rungs, said]

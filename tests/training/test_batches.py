@@ -46,7 +46,9 @@ def test_too_few_persona_rows_are_shared_out_and_never_repeated() -> None:
 def test_packing_pads_less() -> None:
     rows_ = encoded(64)
     padded = {
-        packed: sum(build(rows_, batch).inputs.size for batch in epoch_batches(rows_, replace(TRAIN, pack=packed), 0, 0))
+        packed: sum(
+            build(rows_, batch).inputs.size for batch in epoch_batches(rows_, replace(TRAIN, pack=packed), 0, 0)
+        )
         for packed in (True, False)
     }
     assert padded[True] < padded[False]

@@ -26,7 +26,9 @@ def whole(tmp_path: Path) -> bytes:
 
 
 @pytest.mark.parametrize("stop_at", [1, 2, 4, 7])
-def test_stopped_anywhere_and_resumed_the_adapter_is_byte_for_byte_the_same(tmp_path: Path, whole: bytes, stop_at: int) -> None:
+def test_stopped_anywhere_and_resumed_the_adapter_is_byte_for_byte_the_same(
+    tmp_path: Path, whole: bytes, stop_at: int
+) -> None:
     """Dropout is on: what it drops follows from seed and place, so there is no random state to lose."""
     lora = replace(LORA, dropout=0.1)
     first = replace(trainer(tmp_path / "whole", lora=lora, stop=StopAfter(stop_at)), work=tmp_path / "again")
@@ -110,7 +112,9 @@ def test_early_stop_stops(tmp_path: Path) -> None:
     assert made.run().update < 60 * 4
 
 
-def test_a_broken_loss_goes_back_halves_the_rate_and_then_explains(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_broken_loss_goes_back_halves_the_rate_and_then_explains(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     made = trainer(tmp_path, checkpoint_every=2)
     real = type(made)._gradients
 

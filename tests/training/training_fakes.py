@@ -65,7 +65,15 @@ def loud(model: Any) -> Any:
     return model
 
 
-def trainer(folder: Path, *, stop: StopAfter | None = None, lora: Lora = LORA, count: int = 14, splits: int = 1, **changes: object) -> Trainer:
+def trainer(
+    folder: Path,
+    *,
+    stop: StopAfter | None = None,
+    lora: Lora = LORA,
+    count: int = 14,
+    splits: int = 1,
+    **changes: object,
+) -> Trainer:
     """A trainer over a fresh tiny Gemma 3 whose weights are always the same."""
     base = folder / "base"
     if not base.exists():
@@ -74,4 +82,6 @@ def trainer(folder: Path, *, stop: StopAfter | None = None, lora: Lora = LORA, c
     train = replace(TRAIN, **changes)
     adapter.attach(model, lora, train.seed)
     held_out = encoded(5, seed=3)
-    return Trainer(model, train, lora, encoded(count), held_out, 1, folder / "work", Silent(), stop or StopAfter(), splits=splits)
+    return Trainer(
+        model, train, lora, encoded(count), held_out, 1, folder / "work", Silent(), stop or StopAfter(), splits=splits
+    )

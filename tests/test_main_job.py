@@ -1,0 +1,112 @@
+"""The main job on the real Gemma: a recipe becomes a promoted model that llama.cpp answers with. Minutes, not seconds."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.real
+
+RECIPE = """
+JESSY 1
+NAME  tiny-job
+FROM  gemma3:270m
+SYSTEM "Sen JESSY'sin."
+DATASET {
+  validation 20%
+  markers 3
+  CATEGORY turkish 9 "Everyday Turkish" {
+    language tr
+    level low
+    TOPIC casual 5
+    TOPIC greetings 4
+  }
+}
+LORA {
+  rank 8
+  alpha 16
+  targets q_proj v_proj gate_proj
+}
+TRAIN {
+  epochs 1
+  batch_size 4
+  learning_rate 5e-4
+  warmup_steps 1
+}
+EXPORT gguf { quantize f16 }
+PARAMETER temperature 0
+DEPLOY { engine embedded }
+EVAL {
+  max_tokens 24
+  SUITE turkish { limit 3 }
+  MUST training_time < 60m
+  MAY turkish.form > 1%
+}
+"""
+
+
+def jessy(project: Path, *arguments: str, expect: int = 0) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(
+        [sys.executable, "-m", "jessyfile.cli", *arguments],
+        cwd=project, capture_output=True, text=True, timeout=900, check=False,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])},
+    )  # fmt: skip
+    assert done.returncode == expect, done.stdout[-3000:] + done.stderr[-3000:]
+    return done
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("project")
+    (folder / "job.jessy").write_text(RECIPE)
+    (folder / ".jessy").mkdir()
+    jessy(folder, "apply", "job.jessy")
+    return folder
+
+
+def test_the_trained_model_is_the_one_that_answers(project: Path) -> None:
+    state = json.loads(next((project / ".jessy" / "state").glob("tiny-job*.json")).read_text())
+    facts = {name: step["facts"] for name, step in state["steps"].items()}
+    assert facts["train"]["updates"] == 3
+    assert facts["encode"]["ends_trained"] == facts["encode"]["chat_rows"] > 0
+    assert facts["parity"]["agreement"] == 1.0
+    assert facts["parity"]["divergence"] < 1e-3
+    assert facts["promote"]["promoted"] is True
+
+
+def test_chat_asks_the_promoted_model(project: Path) -> None:
+    said = json.loads(jessy(project, "chat", "tiny-job", "selam naber", "--json").stdout)
+    assert said["tokens"] > 0
+    assert said["seconds"] > 0
+
+
+def test_a_second_apply_does_nothing_and_says_so(project: Path) -> None:
+    start = time.perf_counter()
+    assert "No changes" in jessy(project, "apply", "job.jessy").stdout
+    assert "No changes" in jessy(project, "plan", "job.jessy", "--detailed-exitcode").stdout
+    assert time.perf_counter() - start < 60  # nothing was trained: that alone takes longer
+
+
+def test_a_changed_criterion_judges_again_and_nothing_else(project: Path) -> None:
+    plan = jessy(project, "plan", "job.jessy", "--set", "eval.criterion.turkish.form.value=2%", "--json").stdout
+    running = {step["name"] for step in json.loads(plan)["steps"] if step["answer"] == "will"}
+    assert running == {"judge"}
+
+
+def test_a_changed_adapter_setting_trains_again_and_leaves_the_data_alone(project: Path) -> None:
+    plan = jessy(project, "plan", "job.jessy", "--set", "lora.rank=4", "--json").stdout
+    answers = {step["name"]: step["answer"] for step in json.loads(plan)["steps"]}
+    assert answers["train"] == "will"
+    assert {answers[name] for name in ("base", "data.turkish", "dataset", "encode", "baseline")} == {"reused"}
+    assert {answers[name] for name in ("merge", "gguf", "parity", "import", "evaluate", "judge")} == {"may"}
+
+
+def test_the_report_is_one_file_that_opens_alone(project: Path) -> None:
+    page = next((project / ".jessy" / "runs").glob("*/report.html")).read_text(encoding="utf-8")
+    assert "tiny-job" in page
+    assert "http://" not in page.replace("http://www.w3.org", "")
+    assert "src=" not in page
