@@ -127,12 +127,13 @@ def _recipe(name: str, file: str, base: str, note: str, start: _Start) -> str:
 
     from jessyfile.language.format import format_text
 
+    rank, rate = (64, "4e-4") if _SMALL in base.lower() else (16, "2e-4")
     environment = Environment(  # noqa: S701 (a recipe is no HTML)
         undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
     )
     text = environment.from_string(resource("templates", "init", "recipe.jessy.j2").read_text("utf-8")).render(
         name=name, file=file, base=base, base_note=note, system=start.system, validation=start.validation,
-        markers=start.markers, categories=start.categories, rate="5e-4" if _SMALL in base.lower() else "2e-4",
+        markers=start.markers, categories=start.categories, rank=rank, rate=rate,
         suites=[{"name": suite, "limit": limit} for suite, limit in start.suites],
         metrics=[{"name": metric, "value": value} for metric, value in start.metrics],
     )  # fmt: skip
