@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
 import click
 
 from jessyfile.commands.common import load, recipe_options
-from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pathlib import Path

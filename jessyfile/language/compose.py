@@ -34,7 +34,7 @@ _DIRECTION = re.compile("[\u202a-\u202e\u2066-\u2069]")
 _OVERLAY_FORBIDDEN = ("JESSY", "EXTENDS", "INCLUDE", "ARG", "LET", "VARIANT")
 
 
-class TooMany(Exception):  # noqa: N818 (a signal inside this module)
+class TooMany(Exception):
     """There are more mistakes than anyone reads."""
 
 

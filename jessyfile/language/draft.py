@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from jessyfile.language.table import Address
 
 
-class Unknown(Exception):  # noqa: N818 (a signal: the reason was reported already)
+class Unknown(Exception):
     """A value is not known because what was written for it is a mistake."""
 
 

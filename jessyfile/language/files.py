@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 
-class Refused(Exception):  # noqa: N818 (a value for the caller, who turns it into a diagnostic)
+class Refused(Exception):
     """A path that may not or cannot be read."""
 
     def __init__(self, code: str, message: str, help_: str) -> None:

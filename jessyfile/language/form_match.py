@@ -10,7 +10,7 @@ from jessyfile.language.table import Group, Node, Part, unit_of
 Matched = dict[str, list[Token]]
 
 
-class Unmatched(Exception):  # noqa: N818 (a value for the caller, who reports it)
+class Unmatched(Exception):
     """The words do not fit the form; `report` says how, or is None when that was reported already."""
 
     def __init__(self, report: Diagnostic | None) -> None:

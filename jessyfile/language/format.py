@@ -19,8 +19,9 @@ from jessyfile.language.table import by_keyword
 from jessyfile.language.variables import text_lines
 
 if TYPE_CHECKING:
-    from jessyfile.language.syntax import Block, Parsed, Statement, Token
     from collections.abc import Iterator, Sequence
+
+    from jessyfile.language.syntax import Block, Parsed, Statement, Token
 
 _INDENT = "  "
 

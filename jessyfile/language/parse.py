@@ -87,7 +87,7 @@ class _Open:
     multi_line: bool = False
 
 
-class _Stop(Exception):  # noqa: N818 (a signal inside this module)
+class _Stop(Exception):
     """A limit is passed: reading ends here."""
 
 

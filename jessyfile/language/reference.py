@@ -27,7 +27,12 @@ nothing reads does not exist.
 
 def reference() -> str:
     """Return the page's text."""
-    parts = [_HEAD, *_language_words(), *(part for node in root().nodes.values() for part in _section(node, 2)), *_codes()]
+    parts = [
+        _HEAD,
+        *_language_words(),
+        *(part for node in root().nodes.values() for part in _section(node, 2)),
+        *_codes(),
+    ]
     return "\n".join(parts).rstrip() + "\n"
 
 
@@ -97,14 +102,16 @@ def _default(schema: Schema) -> str:
 def _spelled(value: Any, schema: Schema) -> str:  # noqa: ANN401 (any JSON value)
     if is_array(schema) and value is not None:
         return " ".join(spell(one, unit_of(schema), item_schema(schema)) for one in value)
-    return spell(float(value) if isinstance(value, int) and not isinstance(value, bool) else value, unit_of(schema), schema)
+    return spell(
+        float(value) if isinstance(value, int) and not isinstance(value, bool) else value, unit_of(schema), schema
+    )
 
 
 def _placeholders(node: Node) -> Iterator[str]:
     """Yield a table of the values in an instruction's form that are settings of their own."""
     names = [p for p in node.form.placeholders if p not in ("name", "value", node.name)]
     rows = [(f"`<{name}>`", node.placeholder(name, None)) for name in names]
-    if node.kind == "named" and node.fixed_names is None or node.kind in ("block", "list"):
+    if (node.kind == "named" and node.fixed_names is None) or node.kind in ("block", "list"):
         yield from _table("value", rows)
     if node.fixed_names is not None:
         yield from _table("name", [(f"`{name}`", node.entry_of(name)) for name in node.fixed_names])
@@ -132,7 +139,9 @@ def _takes(schema: Schema) -> str:
 
 
 def _bound(limit: float, schema: Schema) -> str:
-    return _spelled(limit, schema) if unit_of(schema) in ("share", "seconds") and limit else f"{limit:,}".replace(",", " ")
+    return (
+        _spelled(limit, schema) if unit_of(schema) in ("share", "seconds") and limit else f"{limit:,}".replace(",", " ")
+    )
 
 
 _BOUNDS = {"minimum": "from", "exclusiveMinimum": "above", "maximum": "to", "exclusiveMaximum": "below"}
@@ -149,7 +158,9 @@ def _settings(node: Node) -> Iterator[str]:
         example = f" As in `{one.schema['x-example']}`." if "x-example" in one.schema else ""
         steps = _steps(one.inherited("x-steps"))
         says = one.schema["description"] + example
-        lines.append(f"| `{one.name}` | {_takes(one.schema)} | {default} | {one.inherited('x-effect')} | {steps} | {says} |")
+        lines.append(
+            f"| `{one.name}` | {_takes(one.schema)} | {default} | {one.inherited('x-effect')} | {steps} | {says} |"
+        )
     yield "\n".join(lines) + "\n"
 
 

@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-
 if TYPE_CHECKING:
-    from jessyfile.language.source import SourceFile, Span
     from jessyfile.language.diagnostics import Diagnostic
+    from jessyfile.language.source import SourceFile, Span
 
 MAX_BYTES = 1 << 20
 MAX_LINES = 100_000

@@ -59,7 +59,7 @@ _EXAMPLES = {
 }
 
 
-class Unfit(Exception):  # noqa: N818 (a value for the binder, who knows the setting's name)
+class Unfit(Exception):
     """A value that its setting cannot take."""
 
     def __init__(self, code: str, message: str, label: str, help_: str | None = None, fix: str | None = None) -> None:

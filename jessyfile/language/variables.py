@@ -43,7 +43,7 @@ class Declaration:
     span: Span
 
 
-class Unreadable(Exception):  # noqa: N818 (a signal: the mistake is reported already)
+class Unreadable(Exception):
     """A value cannot be had; the reason was reported."""
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from jessyfile.language.document import build_document
 from jessyfile.language.compose import Merged
+from jessyfile.language.document import build_document
 from jessyfile.language.layer import Setting
 from jessyfile.language.metrics import metric_names, metric_unit
 from jessyfile.language.source import SourceFile, Span
@@ -32,9 +32,17 @@ def numbers(schema: Schema, *, whole: bool) -> st.SearchStrategy[Any]:
     high = schema.get("maximum", schema.get("exclusiveMaximum", max(low, 0) + 1000))
     if whole:
         return st.integers(low, min(high, 10**9))
-    return st.floats(
-        low, min(high, 1e9), allow_nan=False, exclude_min="exclusiveMinimum" in schema, exclude_max="exclusiveMaximum" in schema
-    ).map(lambda x: 0.0 if abs(x) < 1e-12 and "exclusiveMinimum" not in schema else x).filter(lambda x: x == 0 or abs(x) > 1e-12)
+    return (
+        st.floats(
+            low,
+            min(high, 1e9),
+            allow_nan=False,
+            exclude_min="exclusiveMinimum" in schema,
+            exclude_max="exclusiveMaximum" in schema,
+        )
+        .map(lambda x: 0.0 if abs(x) < 1e-12 and "exclusiveMinimum" not in schema else x)
+        .filter(lambda x: x == 0 or abs(x) > 1e-12)
+    )
 
 
 def values(schema: Schema) -> st.SearchStrategy[Any]:
@@ -54,14 +62,22 @@ def values(schema: Schema) -> st.SearchStrategy[Any]:
     if unit in ("number", "share", "seconds", "period"):
         return numbers(schema, whole=False)
     if "pattern" in schema:
-        return st.from_regex(schema["pattern"], fullmatch=True).filter(lambda t: t.isprintable() and len(t) <= schema.get("maxLength", 100))
+        return st.from_regex(schema["pattern"], fullmatch=True).filter(
+            lambda t: t.isprintable() and len(t) <= schema.get("maxLength", 100)
+        )
     return TEXTS.map(lambda t: t[: schema.get("maxLength", 200)])
 
 
-def rest(draw: Any, node: Node, prefix: tuple[str, ...], found: dict[tuple[str, ...], Any], *, skip: tuple[str, ...] = ()) -> None:
+def rest(
+    draw: Any, node: Node, prefix: tuple[str, ...], found: dict[tuple[str, ...], Any], *, skip: tuple[str, ...] = ()
+) -> None:
     """Draw some of the plain values inside a block."""
     for name, inner in node.nodes.items():
-        if name in skip or inner.kind not in ("value", "list") or inner.unit in ("path", "folder", "model", "rooted", "criterion"):
+        if (
+            name in skip
+            or inner.kind not in ("value", "list")
+            or inner.unit in ("path", "folder", "model", "rooted", "criterion")
+        ):
             continue
         if draw(st.booleans()):
             found[(*prefix, name)] = draw(values(inner.schema))
@@ -70,13 +86,23 @@ def rest(draw: Any, node: Node, prefix: tuple[str, ...], found: dict[tuple[str, 
 @st.composite
 def documents(draw: st.DrawFn) -> dict[str, Any]:
     """Draw the document of a whole recipe without mistakes."""
-    found: dict[tuple[str, ...], Any] = {("jessy",): 1, ("name",): draw(values(root().nodes["name"].schema)), ("from",): draw(st.sampled_from(["gemma:2b", "hf:a/b-C", "x y", "q/w:e"]))}
+    found: dict[tuple[str, ...], Any] = {
+        ("jessy",): 1,
+        ("name",): draw(values(root().nodes["name"].schema)),
+        ("from",): draw(st.sampled_from(["gemma:2b", "hf:a/b-C", "x y", "q/w:e"])),
+    }
     for name in ("system", "template"):
         if draw(st.booleans()):
             found[(name,)] = draw(TEXTS)
     if draw(st.booleans()):
         found[("license",)] = draw(st.lists(TEXTS, min_size=1, max_size=2))
-        found[("message",)] = draw(st.lists(st.fixed_dictionaries({"role": st.sampled_from(["system", "user", "assistant"]), "content": TEXTS}), min_size=1, max_size=3))
+        found[("message",)] = draw(
+            st.lists(
+                st.fixed_dictionaries({"role": st.sampled_from(["system", "user", "assistant"]), "content": TEXTS}),
+                min_size=1,
+                max_size=3,
+            )
+        )
     levels = _levels(draw, found)
     _categories(draw, found, levels)
     for block in ("personality", "lora", "train", "export", "watch", "deploy"):
@@ -85,7 +111,9 @@ def documents(draw: st.DrawFn) -> dict[str, Any]:
     rest(draw, root().nodes["dataset"].nodes["augment"], ("dataset", "augment"), found)
     for kind in ("always", "never", "often"):
         if draw(st.booleans()):
-            found[("personality", kind)] = draw(st.lists(TEXTS.filter(lambda t: not t.startswith("/")), min_size=1, max_size=2))
+            found[("personality", kind)] = draw(
+                st.lists(TEXTS.filter(lambda t: not t.startswith("/")), min_size=1, max_size=2)
+            )
     found[("train", "batch_size")] = 1024
     if draw(st.booleans()):
         _teacher(draw, found)
@@ -103,10 +131,14 @@ def _levels(draw: st.DrawFn, found: dict[tuple[str, ...], Any]) -> list[str]:
         size = draw(st.integers(0, 9))
         found[("complexity", "level", name, "iterations")] = [at, at + size]
         if draw(st.booleans()):
-            found[("complexity", "level", name, "within")] = draw(numbers({"exclusiveMinimum": 0, "maximum": 1e6}, whole=False))
+            found[("complexity", "level", name, "within")] = draw(
+                numbers({"exclusiveMinimum": 0, "maximum": 1e6}, whole=False)
+            )
         at += size + 1
     if draw(st.booleans()):
-        found[("complexity", "marker")] = draw(st.sampled_from([None, "{level}{iterations}", '"{iterations}" \\ {level} ç', "<{level} ${iterations}>"]))
+        found[("complexity", "marker")] = draw(
+            st.sampled_from([None, "{level}{iterations}", '"{iterations}" \\ {level} ç', "<{level} ${iterations}>"])
+        )
     return names or ["low", "medium", "high"]
 
 
@@ -133,14 +165,20 @@ def _teacher(draw: st.DrawFn, found: dict[tuple[str, ...], Any]) -> None:
 
 
 def _criteria(draw: st.DrawFn, found: dict[tuple[str, ...], Any], levels: list[str]) -> None:
-    known = [m for m in metric_names() if "<" not in m] + [f"latency.{level}" for level in levels] + ["turkish.form", "emotional.relevance"]
+    known = (
+        [m for m in metric_names() if "<" not in m]
+        + [f"latency.{level}" for level in levels]
+        + ["turkish.form", "emotional.relevance"]
+    )
     for metric in draw(st.lists(st.sampled_from(known), unique=True, max_size=5)):
         place = ("eval", "criterion", metric)
         share = metric_unit(metric) == "share"
         found[(*place, "rank")] = draw(st.sampled_from(["must", "should", "may"]))
         found[(*place, "comparison")] = draw(st.sampled_from([">=", "<="]))
         relative = metric != "training_time" and draw(st.booleans())
-        found[(*place, "value")] = "baseline" if relative else draw(numbers({"minimum": 0, "maximum": 1 if share else 1e5}, whole=False))
+        found[(*place, "value")] = (
+            "baseline" if relative else draw(numbers({"minimum": 0, "maximum": 1 if share else 1e5}, whole=False))
+        )
         if share and not relative and draw(st.booleans()):
             found[(*place, "confidence")] = draw(numbers({"minimum": 0.5, "maximum": 0.9999}, whole=False))
 
@@ -148,6 +186,6 @@ def _criteria(draw: st.DrawFn, found: dict[tuple[str, ...], Any], levels: list[s
 WORDS = ["JESSY 1", "NAME", "FROM", "LORA {", "}", "{", "rank 16", "SYSTEM", '"""', '"', "TRAIN { epochs 3 }", "${x}", "$${", "ARG x = 1", "LET y = ${x}",
          "# note", "CATEGORY a 5 {", "TOPIC b 5", "MUST personality > 90%", "EXTENDS", "INCLUDE", "VARIANT v {", "DROP", "FILE", "16", "10%", "5s", "1-2", "8GB", "\\",
          "\u00a0", "\u202e", "\x00", "ı", "İ", "日本", "🙂", "\r\n", "\t", "1e999", "-1", "http://x", "./a", "~", "<=", "\ufeff", "EVAL {", "WATCH { debounce 1s max_retrains 3 per day }"]  # fmt: skip
-NEAR_RECIPES = st.lists(st.tuples(st.sampled_from(WORDS) | st.text(max_size=5), st.sampled_from([" ", "\n", "", "  ", "\n\n"])), max_size=60).map(
-    lambda pairs: "".join(a + b for a, b in pairs)
-)
+NEAR_RECIPES = st.lists(
+    st.tuples(st.sampled_from(WORDS) | st.text(max_size=5), st.sampled_from([" ", "\n", "", "  ", "\n\n"])), max_size=60
+).map(lambda pairs: "".join(a + b for a, b in pairs))

@@ -49,14 +49,18 @@ def test_check_strict_takes_warnings_for_errors(jessy, tmp_path):
 
 
 def test_check_takes_args_sets_and_variants(jessy, tmp_path):
-    (tmp_path / "recipe.jessy").write_text(GOOD + "ARG rank = 8\nLORA {\n  rank ${rank}\n}\nVARIANT small {\n  TRAIN { epochs 1 }\n}\n", "utf-8")
+    (tmp_path / "recipe.jessy").write_text(
+        GOOD + "ARG rank = 8\nLORA {\n  rank ${rank}\n}\nVARIANT small {\n  TRAIN { epochs 1 }\n}\n", "utf-8"
+    )
     assert jessy("check", "recipe.jessy", "--arg", "rank=4", "--variant", "small", "--set", "train.epochs=2")[0] == 0
     assert jessy("check", "recipe.jessy", "--arg", "rank=zero")[0] == 1
     assert jessy("check", "recipe.jessy", "--variant", "large")[0] == 1
 
 
 def test_check_json_is_what_editors_and_code_scanning_take(jessy, tmp_path, snapshot):
-    (tmp_path / "recipe.jessy").write_text(GOOD + 'LORA {\n  rank 8\n  rank 16\n}\nSYSTEM "🙂 Ş" x\nSYSTM "a"\n', "utf-8")
+    (tmp_path / "recipe.jessy").write_text(
+        GOOD + 'LORA {\n  rank 8\n  rank 16\n}\nSYSTEM "🙂 Ş" x\nSYSTM "a"\n', "utf-8"
+    )
     code, out, _ = jessy("check", "recipe.jessy", "--json")
     found = json.loads(out)
     assert code == 1
@@ -164,6 +168,12 @@ def test_no_control_character_of_a_recipe_reaches_the_terminal(jessy, tmp_path):
     evil = 'SYSTEM "\u202eabc\u009b31m" \x1b[2J\n\u0007\x1b]0;title\x07 x\nLORA {\n  \u2066rank 1\n}\n'
     (tmp_path / "recipe.jessy").write_text(GOOD + evil, "utf-8")
     (tmp_path / "turned.jessy").write_text(GOOD + 'SYSTEM "\u202eabc"\n', "utf-8")
-    for arguments in (("check", "recipe.jessy"), ("show", "turned.jessy"), ("show", "turned.jessy", "--flat"), ("fmt", "--diff", "turned.jessy"), ("check", "\x1b[2J.jessy")):
+    for arguments in (
+        ("check", "recipe.jessy"),
+        ("show", "turned.jessy"),
+        ("show", "turned.jessy", "--flat"),
+        ("fmt", "--diff", "turned.jessy"),
+        ("check", "\x1b[2J.jessy"),
+    ):
         _, out, err = jessy(*arguments)
         assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", out + err), arguments

@@ -142,13 +142,18 @@ def test_a_variant_lies_over_everything(project):
 
 def test_a_parents_variant_lies_over_the_child_too(project):
     project("parent.jessy", BASE + VARIANTS)
-    path = project("child.jessy", 'JESSY 1\nEXTENDS "parent.jessy"\nLORA {\n  rank 16\n}\nVARIANT small {\n  LORA { alpha 1 }\n}\n')
+    path = project(
+        "child.jessy", 'JESSY 1\nEXTENDS "parent.jessy"\nLORA {\n  rank 16\n}\nVARIANT small {\n  LORA { alpha 1 }\n}\n'
+    )
     small = load(path, variant="small")
     assert (small.lora.rank, small.lora.alpha) == (2, 1.0)
 
 
 def test_names_are_visible_before_they_are_declared(project):
-    text = BASE.replace("rank 8", "rank ${rank}") + 'SYSTEM """\n  ${who}, ${greeting} $${who}\n  """\nLET greeting = "merhaba ${who}"\nLET who = "Ayşe Hanım"\nLET rank = 3\n'
+    text = (
+        BASE.replace("rank 8", "rank ${rank}")
+        + 'SYSTEM """\n  ${who}, ${greeting} $${who}\n  """\nLET greeting = "merhaba ${who}"\nLET who = "Ayşe Hanım"\nLET rank = 3\n'
+    )
     recipe = load(project("child.jessy", text))
     assert recipe.lora.rank == 3
     assert recipe.system == "Ayşe Hanım, merhaba Ayşe Hanım ${who}"
@@ -179,7 +184,9 @@ def test_an_outside_value_with_spaces_is_text_and_is_not_read_again(project):
 
 
 def test_variables_cannot_grow_without_end(project):
-    doubling = "".join(f'LET v{i} = "${{v{i + 1}}}${{v{i + 1}}}"\n' for i in range(40)) + 'LET v40 = "jessy"\nSYSTEM "${v0}"\n'
+    doubling = (
+        "".join(f'LET v{i} = "${{v{i + 1}}}${{v{i + 1}}}"\n' for i in range(40)) + 'LET v40 = "jessy"\nSYSTEM "${v0}"\n'
+    )
     found = load_recipe(project("child.jessy", BASE + doubling))
     assert {d.code for d in found.diagnostics} == {"J007"}
 
@@ -211,8 +218,15 @@ def test_set_gives_one_value_from_outside(project, address, value, expected):
 
 def test_a_value_is_the_same_however_it_is_written(project):
     """The plan compares values: `10%` and `0.1`, `60s` and `1m` must not make a retrain."""
-    first = load(project("a.jessy", BASE + "TRAIN {\n  learning_rate 1e-4\n}\nDATASET {\n  validation 10%\n}\nWATCH { debounce 60s }\n"))
-    second = load(project("b.jessy", BASE + "WATCH { debounce 1m }\nDATASET { validation 0.1 }\nTRAIN { learning_rate 0.0001 }\n"))
+    first = load(
+        project(
+            "a.jessy",
+            BASE + "TRAIN {\n  learning_rate 1e-4\n}\nDATASET {\n  validation 10%\n}\nWATCH { debounce 60s }\n",
+        )
+    )
+    second = load(
+        project("b.jessy", BASE + "WATCH { debounce 1m }\nDATASET { validation 0.1 }\nTRAIN { learning_rate 0.0001 }\n")
+    )
     assert first.document == second.document
 
 

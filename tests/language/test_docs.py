@@ -15,12 +15,22 @@ from jessyfile.language.table import LANGUAGE_WORDS, document_schema, root
 
 HOUSE = Path(__file__).parents[2]
 RECIPES = sorted((HOUSE / "recipes").glob("*.jessy"))
-PAGES = sorted((HOUSE / "docs").glob("*.md")) + [HOUSE / "README.md"]
+PAGES = [*sorted((HOUSE / "docs").glob("*.md")), HOUSE / "README.md"]
 HEAD = "JESSY 1\nNAME test\nFROM gemma3:270m\n"
-REST = {"DATASET": "DATASET {\n  CATEGORY more 20 {\n    TOPIC a 20\n  }\n}\n", "EVAL": "EVAL {\n  MUST no_loops > 95%\n}\n"}
+REST = {
+    "DATASET": "DATASET {\n  CATEGORY more 20 {\n    TOPIC a 20\n  }\n}\n",
+    "EVAL": "EVAL {\n  MUST no_loops > 95%\n}\n",
+}
 
 # examples of one file are read beside these
-FILES = {"prompt.md": "x", "LICENSE.txt": "x", "chat.tmpl": "x", "adapters/old": "x", "data/replay/general.jsonl": "{}", "cases.jsonl": "{}"}
+FILES = {
+    "prompt.md": "x",
+    "LICENSE.txt": "x",
+    "chat.tmpl": "x",
+    "adapters/old": "x",
+    "data/replay/general.jsonl": "{}",
+    "cases.jsonl": "{}",
+}
 
 
 def snippets() -> list:
@@ -41,7 +51,11 @@ def whole(text: str) -> str:
     text = text.removeprefix("JESSY 1\n")
     said = {line.split()[0] for line in text.splitlines() if line.strip()}
     head = "".join(line + "\n" for line in HEAD.splitlines() if line.split()[0] not in said)
-    rest = "".join(block for block in REST.values() if not ("CATEGORY" in block and "CATEGORY" in said) and not ("no_loops" in block and "no_loops" in text))
+    rest = "".join(
+        block
+        for block in REST.values()
+        if not ("CATEGORY" in block and "CATEGORY" in said) and not ("no_loops" in block and "no_loops" in text)
+    )
     return head + text + ("" if text.endswith("\n") else "\n") + rest
 
 
@@ -58,10 +72,10 @@ def test_an_example_in_the_documentation_checks_clean(tmp_path, text):
     (tmp_path / "v2.jessy").write_text(HEAD + "DATASET {\n  CATEGORY slang 5 {\n    TOPIC a 5\n  }\n}\n", "utf-8")
     if text.startswith("DROP"):
         text = 'EXTENDS "v2.jessy"\n' + text
-    if text.startswith("LET rank") or text.startswith("LET size"):
+    if text.startswith(("LET rank", "LET size")):
         text = text + "" if "${" in text else text + "LORA {\n  rank ${rank}\n}\n"
     if text.startswith("ARG size"):
-        text = text + "PARAMETER stop \"${size}\"\n"
+        text = text + 'PARAMETER stop "${size}"\n'
     found = load_text(whole(text), tmp_path / "recipe.jessy", root=tmp_path)
     assert not has_errors(found.diagnostics), whole(text) + render_diagnostics(found.diagnostics, color=False)
 
@@ -81,9 +95,23 @@ def test_the_reference_recipe_keeps_the_users_numbers_and_warns_about_the_warm_u
     assert sum(c.count for c in recipe.dataset.categories) == 400
     assert (recipe.lora.rank, recipe.lora.alpha, recipe.lora.dropout) == (16, 32.0, 0.05)
     train = recipe.train
-    assert (train.epochs, train.batch_size, train.grad_accumulation, train.learning_rate, train.warmup_steps) == (3, 8, 4, 1e-4, 50)
-    assert [(level.name, level.iterations, level.within) for level in recipe.complexity.levels] == [("low", (1, 2), 5.0), ("medium", (3, 5), 15.0), ("high", (6, 9), 60.0)]
-    assert {c.metric: (c.rank, c.comparison, c.value) for c in recipe.evaluation.criteria}["latency.low"] == ("must", "<", 5.0)
+    assert (train.epochs, train.batch_size, train.grad_accumulation, train.learning_rate, train.warmup_steps) == (
+        3,
+        8,
+        4,
+        1e-4,
+        50,
+    )
+    assert [(level.name, level.iterations, level.within) for level in recipe.complexity.levels] == [
+        ("low", (1, 2), 5.0),
+        ("medium", (3, 5), 15.0),
+        ("high", (6, 9), 60.0),
+    ]
+    assert {c.metric: (c.rank, c.comparison, c.value) for c in recipe.evaluation.criteria}["latency.low"] == (
+        "must",
+        "<",
+        5.0,
+    )
 
 
 def test_the_reference_page_is_what_the_table_says():
@@ -99,7 +127,9 @@ def test_the_reference_names_every_word_of_the_language():
     page = reference()
     for node in root().walk():
         for keyword in node.statements:
-            assert f"`{keyword}`" in page or f" {keyword}\n" in page or f"{keyword} / " in page or f"/ {keyword}" in page, keyword
+            assert (
+                f"`{keyword}`" in page or f" {keyword}\n" in page or f"{keyword} / " in page or f"/ {keyword}" in page
+            ), keyword
 
 
 @pytest.mark.parametrize("code", [code for code, entry in CODES.items() if entry.wrong])
@@ -108,7 +138,10 @@ def test_the_wrong_example_of_a_code_earns_it_and_the_right_one_does_not(tmp_pat
     (tmp_path / "cases.jsonl").write_text("{}\n", "utf-8")
     path = tmp_path / "recipe.jessy"
     entry = CODES[code]
-    path.write_text(HEAD + "DATASET {\n  CATEGORY talk 40 {\n    TOPIC small 40\n  }\n}\n" + REST["EVAL"] + entry.wrong + "\n", "utf-8")
+    path.write_text(
+        HEAD + "DATASET {\n  CATEGORY talk 40 {\n    TOPIC small 40\n  }\n}\n" + REST["EVAL"] + entry.wrong + "\n",
+        "utf-8",
+    )
     assert {d.code for d in load_recipe(path, root=tmp_path).diagnostics} == {code}
     if entry.right and code != "J018":
         path.write_text(path.read_text("utf-8").replace(entry.wrong, entry.right), "utf-8")

@@ -16,7 +16,11 @@ from jessyfile.language.table import node_at, root
 from jessyfile.pipeline import compile_steps
 
 # who reads a setting besides the steps of a run, and what that is
-BESIDES = {"language": ["jessy"], "plan": ["dataset.category.*.title"], "watch": ["watch.debounce", "watch.max_retrains", "watch.per"]}
+BESIDES = {
+    "language": ["jessy"],
+    "plan": ["dataset.category.*.title"],
+    "watch": ["watch.debounce", "watch.max_retrains", "watch.per"],
+}
 
 RETRAIN = ("base", "data.*", "dataset", "encode", "train", "merge")
 REPACKAGE = ("gguf", "modelfile", "import", "promote")
@@ -106,7 +110,15 @@ def test_the_effect_is_that_of_the_first_step_that_reads_it():
         if node.kind not in ("value", "list") or node.parent is None:
             continue
         steps = set(node.inherited("x-steps"))
-        expected = "retrain" if steps & set(RETRAIN) else "repackage" if steps & set(REPACKAGE) else "recheck" if steps & set(RECHECK) else "cosmetic"
+        expected = (
+            "retrain"
+            if steps & set(RETRAIN)
+            else "repackage"
+            if steps & set(REPACKAGE)
+            else "recheck"
+            if steps & set(RECHECK)
+            else "cosmetic"
+        )
         assert node.inherited("x-effect") == expected, node.address
 
 

@@ -99,9 +99,21 @@ def test_checking_opens_nothing_outside_the_project_runs_nothing_and_connects_no
     (project / "prompt.md").write_text("Sen JESSY'sin.", "utf-8")
     (project / "link.txt").symlink_to(project.parent / "secret.txt")
     path = project / "recipe.jessy"
-    lines = ['SYSTEM FILE "prompt.md"', 'LICENSE FILE "link.txt"', 'TEMPLATE FILE "/etc/hostname"', 'INCLUDE "../outside.jessy"', "DEPLOY { ollama http://192.0.2.1:1 }"]
+    lines = [
+        'SYSTEM FILE "prompt.md"',
+        'LICENSE FILE "link.txt"',
+        'TEMPLATE FILE "/etc/hostname"',
+        'INCLUDE "../outside.jessy"',
+        "DEPLOY { ollama http://192.0.2.1:1 }",
+    ]
     path.write_text(GOOD + "\n".join(lines) + "\n", "utf-8")
-    done = subprocess.run([sys.executable, "-c", AUDITED, str(project), str(path)], capture_output=True, text=True, check=True, env={**os.environ})
+    done = subprocess.run(
+        [sys.executable, "-c", AUDITED, str(project), str(path)],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ},
+    )
     assert done.stdout.strip() == ""
 
 
@@ -175,7 +187,9 @@ def test_a_flood_ends_in_time(tmp_path, name):
     assert len(text) < 200_000
 
 
-@pytest.mark.parametrize("name", ["many values", "categories", "undeclared names", "texts without end", "nested blocks"])
+@pytest.mark.parametrize(
+    "name", ["many values", "categories", "undeclared names", "texts without end", "nested blocks"]
+)
 def test_a_flood_stays_in_memory(tmp_path, name):
     path = tmp_path / "recipe.jessy"
     path.write_text(FLOODS[name][: 1 << 20], "utf-8", newline="")
@@ -185,8 +199,18 @@ def test_a_flood_stays_in_memory(tmp_path, name):
 @pytest.mark.parametrize("seed", range(4))
 def test_a_mebibyte_of_anything_ends_in_time_and_memory(tmp_path, seed):
     chance = random.Random(seed)
-    pieces = [bytes([chance.randrange(256)]), *(w.encode() for w in ("LORA {\n", "}\n", '"', '"""\n', "${a}", "rank 1\n", " ", "\n", "ç", "1-2", "10%", "{", "}"))]
-    data = chance.randbytes(1 << 20) if seed == 0 else b"".join(chance.choices(pieces[1:] if seed > 1 else pieces, k=300_000))[: 1 << 20]
+    pieces = [
+        bytes([chance.randrange(256)]),
+        *(
+            w.encode()
+            for w in ("LORA {\n", "}\n", '"', '"""\n', "${a}", "rank 1\n", " ", "\n", "ç", "1-2", "10%", "{", "}")
+        ),
+    ]
+    data = (
+        chance.randbytes(1 << 20)
+        if seed == 0
+        else b"".join(chance.choices(pieces[1:] if seed > 1 else pieces, k=300_000))[: 1 << 20]
+    )
     path = tmp_path / "recipe.jessy"
     path.write_bytes(data)
     assert bounded(path)
@@ -201,7 +225,9 @@ def test_a_file_beyond_a_mebibyte_is_refused_unread(tmp_path):
 def test_ten_thousand_lines_load_in_two_seconds(tmp_path):
     topics = "".join(f"    TOPIC t{i} 1  # row {i}\n" for i in range(9_980))
     path = tmp_path / "recipe.jessy"
-    path.write_text(GOOD.replace("CATEGORY talk 10 {\n    TOPIC small 10\n", "CATEGORY talk 9980 {\n" + topics), "utf-8")
+    path.write_text(
+        GOOD.replace("CATEGORY talk 10 {\n    TOPIC small 10\n", "CATEGORY talk 9980 {\n" + topics), "utf-8"
+    )
     started = time.process_time()
     found = load_recipe(path, root=tmp_path)
     assert time.process_time() - started < 2 * SECONDS / 2

@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.language.strategies import NEAR_RECIPES, documents
 
 from jessyfile.errors import RecipeError
 from jessyfile.language import format_text, load_text, render_diagnostics
@@ -21,10 +20,15 @@ from jessyfile.language.printer import print_document
 from jessyfile.language.recipe import Source, leaves
 from jessyfile.language.source import SourceFile
 from jessyfile.language.variables import text_lines
+from tests.language.strategies import NEAR_RECIPES, documents
 
 EXAMPLES = int(os.environ.get("JESSY_EXAMPLES", "120"))
 HERE = Path(__file__).parent / "wrong" / "drawn.jessy"
-many = settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large])
+many = settings(
+    max_examples=EXAMPLES,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large],
+)
 few = settings(many, max_examples=max(EXAMPLES // 3, 40))
 
 
@@ -111,7 +115,9 @@ def grammar_texts() -> st.SearchStrategy[str]:
         "PATH": ["./a.gguf", "../b"], "VAR": ["${x}"], "PERCENT": ["10%"], "DURATION": ["5s", "250ms"], "SIZE": ["8GB"], "RANGE": ["1-2"], "NUMBER": ["16", "-1", "1e-4"],
         "WORD": ["LORA", "TOPIC", "A"], "NAME": ["rank", "q_proj", "latency.low"], "OP": [">=", "<"], "REF": ["gemma:2b", "Ç", "日本"], "_NL": ["\n", "\n\n\n", "\r\n  "],
     }  # fmt: skip
-    explicit = {name: st.sampled_from(found).map(lambda w: w if w.isspace() else f" {w} ") for name, found in words.items()}
+    explicit = {
+        name: st.sampled_from(found).map(lambda w: w if w.isspace() else f" {w} ") for name, found in words.items()
+    }
     explicit |= {"COMMENT": st.just("# note"), "WS": st.sampled_from([" ", "\t", "   "])}
     return from_lark(lark, explicit=explicit)
 

@@ -56,7 +56,11 @@ def test_every_code_has_a_wrong_recipe():
 
 
 def test_every_code_in_the_source_is_explained():
-    source = "".join(p.read_text("utf-8") for p in (Path(__file__).parents[2] / "jessyfile" / "language").glob("*.py") if p.name != "codes.py")
+    source = "".join(
+        p.read_text("utf-8")
+        for p in (Path(__file__).parents[2] / "jessyfile" / "language").glob("*.py")
+        if p.name != "codes.py"
+    )
     assert set(re.findall(r'"(J\d{3})"', source)) == set(CODES)
 
 

@@ -1,0 +1,93 @@
+"""A start of jessy builds no grammar, unpickles nothing, and imports nothing heavy."""
+
+from __future__ import annotations
+
+import importlib.util
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from jessyfile.language.tables import TABLES, compiled
+
+HOUSE = Path(__file__).parents[2]
+HEAVY = (
+    "mlx",
+    "mlx_lm",
+    "transformers",
+    "numpy",
+    "scipy",
+    "httpx",
+    "rich",
+    "lingua",
+    "gguf",
+    "xllamacpp",
+    "tokenizers",
+    "huggingface_hub",
+    "jinja2",
+    "watchdog",
+    "pickle5",
+)
+
+
+def test_the_tables_are_those_of_the_grammar():
+    """Run `python -m jessyfile.language.tables` after a change of the grammar."""
+    assert TABLES.read_text("utf-8") == compiled()
+
+
+@pytest.mark.skipif(importlib.util.find_spec("interegular") is None, reason="Lark's strict mode needs interegular")
+def test_the_grammar_is_clean_under_larks_strict_mode():
+    assert compiled(strict=True)
+
+
+def test_no_terminal_shares_its_priority():
+    """Lark's strict mode looks for collisions among terminals of one priority: there is none to look at."""
+    import re
+
+    grammar = (HOUSE / "grammar" / "jessyfile.lark").read_text("utf-8")
+    priorities = re.findall(r"^_?[A-Z]+\.(\d+):", grammar, re.MULTILINE)
+    assert len(priorities) == len(set(priorities)) >= 18
+
+
+def imported(*arguments: str) -> set[str]:
+    code = f"import sys; sys.argv = ['jessy', *{list(arguments)!r}]\nfrom jessyfile.cli import main\nmain(sys.argv[1:])\nprint('\\n'.join(sys.modules), file=sys.stderr)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=HOUSE, capture_output=True, text=True, check=True)
+    return {line.split(".")[0] for line in done.stderr.splitlines()}
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("check", "recipes/v2.jessy"), ("fmt", "--check", "recipes/v2.jessy"), ("show", "recipes/v2.jessy", "--flat")],
+)
+def test_reading_a_recipe_imports_nothing_heavy(arguments):
+    assert not imported(*arguments) & set(HEAVY)
+
+
+def test_help_imports_no_parser():
+    assert not imported("--help") & {*HEAVY, "lark", "jsonschema"}
+
+
+def test_nothing_is_unpickled():
+    """Tables that lie in a shared folder as a pickle would run what anyone puts there."""
+    code = "import pickle\ndef refuse(*a, **k): raise SystemExit('unpickled')\npickle.load = pickle.loads = pickle.Unpickler = refuse\nfrom jessyfile.cli import main\nraise SystemExit(main(['check', 'recipes/v2.jessy']))"
+    assert subprocess.run([sys.executable, "-c", code], cwd=HOUSE, capture_output=True, check=False).returncode == 0
+
+
+def test_check_costs_less_than_a_third_of_a_second_of_processor_time():
+    """The promise is 300 ms of wall time; processor time says the same on a machine that is busy with other tests."""
+    import resource
+
+    command = [sys.executable, "-m", "jessyfile.cli", "check", "recipes/v2.jessy"]
+    subprocess.run(command, cwd=HOUSE, capture_output=True, check=True)
+    costs = []
+    for _ in range(3):
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        started = time.perf_counter()
+        subprocess.run(command, cwd=HOUSE, capture_output=True, check=True)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        costs.append(
+            min(time.perf_counter() - started, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+        )
+    assert min(costs) < 0.45
