@@ -110,10 +110,20 @@ def _checked_name(name: str) -> str:
 
 
 def _checked_base(base: str, folder: Path) -> str:
-    """Return the base when FROM can take it. Raises ModelError for what names no model."""
+    """Return the base as FROM takes it in a recipe of that folder; a path on the command line counts from here.
+
+    Raises ModelError for what names no model, ProjectError for a file that a recipe there may not read.
+    """
+    from jessyfile.language.imports.modelfile import counted_from
+    from jessyfile.language.spell import spell
     from jessyfile.models.reference import parse_reference
 
-    return parse_reference(base, folder).text
+    reference = parse_reference(base, Path.cwd())
+    if reference.path is None:
+        return spell(reference.text, "model", {})
+    if not reference.path.is_relative_to(folder.resolve()):
+        raise ProjectError(f"`{base}` lies outside the new project", hint=f"copy or move it into `{folder}` first")
+    return spell(counted_from(reference.path, folder.resolve()), "model", {})
 
 
 def _write(folder: Path, files: dict[str, str]) -> None:

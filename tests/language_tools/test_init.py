@@ -8,7 +8,7 @@ from click.testing import CliRunner
 from jessyfile.cli import main
 from jessyfile.commands.editor import bases, init
 from jessyfile.dataset.rows import load_rows
-from jessyfile.errors import ProjectError
+from jessyfile.errors import ModelError, ProjectError
 from jessyfile.language import load_recipe
 from jessyfile.language.scaffold import LANGUAGES, project_files
 
@@ -146,3 +146,26 @@ def test_init_runs_from_the_command_line(tmp_path, capsys):
     assert "jessy apply" in capsys.readouterr().out
     assert main(["check", str(tmp_path / "mia" / "mia.jessy")]) == 0
     assert main(["init", str(tmp_path / "mia"), "--yes"]) == 1
+
+
+def test_a_base_on_the_command_line_counts_from_here_and_in_the_recipe_from_there(tmp_path, monkeypatch):
+    (tmp_path / "new").mkdir()
+    (tmp_path / "new" / "my model.gguf").write_bytes(b"GGUF")
+    monkeypatch.chdir(tmp_path)
+    started(tmp_path / "new", "--yes", "--base", "new/my model.gguf")
+    assert load_recipe(tmp_path / "new" / "new.jessy").recipe.base == "./my model.gguf"
+
+
+def test_a_base_outside_the_new_project_is_refused(tmp_path):
+    """The recipe could not read it: nothing outside the project's root is read."""
+    (tmp_path / "model.gguf").write_bytes(b"GGUF")
+    with pytest.raises(ProjectError, match="outside the new project"):
+        started(tmp_path / "new", "--yes", "--base", str(tmp_path / "model.gguf"))
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize("base", ["not a model", "hf:nope", "./absent.gguf", "a\nTRAIN { }"])
+def test_a_base_that_names_no_model_is_refused(tmp_path, base):
+    with pytest.raises(ModelError):
+        started(tmp_path / "new", "--yes", "--base", base)
+    assert not (tmp_path / "new").exists()
