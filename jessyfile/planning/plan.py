@@ -72,7 +72,7 @@ class Selection:
 @dataclass(frozen=True, slots=True)
 class Plan:
     """The answer for every selected step. `promotion` are the facts of a kept `promote` step, None when it runs or is
-    left out."""
+    left out; `mask` those of a kept `encode` step."""
 
     name: str
     recipe: str
@@ -82,6 +82,7 @@ class Plan:
     steps: tuple[PlannedStep, ...]
     promotion: Facts | None
     last_seconds: float | None
+    mask: Facts | None = None
 
     @property
     def changes(self) -> bool:
@@ -124,10 +125,10 @@ def make_plan(
     # a plan must work on a disk that is full or read-only: only the next plan's speed hangs on this
     with contextlib.suppress(StorageError):
         decider.hashes.save()
-    promotion = decisions["promote"].action if "promote" in decisions else None
-    kept = promotion.facts if promotion else None
+    kept = {name: decision.action.facts for name, decision in decisions.items() if decision.action}
     where, last = relative(recipe.path, root), forecaster.last_full_run()
-    return Plan(recipe.name, where, root, state, selection, planned, kept, last)
+    promotion, mask = kept.get("promote"), kept.get("encode")
+    return Plan(recipe.name, where, root, state, selection, planned, promotion, last, mask)
 
 
 def _walk(

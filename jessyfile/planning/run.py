@@ -159,6 +159,7 @@ class _Apply:
     run: Run | None = None
     results: dict[str, StepResult] = field(default_factory=dict)
     ran: set[str] = field(default_factory=set)
+    resumed: set[str] = field(default_factory=set)
     state: State = field(init=False)
     decider: Decider = field(init=False)
 
@@ -226,7 +227,9 @@ class _Apply:
         step, store = decision.step, self.decider.store
         work = self._work(step, fingerprint(decision.own.hash, inputs))
         progress = self.observer.started(step, number, total)
-        self._event("step_started", step=step.name, resumed=any(work.iterdir()))
+        if any(work.iterdir()):
+            self.resumed.add(step.name)
+        self._event("step_started", step=step.name, resumed=step.name in self.resumed)
         try:
             with store.staged() as output, measured() as cost:
                 facts = self._run(step, output, work, progress)
@@ -322,7 +325,8 @@ class _Apply:
     def _keep_timings(self, result: RunResult) -> None:
         timings = load_timings(self.root)
         forecaster = Forecaster(timings, self.recipe, self.root, self.steps, self.state)
-        ran = [step for step in result.steps if step.outcome == "ran"]
+        # the seconds of a resumed step are those of its last part: no measure of a whole run
+        ran = [step for step in result.steps if step.outcome == "ran" and step.name not in self.resumed]
         by_name = {step.name: step for step in self.steps}
         for step in ran:
             units = step.facts.get("work_units")

@@ -52,7 +52,7 @@ def render_plan(
     """
     lines = [_title(plan, now or dt.datetime.now(dt.UTC)), ""]
     if not plan.changes:
-        return "\n".join([*lines, *_kept(plan, everything), *_nothing(plan)]) + "\n"
+        return "\n".join([*lines, *_kept(plan, everything), *_mask(plan, everything), *_nothing(plan)]) + "\n"
     lines += [_legend(plan), ""]
     told: set[Told] | None = None if short else set()
     width = max(16, *(len(step.name) for step in plan.steps if step.cause))
@@ -60,7 +60,7 @@ def render_plan(
         if step.cause:
             lines += _cause(step, width, told)
     lines += _follow([step for step in plan.steps if step.runs and not step.cause])
-    lines += _kept(plan, everything)
+    lines += [*_kept(plan, everything), *_mask(plan, everything)]
     end = [] if starting else [f"Nothing was started. To run it: jessy apply {plan.recipe}"]
     return "\n".join([*lines, "", *_memory(plan), _sum(plan), *end]) + "\n"
 
@@ -188,6 +188,24 @@ def _kept(plan: Plan, everything: bool) -> list[str]:
     if not kept or not plan.changes:
         return []
     return [f"    ({_count(len(kept), 'step')} unchanged; --all shows {'it' if len(kept) == 1 else 'them'})"]
+
+
+def _mask(plan: Plan, everything: bool) -> list[str]:
+    """Return what the mask trains, as the kept `encode` step counted it: a line, and one a category with
+    `everything`."""
+    facts = plan.mask
+    if facts is None or not facts.get("tokens") or not (plan.changes or everything):
+        return []
+    ends = (
+        "the end of every answer too" if facts["ends_trained"] == facts["chat_rows"] else "NOT the end of every answer"
+    )
+    share = f"{facts['trained_tokens']} of {facts['tokens']} tokens are trained, {ends}"
+    lines = [f"    mask: {share}; {_count(facts['rows_cut'], 'row')} cut"]
+    if everything:
+        lines += [
+            f"      {name:<18} {c['trained']} of {c['tokens']}" for name, c in sorted(facts["categories"].items())
+        ]
+    return lines
 
 
 def _nothing(plan: Plan) -> list[str]:

@@ -1,0 +1,260 @@
+"""The commands around plan and apply, called as a user calls them, over a tiny pipeline."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "watch"))
+
+from watch_world import RECIPE, SEEDS, tiny_steps
+
+from jessyfile.cli import main
+from jessyfile.errors import Interrupted
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch) -> Path:
+    (tmp_path / ".jessy").mkdir()
+    (tmp_path / "tiny.jessy").write_text(RECIPE)
+    seed = tmp_path / SEEDS[0]
+    seed.parent.mkdir(parents=True)
+    seed.write_text('{"query": "selam"}\n')
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("jessyfile.pipeline.compile_steps", tiny_steps)
+    monkeypatch.setattr("jessyfile.report.write_report", lambda recipe, root, result: root / "report.html")
+    return tmp_path
+
+
+def edit(project: Path, old: str, new: str) -> None:
+    recipe = project / "tiny.jessy"
+    assert old in recipe.read_text()
+    recipe.write_text(recipe.read_text().replace(old, new))
+
+
+@pytest.fixture
+def jessy(project, capsys):
+    def call(*words: str, code: int = 0) -> str:
+        """Return standard output, and standard error as well when the command is to fail."""
+        assert main(list(words)) == code
+        captured = capsys.readouterr()
+        return captured.out + (captured.err if code in (1, 130) else "")
+
+    return call
+
+
+def test_plan_exits_zero_unless_asked_for_details(jessy, project):
+    assert "4 to run" in jessy("plan", "tiny.jessy")
+    jessy("plan", "tiny.jessy", "--detailed-exitcode", code=2)
+    jessy("apply", "tiny.jessy")
+    assert "No changes" in jessy("plan", "tiny.jessy", "--detailed-exitcode")
+
+
+def test_apply_says_what_ran_and_where_the_report_lies(jessy):
+    said = jessy("apply", "tiny.jessy")
+    assert "[2/4] train: train" in said
+    assert "report: " in said
+    assert "tiny:latest is the new model" in said
+    assert "No changes" in jessy("apply", "tiny.jessy")
+
+
+def test_a_must_that_failed_is_exit_three_now_and_later(jessy, project):
+    (project / "fail_must").touch()
+    assert "tiny is not promoted: MUST x failed" in jessy("apply", "tiny.jessy", code=3)
+    assert "No changes. tiny is not promoted: MUST x failed" in jessy("plan", "tiny.jessy")
+    jessy("apply", "tiny.jessy", code=3)
+
+
+def test_a_saved_plan_is_applied_as_it_is_and_refused_when_stale(jessy, project):
+    jessy("plan", "tiny.jessy", "--only", "train", "-o", "plan.json")
+    said = jessy("apply", "plan.json")
+    assert "train" in said
+    assert "modelfile:" not in said
+    said = jessy("apply", "plan.json", code=1)
+    assert "error[E203]: the saved plan is stale" in said
+    jessy("plan", "tiny.jessy", "-o", "plan.json")
+    edit(project, "rank 16", "rank 8")
+    assert "stale" in jessy("apply", "plan.json", code=1)
+    jessy("apply", "plan.json", "--only", "train", code=2)
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[]", '{"format": 99}', '{"format": 1, "call": {}}', "\x00"])
+def test_what_is_no_saved_plan_is_refused_in_a_sentence(jessy, project, text):
+    (project / "plan.json").write_text(text)
+    assert jessy("apply", "plan.json", code=1).startswith("error[E200]: ")
+
+
+def test_the_plan_as_json_has_a_format_and_the_reasons(jessy, project):
+    jessy("apply", "tiny.jessy")
+    edit(project, "rank 16", "rank 8")
+    plan = json.loads(jessy("plan", "tiny.jessy", "--json"))
+    assert plan["format"] == 1
+    assert plan["effect"] == "retrain"
+    train = next(step for step in plan["steps"] if step["name"] == "train")
+    reason = {"kind": "value", "what": "lora.rank", "old": 16, "new": 8, "where": "tiny.jessy:21"}
+    assert train["answer"] == "will"
+    assert train["reasons"] == [reason]
+
+
+def test_apply_as_json_is_one_event_a_line(jessy):
+    events = [json.loads(line) for line in jessy("apply", "tiny.jessy", "--json").splitlines()]
+    assert {event["format"] for event in events} == {1}
+    assert [event["event"] for event in events][0::2] == ["planned", "ended", "ended", "ended", "ended"]
+    assert events[-1] == {"format": 1, "event": "done", "exit": 0, "withheld": None, "report": events[-1]["report"]}
+
+
+def test_why_names_the_chain_to_the_cause(jessy, project):
+    jessy("apply", "tiny.jessy")
+    edit(project, "rank 16", "rank 8")
+    assert "rank                  16 -> 8" in jessy("why", "train", "tiny.jessy")
+    assert "promote <- modelfile <- train" in jessy("why", "promote", "tiny.jessy")
+    assert "data.talk is kept" in jessy("why", "data", "tiny.jessy")
+    assert "a similar step exists: `train`" in jessy("why", "trian", "tiny.jessy", code=1)
+
+
+def test_graph_draws_every_step_and_marks_those_that_run(jessy):
+    assert re.search(
+        r's0\["data.talk"\]\n(.*\n)*  s0 --> s1\n(.*\n)*  class s0,s1,s2,s3 runs', jessy("graph", "tiny.jessy")
+    )
+    assert '"data.talk" -> "train";' in jessy("graph", "tiny.jessy", "--format", "dot")
+
+
+def test_diff_of_recipes_and_of_runs(jessy, project):
+    (project / "other.jessy").write_text(RECIPE.replace("rank 16", "rank 8").replace("Be kind.", "Be short."))
+    said = jessy("diff", "tiny.jessy", "other.jessy")
+    assert "rank                  16 -> 8             other.jessy:21" in said
+    assert "SYSTEM" in said
+    assert jessy("diff", "tiny.jessy", "tiny.jessy") == "no differences\n"
+    jessy("apply", "tiny.jessy")
+    edit(project, "rank 16", "rank 8")
+    jessy("apply", "tiny.jessy")
+    said = jessy("diff", "1", "2")
+    assert "rank                  16 -> 8" in said
+    assert "data.talk" not in said
+    assert "there is no run 9" in jessy("diff", "1", "9", code=1)
+
+
+def test_history_status_and_show_tell_the_runs(jessy, project):
+    from jessyfile.commands.history import show_run
+
+    assert jessy("history") == "nothing was applied here yet\n"
+    assert jessy("status") == "nothing was applied here yet\n"
+    jessy("apply", "tiny.jessy")
+    (project / "fail_must").touch()
+    edit(project, "rank 16", "rank 8")
+    jessy("apply", "tiny.jessy", code=3)
+    first, second = reversed(jessy("history").splitlines())
+    assert re.fullmatch(r"run 1  just now  tiny  done  ran data\.talk, train, modelfile, promote", first)
+    assert re.fullmatch(r"run 2  just now  tiny  not promoted  ran train, modelfile, promote", second)
+    assert "last run  run 2" in jessy("status")
+    state = json.loads(jessy("status", "--json"))["recipes"][0]
+    assert (state["name"], state["run"], state["promoted"], state["reason"]) == ("tiny", 2, False, "MUST x failed")
+    show_run("1")
+
+
+def test_replace_only_and_skip(jessy):
+    jessy("apply", "tiny.jessy")
+    assert "asked for with --replace" in jessy("plan", "tiny.jessy", "--replace", "train")
+    assert "[2/4] train" in jessy("apply", "tiny.jessy", "--replace", "train")
+    assert "2 unchanged" not in jessy("plan", "tiny.jessy", "--only", "train", "--replace", "train", "--all")
+    assert "No changes" in jessy("plan", "tiny.jessy", "--skip", "promote")
+
+
+def test_gc_keeps_what_a_state_or_a_kept_run_needs(jessy, project):
+    for rank in ("16", "8", "4"):
+        (project / "tiny.jessy").write_text(RECIPE.replace("rank 16", f"rank {rank}"))
+        jessy("apply", "tiny.jessy")
+    before = len(list((project / ".jessy" / "store").iterdir()))
+    assert "would free" in jessy("gc", "--keep", "1", "--dry-run")
+    assert len(list((project / ".jessy" / "store").iterdir())) == before
+    jessy("gc", "--keep", "1")
+    assert len(list((project / ".jessy" / "store").iterdir())) < before
+    assert "No changes" in jessy("plan", "tiny.jessy")
+    assert "everything stored is as it was written" in jessy("fsck")
+    (project / "tiny.jessy").write_text(RECIPE)
+    assert "train" in jessy("plan", "tiny.jessy")
+    jessy("apply", "tiny.jessy")
+    assert "No changes" in jessy("plan", "tiny.jessy")
+
+
+def test_gc_keeps_what_a_registered_model_is_served_from(jessy, project):
+    jessy("apply", "tiny.jessy")
+    objects = {path.name for path in (project / ".jessy" / "store").iterdir()}
+    served = sorted(objects)[0]
+    entry = project / ".jessy" / "models" / "tiny" / "latest.json"
+    entry.parent.mkdir(parents=True)
+    entry.write_text(json.dumps({"engine": "embedded", "gguf": f".jessy/store/{served}/files/model.gguf"}))
+    (project / ".jessy" / "state" / "tiny.json").unlink()
+    jessy("gc", "--keep", "0")
+    assert {path.name for path in (project / ".jessy" / "store").iterdir()} == {served}
+
+
+def test_fsck_is_exit_one_until_repaired(jessy, project):
+    jessy("apply", "tiny.jessy")
+    victim = next((project / ".jessy" / "store").glob("*/files/rows.txt"))
+    victim.chmod(0o644)
+    victim.write_text("x")
+    assert "rows.txt has 1 bytes" in jessy("fsck", code=1)
+    assert "1 damaged and removed" in jessy("fsck", "--repair")
+    assert "data.talk" in jessy("plan", "tiny.jessy")
+    jessy("apply", "tiny.jessy")
+    jessy("fsck")
+
+
+def test_an_interrupted_apply_is_exit_130_with_the_command_that_resumes(jessy, project, monkeypatch):
+    from jessyfile.commands.signals import SignalStop
+
+    monkeypatch.setattr(SignalStop, "requested", lambda self: True)
+    said = jessy("apply", "tiny.jessy", "--set", "lora.rank=8", "--skip", "promote", code=Interrupted.exit_code)
+    assert "resume with: jessy apply tiny.jessy --set lora.rank=8 --skip promote" in said
+
+
+def test_the_lock_file_says_what_the_model_was_made_of_and_changes_with_it_alone(jessy, project):
+    jessy("apply", "tiny.jessy")
+    lock = project / "tiny.lock"
+    first = lock.read_text()
+    assert re.search(r"^adapter    [0-9a-f]{64}  out\.txt sha256:[0-9a-f]{64}$", first, re.M)
+    assert "promoted   yes" in first
+    edit(project, "JESSY 1\n", "JESSY 1\n# a comment\n")
+    jessy("apply", "tiny.jessy")
+    assert lock.read_text() == first
+    edit(project, "rank 16", "rank 8")
+    jessy("apply", "tiny.jessy")
+    assert lock.read_text() != first
+    edit(project, "rank 8", "rank 16")
+    jessy("apply", "tiny.jessy")
+    assert lock.read_text() == first
+    jessy("apply", "tiny.jessy", "--set", "lora.rank=4")
+    assert lock.read_text() == first
+
+
+def test_a_file_that_changes_while_a_step_reads_it_is_never_remembered(jessy, project, monkeypatch):
+    """A seed saved in the middle of a run would give a result under the fingerprint of the file that was planned."""
+    import dataclasses
+
+    def racing(recipe):
+        data, *rest = tiny_steps(recipe)
+
+        def run(context):
+            facts = data.run(context)
+            (project / SEEDS[0]).write_text('{"query": "later"}\n')
+            return facts
+
+        return (dataclasses.replace(data, run=run), *rest)
+
+    monkeypatch.setattr("jessyfile.pipeline.compile_steps", racing)
+    said = jessy("apply", "tiny.jessy", code=1)
+    assert "`data/seeds/talk/hello.jsonl` changed while data.talk was reading it" in said
+    assert not list((project / ".jessy" / "actions").rglob("*.json"))
+
+
+def test_control_characters_of_a_recipe_never_reach_the_terminal(jessy, project):
+    jessy("apply", "tiny.jessy")
+    edit(project, "Be kind.", "Be \u202ekind.")
+    said = jessy("plan", "tiny.jessy")
+    assert "\\u202e" in said
+    assert "\u202e" not in said
