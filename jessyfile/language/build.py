@@ -22,7 +22,7 @@ def build_recipe(
         base=document["from"],
         system=document["system"],
         template=document["template"],
-        adapter=document["adapter"],
+        adapter=f"./{document['adapter']}" if document["adapter"] else None,
         requires=document["requires"],
         licenses=tuple(document["license"]),
         parameters=_parameters(document["parameter"]),

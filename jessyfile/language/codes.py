@@ -4,6 +4,7 @@ tests read this."""
 from __future__ import annotations
 
 from dataclasses import dataclass
+from textwrap import fill
 from typing import TYPE_CHECKING
 
 from jessyfile.errors import JessyError
@@ -349,7 +350,7 @@ def explanation(code: str) -> str | None:
     if found is None:
         return None
     kind = "warning" if code.startswith("J2") else "error"
-    parts = [f"{kind}[{code}]: {found.title}", "", found.why]
+    parts = [f"{kind}[{code}]: {found.title}", "", fill(found.why, 88, break_on_hyphens=False)]
     for title, text in (("Wrong:", found.wrong), ("Right:", found.right)):
         if text and len(text) < 400:
             parts += ["", title, "", *("    " + _visible(line) for line in text.split("\n"))]

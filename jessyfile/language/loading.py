@@ -72,7 +72,7 @@ def load_source(
     document = build_document(merged)
     found = composer.diagnostics
     if not merged.unbalanced:
-        found += _missing(document, merged, entry)
+        found += _missing(document, merged, entry, {d.fix for d in found if d.fix})
         found += examine(Draft(document, merged, project.root))
     diagnostics = in_order(found)
     if has_errors(diagnostics) or entry.path is None:
@@ -81,8 +81,8 @@ def load_source(
     return Loaded(recipe, diagnostics)
 
 
-def _missing(document: dict[str, object], merged: Merged, entry: SourceFile) -> list[Diagnostic]:
-    """Report what a recipe cannot do without, unless it was tried and could not be read."""
+def _missing(document: dict[str, object], merged: Merged, entry: SourceFile, misspelt: set[str]) -> list[Diagnostic]:
+    """Report what a recipe cannot do without, unless it was tried: written with a mistake, or misspelt as another word."""
     draft = Draft(document, merged, Path())
     found = []
     for address, name in missing_parts(document_schema(), document):
@@ -92,6 +92,8 @@ def _missing(document: dict[str, object], merged: Merged, entry: SourceFile) -> 
         node = node_at(target)
         example = node.schema.get("x-example") if node else None
         keyword = node.form.keywords[0] if node else name
+        if keyword in misspelt:
+            continue
         at = draft.at(*address) or Span(entry, 0, 0)
         found.append(
             mistake(

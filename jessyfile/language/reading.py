@@ -54,14 +54,20 @@ def judge(schema: Schema, value: Json) -> None:
 
 def _path(value: Value, unit: str, project: Project, folder: Path) -> str:
     """Return a path as counted from the root; `./` stands before a model's, to tell it from a name."""
-    if unit == "model" and value.kind != "PATH" and not value.text.startswith(("./", "../", "/", "~")):
+    if unit == "model" and value.kind != "PATH" and not _is_model_path(value.text):
         if value.kind in ("NAME", "WORD", "REF", "STRING", "URL"):
             return value.text
         raise wrong_kind(value, unit)
-    if value.kind not in ("STRING", "PATH"):
+    if value.kind not in ("STRING", "PATH") and unit != "model":
         raise wrong_kind(value, unit, f'put it into quotes: `"{value.text}"`')
     relative = project.relative(project.existing(value.text, folder, is_folder=unit == "folder"))
     return f"./{relative}" if unit == "model" else relative
+
+
+def _is_model_path(text: str) -> bool:
+    """Return whether FROM names a file or folder and not a model by its name."""
+    marked = text.startswith(("./", "../", "/", "~")) or ".." in text.split("/")
+    return marked or (text.lower().endswith(".gguf") and not text.startswith("hf:"))
 
 
 def _file_text(unit: Unit, token: Token) -> Value:

@@ -137,7 +137,8 @@ class Dataset:
 
     `markers` is the number of marker-only rows (a question and its level), `similarity` the share from which two
     rows count as one.
-    Paths here and in `Replay`, `Suite` and `adapter` count from the project's root.
+    Paths here, in `Replay`, `Suite`, `base` and `adapter` count from the project's root; a base or adapter that is a path begins
+    with `./`.
     """
 
     seed: int

@@ -265,7 +265,7 @@ class Scope:
                 Span(token.span.file, start, end),
                 "left of the margin",
                 second=(Span(token.span.file, token.span.end - 3, token.span.end), "the margin is its column"),
-                helps='indent the line, or move the closing `"""` to the left',
+                helps='indent the line, move the closing `"""` to the left, or close the text before it',
             )
         )
         raise Unreadable

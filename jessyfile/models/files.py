@@ -24,11 +24,10 @@ def base_files(recipe: Recipe, root: Path) -> Sequence[Path]:
 
     Raises ModelError when a named path does not exist.
     """
-    del root  # FROM is relative to the recipe that names it
     found: list[Path] = []
     for text in (recipe.base, recipe.adapter):
         if text is not None:
-            reference = parse_reference(text, recipe.path.resolve().parent)
+            reference = parse_reference(text, root)  # the language gives paths from the root
             if reference.path is not None:
                 found.extend(model_files(reference.path))
     return tuple(found)

@@ -30,7 +30,7 @@ def run_base(context: StepContext) -> Facts:
     """
     from jessyfile.models.tokenizer_build import dumps
 
-    reference = parse_reference(context.recipe.base, context.recipe.path.resolve().parent)
+    reference = parse_reference(context.recipe.base, context.root)
     context.progress.note(f"looking for {context.recipe.base}")
     found = locate(reference, context.work)
     adapter = _adapter_folder(context)
@@ -68,7 +68,7 @@ def _adapter_folder(context: StepContext) -> Path | None:
     """Return the folder that ADAPTER names. Raises ModelError when it is none."""
     if context.recipe.adapter is None:
         return None
-    reference = parse_reference(context.recipe.adapter, context.recipe.path.resolve().parent)
+    reference = parse_reference(context.recipe.adapter, context.root)
     if reference.kind != "folder" or reference.path is None:
         hint = "name a folder with adapters.safetensors and adapter_config.json"
         raise ModelError(f"ADAPTER `{context.recipe.adapter}` is no adapter's folder", hint=hint)

@@ -124,10 +124,18 @@ def test_paths_count_from_the_file_that_names_them(project):
     assert "prompt.md" in {p.name for p in recipe.read_files}
 
 
-def test_a_local_model_keeps_its_mark(project):
-    project("models/base.gguf", "x")
-    recipe = load(project("child.jessy", BASE.replace("FROM gemma3:270m", "FROM ./models/base.gguf")))
-    assert recipe.base == "./models/base.gguf"
+@pytest.mark.parametrize(
+    "written", ["./models/base.gguf", "models/base.gguf", '"models/base.gguf"', "../sub/models/base.gguf"]
+)
+def test_a_local_model_counts_from_the_root_and_keeps_its_mark(project, written):
+    project("sub/models/base.gguf", "x")
+    recipe = load(project("sub/child.jessy", BASE.replace("FROM gemma3:270m", f"FROM {written}")))
+    assert recipe.base == "./sub/models/base.gguf"
+
+
+def test_a_model_outside_the_project_is_refused(project, tmp_path):
+    path = project("sub/child.jessy", BASE.replace("FROM gemma3:270m", "FROM a/../../../outside.gguf"))
+    assert [d.code for d in load_recipe(path, root=tmp_path).diagnostics] == ["J041"]
 
 
 VARIANTS = 'VARIANT small "for laptops" {\n  LORA { rank 2 }\n  DROP CATEGORY work\n}\n'

@@ -23,7 +23,7 @@ BESIDES = {
 }
 
 RETRAIN = ("base", "data.*", "dataset", "encode", "train", "merge")
-REPACKAGE = ("gguf", "modelfile", "import", "promote")
+REPACKAGE = ("gguf", "parity", "modelfile", "import", "promote")
 RECHECK = ("baseline", "evaluate", "judge")
 
 FULL = """
