@@ -33,8 +33,10 @@ unit: $(READY)
 real: $(READY)
 	$(BIN)/python -m pytest -m real
 
+# hours, not minutes: 500 kills, 20,000 recipes, 200 rounds on the lock
 stress: $(READY)
-	JESSY_STRESS=1 $(BIN)/python -m pytest -m "stress or not stress"
+	JESSY_EXAMPLES=20000 $(BIN)/python -m pytest -m "stress or not stress" tests/language
+	JESSY_KILLS=500 JESSY_EXAMPLES=2000 JESSY_LOCK_ROUNDS=200 JESSY_FUZZ=3000 $(BIN)/python -m pytest -m "stress or not stress" tests
 
 bench: $(READY)
 	@for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
