@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _KEPT = 20
 _RECENT = 5
+_APART = 1.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,10 +116,10 @@ class Forecaster:
         return self.timings.full_run(self.recipe.name)
 
     def _seconds(self, step: Step, rows: Sequence[Timing]) -> float:
-        rates = [row.seconds / row.units for row in rows if row.units]
+        measured = [(row.units, row.seconds) for row in rows if row.units]
         planned = self._units(step)
-        if rates and planned is not None:
-            return statistics.median(rates) * planned
+        if measured and planned is not None:
+            return _scaled(measured, planned)
         return statistics.median(row.seconds for row in rows)
 
     def _units(self, step: Step) -> float | None:
@@ -130,6 +131,20 @@ class Forecaster:
 
     def _facts(self, step: Step) -> Mapping[str, Any]:
         return {name: self.state.steps[name].facts for name in step.inputs if name in self.state.steps}
+
+
+def _scaled(measured: Sequence[tuple[float, float]], planned: float) -> float:
+    """Return the seconds for `planned` units from measured (units, seconds).
+
+    Runs of clearly different size tell what a run costs before its first unit (loading, compiling): a line is laid
+    through them. Runs of one size do not, and their rate is taken.
+    """
+    sizes = [units for units, _ in measured]
+    if max(sizes) >= _APART * min(sizes):
+        slope, start = statistics.linear_regression(sizes, [seconds for _, seconds in measured])
+        if slope > 0 and start >= 0:
+            return start + slope * planned
+    return statistics.median(seconds / units for units, seconds in measured) * planned
 
 
 def load_timings(root: Path) -> Timings:

@@ -1,0 +1,103 @@
+"""Forecasts come from this machine's own runs, scale with the work, and are absent where nothing was measured."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+from planning_fakes import fake_recipe, fake_steps
+
+from jessyfile.planning.forecast import Timing, load_timings
+from jessyfile.planning.plan import Selection, make_plan
+from jessyfile.planning.run import apply
+from jessyfile.project import jessy_folder
+
+
+def with_units(units: float | None):
+    return {"train": {"units": lambda recipe, root, facts: units}}
+
+
+def forecast(root, steps, **changes):
+    plan = make_plan(fake_recipe(root, **changes), root, steps, Selection(replace=("train",)))
+    return next(step.forecast for step in plan.steps if step.name == "train")
+
+
+def keep(root, *timings: Timing) -> None:
+    known = load_timings(root)
+    for timing in timings:
+        known.add("train", timing)
+    known.save()
+
+
+def test_without_history_there_is_no_number(root):
+    assert all(step.forecast is None for step in make_plan(fake_recipe(root), root, fake_steps()).steps)
+
+
+def test_a_calibration_speaks_only_where_history_is_silent(root):
+    steps = fake_steps(train={"calibrated": lambda recipe, root, facts: (99.0, 5)})
+    assert (forecast(root, steps).seconds, forecast(root, steps).runs) == (99.0, 0)
+    keep(root, Timing(10.0, 7, None, "fake:1m"))
+    assert (forecast(root, steps).seconds, forecast(root, steps).peak, forecast(root, steps).runs) == (10.0, 7, 1)
+
+
+def test_an_apply_is_the_next_plans_history(root):
+    steps = fake_steps()
+    result = apply(fake_recipe(root), root, steps)
+    assert forecast(root, steps).seconds == pytest.approx(result.step("train").seconds)
+    assert forecast(root, steps).peak == result.step("train").peak > 10**6
+
+
+def test_twice_the_rows_take_twice_the_time(root):
+    keep(root, Timing(60.0, 1, 100.0, "fake:1m"))
+    assert forecast(root, fake_steps(**with_units(200.0))).seconds == pytest.approx(120.0)
+
+
+def test_runs_of_two_sizes_tell_the_start_from_the_rows(root):
+    keep(root, Timing(30.0, 1, 100.0, "fake:1m"), Timing(50.0, 1, 200.0, "fake:1m"))
+    assert forecast(root, fake_steps(**with_units(400.0))).seconds == pytest.approx(90.0)
+
+
+def test_runs_of_nearly_one_size_are_no_line(root):
+    """Ten rows more and noise that made it faster: a line through these would promise a negative time."""
+    keep(root, Timing(30.0, 1, 100.0, "fake:1m"), Timing(20.0, 1, 110.0, "fake:1m"))
+    assert 50.0 < forecast(root, fake_steps(**with_units(250.0))).seconds < 80.0
+
+
+def test_another_base_model_is_another_history(root):
+    keep(root, Timing(60.0, 1, None, "other:2b"))
+    assert forecast(root, fake_steps()) is None
+
+
+def test_another_machine_is_another_history(root, monkeypatch):
+    keep(root, Timing(60.0, 1, None, "fake:1m"))
+    monkeypatch.setattr("platform.node", lambda: "elsewhere")
+    assert forecast(root, fake_steps()) is None
+
+
+def test_the_seconds_of_a_resumed_step_are_no_measure(root):
+    """Only the last part of an interrupted training was timed; as a forecast it would promise half the time."""
+    steps = fake_steps()
+    plan = make_plan(fake_recipe(root), root, steps)
+    train = next(step for step in plan.steps if step.name == "train")
+    assert train.fingerprint is None
+    apply(fake_recipe(root), root, steps, Selection(only=("dataset", "base")))
+    mark = next(s.fingerprint for s in make_plan(fake_recipe(root), root, steps).steps if s.name == "train")
+    work = jessy_folder(root) / "work" / f"train-{mark[:24]}"
+    work.mkdir(parents=True)
+    (work / "checkpoint").write_text("x")
+    apply(fake_recipe(root), root, steps)
+    assert load_timings(root).of("train") == []
+    assert load_timings(root).of("merge") != []
+
+
+def test_damaged_measurements_cost_a_number_and_nothing_else(root):
+    keep(root, Timing(60.0, 1, None, "fake:1m"))
+    (jessy_folder(root) / "timings.json").write_text("{")
+    assert forecast(root, fake_steps()) is None
+
+
+def test_categories_share_their_history(root):
+    apply(fake_recipe(root), root, fake_steps())
+    steps = (*fake_steps()[:3], dataclasses.replace(fake_steps()[1], name="data.c"))
+    plan = make_plan(fake_recipe(root), root, steps)
+    assert next(step for step in plan.steps if step.name == "data.c").forecast is not None
