@@ -282,7 +282,7 @@ CODES: dict[str, Code] = {
         "too few cases to prove it",
         "`at 95%` asks that the lower end of Wilson's interval passes. Even when every case passes, few cases leave "
         "that end low: more than "
-        "90 % at 95 % takes 35 passes in 35, 50 in 50, 96 in 100 or 189 in 200.",
+        "90 % at 95 % takes 35 passes in 35, 96 in 100 or 189 in 200.",
         "EVAL {\n  SUITE turkish { limit 20 }\n  SHOULD turkish_accuracy > 90% at 95%\n}",
         "EVAL {\n  SUITE turkish { limit 100 }\n  SHOULD turkish_accuracy > 90% at 95%\n}",
     ),
