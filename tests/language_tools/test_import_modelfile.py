@@ -118,7 +118,7 @@ def test_paths_count_from_the_recipe_and_not_from_the_modelfile(tmp_path):
     (tmp_path / "models" / "Modelfile").write_text("FROM base.gguf\nADAPTER ./lora")
     text = import_file(tmp_path / "models" / "Modelfile", target=tmp_path / "out.jessy").text
     loaded = load_text(text, tmp_path / "out.jessy", root=tmp_path)
-    assert (loaded.recipe.base, loaded.recipe.adapter) == ("./models/base.gguf", "models/lora")
+    assert [Path(loaded.recipe.base), Path(loaded.recipe.adapter)] == [Path("models/base.gguf"), Path("models/lora")]
 
 
 def test_names_come_from_the_file_or_from_its_folder(tmp_path):
