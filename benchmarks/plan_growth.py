@@ -19,7 +19,7 @@ from plan_time import Took, took
 
 SIZES = (400, 10_000, 100_000)
 TOPICS = 4
-ROW = '{{"query": "soru {n}: bu nasıl çalışıyor, anlatır mısın?", "response": "Cevap {n}: önce parçalara ayır, sonra tek tek dene.", "level": "low"}}\n'
+ROW = '{{"query": "soru {n}: bu nasıl çalışıyor, anlatır mısın?", "response": "Cevap {n}: önce parçala, sonra tek tek dene.", "level": "low"}}\n'
 
 
 def project(folder: Path, rows: int) -> Path:

@@ -15,7 +15,7 @@ from jessyfile.planning.fingerprint import FileHashes, fingerprint, own_part
 from jessyfile.planning.forecast import Forecaster, Timing, load_timings
 from jessyfile.planning.graph import select
 from jessyfile.planning.lock import project_lock
-from jessyfile.planning.measure import measured
+from jessyfile.planning.measure import Measured, measured
 from jessyfile.planning.plan import Plan, Selection, make_decider, make_plan, work_place
 from jessyfile.planning.runs import Run, new_run, now
 from jessyfile.planning.saved import plan_as_json
@@ -239,26 +239,30 @@ class _Apply:
             if not step.resumable:
                 fsops.remove_tree(work)
             raise
-        own = decision.own
-        peak = int(facts.get("peak_bytes") or cost.peak)
-        number_of_run = self.run.number if self.run else 0
-        action = Action(
-            step.name,
-            own.hash,
-            inputs,
-            object_id,
-            facts,
-            cost.seconds,
-            peak,
-            number_of_run,
-            now(),
-            own.parameters,
-            own.files,
-            own.version,
-        )
+        action = self._action(decision, inputs, object_id, facts, cost)
         self.decider.actions.remember(action)
         self.ran.add(step.name)
         return action
+
+    def _action(
+        self, decision: Decision, inputs: Mapping[str, str], object_id: str, facts: Facts, cost: Measured
+    ) -> Action:
+        own, peak = decision.own, int(facts.get("peak_bytes") or cost.peak)
+        number = self.run.number if self.run else 0
+        return Action(
+            step=decision.step.name,
+            own=own.hash,
+            inputs=inputs,
+            object=object_id,
+            facts=facts,
+            seconds=cost.seconds,
+            peak=peak,
+            run=number,
+            made=now(),
+            parameters=own.parameters,
+            files=own.files,
+            version=own.version,
+        )
 
     def _run(self, step: Step, output: Path, work: Path, progress: Progress) -> Facts:
         try:
