@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 Edits = dict[Path, list["Span"]]
 
 
-class Refusal(Exception):  # noqa: N818 (an answer, not a failure)
+class Refusal(Exception):
     """Why a name is not renamed."""
 
 
