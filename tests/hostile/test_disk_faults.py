@@ -67,7 +67,7 @@ def try_points(applied: Path, tmp_path: Path, step: int) -> int:
 
 
 def test_some_failing_calls_end_in_a_typed_error_and_lose_nothing(applied, tmp_path):
-    assert try_points(applied, tmp_path, step=7) > 30
+    assert try_points(applied, tmp_path, step=13) > 15
 
 
 @pytest.mark.stress

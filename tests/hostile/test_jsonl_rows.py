@@ -1,4 +1,5 @@
-"""A row that is JSON but no row is refused by the schema with its file, its line and a sentence that names the field."""
+"""A row that is JSON but no row is refused by the schema with its file, its line and a sentence that names the
+field."""
 
 from __future__ import annotations
 
@@ -9,9 +10,16 @@ import pytest
 from jessyfile.dataset.rows import read_rows
 
 GOOD = {
-    "query": "naber", "response": "İyiyim, sen nasılsın?", "complexity": "low", "iterations": 1,
-    "category": "turkish", "topic": "casual", "language": "tr", "tags": [], "source": "hand",
-}  # fmt: skip
+    "query": "naber",
+    "response": "İyiyim, sen nasılsın?",
+    "complexity": "low",
+    "iterations": 1,
+    "category": "turkish",
+    "topic": "casual",
+    "language": "tr",
+    "tags": [],
+    "source": "hand",
+}
 USER, ANSWER = {"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}
 BROKEN = {
     "unknown field": ({"answer": "x"}, "unknown field `answer`"),

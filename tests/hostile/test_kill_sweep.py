@@ -65,7 +65,7 @@ def test_a_kill_before_or_after_some_writes_loses_nothing(applied, tmp_path):
     """Every third write point in the default run, each with the signal that its number gives; all of them under
     stress."""
     points = every_point(applied, tmp_path, SIGNALS)
-    sweep(applied, tmp_path, points[::17])
+    sweep(applied, tmp_path, points[::29])
 
 
 @pytest.mark.stress

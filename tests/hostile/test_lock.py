@@ -15,7 +15,7 @@ import pytest
 from jessyfile.errors import LockedError
 from jessyfile.planning.lock import project_lock
 
-ROUNDS = int(os.environ.get("JESSY_LOCK_ROUNDS", "20"))
+ROUNDS = int(os.environ.get("JESSY_LOCK_ROUNDS", "10"))
 PROCESSES = 16
 
 
