@@ -15,7 +15,7 @@ from jessyfile.planning.fingerprint import FileHashes, fingerprint, own_part
 from jessyfile.planning.forecast import Forecaster, Timing, load_timings
 from jessyfile.planning.graph import select
 from jessyfile.planning.lock import project_lock
-from jessyfile.planning.measure import Measured, measured
+from jessyfile.planning.measure import Measured, measured, release_memory
 from jessyfile.planning.plan import Plan, Selection, make_decider, make_plan, work_place
 from jessyfile.planning.runs import Run, new_run, now
 from jessyfile.planning.saved import plan_as_json
@@ -239,6 +239,7 @@ class _Apply:
             if not step.resumable:
                 fsops.remove_tree(work)
             raise
+        release_memory()
         action = self._action(decision, inputs, object_id, facts, cost)
         self.decider.actions.remember(action)
         self.ran.add(step.name)

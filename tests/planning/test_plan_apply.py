@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
+
 import pytest
 from planning_fakes import Log, fake_recipe, fake_steps
 
 from jessyfile.errors import ProjectError
 from jessyfile.planning.plan import Selection, make_plan
 from jessyfile.planning.run import apply
+from jessyfile.planning.steps import Step
 
 
 def answers(plan):
@@ -123,3 +127,30 @@ def test_a_stale_saved_plan_is_refused(root):
     apply(fake_recipe(root), root, steps, Selection(only=("base",)))
     with pytest.raises(ProjectError, match="stale"):
         apply(fake_recipe(root), root, steps, saved=saved)
+
+
+def test_what_a_step_leaves_in_cycles_is_gone_before_the_next_begins(root):
+    """A trained model held in a cycle kept 7 GB while llama.cpp loaded its own: steps share one process."""
+    left = []
+
+    class Heavy:
+        pass
+
+    def leak(context):
+        heavy = Heavy()
+        heavy.itself = heavy
+        left.append(weakref.ref(heavy))
+        (context.output / "x").write_text("x")
+        return {}
+
+    def look(context):
+        (context.output / "x").write_text("gone" if left[0]() is None else "there")
+        return {}
+
+    steps = (Step("a", "", leak), Step("b", "", look, ("a",)))
+    gc.disable()
+    try:
+        result = apply(fake_recipe(root), root, steps)
+    finally:
+        gc.enable()
+    assert (result.step("b").folder / "x").read_text() == "gone"
