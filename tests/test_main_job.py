@@ -79,7 +79,7 @@ def test_the_trained_model_is_the_one_that_answers(project: Path) -> None:
 
 
 def test_chat_asks_the_promoted_model(project: Path) -> None:
-    said = json.loads(jessy(project, "chat", "tiny-job", "selam naber", "--json").stdout)
+    said = json.loads(jessy(project, "chat", "tiny-job", "selam naber", "--json", "--max-tokens", "24").stdout)
     assert said["tokens"] > 0
     assert said["seconds"] > 0
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
+import gc
 import json
+import sys
 from dataclasses import replace
 from typing import Any
 
@@ -53,6 +57,20 @@ def run_train(context: StepContext) -> Facts:
             return {**_train(context, model, lora, splits, rungs), "blas": blas.description}
         except InsufficientMemoryError as error:
             lora, splits = _next_rung(context, error, lora, splits, rungs)
+        finally:
+            del model
+            _give_memory_back()
+
+
+def _give_memory_back() -> None:
+    """Let go of what training held: MLX keeps freed arrays, and glibc keeps freed pages, for a process that goes on to serve models."""
+    import mlx.core as mx
+
+    gc.collect()
+    mx.clear_cache()
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError, AttributeError):  # another C library has no malloc_trim
+            ctypes.CDLL(None).malloc_trim(0)
 
 
 def _train(context: StepContext, model: Any, lora: Lora, splits: int, rungs: list[str]) -> dict[str, Any]:
