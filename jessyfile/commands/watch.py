@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import sys
 import threading
@@ -97,7 +98,7 @@ class TwoLines:
             click.echo("\x1b[1A\x1b[2K", nl=False)
 
     def _show(self, lines: Sequence[str]) -> None:
-        width = os.get_terminal_size().columns
+        width = shutil.get_terminal_size().columns
         for line in lines:
             click.echo(printable(line)[: width - 1])
 

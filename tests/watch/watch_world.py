@@ -1,6 +1,6 @@
 """A watch on a real recipe in a real folder, whose jobs are a tiny pipeline in a process of its own.
 
-Run as a program it is that job: `python watch_world.py apply plan.json --json`.
+Run as a program it is jessy over that pipeline: `python watch_world.py apply plan.json --json`, `... watch tiny.jessy`.
 """
 
 from __future__ import annotations
@@ -97,6 +97,11 @@ def note(root: Path, text: str) -> None:
         handle.write(f"{text}\n")
 
 
+def job_command(plan: Path) -> list[str]:
+    """Return the command of a job: this file, as a program."""
+    return [sys.executable, __file__, "apply", str(plan), "--json"]
+
+
 class World:
     """A project under watch, and what the watch said."""
 
@@ -116,7 +121,7 @@ class World:
             tiny_steps,
             say=self.said.append,
             draw=lambda lines: self.drawn.append(list(lines)),
-            command=lambda plan: [sys.executable, __file__, "apply", str(plan), "--json"],
+            command=job_command,
             **options,
         )
         self.session.look()
@@ -167,5 +172,6 @@ if __name__ == "__main__":
     from jessyfile.cli import main
 
     jessyfile.pipeline.compile_steps = tiny_steps
+    Session.__init__.__kwdefaults__["command"] = job_command
     report.write_report = lambda recipe, root, result: root / "report.html"
     sys.exit(main(sys.argv[1:]))
