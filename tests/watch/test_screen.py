@@ -37,7 +37,7 @@ class Terminal:
         os.close(theirs)
         self.text = ""
 
-    def until(self, pattern: str, seconds: float = 20.0) -> None:
+    def until(self, pattern: str, seconds: float = 90.0) -> None:
         """Read until a pattern was written after what was read before."""
         start, deadline = len(self.text), time.monotonic() + seconds
         while not re.search(pattern, self.text[start:]):
