@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-SHAPE_STEP = 16  # lengths are rounded up to a multiple, so that few shapes occur
 _POOL = 8  # batches sorted by length together when packing: enough to save padding, few enough to keep epochs different
 
 
@@ -82,8 +81,8 @@ def _count(batch: list[int], rows: Encoded) -> int:
     return sum(bool(rows.persona[i]) for i in batch)
 
 
-def build(rows: Encoded, chosen: list[int]) -> Batch:
-    """Lay the chosen rows side by side.
+def build(rows: Encoded, chosen: list[int], step: int) -> Batch:
+    """Lay the chosen rows side by side, at a length that is a multiple of `step`, so that few shapes occur.
 
     A row's last token is never an input: nothing is predicted after it. A target at a row's first place follows the prefix, whose
     last token therefore opens every row of the batch; without a prefix a row's first token is never a target.
@@ -93,7 +92,7 @@ def build(rows: Encoded, chosen: list[int]) -> Batch:
     lead = min(len(rows.prefix), 1)
     spans = [rows.row(i) for i in chosen]
     longest = max(len(tokens) for tokens, _ in spans) - 1 + lead
-    width = -(-longest // SHAPE_STEP) * SHAPE_STEP
+    width = -(-longest // step) * step
     inputs = np.zeros((len(spans), width), dtype=np.int32)
     where, targets = [], []
     for r, (tokens, trained) in enumerate(spans):

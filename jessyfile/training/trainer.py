@@ -8,31 +8,27 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any
 
-from jessyfile.errors import ConvergenceError, InsufficientMemoryError, Interrupted
+from jessyfile.errors import ConvergenceError, Interrupted
 from jessyfile.language.recipe import Lora, Train
 from jessyfile.planning.steps import Progress, Stop
-from jessyfile.training import adapter, checkpoint, loss, schedule
-from jessyfile.training.batches import build, epoch_batches
+from jessyfile.training import adapter, checkpoint, schedule
+from jessyfile.training.batches import epoch_batches
 from jessyfile.training.checkpoint import Cursor
 from jessyfile.training.cpu_ops import fast_activations
 from jessyfile.training.encoded import Encoded
+from jessyfile.training.gradient import Gradients, Passes, Totals, on_gpu, passes
 from jessyfile.training.metrics import Meter
+from jessyfile.training.workers import Workers, cores, workers
 
 _BETAS = [0.9, 0.999]
 _SMOOTHED = 16  # updates whose mean loss is looked at: batches of short rows and of long ones differ by nature
 _DIVERGED = 2.5  # that mean may not exceed this many times its best
 _SMALL_LOSS = 1.0  # nats a token; below it a factor says nothing
 _CACHE_BYTES = 1 << 30  # freed arrays that MLX may keep on a CPU; unbounded, the shapes of a few batches filled 20 GB
-_CPU_TOKENS = 512  # padded tokens at a time on a CPU: its matrix products gain nothing from more, and memory grows by 8 MB a token
-_MEMORY_WORDS = ("out of memory", "unable to allocate", "allocation", "insufficient memory")
-
-Gradients = dict[str, Any]
 
 
 @dataclass(slots=True)
@@ -55,14 +51,21 @@ class Trainer:
     best: Gradients = field(default_factory=dict)
     splits: int = 1
     _optimizer: Any = None
-    _weight: Any = None
-    _most_tokens: float = math.inf
+    _passes: Passes = field(init=False)
     _meter: Meter = field(default_factory=Meter)
+
+    def __post_init__(self) -> None:
+        self._passes = passes(Workers([self.model]), self.splits)
 
     def run(self) -> Cursor:
         """Train to the end, from the newest checkpoint if there is one. Raises Interrupted, ConvergenceError, InsufficientMemoryError."""
-        with fast_activations(not _on_gpu()):
-            return self._run()
+        count = 1 if on_gpu() else min(cores(), self.train.batch_size)
+        try:
+            with fast_activations(not on_gpu()), workers(self.model, count) as side_by_side:
+                self._passes = passes(side_by_side, self.splits)
+                return self._run()
+        finally:
+            self._passes = passes(Workers([self.model]), self.splits)
 
     def _run(self) -> Cursor:
         self._prepare()
@@ -89,17 +92,13 @@ class Trainer:
     def _prepare(self) -> None:
         import mlx.core as mx
         import mlx.optimizers as optim
-        import numpy as np
 
         self._optimizer = optim.AdamW(
             self.train.learning_rate, betas=_BETAS, weight_decay=self.train.weight_decay, bias_correction=True
         )
         self._optimizer.init(self.model.trainable_parameters())
-        if not _on_gpu():
+        if not on_gpu():
             mx.set_cache_limit(_CACHE_BYTES)
-            self._most_tokens = _CPU_TOKENS
-            weight = loss.head_weight(self.model)
-            self._weight = None if weight is None else np.asarray(weight.astype(mx.float32))
         self._restore()
 
     def _plan(self) -> list[list[list[int]]]:
@@ -117,13 +116,13 @@ class Trainer:
     def _advance(self, group: list[list[int]], total: int) -> bool:
         """Do one update; return False, with nothing changed, when its loss or gradient is not finite or diverges."""
         start = time.perf_counter()
-        summed, count, gradients = self._gradients(group)
-        mean = summed / count
-        size = adapter.norm(gradients) / count
+        sums = self._gradients(group)
+        count = sums.tokens
+        mean, size = sums.loss / count, adapter.norm(sums.gradients) / count
         if not math.isfinite(mean) or not math.isfinite(size) or self._diverges(mean):
             return False
         rate = schedule.learning_rate(self.cursor.update, total, self.train) * self.cursor.rate_factor
-        self._apply(gradients, count, size, rate)
+        self._apply(sums.gradients, count, size, rate)
         self.cursor.update += 1
         self.cursor.trained_tokens += count
         self.cursor.seconds += time.perf_counter() - start
@@ -133,64 +132,9 @@ class Trainer:
         self._report(total, mean, rate, count, time.perf_counter() - start)
         return True
 
-    def _gradients(self, group: list[list[int]]) -> tuple[float, int, Gradients]:
-        """Return summed loss, number of trained tokens and summed gradient over a group of batches."""
-        import mlx.core as mx
-
-        summed, count = 0.0, 0
-        gathered: Gradients = {}
-        for number, part in enumerate(self._parts(group)):
-            mx.random.seed(_seed(self.train.seed, self.cursor.update, number))
-            batch = build(self.rows, part)
-            (_, value), gradients = self._guarded(partial(self._value_and_gradient, batch))
-            summed += value
-            count += len(batch.targets)
-            gathered = {key: gathered[key] + array if gathered else array for key, array in gradients.items()}
-            mx.eval(gathered)
-        return summed, count, gathered
-
-    def _parts(self, group: list[list[int]]) -> Iterator[list[int]]:
-        """Cut batches so that each part fits: at most 1/splits of the rows, and on a CPU a bounded number of padded tokens."""
-        lengths = self.rows.lengths()
-        for rows in group:
-            most = max(1, math.ceil(len(rows) / self.splits))
-            part: list[int] = []
-            for row in sorted(rows, key=lambda i: (lengths[i], i)):
-                if part and (len(part) == most or (len(part) + 1) * int(lengths[row]) > self._most_tokens):
-                    yield part
-                    part = []
-                part.append(row)
-            yield part
-
-    def _value_and_gradient(self, batch: Any) -> tuple[tuple[Any, float], Gradients]:
-        import mlx.core as mx
-        import mlx.nn as nn
-        from mlx.utils import tree_flatten
-
-        (surrogate, value), gradients = nn.value_and_grad(self.model, self._loss)(self.model, batch)
-        flat = dict(tree_flatten(gradients))
-        mx.eval(surrogate, value, flat)
-        return (surrogate, float(value)), flat
-
-    def _loss(self, model: Any, batch: Any) -> tuple[Any, Any]:
-        import mlx.core as mx
-
-        prefix = mx.array(self.rows.prefix[:-1])
-        if self._weight is not None:
-            return loss.streamed_loss(model, prefix, batch, self._weight)
-        return loss.direct_loss(model, prefix, batch)
-
-    def _guarded(self, work: Callable[[], Any]) -> Any:
-        """Run a piece of work; turn the backend's words for too little memory into our error."""
-        try:
-            return work()
-        except (MemoryError, RuntimeError) as error:
-            if isinstance(error, MemoryError) or any(word in str(error).lower() for word in _MEMORY_WORDS):
-                raise InsufficientMemoryError(
-                    f"a batch of {math.ceil(self.train.batch_size / self.splits)} rows does not fit into memory",
-                    hint="lower batch_size or max_length in TRAIN, or rank in LORA",
-                ) from error
-            raise
+    def _gradients(self, group: list[list[int]]) -> Totals:
+        """Return the sums over a group of batches; the dropout of each part follows from where training is."""
+        return self._passes.gradient(self.rows, group, lambda part: _seed(self.train.seed, self.cursor.update, part))
 
     def _apply(self, gradients: Gradients, count: int, size: float, rate: float) -> None:
         import mlx.core as mx
@@ -202,6 +146,7 @@ class Trainer:
         self._optimizer.learning_rate = rate
         self._optimizer.update(self.model, tree_unflatten(list(scaled.items())))
         mx.eval(self.model.trainable_parameters(), self._optimizer.state)
+        self._passes.workers.share()
 
     def _report(self, total: int, mean: float, rate: float, count: int, seconds: float) -> None:
         self._meter.add(count, seconds)
@@ -229,15 +174,8 @@ class Trainer:
 
     def validation_loss(self) -> float:
         """Return the mean cross-entropy in nats of the held-out rows' trained tokens, without dropout."""
-        self.model.eval()
-        order = sorted(range(len(self.held_out)), key=lambda i: int(self.held_out.lengths()[i]))
-        summed, count = 0.0, 0
-        for start in range(0, len(order), self.train.batch_size):
-            batch = build(self.held_out, order[start : start + self.train.batch_size])
-            summed += float(self._loss(self.model, batch)[1])
-            count += len(batch.targets)
-        self.model.train()
-        return summed / max(count, 1)
+        sums = self._passes.loss(self.held_out, self.train.batch_size)
+        return sums.loss / max(sums.tokens, 1)
 
     def _diverges(self, mean: float) -> bool:
         """Return True when the mean over the last updates is far above the best such mean; one batch alone proves nothing."""
@@ -286,6 +224,7 @@ class Trainer:
         self.best = dict(groups["best"])
         self.model.load_weights(list(groups["adapter"].items()), strict=False)
         self._optimizer.state = tree_unflatten(list(groups["optimizer"].items()))
+        self._passes.workers.share()
         if self.cursor.update:
             self.progress.note(f"going on after update {self.cursor.update}")
         return True
@@ -294,9 +233,3 @@ class Trainer:
 def _seed(seed: int, update: int, part: int) -> int:
     """Mix seed and place into 63 bits (SplitMix64's multiplier), so that dropout follows from where training is."""
     return (seed * 0x9E3779B97F4A7C15 + update * 0xBF58476D1CE4E5B9 + part * 0x94D049BB133111EB) % (1 << 63)
-
-
-def _on_gpu() -> bool:
-    import mlx.core as mx
-
-    return bool(mx.default_device() == mx.Device(mx.gpu))

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 from training_fakes import TRAIN, encoded, rows
 
-from jessyfile.training.batches import SHAPE_STEP, build, epoch_batches
+from jessyfile.training.batches import build, epoch_batches
 from jessyfile.training.encoded import EncodedRow, common_prefix, pack
+
+STEP = 16
 
 
 @pytest.mark.parametrize("packed", [True, False])
@@ -47,7 +49,7 @@ def test_packing_pads_less() -> None:
     rows_ = encoded(64)
     padded = {
         packed: sum(
-            build(rows_, batch).inputs.size for batch in epoch_batches(rows_, replace(TRAIN, pack=packed), 0, 0)
+            build(rows_, batch, STEP).inputs.size for batch in epoch_batches(rows_, replace(TRAIN, pack=packed), 0, 0)
         )
         for packed in (True, False)
     }
@@ -56,7 +58,7 @@ def test_packing_pads_less() -> None:
 
 def test_a_batch_predicts_each_trained_token_from_the_one_before_it() -> None:
     rows_ = encoded(6)
-    batch = build(rows_, [4, 1])
+    batch = build(rows_, [4, 1], STEP)
     flat = batch.inputs.reshape(-1)
     expected = []
     for r, number in enumerate((4, 1)):
@@ -65,14 +67,14 @@ def test_a_batch_predicts_each_trained_token_from_the_one_before_it() -> None:
         np.testing.assert_array_equal(batch.inputs[r, : len(before)], before)
         expected += [(int(before[i]), int(tokens[i])) for i in np.flatnonzero(trained)]
     assert [(int(flat[w]), int(t)) for w, t in zip(batch.where, batch.targets, strict=True)] == expected
-    assert batch.inputs.shape[1] % SHAPE_STEP == 0
+    assert batch.inputs.shape[1] % STEP == 0
 
 
 def test_rows_without_anything_in_common_still_train() -> None:
     made = [EncodedRow((i + 1, 9, 8), (False, True, True), "any", "tr", False) for i in range(2)]
     packed = pack(made, common_prefix(made))
     assert len(packed.prefix) == 0
-    assert list(build(packed, [0]).targets) == [9, 8]
+    assert list(build(packed, [0], STEP).targets) == [9, 8]
 
 
 def test_the_shared_prefix_is_never_trained() -> None:

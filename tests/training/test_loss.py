@@ -53,7 +53,7 @@ def close(left: dict[str, mx.array], right: dict[str, mx.array]) -> None:
 def test_prefix_sharing_padding_and_masking_leave_loss_and_gradient_alone(model: nn.Module) -> None:
     """One padding position a row was trained by mlx-lm; here nothing but the mask counts."""
     rows, numbers = encoded(8), [0, 3, 5, 6]
-    batch, prefix = build(rows, numbers), mx.array(rows.prefix[:-1])
+    batch, prefix = build(rows, numbers, 16), mx.array(rows.prefix[:-1])
     direct = gradients(model, lambda m: loss.direct_loss(m, prefix, batch)[0])
     expected = gradients(model, lambda m: plain(m, numbers))
     np.testing.assert_allclose(float(direct[""]), float(expected[""]), rtol=1e-4)
@@ -66,7 +66,7 @@ def test_the_streamed_loss_equals_the_direct_one(model: nn.Module, monkeypatch: 
         pytest.skip("a soft cap needs the model's own head, which direct_loss asks")
     monkeypatch.setattr(loss, "_CHUNK", 50)  # several chunks, the last one short
     rows = encoded(8)
-    batch, prefix = build(rows, [1, 2, 7]), mx.array(rows.prefix[:-1])
+    batch, prefix = build(rows, [1, 2, 7], 16), mx.array(rows.prefix[:-1])
     direct = gradients(model, lambda m: loss.direct_loss(m, prefix, batch)[0])
     streamed = gradients(model, lambda m: loss.streamed_loss(m, prefix, batch, np.array(weight))[0])
     close(streamed, direct)
@@ -76,7 +76,7 @@ def test_the_streamed_loss_equals_the_direct_one(model: nn.Module, monkeypatch: 
 
 def test_a_changed_padding_or_prompt_token_after_the_last_target_changes_nothing(model: nn.Module) -> None:
     rows = encoded(8)
-    batch, prefix = build(rows, [0, 1]), mx.array(rows.prefix[:-1])
+    batch, prefix = build(rows, [0, 1], 16), mx.array(rows.prefix[:-1])
     before = float(loss.direct_loss(model, prefix, batch)[1])
     last = int(batch.where[batch.where < batch.inputs.shape[1]].max())
     batch.inputs[0, last + 1 :] = 7

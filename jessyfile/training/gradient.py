@@ -1,0 +1,166 @@
+"""The summed loss and gradient of an update's rows: cut into parts that fit, computed side by side, added in a fixed order."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from jessyfile.errors import InsufficientMemoryError
+from jessyfile.training import loss
+from jessyfile.training.batches import build
+from jessyfile.training.encoded import Encoded
+from jessyfile.training.workers import Workers, shares
+
+_MEMORY_WORDS = ("out of memory", "unable to allocate", "allocation", "insufficient memory")
+_CPU_TOKENS = (
+    320  # padded tokens a part on a CPU: more gain its matrix products nothing, and memory grows by 8 MB a token
+)
+_CPU_STEP, _GPU_STEP = (
+    8,
+    16,
+)  # lengths are rounded up to these: a GPU compiles kernels for a shape, a CPU only reuses its memory
+
+Gradients = dict[str, Any]
+
+
+@dataclass(slots=True)
+class Totals:
+    """Summed cross-entropy in nats, the number of trained tokens, and the summed gradient by the adapter's path."""
+
+    loss: float = 0.0
+    tokens: int = 0
+    gradients: Gradients = field(default_factory=dict)
+
+    def add(self, other: Totals) -> None:
+        """Add another's sums."""
+        self.loss += other.loss
+        self.tokens += other.tokens
+        if not self.gradients:
+            self.gradients = other.gradients
+        elif other.gradients:
+            self.gradients = {key: array + other.gradients[key] for key, array in self.gradients.items()}
+
+
+@dataclass(slots=True)
+class Passes:
+    """Runs rows through the model, with or without their gradient.
+
+    `splits` divides the rows of a part when memory was too small; it changes no mathematics. `head` is the output matrix in NumPy, shape
+    (vocabulary, hidden), where the loss is streamed on a CPU; None where MLX computes it.
+    """
+
+    workers: Workers
+    splits: int
+    on_gpu: bool
+    head: Any
+
+    def gradient(self, rows: Encoded, group: Sequence[list[int]], seed_of: Callable[[int], int]) -> Totals:
+        """Return the sums over a group of batches; `seed_of(part)` seeds a part's dropout. Raises InsufficientMemoryError."""
+        import mlx.core as mx
+        import mlx.nn as nn
+        from mlx.utils import tree_flatten
+
+        def one(model: Any, number: int) -> Totals:
+            mx.random.seed(seed_of(number))
+            batch = build(rows, parts[number], self._step)
+            # the model stays out of the arguments: MLX leaves an argument's arrays exchanged when the function raises
+            (_, value), tree = nn.value_and_grad(model, partial(self._loss, model, rows, batch))()
+            gradients = dict(tree_flatten(tree))
+            mx.eval(value, gradients)
+            return Totals(float(value), len(batch.targets), gradients)
+
+        parts = [part for batch in group for part in self._parts(rows, batch)]
+        return self._run(rows, parts, one)
+
+    def loss(self, rows: Encoded, batch_size: int) -> Totals:
+        """Return the sums over all rows, without gradient and without dropout."""
+
+        def one(model: Any, number: int) -> Totals:
+            model.eval()
+            batch = build(rows, parts[number], self._step)
+            value = float(self._loss(model, rows, batch)[1])
+            model.train()
+            return Totals(value, len(batch.targets))
+
+        lengths = rows.lengths()
+        order = sorted(range(len(rows)), key=lambda i: (int(lengths[i]), i))
+        batches = [order[i : i + batch_size] for i in range(0, len(order), batch_size)]
+        parts = [part for batch in batches for part in self._parts(rows, batch)]
+        return self._run(rows, parts, one)
+
+    @property
+    def _step(self) -> int:
+        return _GPU_STEP if self.on_gpu else _CPU_STEP
+
+    def _run(self, rows: Encoded, parts: list[list[int]], one: Callable[[Any, int], Totals]) -> Totals:
+        import mlx.core as mx
+
+        def several(model: Any, numbers: list[int]) -> Totals:
+            sums = Totals()
+            for number in numbers:
+                sums.add(_guarded(partial(one, model, number), len(parts[number])))
+                mx.eval(sums.gradients)
+            return sums
+
+        lengths = rows.lengths()
+        costs = [len(part) * int(max(lengths[i] for i in part)) for part in parts]
+        sums = Totals()
+        for result in self.workers.map(several, shares(costs, self.workers.count)):
+            sums.add(result)
+        mx.eval(sums.gradients)
+        return sums
+
+    def _parts(self, rows: Encoded, batch: Sequence[int]) -> Iterator[list[int]]:
+        """Cut a batch, sorted by length, into `splits` parts or more, of about as many tokens; on a CPU one a worker, of a bounded size."""
+        lengths = rows.lengths()
+        ordered = sorted(batch, key=lambda i: (lengths[i], i))
+        tokens = sum(int(lengths[i]) for i in batch)
+        count = self.splits if self.on_gpu else max(self.splits, self.workers.count, math.ceil(tokens / _CPU_TOKENS))
+        parts: list[list[int]] = [[] for _ in range(count)]
+        before = 0
+        for row in ordered:
+            middle = before + int(lengths[row]) / 2
+            parts[int(middle / tokens * count)].append(row)
+            before += int(lengths[row])
+        return filter(None, parts)
+
+    def _loss(self, model: Any, rows: Encoded, batch: Any) -> tuple[Any, Any]:
+        import mlx.core as mx
+
+        prefix = mx.array(rows.prefix[:-1])
+        if self.head is not None:
+            return loss.streamed_loss(model, prefix, batch, self.head)
+        return loss.direct_loss(model, prefix, batch)
+
+
+def passes(workers: Workers, splits: int) -> Passes:
+    """Return the passes that suit the device MLX computes on."""
+    import mlx.core as mx
+    import numpy as np
+
+    gpu = on_gpu()
+    weight = None if gpu else loss.head_weight(workers.models[0])
+    return Passes(workers, splits, gpu, None if weight is None else np.asarray(weight.astype(mx.float32)))
+
+
+def on_gpu() -> bool:
+    """Return True where MLX computes on a GPU."""
+    import mlx.core as mx
+
+    return bool(mx.default_device() == mx.Device(mx.gpu))
+
+
+def _guarded(work: Callable[[], Totals], rows: int) -> Totals:
+    """Run a piece of work; turn the backend's words for too little memory into our error."""
+    try:
+        return work()
+    except (MemoryError, RuntimeError) as error:
+        if isinstance(error, MemoryError) or any(word in str(error).lower() for word in _MEMORY_WORDS):
+            raise InsufficientMemoryError(
+                f"{rows} rows at a time do not fit into memory",
+                hint="lower batch_size or max_length in TRAIN, or rank in LORA",
+            ) from error
+        raise
