@@ -99,6 +99,7 @@ def compile_steps(recipe: Recipe) -> tuple[Step, ...]:
                 *rows,
             ),
             files=dataset_files,
+            version=2,
         ),
         Step(
             "encode",
@@ -106,6 +107,7 @@ def compile_steps(recipe: Recipe) -> tuple[Step, ...]:
             _Late("training.step:run_encode"),
             inputs=("base", "dataset"),
             reads=("train.max_length", "train.include_system", "complexity.marker", *system),
+            version=2,
         ),
         Step(
             "train",
@@ -113,6 +115,7 @@ def compile_steps(recipe: Recipe) -> tuple[Step, ...]:
             _Late("training.step:run_train"),
             inputs=("base", "encode"),
             reads=("lora.*", "train.*", "personality.per_batch"),
+            version=2,
             resumable=True,
             units=_rows_trained,
         ),

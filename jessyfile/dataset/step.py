@@ -15,7 +15,7 @@ from jessyfile.dataset.leaks import find_leaks, load_cases
 from jessyfile.dataset.replay import replay_rows
 from jessyfile.dataset.rows import Row, store_row, stored_row
 from jessyfile.dataset.seeds import load_markers, shown_path, suite_paths
-from jessyfile.dataset.select import sample, shares
+from jessyfile.dataset.select import sample
 from jessyfile.dataset.similarity import near_pairs
 from jessyfile.dataset.split import split_rows
 from jessyfile.errors import DatasetError
@@ -60,7 +60,7 @@ def run_dataset(context: StepContext) -> Facts:
     """
     recipe, root = context.recipe, context.root
     rows = [row for name in context.inputs for row in read_category(context.inputs[name])]
-    markers = marker_rows(recipe, root)
+    markers = marker_rows(recipe, root, rows)
     refuse_leaks(recipe, root, [*rows, *markers])
     refuse_duplicates(rows, recipe.dataset.similarity)
     split = split_rows(rows, recipe.dataset.validation, recipe.dataset.seed)
@@ -105,22 +105,31 @@ def _listed(items: Sequence[object]) -> str:
     return "".join(f"\n  {item}" for item in items[:10]) + more
 
 
-def marker_rows(recipe: DataRecipe, root: Path) -> list[Row]:
-    """Return `dataset.markers` marker-only rows, drawn evenly by level; too few seeds are an error."""
+def marker_rows(recipe: DataRecipe, root: Path, rows: Sequence[Row] = ()) -> list[Row]:
+    """Return `dataset.markers` marker-only rows that even out the levels of `rows`; too few seeds are an error."""
     wanted = recipe.dataset.markers
     if not wanted:
         return []
-    rows = load_markers(recipe, root)
+    seeds = load_markers(recipe, root)
     levels = [level.name for level in recipe.complexity.levels]
-    drawn: list[Row] = []
-    for level, count in zip(levels, shares(wanted, [1] * len(levels)), strict=True):
-        own = [row for row in rows if row.example.complexity == level]
-        if len(own) < count:
-            raise DatasetError(
-                f"{count} marker rows of level {level} are wanted and {len(own)} were found",
-                hint=f"write more into data/seeds/markers/{level}.jsonl, or lower `markers` in the DATASET block",
-            )
-        drawn += sample(own, count, recipe.dataset.seed, f"markers/{level}")
+    own = {level: [row for row in seeds if row.example.complexity == level] for level in levels}
+    if (found := sum(map(len, own.values()))) < wanted:
+        raise DatasetError(
+            f"{wanted} marker rows are wanted and {found} were found",
+            hint="write more into data/seeds/markers/<level>.jsonl, or lower `markers` in the DATASET block",
+        )
+    counts = levelled({level: sum(row.example.complexity == level for row in rows) for level in levels}, own, wanted)
+    return [
+        row for level in levels for row in sample(own[level], counts[level], recipe.dataset.seed, f"markers/{level}")
+    ]
+
+
+def levelled(present: Mapping[str, int], stock: Mapping[str, Sequence[object]], wanted: int) -> dict[str, int]:
+    """Return how many to draw of each kind, always one more of the scarcest that has any left."""
+    drawn = dict.fromkeys(present, 0)
+    for _ in range(wanted):
+        left = [kind for kind in present if drawn[kind] < len(stock[kind])]
+        drawn[min(left, key=lambda kind: present[kind] + drawn[kind])] += 1
     return drawn
 
 

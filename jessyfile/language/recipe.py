@@ -186,6 +186,7 @@ class Train:
     pack: bool
     keep: Literal["best", "last"]
     include_system: bool
+    end_weight: float
     on_memory: Literal["stop", "shrink_batch", "shrink_rank"]
     retries: int
     checkpoint_every: int

@@ -106,4 +106,5 @@ def norm(arrays: dict[str, Any]) -> float:
     """Return the Euclidean norm of all arrays together."""
     import mlx.core as mx
 
-    return math.sqrt(sum(float(mx.sum(array.astype(mx.float32) ** 2)) for array in arrays.values()))
+    squares = [mx.sum(array.astype(mx.float32) ** 2) for array in arrays.values()]
+    return math.sqrt(float(mx.sum(mx.stack(squares)))) if squares else 0.0

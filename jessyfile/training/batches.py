@@ -25,11 +25,18 @@ class Batch:
     inputs   (rows, length) token ids: the prefix's last token, then the row's own without its last
     where    (targets,) flat positions rows * length of the states that predict a trained token
     targets  (targets,) the tokens to predict there
+    weights  (targets,) how much each counts, float32: 1, or the weight asked for where the target ends an answer
     """
 
     inputs: NDArray[np.int32]
     where: NDArray[np.int64]
     targets: NDArray[np.int32]
+    weights: NDArray[np.float32]
+
+    @property
+    def mass(self) -> float:
+        """What the loss is divided by: the sum of the weights."""
+        return float(self.weights.sum(dtype="float64"))
 
 
 def epoch_batches(rows: Encoded, train: Train, per_batch: int, epoch: int) -> list[list[int]]:
@@ -81,7 +88,7 @@ def _count(batch: list[int], rows: Encoded) -> int:
     return sum(bool(rows.persona[i]) for i in batch)
 
 
-def build(rows: Encoded, chosen: list[int], step: int) -> Batch:
+def build(rows: Encoded, chosen: list[int], step: int, end_weight: float = 1) -> Batch:
     """Lay the chosen rows side by side, at a length that is a multiple of `step`, so that few shapes occur.
 
     A row's last token is never an input: nothing is predicted after it. A target at a row's first place follows the prefix, whose
@@ -102,4 +109,6 @@ def build(rows: Encoded, chosen: list[int], step: int) -> Batch:
         places = places[places + lead > 0]
         where.append(places - 1 + lead + r * width)
         targets.append(tokens[places])
-    return Batch(inputs, np.concatenate(where), np.concatenate(targets))
+    predicted = np.concatenate(targets)
+    weights = np.where(predicted == rows.end[0], np.float32(end_weight), np.float32(1))
+    return Batch(inputs, np.concatenate(where), predicted, weights)

@@ -64,6 +64,11 @@ class Encoder:
     system: str | None
     max_length: int
 
+    @property
+    def end(self) -> int:
+        """The token that ends an answer."""
+        return self.tokenizer.encode(self.chat_format.end_of_turn)[-1]
+
     def encode(self, rows: Iterable[dict[str, Any]], proof: MaskProof) -> list[EncodedRow]:
         """Return the rows that have something to train, counting all of them into the proof."""
         return [encoded for row in rows if (encoded := self._row(row, proof)) is not None]
@@ -93,9 +98,8 @@ class Encoder:
         return [*asked, (self.chat_format.reply_open, False), (line, True)]
 
     def _ends(self, ids: Sequence[int], trained: Sequence[bool]) -> bool:
-        end = self.tokenizer.encode(self.chat_format.end_of_turn)[-1]
         last = max((i for i, flag in enumerate(trained) if flag), default=-1)
-        return last >= 0 and ids[last] == end
+        return last >= 0 and ids[last] == self.end
 
 
 def read_rows(path: Path) -> list[dict[str, Any]]:

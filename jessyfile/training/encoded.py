@@ -33,7 +33,10 @@ class EncodedRow:
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """A split as arrays. Shapes: tokens, trained (sum of lengths,), offsets (rows + 1,), the rest (rows,)."""
+    """A split as arrays. Shapes: tokens, trained (sum of lengths,), offsets (rows + 1,), the rest (rows,).
+
+    `end`, shape (1,), is the token that ends an answer, -1 where none is known.
+    """
 
     prefix: NDArray[np.int32]
     tokens: NDArray[np.int32]
@@ -41,6 +44,7 @@ class Encoded:
     offsets: NDArray[np.int64]
     language: NDArray[np.int32]
     persona: NDArray[np.bool_]
+    end: NDArray[np.int32]
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
@@ -69,7 +73,7 @@ def common_prefix(rows: Sequence[EncodedRow]) -> tuple[int, ...]:
     return first.tokens[:shared]
 
 
-def pack(rows: Sequence[EncodedRow], prefix: Sequence[int]) -> Encoded:
+def pack(rows: Sequence[EncodedRow], prefix: Sequence[int], end: int = -1) -> Encoded:
     """Turn rows into arrays, cutting off the prefix that they share."""
     import numpy as np
 
@@ -83,6 +87,7 @@ def pack(rows: Sequence[EncodedRow], prefix: Sequence[int]) -> Encoded:
         offsets=np.cumsum([0, *lengths]).astype(np.int64),
         language=np.array([languages.index(row.language) for row in rows], dtype=np.int32),
         persona=np.array([row.persona for row in rows], dtype=np.bool_),
+        end=np.array([end], dtype=np.int32),
     )
 
 

@@ -28,16 +28,18 @@ Gradients = dict[str, Any]
 
 @dataclass(slots=True)
 class Totals:
-    """Summed cross-entropy in nats, the number of trained tokens, and the summed gradient by the adapter's path."""
+    """Summed cross-entropy in nats, each token times its weight; trained tokens and their weights' sum; the gradient by adapter path."""
 
     loss: float = 0.0
     tokens: int = 0
+    mass: float = 0.0
     gradients: Gradients = field(default_factory=dict)
 
     def add(self, other: Totals) -> None:
         """Add another's sums."""
         self.loss += other.loss
         self.tokens += other.tokens
+        self.mass += other.mass
         if not self.gradients:
             self.gradients = other.gradients
         elif other.gradients:
@@ -56,6 +58,7 @@ class Passes:
     splits: int
     on_gpu: bool
     head: Any
+    end_weight: float = 1.0
 
     def gradient(self, rows: Encoded, group: Sequence[list[int]], seed_of: Callable[[int], int]) -> Totals:
         """Return the sums over a group of batches; `seed_of(part)` seeds a part's dropout. Raises InsufficientMemoryError."""
@@ -65,12 +68,12 @@ class Passes:
 
         def one(model: Any, number: int) -> Totals:
             mx.random.seed(seed_of(number))
-            batch = build(rows, parts[number], self._step)
+            batch = build(rows, parts[number], self._step, self.end_weight)
             # the model stays out of the arguments: MLX leaves an argument's arrays exchanged when the function raises
             (_, value), tree = nn.value_and_grad(model, partial(self._loss, model, rows, batch))()
             gradients = dict(tree_flatten(tree))
             mx.eval(value, gradients)
-            return Totals(float(value), len(batch.targets), gradients)
+            return Totals(float(value), len(batch.targets), batch.mass, gradients)
 
         parts = [part for batch in group for part in self._parts(rows, batch)]
         return self._run(rows, parts, one)
@@ -83,7 +86,7 @@ class Passes:
             batch = build(rows, parts[number], self._step)
             value = float(self._loss(model, rows, batch)[1])
             model.train()
-            return Totals(value, len(batch.targets))
+            return Totals(value, len(batch.targets), batch.mass)
 
         lengths = rows.lengths()
         order = sorted(range(len(rows)), key=lambda i: (int(lengths[i]), i))
@@ -136,14 +139,14 @@ class Passes:
         return loss.direct_loss(model, prefix, batch)
 
 
-def passes(workers: Workers, splits: int) -> Passes:
+def passes(workers: Workers, splits: int, end_weight: float = 1.0) -> Passes:
     """Return the passes that suit the device MLX computes on."""
     import mlx.core as mx
     import numpy as np
 
     gpu = on_gpu()
     weight = None if gpu else loss.head_weight(workers.models[0])
-    return Passes(workers, splits, gpu, None if weight is None else np.asarray(weight.astype(mx.float32)))
+    return Passes(workers, splits, gpu, None if weight is None else np.asarray(weight.astype(mx.float32)), end_weight)
 
 
 def on_gpu() -> bool:

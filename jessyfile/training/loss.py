@@ -95,11 +95,14 @@ def logits(model: Any, chosen: Array) -> Array:
 
 
 def streamed_cross_entropy(
-    chosen: NDArray[np.float32], weight: NDArray[np.float32], targets: NDArray[np.int32]
+    chosen: NDArray[np.float32],
+    weight: NDArray[np.float32],
+    targets: NDArray[np.int32],
+    weights: NDArray[np.float32] | None = None,
 ) -> tuple[float, NDArray[np.float32]]:
     """Return the summed cross-entropy in nats and its gradient by the states, in one pass over the vocabulary.
 
-    chosen (n, hidden), weight (vocabulary, hidden), targets (n,); the gradient has the shape of `chosen`.
+    chosen (n, hidden), weight (vocabulary, hidden), targets (n,), weights (n,) of the targets; the gradient has the shape of `chosen`.
     """
     import numpy as np
 
@@ -119,8 +122,11 @@ def streamed_cross_entropy(
         top = higher
     rows = weight[targets]
     picked = np.einsum("nd,nd->n", chosen, rows)
-    loss = float(np.sum(np.log(total).astype(np.float64) + top - picked))
-    return loss, pulled / total[:, None] - rows
+    losses = np.log(total).astype(np.float64) + top - picked
+    gradient = pulled / total[:, None] - rows
+    if weights is None:
+        return float(losses.sum()), gradient
+    return float(losses @ weights), gradient * weights[:, None]
 
 
 def streamed_loss(model: Any, prefix: Array, batch: Batch, weight: NDArray[np.float32]) -> tuple[Array, Array]:
@@ -130,7 +136,7 @@ def streamed_loss(model: Any, prefix: Array, batch: Batch, weight: NDArray[np.fl
 
     hidden = states(model, prefix, mx.array(batch.inputs))
     chosen = hidden.reshape(-1, hidden.shape[-1])[mx.array(batch.where)].astype(mx.float32)
-    loss, gradient = streamed_cross_entropy(np.array(chosen), weight, batch.targets)
+    loss, gradient = streamed_cross_entropy(np.array(chosen), weight, batch.targets, batch.weights)
     return mx.sum(chosen * mx.array(gradient)), mx.array(loss)
 
 
@@ -141,5 +147,6 @@ def direct_loss(model: Any, prefix: Array, batch: Batch) -> tuple[Array, Array]:
 
     hidden = states(model, prefix, mx.array(batch.inputs))
     chosen = hidden.reshape(-1, hidden.shape[-1])[mx.array(batch.where)]
-    loss = nn.losses.cross_entropy(logits(model, chosen).astype(mx.float32), mx.array(batch.targets), reduction="sum")
+    scores = logits(model, chosen).astype(mx.float32)
+    loss = nn.losses.cross_entropy(scores, mx.array(batch.targets), mx.array(batch.weights), reduction="sum")
     return loss, loss

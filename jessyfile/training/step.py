@@ -34,8 +34,8 @@ def run_encode(context: StepContext) -> Facts:
     valid = encoder.encode(read_rows(context.inputs["dataset"] / "valid.jsonl"), held_out)
     refuse_empty(proof)
     prefix = encoded.common_prefix([*train, *valid])
-    encoded.save(encoded.pack(train, prefix), context.output / "train.safetensors")
-    encoded.save(encoded.pack(valid, prefix), context.output / "valid.safetensors")
+    encoded.save(encoded.pack(train, prefix, encoder.end), context.output / "train.safetensors")
+    encoded.save(encoded.pack(valid, prefix, encoder.end), context.output / "valid.safetensors")
     facts = {**proof.facts(), "shared_prefix": len(prefix), "updates": schedule.updates(len(train), recipe.train)}
     fsops.write_text(
         context.output / "mask.json",

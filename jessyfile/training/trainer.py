@@ -55,17 +55,17 @@ class Trainer:
     _meter: Meter = field(default_factory=Meter)
 
     def __post_init__(self) -> None:
-        self._passes = passes(Workers([self.model]), self.splits)
+        self._passes = passes(Workers([self.model]), self.splits, self.train.end_weight)
 
     def run(self) -> Cursor:
         """Train to the end, from the newest checkpoint if there is one. Raises Interrupted, ConvergenceError, InsufficientMemoryError."""
         count = 1 if on_gpu() else min(cores(), self.train.batch_size)
         try:
             with fast_activations(not on_gpu()), workers(self.model, count) as side_by_side:
-                self._passes = passes(side_by_side, self.splits)
+                self._passes = passes(side_by_side, self.splits, self.train.end_weight)
                 return self._run()
         finally:
-            self._passes = passes(Workers([self.model]), self.splits)
+            self._passes = passes(Workers([self.model]), self.splits, self.train.end_weight)
 
     def _run(self) -> Cursor:
         self._prepare()
@@ -118,11 +118,11 @@ class Trainer:
         start = time.perf_counter()
         sums = self._gradients(group)
         count = sums.tokens
-        mean, size = sums.loss / count, adapter.norm(sums.gradients) / count
+        mean, size = sums.loss / sums.mass, adapter.norm(sums.gradients) / sums.mass
         if not math.isfinite(mean) or not math.isfinite(size) or self._diverges(mean):
             return False
         rate = schedule.learning_rate(self.cursor.update, total, self.train) * self.cursor.rate_factor
-        self._apply(sums.gradients, count, size, rate)
+        self._apply(sums, size, rate)
         self.cursor.update += 1
         self.cursor.trained_tokens += count
         self.cursor.seconds += time.perf_counter() - start
@@ -136,13 +136,13 @@ class Trainer:
         """Return the sums over a group of batches; the dropout of each part follows from where training is."""
         return self._passes.gradient(self.rows, group, lambda part: _seed(self.train.seed, self.cursor.update, part))
 
-    def _apply(self, gradients: Gradients, count: int, size: float, rate: float) -> None:
+    def _apply(self, sums: Totals, size: float, rate: float) -> None:
         import mlx.core as mx
         from mlx.utils import tree_unflatten
 
         limit = self.train.max_grad_norm
-        factor = min(1.0, limit / (size + 1e-6)) / count if limit else 1 / count
-        scaled = {key: array * factor for key, array in gradients.items()}
+        factor = min(1.0, limit / (size + 1e-6)) / sums.mass if limit else 1 / sums.mass
+        scaled = {key: array * factor for key, array in sums.gradients.items()}
         self._optimizer.learning_rate = rate
         self._optimizer.update(self.model, tree_unflatten(list(scaled.items())))
         mx.eval(self.model.trainable_parameters(), self._optimizer.state)

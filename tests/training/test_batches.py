@@ -80,3 +80,13 @@ def test_rows_without_anything_in_common_still_train() -> None:
 def test_the_shared_prefix_is_never_trained() -> None:
     made = [EncodedRow((1, 2, 3, i), (False, True, True, True), "any", "tr", False) for i in range(3)]
     assert common_prefix(made) == (1,)
+
+
+def test_the_token_that_ends_an_answer_weighs_what_the_recipe_says() -> None:
+    made = rows(3)
+    packed = pack(made, common_prefix(made), end=made[1].tokens[-1])
+    batch = build(packed, [0, 1, 2], STEP, 4)
+    assert set(batch.weights[batch.targets == made[1].tokens[-1]]) == {4}
+    assert set(batch.weights[batch.targets != made[1].tokens[-1]]) == {1}
+    assert batch.mass == batch.weights.sum()
+    assert set(build(packed, [0, 1, 2], STEP).weights) == {1}

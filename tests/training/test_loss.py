@@ -103,3 +103,37 @@ def test_fast_activations_are_the_same_functions(name: str) -> None:
         slopes = [np.array(mx.grad(lambda x, f=f: mx.sum(f(x)))(x)) for f in (fast, original)]
     np.testing.assert_allclose(*slopes, atol=1e-5)
     assert getattr(nn, name) is original
+
+
+@pytest.mark.parametrize("weighted", [True, False])
+def test_the_fast_norm_is_the_same_function_with_the_same_gradient(weighted: bool) -> None:
+    x = mx.random.normal((3, 5, 64), key=mx.random.key(1)) * 3
+    pull = mx.random.normal((3, 5, 64), key=mx.random.key(2))
+    weight = mx.random.normal((64,), key=mx.random.key(3)) if weighted else None
+
+    def pulled(x: mx.array) -> mx.array:
+        return mx.sum(mx.fast.rms_norm(x, weight, 1e-6) * pull)
+
+    plain = mx.fast.rms_norm(x, weight, 1e-6), mx.grad(pulled)(x)
+    mx.eval(plain)
+    original = mx.fast.rms_norm
+    with fast_activations(True):
+        assert mx.fast.rms_norm is not original
+        fast = mx.fast.rms_norm(x, weight, 1e-6), mx.grad(pulled)(x)
+        mx.eval(fast)
+    assert mx.fast.rms_norm is original
+    for left, right in zip(plain, fast, strict=True):
+        np.testing.assert_allclose(np.array(left), np.array(right), rtol=1e-4, atol=1e-5)
+
+
+def test_a_weighted_end_counts_as_often_as_asked() -> None:
+    """Loss and gradient with a weight are those of the same target given that many times."""
+    generator = np.random.default_rng(4)
+    chosen, weight = (generator.normal(size=shape).astype(np.float32) for shape in ((3, 8), (50, 8)))
+    targets = np.array([4, 9, 9], dtype=np.int32)
+    value, gradient = loss.streamed_cross_entropy(chosen, weight, targets, np.array([1, 3, 1], dtype=np.float32))
+    again = np.concatenate([chosen, chosen[1:2], chosen[1:2]])
+    expected, parts = loss.streamed_cross_entropy(again, weight, np.array([4, 9, 9, 9, 9], dtype=np.int32))
+    assert value == pytest.approx(expected, rel=1e-6)
+    np.testing.assert_allclose(gradient[1], parts[1] + parts[3] + parts[4], rtol=1e-5)
+    np.testing.assert_allclose(gradient[[0, 2]], parts[[0, 2]], rtol=1e-5)
