@@ -177,6 +177,7 @@ def compile_steps(recipe: Recipe) -> tuple[Step, ...]:
                 "personality.often",
             ),
             files=suite_files,
+            version=2,
         ),
         Step(
             "promote",

@@ -33,15 +33,19 @@ def fast_activations(wanted: bool) -> Iterator[None]:
     if not wanted:
         yield
         return
-    originals = {name: getattr(nn, name) for name in ("gelu_approx", "silu")}
-    norm = mx.fast.rms_norm
-    nn.gelu_approx, nn.silu, mx.fast.rms_norm = _differentiable("gelu"), _differentiable("silu"), _rms_norm
+    replaced = [
+        (nn, "gelu_approx", _differentiable("gelu")),
+        (nn, "silu", _differentiable("silu")),
+        (mx.fast, "rms_norm", _rms_norm),
+    ]
+    originals = [(module, name, getattr(module, name)) for module, name, _ in replaced]
+    for module, name, function in replaced:
+        setattr(module, name, function)
     try:
         yield
     finally:
-        for name, function in originals.items():
-            setattr(nn, name, function)
-        mx.fast.rms_norm = norm
+        for module, name, original in originals:
+            setattr(module, name, original)
 
 
 @cache
