@@ -30,10 +30,13 @@ class Scale:
         return self.start + (value - self.low) / span * (self.end - self.start)
 
 
+_LEAST_SPAN = 1e-300  # below it a step between ticks is no number any more
+
+
 def ticks(low: float, high: float, about: int = 5) -> list[float]:
     """Return round numbers from at or above `low` to at or below `high`."""
     span = high - low
-    if span <= 0:
+    if span < _LEAST_SPAN:
         return [low]
     power = 10.0 ** math.floor(math.log10(span / about))
     step = next(power * factor for factor in (1, 2, 5, 10) if span / (power * factor) <= about)

@@ -6,7 +6,7 @@ import math
 import re
 from xml.etree import ElementTree as ET
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from jessyfile.report.charts import HEIGHT, WIDTH, latency_lanes, loss_curve, ticks
@@ -20,6 +20,7 @@ def numbers(svg: str) -> list[tuple[float, float]]:
     return [(float(x), float(y)) for x, y in [*points, *lines]]
 
 
+@example(losses=[], checks=[5e-324])
 @given(LOSSES, LOSSES)
 def test_a_loss_curve_stays_in_its_frame(losses: list[float], checks: list[float]) -> None:
     curve = [{"update": n, "loss": value} for n, value in enumerate(losses, 1)]
