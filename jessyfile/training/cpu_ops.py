@@ -2,7 +2,7 @@
 
 MLX computes `tanh` and `exp` one number at a time on a CPU: the activations alone were half of a training step. These are the same functions
 with the same gradients to rounding (4e-7 forward, 4e-6 backward), ten times as fast and more. A root mean square norm, which MLX takes apart
-into some thirty operations a call with its gradient, is two here. They stand in MLX's place while a model trains on a CPU, and nowhere else.
+into many small operations with its gradient, is two here. They stand in MLX's place while a model trains on a CPU, and nowhere else.
 
 Not covered: training a norm's own weight. LoRA leaves it frozen, and the gradient by it is not computed here.
 """

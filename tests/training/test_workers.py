@@ -11,7 +11,7 @@ from training_fakes import LORA, trainer
 
 from jessyfile.training import trainer as loop
 from jessyfile.training.gradient import passes
-from jessyfile.training.workers import Workers, cores, shares, workers
+from jessyfile.training.workers import Workers, shares, workers
 
 
 def sums(made: loop.Trainer, count: int, seed: int = 7) -> object:
@@ -90,7 +90,3 @@ trainer(Path({str(tmp_path)!r})).run()
     for _ in range(3):
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
-
-
-def test_this_process_has_a_processor() -> None:
-    assert cores() >= 1
