@@ -25,6 +25,12 @@ def pattern(marker: str, levels: tuple[str, ...] = ("low", "medium", "high")) ->
     return escaped.replace(re.escape("{iterations}"), r"(?P<iterations>[0-9]{1,3})", 1)
 
 
+def level_span(marker: str, text: str) -> tuple[int, int] | None:
+    """Return where the level's name stands in a text that begins with its marker, whatever the levels are called; None without one."""
+    found = re.match(pattern(marker, ("_LEVEL_",)).replace("_LEVEL_", r"[^\s\[\]]+?"), text)
+    return found.span("level") if found else None
+
+
 @cache
 def leak_pattern(marker: str | None, levels: tuple[str, ...]) -> re.Pattern[str]:
     """Return what must never stand inside a row's text: markers and chat templates' control tokens."""

@@ -187,6 +187,7 @@ class Train:
     keep: Literal["best", "last"]
     include_system: bool
     end_weight: float
+    level_weight: float
     on_memory: Literal["stop", "shrink_batch", "shrink_rank"]
     retries: int
     checkpoint_every: int
@@ -291,11 +292,14 @@ class Recipe:
         A pattern's `*` at the end stands for the value itself and everything below; in the middle for one part of
         the address.
         """
-        wanted = [tuple(pattern.split(".")) for pattern in patterns]
+        wanted: dict[str, list[tuple[str, ...]]] = {}
+        for pattern in patterns:
+            wanted.setdefault(pattern.partition(".")[0], []).append(tuple(pattern.split(".")))
+        anywhere = wanted.get("*", [])
         return {
             ".".join(address): value
             for address, value in leaves(self.document)
-            if any(matches(address, pattern) for pattern in wanted)
+            if any(matches(address, pattern) for pattern in (*wanted.get(address[0], ()), *anywhere))
         }
 
     def source(self, address: str) -> Source | None:

@@ -41,19 +41,19 @@ class Tokenizer:
         ids: list[int] = self.backend.encode(text, add_special_tokens=False).ids
         return [self.bos, *ids] if bos and self.bos is not None else ids
 
-    def encode_parts(self, parts: Iterable[tuple[str, bool]], *, bos: bool = True) -> tuple[list[int], list[bool]]:
-        """Return ids of the joined pieces and, for each id, whether it lies in a trained piece.
+    def encode_parts(self, parts: Iterable[tuple[str, int]], *, bos: bool = True) -> tuple[list[int], list[int]]:
+        """Return ids of the joined pieces and, for each id, the label of the piece it lies in, such as trained or not.
 
-        The text is tokenized as one, exactly as an engine sees it; a token that reaches into a trained piece counts as
-        trained.
+        The text is tokenized as one, exactly as an engine sees it; a token that reaches into several pieces has the
+        highest of their labels.
         """
         pieces = list(parts)
         encoding = self.backend.encode("".join(text for text, _ in pieces), add_special_tokens=False)
-        trained = _trained_characters(pieces)
-        mask = [any(trained[start:end]) for start, end in encoding.offsets]
+        labels = [label for text, label in pieces for _ in text]
+        found = [max(labels[start:end], default=0) for start, end in encoding.offsets]
         if bos and self.bos is not None:
-            return [self.bos, *encoding.ids], [False, *mask]
-        return list(encoding.ids), mask
+            return [self.bos, *encoding.ids], [0, *found]
+        return list(encoding.ids), found
 
     def decode(self, ids: Sequence[int], *, skip_special: bool = False) -> str:
         """Return the text of token ids; special tokens are written out unless skipped."""
@@ -62,13 +62,6 @@ class Tokenizer:
     def pieces(self) -> set[str]:
         """Return every token's text."""
         return set(self.backend.get_vocab(with_added_tokens=True))
-
-
-def _trained_characters(pieces: Sequence[tuple[str, bool]]) -> list[bool]:
-    marks: list[bool] = []
-    for text, trained in pieces:
-        marks.extend([trained] * len(text))
-    return marks
 
 
 def load_tokenizer(folder: Path) -> Tokenizer:

@@ -25,7 +25,7 @@ class Batch:
     inputs   (rows, length) token ids: the prefix's last token, then the row's own without its last
     where    (targets,) flat positions rows * length of the states that predict a trained token
     targets  (targets,) the tokens to predict there
-    weights  (targets,) how much each counts, float32: 1, or the weight asked for where the target ends an answer
+    weights  (targets,) how much each counts, float32: 1, or the weight asked for where the target ends an answer or names a level
     """
 
     inputs: NDArray[np.int32]
@@ -88,7 +88,7 @@ def _count(batch: list[int], rows: Encoded) -> int:
     return sum(bool(rows.persona[i]) for i in batch)
 
 
-def build(rows: Encoded, chosen: list[int], step: int, end_weight: float = 1) -> Batch:
+def build(rows: Encoded, chosen: list[int], step: int, end_weight: float = 1, level_weight: float = 1) -> Batch:
     """Lay the chosen rows side by side, at a length that is a multiple of `step`, so that few shapes occur.
 
     A row's last token is never an input: nothing is predicted after it. A target at a row's first place follows the prefix, whose
@@ -101,7 +101,7 @@ def build(rows: Encoded, chosen: list[int], step: int, end_weight: float = 1) ->
     longest = max(len(tokens) for tokens, _ in spans) - 1 + lead
     width = -(-longest // step) * step
     inputs = np.zeros((len(spans), width), dtype=np.int32)
-    where, targets = [], []
+    where, targets, levels = [], [], []
     for r, (tokens, trained) in enumerate(spans):
         inputs[r, :lead] = rows.prefix[-1:]
         inputs[r, lead : lead + len(tokens) - 1] = tokens[:-1]
@@ -109,6 +109,8 @@ def build(rows: Encoded, chosen: list[int], step: int, end_weight: float = 1) ->
         places = places[places + lead > 0]
         where.append(places - 1 + lead + r * width)
         targets.append(tokens[places])
+        levels.append(rows.level[int(rows.offsets[chosen[r]]) + places])
     predicted = np.concatenate(targets)
     weights = np.where(predicted == rows.end[0], np.float32(end_weight), np.float32(1))
+    weights[np.concatenate(levels)] = level_weight
     return Batch(inputs, np.concatenate(where), predicted, weights)

@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from jessyfile.dataset.marker import level_span
 from jessyfile.errors import TrainingError
 from jessyfile.models.chat_format import ChatFormat
 from jessyfile.models.tokenizer import Tokenizer
 from jessyfile.training.encoded import EncodedRow
+
+_GIVEN, _TRAINED, _LEVEL = range(3)  # a piece of a row: stands there, is learned, is learned and names the level
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +60,15 @@ class MaskProof:
 
 @dataclass(frozen=True, slots=True)
 class Encoder:
-    """Encodes rows for one base: its tokenizer, chat format, system prompt (None: not trained with) and length limit in tokens."""
+    """Encodes rows for one base: its tokenizer, chat format, system prompt (None: not trained with), length limit in tokens and the
+    marker that answers begin with (None: no marker).
+    """
 
     tokenizer: Tokenizer
     chat_format: ChatFormat
     system: str | None
     max_length: int
+    marker: str | None = None
 
     @property
     def end(self) -> int:
@@ -75,10 +81,11 @@ class Encoder:
 
     def _row(self, row: dict[str, Any], proof: MaskProof) -> EncodedRow | None:
         marker = row["kind"] == "marker"
-        ids, trained = self.tokenizer.encode_parts(self._parts(row["messages"], marker))
+        ids, labels = self.tokenizer.encode_parts(self._labelled(self._parts(row["messages"], marker)))
         proof.rows += 1
         proof.cut += len(ids) > self.max_length
-        ids, trained = ids[: self.max_length], trained[: self.max_length]
+        ids, labels = ids[: self.max_length], labels[: self.max_length]
+        trained = [label != _GIVEN for label in labels]
         proof.tokens[row["category"]] += len(ids)
         proof.trained[row["category"]] += sum(trained)
         proof.chats += not marker
@@ -86,7 +93,8 @@ class Encoder:
         if not any(trained):
             proof.empty += 1
             return None
-        return EncodedRow(tuple(ids), tuple(trained), row["category"], row["language"], "persona" in row["tags"])
+        level = tuple(label == _LEVEL for label in labels)
+        return EncodedRow(tuple(ids), tuple(trained), row["category"], row["language"], "persona" in row["tags"], level)
 
     def _parts(self, messages: Sequence[dict[str, str]], marker: bool) -> list[tuple[str, bool]]:
         turns = [Turn(message["role"], message["content"]) for message in messages]
@@ -96,6 +104,17 @@ class Encoder:
         asked = self.chat_format.render_parts(turns[:-1], self.system)
         line = self.chat_format.reply_lead + turns[-1].content.strip() + "\n"
         return [*asked, (self.chat_format.reply_open, False), (line, True)]
+
+    def _labelled(self, parts: Iterable[tuple[str, bool]]) -> Iterator[tuple[str, int]]:
+        """Yield the pieces with their labels; an answer that begins with a marker is cut around its level."""
+        for text, trained in parts:
+            lead = len(self.chat_format.reply_lead)
+            span = level_span(self.marker, text[lead:]) if trained and self.marker is not None else None
+            if span is None:
+                yield text, _TRAINED if trained else _GIVEN
+                continue
+            start, end = (lead + place for place in span)
+            yield from ((text[:start], _TRAINED), (text[start:end], _LEVEL), (text[end:], _TRAINED))
 
     def _ends(self, ids: Sequence[int], trained: Sequence[bool]) -> bool:
         last = max((i for i, flag in enumerate(trained) if flag), default=-1)

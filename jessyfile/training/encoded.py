@@ -1,7 +1,8 @@
 """Rows as token ids with a mask: what training reads, in one file.
 
-`tokens` and `trained` are flat and ragged: row i spans offsets[i]:offsets[i+1]. `trained[t]` says whether token t is a target,
-that is, whether the model learns to say it after the tokens before it. All rows begin with the same `prefix` tokens (BOS, the opening
+`tokens`, `trained` and `level` are flat and ragged: row i spans offsets[i]:offsets[i+1]. `trained[t]` says whether token t is a target,
+that is, whether the model learns to say it after the tokens before it; `level[t]` says whether it names the level in a marker.
+All rows begin with the same `prefix` tokens (BOS, the opening
 of the user's turn, the system prompt), which are kept once and are never trained.
 """
 
@@ -22,18 +23,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class EncodedRow:
-    """One conversation: ids, which of them are targets, and what batching needs to know."""
+    """One conversation: ids, which of them are targets, which targets name a level (empty: none), and what batching needs to know."""
 
     tokens: tuple[int, ...]
     trained: tuple[bool, ...]
     category: str
     language: str
     persona: bool
+    level: tuple[bool, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """A split as arrays. Shapes: tokens, trained (sum of lengths,), offsets (rows + 1,), the rest (rows,).
+    """A split as arrays. Shapes: tokens, trained, level (sum of lengths,), offsets (rows + 1,), the rest (rows,).
 
     `end`, shape (1,), is the token that ends an answer, -1 where none is known.
     """
@@ -41,6 +43,7 @@ class Encoded:
     prefix: NDArray[np.int32]
     tokens: NDArray[np.int32]
     trained: NDArray[np.bool_]
+    level: NDArray[np.bool_]
     offsets: NDArray[np.int64]
     language: NDArray[np.int32]
     persona: NDArray[np.bool_]
@@ -84,11 +87,16 @@ def pack(rows: Sequence[EncodedRow], prefix: Sequence[int], end: int = -1) -> En
         prefix=np.array(prefix, dtype=np.int32),
         tokens=np.array([t for row in rows for t in row.tokens[cut:]], dtype=np.int32),
         trained=np.array([t for row in rows for t in row.trained[cut:]], dtype=np.bool_),
+        level=np.array([t for row in rows for t in _level(row)[cut:]], dtype=np.bool_),
         offsets=np.cumsum([0, *lengths]).astype(np.int64),
         language=np.array([languages.index(row.language) for row in rows], dtype=np.int32),
         persona=np.array([row.persona for row in rows], dtype=np.bool_),
         end=np.array([end], dtype=np.int32),
     )
+
+
+def _level(row: EncodedRow) -> tuple[bool, ...]:
+    return row.level or (False,) * len(row.tokens)
 
 
 def save(encoded: Encoded, path: Path) -> None:

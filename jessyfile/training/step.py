@@ -28,7 +28,13 @@ def run_encode(context: StepContext) -> Facts:
     recipe, base = context.recipe, context.inputs["base"]
     source = json.loads((base / "source.json").read_text(encoding="utf-8"))
     system = recipe.system if recipe.train.include_system else None
-    encoder = Encoder(load_tokenizer(base), chat_format(source["chat_format"]), system, recipe.train.max_length)
+    encoder = Encoder(
+        load_tokenizer(base),
+        chat_format(source["chat_format"]),
+        system,
+        recipe.train.max_length,
+        recipe.complexity.marker,
+    )
     proof, held_out = MaskProof(), MaskProof()
     train = encoder.encode(read_rows(context.inputs["dataset"] / "train.jsonl"), proof)
     valid = encoder.encode(read_rows(context.inputs["dataset"] / "valid.jsonl"), held_out)

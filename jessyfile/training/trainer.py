@@ -55,17 +55,20 @@ class Trainer:
     _meter: Meter = field(default_factory=Meter)
 
     def __post_init__(self) -> None:
-        self._passes = passes(Workers([self.model]), self.splits, self.train.end_weight)
+        self._passes = self._over(Workers([self.model]))
 
     def run(self) -> Cursor:
         """Train to the end, from the newest checkpoint if there is one. Raises Interrupted, ConvergenceError, InsufficientMemoryError."""
         count = 1 if on_gpu() else min(cores(), self.train.batch_size)
         try:
             with fast_activations(not on_gpu()), workers(self.model, count) as side_by_side:
-                self._passes = passes(side_by_side, self.splits, self.train.end_weight)
+                self._passes = self._over(side_by_side)
                 return self._run()
         finally:
-            self._passes = passes(Workers([self.model]), self.splits, self.train.end_weight)
+            self._passes = self._over(Workers([self.model]))
+
+    def _over(self, threads: Workers) -> Passes:
+        return passes(threads, self.splits, self.train.end_weight, self.train.level_weight)
 
     def _run(self) -> Cursor:
         self._prepare()

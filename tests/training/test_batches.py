@@ -90,3 +90,20 @@ def test_the_token_that_ends_an_answer_weighs_what_the_recipe_says() -> None:
     assert set(batch.weights[batch.targets != made[1].tokens[-1]]) == {1}
     assert batch.mass == batch.weights.sum()
     assert set(build(packed, [0, 1, 2], STEP).weights) == {1}
+
+
+def test_the_token_that_names_the_level_weighs_what_the_recipe_says() -> None:
+    made = [
+        EncodedRow(
+            (1, 7, 8, 9, 5), (False, False, True, True, True), "any", "tr", False, (False, False, True, False, False)
+        ),
+        EncodedRow((1, 6, 8, 5), (False, False, True, True), "any", "tr", False),
+    ]
+    batch = build(pack(made, common_prefix(made), end=5), [0, 1], STEP, 4, 8)
+    assert list(zip(batch.targets.tolist(), batch.weights.tolist(), strict=True)) == [
+        (8, 8),
+        (9, 1),
+        (5, 4),
+        (8, 1),
+        (5, 4),
+    ]
