@@ -27,8 +27,10 @@ lint: $(READY)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+# two processes side by side, whole files each: most tests use one processor, and the real model fits into memory twice
 unit: $(READY)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not stress and not alone"
+	$(BIN)/python -m pytest -m alone
 
 real: $(READY)
 	$(BIN)/python -m pytest -m real

@@ -14,12 +14,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
+_MUCH = 64 << 20
+
+
 @dataclass(slots=True)
 class Measured:
-    """Wall seconds, and the process's peak of resident memory in bytes (0 until the block has ended)."""
+    """Wall seconds, and the process's peak of resident memory in bytes (0 until the block has ended); `before` is the peak until then."""
 
     seconds: float = 0.0
     peak: int = 0
+    before: int = 0
 
 
 @contextlib.contextmanager
@@ -30,7 +34,7 @@ def measured() -> Iterator[Measured]:
     Not covered: memory of a GPU, and of child processes.
     """
     _reset_peak()
-    result = Measured()
+    result = Measured(before=_peak())
     start = time.perf_counter()
     try:
         yield result
@@ -39,11 +43,14 @@ def measured() -> Iterator[Measured]:
         result.peak = _peak()
 
 
-def release_memory() -> None:
-    """Give back what a step left behind: cycles, MLX's cache of freed buffers, and the C library's free lists.
+def release_memory(cost: Measured) -> None:
+    """Give back what a step left behind, if it took much: cycles, MLX's cache of freed buffers, and the C library's free lists.
 
-    Without it a training's gigabytes stay with the process while the next steps load models of their own.
+    Without it a training's gigabytes stay with the process while the next steps load models of their own. To look for cycles takes a
+    tenth of a second in a large process, which a small step does not deserve. Only Linux can tell what one step took.
     """
+    if sys.platform == "linux" and cost.peak - cost.before < _MUCH:
+        return
     gc.collect()
     # asked for only where some step loaded it: planning itself knows no MLX
     mlx = sys.modules.get("mlx.core")

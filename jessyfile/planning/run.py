@@ -239,7 +239,7 @@ class _Apply:
             if not step.resumable:
                 fsops.remove_tree(work)
             raise
-        release_memory()
+        release_memory(cost)
         action = self._action(decision, inputs, object_id, facts, cost)
         self.decider.actions.remember(action)
         self.ran.add(step.name)

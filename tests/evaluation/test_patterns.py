@@ -21,6 +21,7 @@ def test_what_is_no_pattern_is_refused(pattern: str) -> None:
     assert "no regular expression" in (pattern_fault(pattern) or "")
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize(
     "pattern", [r"\b(?:sor|anlat|söyle)\b", r"^.{0,40}bence", r"(?:\w+\s){0,5}kedi", "[0-9]+", "(?<!a)b", "a|b|c"]
 )

@@ -75,6 +75,7 @@ def test_nothing_is_unpickled():
     assert subprocess.run([sys.executable, "-c", code], cwd=HOUSE, capture_output=True, check=False).returncode == 0
 
 
+@pytest.mark.alone
 def test_check_costs_less_than_a_third_of_a_second_of_processor_time():
     """The promise is 300 ms of wall time; processor time says the same on a machine that is busy with other tests."""
     import resource

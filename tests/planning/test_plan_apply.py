@@ -134,11 +134,11 @@ def test_what_a_step_leaves_in_cycles_is_gone_before_the_next_begins(root):
     left = []
 
     class Heavy:
-        pass
+        weights = b""
 
     def leak(context):
         heavy = Heavy()
-        heavy.itself = heavy
+        heavy.itself, heavy.weights = heavy, b"x" * (100 << 20)
         left.append(weakref.ref(heavy))
         (context.output / "x").write_text("x")
         return {}
