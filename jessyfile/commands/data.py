@@ -166,7 +166,7 @@ def _chosen(path: Path | None, wanted: dict[str, str | None]) -> list[Row]:
 
 
 def _seeds() -> Path:
-    from jessyfile.dataset.seeds import SEEDS
+    from jessyfile.dataset.places import SEEDS
     from jessyfile.resources import resource
 
     own = Path(SEEDS)

@@ -15,7 +15,8 @@ from jessyfile.dataset.filters import Dropped, Tally, apply_checks, bands_of, ro
 from jessyfile.dataset.http import Address
 from jessyfile.dataset.language import keep_declared
 from jessyfile.dataset.leaks import Case, find_leaks, load_cases
-from jessyfile.dataset.seeds import load_seeds, shown_path, suite_paths
+from jessyfile.dataset.places import shown_path, suite_paths
+from jessyfile.dataset.seeds import load_seeds
 from jessyfile.dataset.select import Wanted, sample, wanted_topics
 from jessyfile.dataset.similarity import first_of_each
 from jessyfile.dataset.teacher import TeacherRun, teacher_key

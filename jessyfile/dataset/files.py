@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from jessyfile.dataset.rows import MARKERS
-from jessyfile.dataset.seeds import replay_file, seed_files, suite_paths
+from jessyfile.dataset.places import MARKERS, replay_file, seed_files, suite_paths
 from jessyfile.dataset.select import Wanted, wanted_topics
 from jessyfile.dataset.settings import DataRecipe
-from jessyfile.dataset.templates import template_files
 from jessyfile.resources import resource
 
 Files = Callable[[DataRecipe, Path], Sequence[Path]]
@@ -39,6 +37,8 @@ def _own_files(recipe: DataRecipe) -> Iterator[Path]:
 
 
 def _top_up_files(recipe: DataRecipe, root: Path, name: str) -> Iterator[Path]:
+    from jessyfile.dataset.templates import template_files  # only few recipes need it
+
     for wanted in wanted_of(recipe, name):
         yield from template_files(root, name, wanted.topic) if wanted.topic else ()
     yield from suite_paths(recipe, root)

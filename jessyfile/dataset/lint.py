@@ -11,7 +11,8 @@ from jessyfile.dataset.filters import Check, row_checks
 from jessyfile.dataset.jsonl import Fault, Line, read_jsonl
 from jessyfile.dataset.language import language_faults
 from jessyfile.dataset.leaks import find_leaks, load_cases
-from jessyfile.dataset.rows import MARKERS, Row, from_json, schema_faults
+from jessyfile.dataset.places import MARKERS
+from jessyfile.dataset.rows import Row, from_json, schema_faults
 from jessyfile.dataset.similarity import near_pairs
 from jessyfile.dataset.text import nfc, tokens
 from jessyfile.language.recipe import Complexity, Level

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from jessyfile.dataset.formats import conversation_messages
 from jessyfile.dataset.jsonl import Fault, raise_faults, read_jsonl
-from jessyfile.dataset.seeds import replay_file
+from jessyfile.dataset.places import replay_file
 from jessyfile.dataset.select import turn
 from jessyfile.errors import DatasetError
 

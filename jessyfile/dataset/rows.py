@@ -15,8 +15,6 @@ from jessyfile.dataset.jsonl import Fault, Line, read_jsonl
 from jessyfile.dataset.text import nfc
 from jessyfile.resources import resource
 
-MARKERS = "markers"
-
 
 @dataclass(frozen=True, slots=True)
 class Row:

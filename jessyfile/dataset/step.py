@@ -12,9 +12,10 @@ from jessyfile.dataset.card_html import card_html
 from jessyfile.dataset.collect import collect
 from jessyfile.dataset.jsonl import Line, read_jsonl, write_jsonl
 from jessyfile.dataset.leaks import find_leaks, load_cases
+from jessyfile.dataset.places import shown_path, suite_paths
 from jessyfile.dataset.replay import replay_rows
 from jessyfile.dataset.rows import Row, store_row, stored_row
-from jessyfile.dataset.seeds import load_markers, shown_path, suite_paths
+from jessyfile.dataset.seeds import load_markers
 from jessyfile.dataset.select import sample
 from jessyfile.dataset.similarity import near_pairs
 from jessyfile.dataset.split import split_rows

@@ -1,0 +1,76 @@
+"""Where a recipe's hand-written rows and the suites lie. Nothing is read here, so that a plan imports no reader of rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jessyfile.errors import DatasetError
+from jessyfile.resources import resource
+
+if TYPE_CHECKING:
+    from jessyfile.dataset.settings import DataRecipe
+
+MARKERS = "markers"  # the seeds' folder, and the category, of the marker-only rows
+SEEDS = "data/seeds"
+
+
+def seed_folders(recipe: DataRecipe, root: Path) -> Iterator[Path]:
+    """Yield the folders that may hold seeds, nearest first: the recipe's, the project's, the shipped ones."""
+    named = recipe.dataset.seeds
+    if named:
+        yield root / named
+        yield recipe.path.parent / named
+    yield root / SEEDS
+    yield resource("data", "seeds")
+
+
+def seed_files(recipe: DataRecipe, root: Path, category: str) -> tuple[Path, ...]:
+    """Return the seed files of a category (or of `markers`) from the first folder that has it, by name.
+
+    A folder outside the project's root is read only when it is the shipped one.
+    """
+    shipped = resource("data", "seeds").resolve()
+    for folder in seed_folders(recipe, root):
+        found = folder.resolve()
+        if not (found.is_relative_to(root.resolve()) or found == shipped):
+            raise DatasetError(
+                f"the seeds folder `{recipe.dataset.seeds}` lies outside the project",
+                hint="move it under the project's root",
+            )
+        files = tuple(sorted(path for path in (found / category).glob("*.jsonl") if path.is_file()))
+        if files:
+            return files
+    return ()
+
+
+def shown_path(path: Path, root: Path) -> str:
+    """Return a path as messages show it: from the root, or from data/ when it is shipped with jessy."""
+    for base in (root.resolve(), resource("data").resolve().parent):
+        if path.is_relative_to(base):
+            return path.relative_to(base).as_posix()
+    return path.name
+
+
+def suite_paths(recipe: DataRecipe, root: Path) -> tuple[Path, ...]:
+    """Return the evaluation suites' files: the recipe's own, the project's and the shipped ones, each once."""
+    named = (_first_existing(suite.file, recipe, root) for suite in recipe.evaluation.suites)
+    found = [path for path in named if path is not None]
+    for folder in (root / "data" / "eval", resource("data", "eval")):
+        found += sorted(folder.resolve().glob("*.jsonl"))
+    return tuple(dict.fromkeys(found))
+
+
+def _first_existing(file: str, recipe: DataRecipe, root: Path) -> Path | None:
+    for base in (root, recipe.path.parent, resource("data").parent):
+        path = (base / file).resolve()
+        if path.is_file():
+            return path
+    return None
+
+
+def replay_file(recipe: DataRecipe, root: Path) -> Path:
+    """Return the file of general rows that REPLAY names, from the root or beside the recipe."""
+    name = recipe.dataset.replay.file if recipe.dataset.replay else ""
+    return _first_existing(name, recipe, root) or root / name
