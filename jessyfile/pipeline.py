@@ -107,7 +107,7 @@ def compile_steps(recipe: Recipe) -> tuple[Step, ...]:
             _Late("training.step:run_encode"),
             inputs=("base", "dataset"),
             reads=("train.max_length", "train.include_system", "complexity.marker", *system),
-            version=2,
+            version=3,
         ),
         Step(
             "train",
@@ -177,7 +177,7 @@ def compile_steps(recipe: Recipe) -> tuple[Step, ...]:
                 "personality.often",
             ),
             files=suite_files,
-            version=2,
+            version=3,
         ),
         Step(
             "promote",

@@ -15,9 +15,12 @@ if TYPE_CHECKING:
 _OWN_VIEW = (
     "bence", "bana kalırsa", "bana göre", "bana sorarsan", "kanımca", "benim için", "benim fikrim", "benim gözümde",
     "benim görüşüm", "ben olsam", "düşünüyorum", "inanıyorum", "sanıyorum", "sanırım", "tercih ederim", "tercihim",
+    "inanmıyorum", "sanmıyorum", "düşünmüyorum", "katılıyorum", "katılmıyorum", "savunuyorum", "savunmam", "yanayım",
+    "inandırıcı gelmiyor", "bana adil gelmiyor", "benim ölçüm",
     "i think", "i believe", "i'd", "i’d", "i would", "i feel", "i find", "i prefer", "i suspect", "i doubt",
     "in my view", "in my opinion", "my view", "my opinion", "if you ask me", "to me",
 )  # fmt: skip
+_WOULD = r"\b\w{2,}(?:[aeıiuü]r|m[ae]z)d[ıiuü]m\b"  # söylerdim, yapmazdım: what she would do; yardım is none
 _ANALYSIS = (
     "felsefi", "felsefe", "ontoloj", "epistemoloj", "metafizik", "varoluş", "fenomenoloj", "derin bir soru",
     "derin bir konu", "analiz edelim", "analiz etmek gerek", "değerlendirmek gerek", "bu bağlamda", "öte yandan",
@@ -71,7 +74,7 @@ def _length(check: Check, answer: str) -> bool:
 
 
 def _first_person(_: Check, answer: str) -> bool:
-    return any(holds(answer, words) for words in _OWN_VIEW)
+    return found(_WOULD, answer) or any(holds(answer, words) for words in _OWN_VIEW)
 
 
 def _no_analysis(_: Check, answer: str) -> bool:
