@@ -7,7 +7,7 @@ from functools import cache
 
 from jessyfile.dataset.text import ascii_folded, lower, nfc, tokens
 
-_VOWELS = "aeıioöuü"
+_VOWELS = "aeıioöuüâîû"
 _SOFTENED = {"k": "ğg", "p": "b", "ç": "c", "t": "d"}
 _TOKEN = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
 
