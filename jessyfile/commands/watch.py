@@ -65,7 +65,9 @@ def load_quietly(call: Call) -> Recipe:
         Path(call.recipe), args=pairs(call.arg, "--arg"), variant=call.variant, sets=pairs(call.set_, "--set")
     )
     if loaded.recipe is None:
-        raise RecipeError("the recipe has mistakes; what runs goes on", [render_diagnostics(loaded.diagnostics)])
+        # without colour: the screen shows escape sequences as text, wherever they come from
+        said = render_diagnostics(loaded.diagnostics, color=False)
+        raise RecipeError("the recipe has mistakes; what runs goes on", [said])
     return loaded.recipe
 
 

@@ -110,3 +110,15 @@ def test_an_apply_on_a_terminal_draws_a_line_and_leaves_the_cursor(open_terminal
     terminal.until("tiny:latest is the new model")
     assert terminal.end() == 0
     assert terminal.text.count("\x1b[?25l") == terminal.text.count("\x1b[?25h") > 0
+
+
+def test_mistakes_are_drawn_as_text_and_not_as_escape_sequences(root, open_terminal):
+    """On a terminal diagnostics are coloured; the screen made `\\u001b[1;31m` of that."""
+    terminal = open_terminal("watch", "tiny.jessy")
+    terminal.until(r"nothing to do")
+    (root / "tiny.jessy").write_text(RECIPE.replace("rank 16", "rnak 16"))
+    terminal.until(r"what runs goes on")
+    assert "error[J001]: unknown setting `rnak`" in terminal.text
+    assert "u001b" not in terminal.text
+    terminal.press(b"q")
+    assert terminal.end() == 0
