@@ -29,7 +29,7 @@ lint: $(READY)
 
 # two processes side by side, whole files each: most tests use one processor, and the real model fits into memory twice
 unit: $(READY)
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not stress and not alone"
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not stress and not alone"
 	$(BIN)/python -m pytest -m alone
 
 real: $(READY)

@@ -7,6 +7,7 @@ same two, one test took fifteen times as long.
 
 import os
 
+import pytest
 from hypothesis import settings
 
 settings.register_profile("jessy", deadline=None)
@@ -19,3 +20,8 @@ def pytest_configure() -> None:
     if worker and count and hasattr(os, "sched_setaffinity"):
         own = sorted(os.sched_getaffinity(0))[int(worker.removeprefix("gw")) :: int(count)]
         os.sched_setaffinity(0, own or os.sched_getaffinity(0))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the real model's tests first: with one of their long files last, one process waits for the other."""
+    items.sort(key=lambda item: item.get_closest_marker("real") is None)
