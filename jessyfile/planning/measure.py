@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-_MUCH = 64 << 20
+_MUCH, _LONG = 64 << 20, 1.0  # bytes, seconds
 
 
 @dataclass(slots=True)
@@ -47,9 +47,9 @@ def release_memory(cost: Measured) -> None:
     """Give back what a step left behind, if it took much: cycles, MLX's cache of freed buffers, and the C library's free lists.
 
     Without it a training's gigabytes stay with the process while the next steps load models of their own. To look for cycles takes a
-    tenth of a second in a large process, which a small step does not deserve. Only Linux can tell what one step took.
+    tenth of a second in a large process, which a small and short step does not deserve. Only Linux can tell what one step took.
     """
-    if sys.platform == "linux" and cost.peak - cost.before < _MUCH:
+    if sys.platform == "linux" and cost.peak - cost.before < _MUCH and cost.seconds < _LONG:
         return
     gc.collect()
     # asked for only where some step loaded it: planning itself knows no MLX

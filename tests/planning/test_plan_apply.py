@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import mmap
 import weakref
 
 import pytest
@@ -134,11 +135,12 @@ def test_what_a_step_leaves_in_cycles_is_gone_before_the_next_begins(root):
     left = []
 
     class Heavy:
-        weights = b""
+        weights: mmap.mmap
 
     def leak(context):
         heavy = Heavy()
-        heavy.itself, heavy.weights = heavy, b"x" * (100 << 20)
+        heavy.itself, heavy.weights = heavy, mmap.mmap(-1, 100 << 20)
+        heavy.weights[:] = bytes(100 << 20)  # a mapping of its own: what malloc kept from other tests would hide it
         left.append(weakref.ref(heavy))
         (context.output / "x").write_text("x")
         return {}
