@@ -25,6 +25,14 @@ class _Late:
         return facts
 
 
+def _engine_answers(recipe: Recipe) -> None:
+    """Raise EngineError when the recipe insists on an Ollama that does not answer."""
+    if recipe.deploy.engine == "ollama":
+        from jessyfile.export.register import choose_engine
+
+        choose_engine(recipe.deploy)
+
+
 def _rows_trained(recipe: Recipe, root: Path, facts: Mapping[str, Facts]) -> float | None:  # noqa: ARG001 (as `Step.units` is called)
     """Return the rows that a training sees, epochs counted: what its seconds are nearly proportional to."""
     rows = facts.get("encode", {}).get("rows")
@@ -142,6 +150,7 @@ def compile_steps(recipe: Recipe) -> tuple[Step, ...]:
             inputs=("gguf", "modelfile", "parity"),
             reads=("name", "deploy.engine", "deploy.ollama"),
             holds=holds_candidate,
+            ready=_engine_answers,
         ),
         Step(
             "baseline",

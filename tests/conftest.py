@@ -2,7 +2,7 @@
 that run side by side each keep to processors of their own.
 
 Threads that wait for each other by spinning, as a BLAS's and llama.cpp's do, need a processor each: with two such processes on the
-same two, one test took fifteen times as long.
+same two, a test can take many times as long.
 """
 
 import os

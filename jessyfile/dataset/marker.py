@@ -20,14 +20,17 @@ def marked(marker: str | None, level: str, iterations: int, text: str) -> str:
 
 def pattern(marker: str, levels: tuple[str, ...] = ("low", "medium", "high")) -> str:
     """Return a regular expression with the groups `level` and `iterations` that matches the marker anywhere."""
-    escaped = re.escape(marker)
-    escaped = escaped.replace(re.escape("{level}"), "(?P<level>" + "|".join(map(re.escape, levels)) + ")", 1)
+    return _expression(marker, "|".join(map(re.escape, levels)))
+
+
+def _expression(marker: str, level: str) -> str:
+    escaped = re.escape(marker).replace(re.escape("{level}"), f"(?P<level>{level})", 1)
     return escaped.replace(re.escape("{iterations}"), r"(?P<iterations>[0-9]{1,3})", 1)
 
 
 def level_span(marker: str, text: str) -> tuple[int, int] | None:
     """Return where the level's name stands in a text that begins with its marker, whatever the levels are called; None without one."""
-    found = re.match(pattern(marker, ("_LEVEL_",)).replace("_LEVEL_", r"[^\s\[\]]+?"), text)
+    found = re.match(_expression(marker, "[a-z][a-z0-9_-]*?"), text)
     return found.span("level") if found else None
 
 

@@ -55,15 +55,16 @@ def shown_path(path: Path, root: Path) -> str:
 
 def suite_paths(recipe: DataRecipe, root: Path) -> tuple[Path, ...]:
     """Return the evaluation suites' files: the recipe's own, the project's and the shipped ones, each once."""
-    named = (_first_existing(suite.file, recipe, root) for suite in recipe.evaluation.suites)
+    named = (existing_file(suite.file, recipe, root) for suite in recipe.evaluation.suites)
     found = [path for path in named if path is not None]
     for folder in (root / "data" / "eval", resource("data", "eval")):
         found += sorted(folder.resolve().glob("*.jsonl"))
     return tuple(dict.fromkeys(found))
 
 
-def _first_existing(file: str, recipe: DataRecipe, root: Path) -> Path | None:
-    for base in (root, recipe.path.parent, resource("data").parent):
+def existing_file(file: str, recipe: DataRecipe, root: Path) -> Path | None:
+    """Return a file that a recipe names: from the root, beside the recipe, or shipped; None when it is nowhere."""
+    for base in (root, recipe.path.resolve().parent, resource("data").parent):
         path = (base / file).resolve()
         if path.is_file():
             return path
@@ -73,4 +74,4 @@ def _first_existing(file: str, recipe: DataRecipe, root: Path) -> Path | None:
 def replay_file(recipe: DataRecipe, root: Path) -> Path:
     """Return the file of general rows that REPLAY names, from the root or beside the recipe."""
     name = recipe.dataset.replay.file if recipe.dataset.replay else ""
-    return _first_existing(name, recipe, root) or root / name
+    return existing_file(name, recipe, root) or root / name

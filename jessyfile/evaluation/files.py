@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from jessyfile.dataset.places import existing_file
 from jessyfile.errors import EvaluationError
 from jessyfile.language.metrics import metric_suites
 from jessyfile.language.recipe import Recipe, Suite
-from jessyfile.resources import resource
 
 
 def suites_of(recipe: Recipe) -> tuple[Suite, ...]:
@@ -21,10 +21,9 @@ def suites_of(recipe: Recipe) -> tuple[Suite, ...]:
 
 def suite_path(suite: Suite, recipe: Recipe, root: Path) -> Path:
     """Return a suite's file: from the root, beside the recipe, or shipped. Raises EvaluationError without one."""
-    for folder in (root, recipe.path.resolve().parent, resource("data").parent):
-        path = (folder / suite.file).resolve()
-        if path.is_file():
-            return path
+    path = existing_file(suite.file, recipe, root)
+    if path is not None:
+        return path
     raise EvaluationError(
         f"the suite `{suite.name}` has no file `{suite.file}`", hint='name its file: SUITE name "cases.jsonl"'
     )

@@ -334,6 +334,12 @@ CODES: dict[str, Code] = {
         "Direction marks make a line look different from what it says to a program and to the model.",
         "# \u202eyorum",
     ),
+    "J212": Code(
+        "a weight for a level that no answer says",
+        "With `marker none` no answer begins with its level, so no token gets level_weight.",
+        "COMPLEXITY {\n  marker none\n}\n\nTRAIN {\n  level_weight 8\n}",
+        "TRAIN {\n  level_weight 8\n}",
+    ),
 }
 
 

@@ -1,7 +1,7 @@
 """A quick look at whether a value surely fits its schema, so that a recipe without mistakes needs no JSON Schema library.
 
-jsonschema is the judge; to import it takes a quarter of the time of `jessy check`. Here only a plain yes is given: whatever is not
-surely right, and every keyword that is not known here, is left to jsonschema. `tests/language/test_fit.py` holds each yes against it.
+jsonschema is the judge, and slow to import for a command that takes a blink. Here only a plain yes is given: whatever is not surely
+right, and every keyword that is not known here, is left to it. `tests/language/test_fit.py` holds each yes against jsonschema's.
 
 Source: JSON Schema 2020-12, sections 6.1 to 6.5.
 """
@@ -23,11 +23,15 @@ def _compiled(pattern: str) -> re.Pattern[str]:
     return re.compile(pattern)
 
 
+def _is_number(value: Any) -> bool:  # noqa: ANN401 (any JSON value)
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
 _TYPES: dict[str, Callable[[Any], bool]] = {
     "string": lambda value: isinstance(value, str),
     "boolean": lambda value: isinstance(value, bool),
     "integer": lambda value: isinstance(value, int) and not isinstance(value, bool),
-    "number": lambda value: isinstance(value, int | float) and not isinstance(value, bool),
+    "number": _is_number,
     "null": lambda value: value is None,
     "array": lambda value: isinstance(value, list),
 }
@@ -49,9 +53,8 @@ _RULES: dict[str, Callable[[Any, Any], bool]] = {
     "uniqueItems": lambda wanted, value: not wanted or not isinstance(value, list) or _all_different(value),
     "items": lambda inner, value: not isinstance(value, list) or all(surely_fits(inner, item) for item in value),
     "anyOf": lambda choices, value: any(surely_fits(choice, value) for choice in choices),
-    "oneOf": lambda choices, value: False,  # noqa: ARG005 (a yes would have to rule the others out)
 }
-_SAYS_NOTHING = ("description", "default", "title", "examples", "$comment")
+_SAYS_NOTHING = ("description", "default")
 
 
 def surely_fits(schema: Schema, value: Any) -> bool:  # noqa: ANN401 (any JSON value)
@@ -60,10 +63,6 @@ def surely_fits(schema: Schema, value: Any) -> bool:  # noqa: ANN401 (any JSON v
         keyword in _SAYS_NOTHING or keyword.startswith("x-") or (keyword in _RULES and _RULES[keyword](wanted, value))
         for keyword, wanted in schema.items()
     )
-
-
-def _is_number(value: Any) -> bool:  # noqa: ANN401 (any JSON value)
-    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _all_different(values: list[Any]) -> bool:

@@ -199,6 +199,19 @@ def early_stop_reached(draft: Draft) -> Iterator[Diagnostic]:
         )
 
 
+def weighted_level_is_said(draft: Draft) -> Iterator[Diagnostic]:
+    """A weight for the level's name finds one in the answers."""
+    weight = draft.get("train", "level_weight")
+    if weight != 1 and draft.get("complexity", "marker") is None:
+        yield mistake(
+            "J212",
+            f"level_weight {weight:g} has nothing to count: `marker none` leaves answers without their level",
+            draft.at("train", "level_weight"),
+            "changes nothing",
+            helps="delete it, or give COMPLEXITY a marker",
+        )
+
+
 CHECKS: tuple[Check, ...] = (
     warmup_fits,
     criterion_provable,
@@ -210,4 +223,5 @@ CHECKS: tuple[Check, ...] = (
     context_holds_rows,
     something_decides,
     early_stop_reached,
+    weighted_level_is_said,
 )

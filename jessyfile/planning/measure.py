@@ -19,7 +19,7 @@ _MUCH, _LONG = 64 << 20, 1.0  # bytes, seconds
 
 @dataclass(slots=True)
 class Measured:
-    """Wall seconds, and the process's peak of resident memory in bytes (0 until the block has ended); `before` is the peak until then."""
+    """Wall seconds, and the process's peak of resident memory in bytes (0 until the block has ended), `before` that at its start."""
 
     seconds: float = 0.0
     peak: int = 0

@@ -80,6 +80,8 @@ class Step:
                 number
     holds    for a step whose effect lies outside the store (a registered model): whether that effect is still there,
              asked by the plan with the facts of its last run; None for a pure step
+    ready    looks, before any step runs, for what this one needs from outside, and raises when it is not there;
+             None: it needs nothing
     """
 
     name: str
@@ -91,5 +93,6 @@ class Step:
     version: int = 1
     resumable: bool = False
     holds: Callable[[Recipe, Path, Facts], bool] | None = None
+    ready: Callable[[Recipe], object] | None = None
     units: Callable[[Recipe, Path, Mapping[str, Facts]], float | None] | None = None
     calibrated: Callable[[Recipe, Path, Mapping[str, Facts]], tuple[float, int] | None] | None = None

@@ -19,6 +19,17 @@ _POOL = 8  # batches sorted by length together when packing: enough to save padd
 
 
 @dataclass(frozen=True, slots=True)
+class Weights:
+    """How many times as much as another token the one that ends an answer counts, and the one that names a level."""
+
+    end: float = 1.0
+    level: float = 1.0
+
+
+EVEN = Weights()
+
+
+@dataclass(frozen=True, slots=True)
 class Batch:
     """Rows side by side, padded on the right.
 
@@ -88,7 +99,7 @@ def _count(batch: list[int], rows: Encoded) -> int:
     return sum(bool(rows.persona[i]) for i in batch)
 
 
-def build(rows: Encoded, chosen: list[int], step: int, end_weight: float = 1, level_weight: float = 1) -> Batch:
+def build(rows: Encoded, chosen: list[int], step: int, counted: Weights = EVEN) -> Batch:
     """Lay the chosen rows side by side, at a length that is a multiple of `step`, so that few shapes occur.
 
     A row's last token is never an input: nothing is predicted after it. A target at a row's first place follows the prefix, whose
@@ -111,6 +122,6 @@ def build(rows: Encoded, chosen: list[int], step: int, end_weight: float = 1, le
         targets.append(tokens[places])
         levels.append(rows.level[int(rows.offsets[chosen[r]]) + places])
     predicted = np.concatenate(targets)
-    weights = np.where(predicted == rows.end[0], np.float32(end_weight), np.float32(1))
-    weights[np.concatenate(levels)] = level_weight
+    weights = np.where(predicted == rows.end[0], np.float32(counted.end), np.float32(1))
+    weights[np.concatenate(levels)] = counted.level
     return Batch(inputs, np.concatenate(where), predicted, weights)

@@ -10,7 +10,7 @@ from typing import Any
 
 from jessyfile.errors import InsufficientMemoryError
 from jessyfile.training import loss
-from jessyfile.training.batches import build
+from jessyfile.training.batches import EVEN, Weights, build
 from jessyfile.training.encoded import Encoded
 from jessyfile.training.workers import Workers, shares
 
@@ -58,8 +58,7 @@ class Passes:
     splits: int
     on_gpu: bool
     head: Any
-    end_weight: float = 1.0
-    level_weight: float = 1.0
+    counted: Weights = EVEN
 
     def gradient(self, rows: Encoded, group: Sequence[list[int]], seed_of: Callable[[int], int]) -> Totals:
         """Return the sums over a group of batches; `seed_of(part)` seeds a part's dropout. Raises InsufficientMemoryError."""
@@ -69,7 +68,7 @@ class Passes:
 
         def one(model: Any, number: int) -> Totals:
             mx.random.seed(seed_of(number))
-            batch = build(rows, parts[number], self._step, self.end_weight, self.level_weight)
+            batch = build(rows, parts[number], self._step, self.counted)
             # the model stays out of the arguments: MLX leaves an argument's arrays exchanged when the function raises
             (_, value), tree = nn.value_and_grad(model, partial(self._loss, model, rows, batch))()
             gradients = dict(tree_flatten(tree))
@@ -140,7 +139,7 @@ class Passes:
         return loss.direct_loss(model, prefix, batch)
 
 
-def passes(workers: Workers, splits: int, end_weight: float = 1.0, level_weight: float = 1.0) -> Passes:
+def passes(workers: Workers, splits: int, counted: Weights = EVEN) -> Passes:
     """Return the passes that suit the device MLX computes on."""
     import mlx.core as mx
     import numpy as np
@@ -148,7 +147,7 @@ def passes(workers: Workers, splits: int, end_weight: float = 1.0, level_weight:
     gpu = on_gpu()
     weight = None if gpu else loss.head_weight(workers.models[0])
     head = None if weight is None else np.asarray(weight.astype(mx.float32))
-    return Passes(workers, splits, gpu, head, end_weight, level_weight)
+    return Passes(workers, splits, gpu, head, counted)
 
 
 def on_gpu() -> bool:

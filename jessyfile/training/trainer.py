@@ -16,7 +16,7 @@ from jessyfile.errors import ConvergenceError, Interrupted
 from jessyfile.language.recipe import Lora, Train
 from jessyfile.planning.steps import Progress, Stop
 from jessyfile.training import adapter, checkpoint, schedule
-from jessyfile.training.batches import epoch_batches
+from jessyfile.training.batches import Weights, epoch_batches
 from jessyfile.training.checkpoint import Cursor
 from jessyfile.training.cpu_ops import fast_activations
 from jessyfile.training.encoded import Encoded
@@ -68,7 +68,7 @@ class Trainer:
             self._passes = self._over(Workers([self.model]))
 
     def _over(self, threads: Workers) -> Passes:
-        return passes(threads, self.splits, self.train.end_weight, self.train.level_weight)
+        return passes(threads, self.splits, Weights(self.train.end_weight, self.train.level_weight))
 
     def _run(self) -> Cursor:
         self._prepare()

@@ -2,6 +2,8 @@
 
 import json
 import os
+from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -211,3 +213,19 @@ def test_the_create_request_on_disk_is_valid_json_for_candidate(root):
     body = json.loads((line.inputs["modelfile"] / "create.json").read_text())
     assert body["model"] == "tiny:candidate"
     assert (line.inputs["modelfile"] / "Modelfile").read_text().count("FROM ") == 1
+
+
+@pytest.mark.parametrize(("engine", "asked"), [("ollama", True), ("embedded", False), ("auto", False)])
+def test_only_a_recipe_that_insists_on_ollama_is_stopped_before_the_first_step(engine, asked):
+    from jessyfile.language import load_recipe
+    from jessyfile.pipeline import compile_steps
+
+    made = load_recipe(Path(__file__).parents[2] / "recipes" / "quickstart.jessy").recipe
+    made = replace(made, deploy=replace(made.deploy, engine=engine, ollama="http://127.0.0.1:9"))
+    ready = [step.ready for step in compile_steps(made) if step.ready is not None]
+    assert ready
+    if not asked:
+        assert [look(made) for look in ready] == [None]
+        return
+    with pytest.raises(EngineError, match=r"does not answer at http://127\.0\.0\.1:9"):
+        ready[0](made)

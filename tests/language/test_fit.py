@@ -13,20 +13,16 @@ from jessyfile.language.table import document_schema
 
 def fragments(found: Any) -> Iterator[dict[str, Any]]:
     """Every schema of the table, inner ones too."""
-    if isinstance(found, dict):
+    if isinstance(found, dict) and any(
+        isinstance(found.get(key), str | list | int) for key in ("type", "enum", "const")
+    ):
         yield found
-        for key, inner in found.items():
-            parts = inner.values() if key in ("properties", "$defs", "patternProperties") else [inner]
-            for part in parts if isinstance(parts, list) else list(parts):
-                for one in part if isinstance(part, list) else [part]:
-                    yield from fragments(one)
+    if isinstance(found, dict | list):
+        for inner in found.values() if isinstance(found, dict) else found:
+            yield from fragments(inner)
 
 
-ALL = [
-    fragment
-    for fragment in fragments(document_schema())
-    if "type" in fragment or "enum" in fragment or "const" in fragment
-]
+ALL = list(fragments(document_schema()))
 WORDS = sorted(
     {str(word) for fragment in ALL for word in fragment.get("enum", ())} | {"", "a", "A b", "http://x", "1.2", "null"}
 )

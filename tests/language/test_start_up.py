@@ -65,6 +65,10 @@ def test_reading_a_recipe_imports_nothing_heavy(arguments):
     assert not imported(*arguments) & set(HEAVY)
 
 
+def test_a_recipe_without_mistakes_needs_no_json_schema_library():
+    assert not imported("check", "recipes/quickstart.jessy") & {"jsonschema", "regex"}
+
+
 def test_help_imports_no_parser():
     assert not imported("--help") & {*HEAVY, "lark", "jsonschema"}
 

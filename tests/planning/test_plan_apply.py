@@ -5,11 +5,12 @@ from __future__ import annotations
 import gc
 import mmap
 import weakref
+from dataclasses import replace
 
 import pytest
 from planning_fakes import Log, fake_recipe, fake_steps
 
-from jessyfile.errors import ProjectError
+from jessyfile.errors import EngineError, ProjectError
 from jessyfile.planning.plan import Selection, make_plan
 from jessyfile.planning.run import apply
 from jessyfile.planning.steps import Step
@@ -34,6 +35,23 @@ def test_first_apply_runs_everything_and_the_second_nothing(root):
     assert not make_plan(recipe, root, steps).changes
     assert second.run is None
     assert {s.outcome for s in second.steps} == {"reused"}
+
+
+def test_what_a_step_needs_from_outside_is_asked_before_any_step_runs(root):
+    """An Ollama that did not answer was told after the training."""
+    log = Log()
+
+    def absent(recipe):
+        raise EngineError("nobody answers")
+
+    needy = tuple(replace(step, ready=absent) if step.name == "import" else step for step in fake_steps(log))
+    with pytest.raises(EngineError, match="nobody answers"):
+        apply(fake_recipe(root), root, needy)
+    assert log.ran == []
+    apply(fake_recipe(root), root, needy, Selection(only=("train",)))
+    assert "train" in log.ran
+    apply(fake_recipe(root), root, fake_steps(log))
+    apply(fake_recipe(root), root, needy)  # nothing runs: nobody is asked
 
 
 def test_one_value_names_its_step_and_what_may_follow(root):

@@ -36,11 +36,11 @@ def named(encoder: Encoder, given: dict[str, Any]) -> str:
 
 def test_the_level_of_every_answer_is_found_and_of_nothing_else(tmp_path: Path) -> None:
     one = encoder(tmp_path)
-    assert "low" in named(one, row("[high 9] ne demek", "[low 1]\nselam [high 8]"))
-    assert "high" not in named(one, row("[high 9] ne demek", "[low 1]\nselam [high 8]"))
-    both = named(one, row("a", "[low 1]\nb", "c", "[medium 4]\nd"))
-    assert "low" in both and "medium" in both
-    assert "high" in named(one, row("a", "[high 7]", kind="marker"))
+    assert named(one, row("[high 9] ne demek", "[low 1]\nselam [high 8]")) == "low"
+    assert (
+        named(one, row("a", "[low 1]\nb", "c", "[medium 4]\nd")).strip() == "lowmedium"
+    )  # a token may hold the space too
+    assert named(one, row("a", "[high 7]", kind="marker")) == "high"
 
 
 def test_without_a_marker_or_with_another_no_token_names_a_level(tmp_path: Path) -> None:
@@ -54,7 +54,7 @@ def test_a_row_that_is_cut_keeps_labels_of_its_length(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("marker", [MARKER, "({iterations}:{level})", "<{level}> {iterations}", "{level} {iterations}"])
-@given(level=st.from_regex(r"[a-z_][a-z0-9_]{0,20}", fullmatch=True), iterations=st.integers(1, 99), rest=st.text())
+@given(level=st.from_regex(r"[a-z][a-z0-9_-]{0,20}", fullmatch=True), iterations=st.integers(1, 99), rest=st.text())
 def test_the_level_is_where_it_was_rendered(marker: str, level: str, iterations: int, rest: str) -> None:
     text = f"{render(marker, level, iterations)}\n{rest}"
     span = level_span(marker, text)
