@@ -44,7 +44,7 @@ bench: $(READY)
 	@for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
 
 docs: $(READY)
-	$(BIN)/python -m jessyfile.language.reference
+	$(BIN)/python -m jessyfile.editors.reference
 
 clean:
 	rm -rf $(VENV) .jessy

@@ -19,14 +19,14 @@ import time
 from pathlib import Path
 
 from jessyfile.dataset.collect import distinct
-from jessyfile.dataset.compose import composed
 from jessyfile.dataset.filters import Tally, apply_checks, row_checks
+from jessyfile.dataset.from_templates import composed
 from jessyfile.dataset.language import keep_declared
 from jessyfile.dataset.rows import Row, with_query
 from jessyfile.dataset.settings import plain_recipe
 from jessyfile.dataset.similarity import GRAM
 from jessyfile.dataset.templates import load_intents
-from jessyfile.dataset.text import normal
+from jessyfile.text.turkish import normal
 
 BOUND = 0.85
 PERMUTATIONS = 256

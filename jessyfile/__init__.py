@@ -24,7 +24,7 @@ _PUBLIC = {
     "TrainingDataGenerator": "dataset.training_data",
     "ValidationReport": "dataset.training_data",
     "validate_training_data": "dataset.training_data",
-    "Engine": "runtime.engine",
+    "Engine": "engines.engine",
     "JessyError": "errors",
 }
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import gc
-import importlib
 import os
 import sys
+from collections.abc import Callable
 
 gc.set_threshold(100_000, 50, 50)  # a short command ends before there is a cycle worth looking for
 
@@ -14,30 +14,163 @@ import click  # noqa: E402
 from jessyfile import __version__  # noqa: E402
 from jessyfile.errors import JessyError  # noqa: E402
 
-# command -> (module:function under jessyfile.commands, one help line); the help of `jessy` is drawn from here without importing them
-COMMANDS: dict[str, tuple[str, str]] = {
-    "init": ("editor:init", "Write a commented recipe and seeds that apply at once."),
-    "check": ("recipe:check", "Find every mistake in a recipe."),
-    "fmt": ("recipe:fmt", "Lay a recipe out; comments stay."),
-    "plan": ("plan:plan", "Show what apply would do, and why. Starts nothing."),
-    "apply": ("apply:apply", "Make data, train, export, evaluate, promote: whatever the plan says."),
-    "chat": ("chat:chat", "Ask a promoted model; shows level, iterations and seconds."),
-    "status": ("status:status", "What is promoted, what was last applied, what it scored."),
-    "data": ("data:data", "Make, look at and check training rows."),
-    "watch": ("watch:watch", "Apply again whenever the recipe or its seeds change."),
-    "show": ("show:show", "Print a flattened recipe, or a run."),
-    "why": ("plan:why", "Say why a step runs again, or does not."),
-    "graph": ("plan:graph", "Draw the steps as Mermaid or DOT."),
-    "diff": ("plan:diff", "Compare two recipes, or two runs."),
-    "history": ("history:history", "List the runs."),
-    "rollback": ("history:rollback", "Move NAME:latest back to the previous model."),
-    "gc": ("history:gc", "Remove stored results that no kept run needs."),
-    "fsck": ("history:fsck", "Verify every stored result against its hash."),
-    "import": ("editor:import_", "Write the Jessyfile that equals a Modelfile or an mlx-lm configuration."),
-    "explain": ("recipe:explain", "Explain a diagnostic's code."),
-    "schema": ("recipe:schema", "Print the recipe's JSON Schema."),
-    "lsp": ("editor:lsp", "Serve editors over the language server protocol."),
-    "doctor": ("doctor:doctor", "Say what this machine offers: backend, BLAS, memory, engines."),
+
+def _init() -> click.Command:
+    from jessyfile.commands.editor import init
+
+    return init
+
+
+def _check() -> click.Command:
+    from jessyfile.commands.recipe import check
+
+    return check
+
+
+def _fmt() -> click.Command:
+    from jessyfile.commands.recipe import fmt
+
+    return fmt
+
+
+def _plan() -> click.Command:
+    from jessyfile.commands.plan import plan
+
+    return plan
+
+
+def _apply() -> click.Command:
+    from jessyfile.commands.apply import apply
+
+    return apply
+
+
+def _chat() -> click.Command:
+    from jessyfile.commands.chat import chat
+
+    return chat
+
+
+def _status() -> click.Command:
+    from jessyfile.commands.status import status
+
+    return status
+
+
+def _data() -> click.Command:
+    from jessyfile.commands.data import data
+
+    return data
+
+
+def _watch() -> click.Command:
+    from jessyfile.commands.watch import watch
+
+    return watch
+
+
+def _show() -> click.Command:
+    from jessyfile.commands.show import show
+
+    return show
+
+
+def _why() -> click.Command:
+    from jessyfile.commands.plan import why
+
+    return why
+
+
+def _graph() -> click.Command:
+    from jessyfile.commands.plan import graph
+
+    return graph
+
+
+def _diff() -> click.Command:
+    from jessyfile.commands.plan import diff
+
+    return diff
+
+
+def _history() -> click.Command:
+    from jessyfile.commands.history import history
+
+    return history
+
+
+def _rollback() -> click.Command:
+    from jessyfile.commands.history import rollback
+
+    return rollback
+
+
+def _gc() -> click.Command:
+    from jessyfile.commands.history import gc
+
+    return gc
+
+
+def _fsck() -> click.Command:
+    from jessyfile.commands.history import fsck
+
+    return fsck
+
+
+def _import() -> click.Command:
+    from jessyfile.commands.editor import import_
+
+    return import_
+
+
+def _explain() -> click.Command:
+    from jessyfile.commands.recipe import explain
+
+    return explain
+
+
+def _schema() -> click.Command:
+    from jessyfile.commands.recipe import schema
+
+    return schema
+
+
+def _lsp() -> click.Command:
+    from jessyfile.commands.editor import lsp
+
+    return lsp
+
+
+def _doctor() -> click.Command:
+    from jessyfile.commands.doctor import doctor
+
+    return doctor
+
+
+# command -> (what imports it, one help line); the help of `jessy` is drawn from here without importing any
+COMMANDS: dict[str, tuple[Callable[[], click.Command], str]] = {
+    "init": (_init, "Write a commented recipe and seeds that apply at once."),
+    "check": (_check, "Find every mistake in a recipe."),
+    "fmt": (_fmt, "Lay a recipe out; comments stay."),
+    "plan": (_plan, "Show what apply would do, and why. Starts nothing."),
+    "apply": (_apply, "Make data, train, export, evaluate, promote: whatever the plan says."),
+    "chat": (_chat, "Ask a promoted model; shows level, iterations and seconds."),
+    "status": (_status, "What is promoted, what was last applied, what it scored."),
+    "data": (_data, "Make, look at and check training rows."),
+    "watch": (_watch, "Apply again whenever the recipe or its seeds change."),
+    "show": (_show, "Print a flattened recipe, or a run."),
+    "why": (_why, "Say why a step runs again, or does not."),
+    "graph": (_graph, "Draw the steps as Mermaid or DOT."),
+    "diff": (_diff, "Compare two recipes, or two runs."),
+    "history": (_history, "List the runs."),
+    "rollback": (_rollback, "Move NAME:latest back to the previous model."),
+    "gc": (_gc, "Remove stored results that no kept run needs."),
+    "fsck": (_fsck, "Verify every stored result against its hash."),
+    "import": (_import, "Write the Jessyfile that equals a Modelfile or an mlx-lm configuration."),
+    "explain": (_explain, "Explain a diagnostic's code."),
+    "schema": (_schema, "Print the recipe's JSON Schema."),
+    "lsp": (_lsp, "Serve editors over the language server protocol."),
+    "doctor": (_doctor, "Say what this machine offers: backend, BLAS, memory, engines."),
 }
 
 
@@ -52,9 +185,7 @@ class LateGroup(click.Group):
         """Import and return one command."""
         if cmd_name not in COMMANDS:
             return None
-        module, _, function = COMMANDS[cmd_name][0].partition(":")
-        command: click.Command = getattr(importlib.import_module(f"jessyfile.commands.{module}"), function)
-        return command
+        return COMMANDS[cmd_name][0]()
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         """Write the table of commands without importing any."""

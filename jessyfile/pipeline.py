@@ -5,30 +5,103 @@ Each step is a pure function in the package that it names; it is imported when i
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Mapping
 from pathlib import Path
 
 from jessyfile.language.recipe import Recipe
 from jessyfile.planning.steps import Facts, Step, StepContext
 
+# Each step's function is imported when the step runs: planning must start none of what training needs.
 
-class _Late:
-    """A function named by `module:name`, imported at its first call."""
 
-    def __init__(self, target: str) -> None:
-        self.target = target
+def _category(context: StepContext) -> Facts:
+    from jessyfile.dataset.data_steps import run_category
 
-    def __call__(self, context: StepContext) -> Facts:
-        module, _, name = self.target.partition(":")
-        facts: Facts = getattr(importlib.import_module(f"jessyfile.{module}"), name)(context)
-        return facts
+    return run_category(context)
+
+
+def _base(context: StepContext) -> Facts:
+    from jessyfile.models.base_step import run_base
+
+    return run_base(context)
+
+
+def _dataset(context: StepContext) -> Facts:
+    from jessyfile.dataset.data_steps import run_dataset
+
+    return run_dataset(context)
+
+
+def _encode(context: StepContext) -> Facts:
+    from jessyfile.training.train_steps import run_encode
+
+    return run_encode(context)
+
+
+def _train(context: StepContext) -> Facts:
+    from jessyfile.training.train_steps import run_train
+
+    return run_train(context)
+
+
+def _merge(context: StepContext) -> Facts:
+    from jessyfile.export.export_steps import run_merge
+
+    return run_merge(context)
+
+
+def _gguf(context: StepContext) -> Facts:
+    from jessyfile.export.export_steps import run_gguf
+
+    return run_gguf(context)
+
+
+def _modelfile(context: StepContext) -> Facts:
+    from jessyfile.export.export_steps import run_modelfile
+
+    return run_modelfile(context)
+
+
+def _parity(context: StepContext) -> Facts:
+    from jessyfile.evaluation.parity_step import run_parity
+
+    return run_parity(context)
+
+
+def _import(context: StepContext) -> Facts:
+    from jessyfile.export.export_steps import run_import
+
+    return run_import(context)
+
+
+def _baseline(context: StepContext) -> Facts:
+    from jessyfile.evaluation.evaluation_steps import run_baseline
+
+    return run_baseline(context)
+
+
+def _evaluate(context: StepContext) -> Facts:
+    from jessyfile.evaluation.evaluation_steps import run_evaluate
+
+    return run_evaluate(context)
+
+
+def _judge(context: StepContext) -> Facts:
+    from jessyfile.evaluation.evaluation_steps import run_judge
+
+    return run_judge(context)
+
+
+def _promote(context: StepContext) -> Facts:
+    from jessyfile.export.export_steps import run_promote
+
+    return run_promote(context)
 
 
 def _engine_answers(recipe: Recipe) -> None:
     """Raise EngineError when the recipe insists on an Ollama that does not answer."""
     if recipe.deploy.engine == "ollama":
-        from jessyfile.export.register import choose_engine
+        from jessyfile.export.move_names import choose_engine
 
         choose_engine(recipe.deploy)
 
@@ -44,7 +117,7 @@ def _rows_trained(recipe: Recipe, root: Path, facts: Mapping[str, Facts]) -> flo
 
 def _cases(recipe: Recipe, root: Path, facts: Mapping[str, Facts]) -> float | None:  # noqa: ARG001 (as `Step.units` is called)
     """Return how many cases the suites hold."""
-    from jessyfile.evaluation.files import suite_path, suites_of
+    from jessyfile.evaluation.suite_inputs import suite_path, suites_of
 
     lines = {suite: suite_path(suite, recipe, root).read_bytes().count(b"\n") for suite in suites_of(recipe)}
     return float(sum(min(count, suite.limit or count) for suite, count in lines.items()))
@@ -52,10 +125,10 @@ def _cases(recipe: Recipe, root: Path, facts: Mapping[str, Facts]) -> float | No
 
 def compile_steps(recipe: Recipe) -> tuple[Step, ...]:
     """Return the recipe's steps in an order in which every step comes after its inputs."""
-    from jessyfile.dataset.files import category_files, dataset_files
-    from jessyfile.evaluation.files import suite_files
-    from jessyfile.export.registered import holds_candidate, holds_latest
-    from jessyfile.models.files import base_files
+    from jessyfile.dataset.dataset_inputs import category_files, dataset_files
+    from jessyfile.evaluation.suite_inputs import suite_files
+    from jessyfile.export.registry import holds_candidate, holds_latest
+    from jessyfile.models.base_inputs import base_files
 
     # a level's time limit is a criterion's business: a change of it must not make rows anew
     rows = ("complexity.level.*.iterations", "complexity.marker")
@@ -65,7 +138,7 @@ def compile_steps(recipe: Recipe) -> tuple[Step, ...]:
         Step(
             f"data.{category.name}",
             category.title,
-            _Late("dataset.step:run_category"),
+            _category,
             reads=(
                 *(
                     f"dataset.category.{category.name}.{part}"
@@ -88,7 +161,7 @@ def compile_steps(recipe: Recipe) -> tuple[Step, ...]:
         Step(
             "base",
             "find the base model and bring it to an MLX folder",
-            _Late("models.step:run_base"),
+            _base,
             reads=("from", "adapter"),
             files=base_files,
         ),
@@ -96,7 +169,7 @@ def compile_steps(recipe: Recipe) -> tuple[Step, ...]:
         Step(
             "dataset",
             "filter, split and format the rows",
-            _Late("dataset.step:run_dataset"),
+            _dataset,
             inputs=tuple(s.name for s in data),
             reads=(
                 "dataset.seed",
@@ -112,7 +185,7 @@ def compile_steps(recipe: Recipe) -> tuple[Step, ...]:
         Step(
             "encode",
             "tokenize, mask and prove the mask",
-            _Late("training.step:run_encode"),
+            _encode,
             inputs=("base", "dataset"),
             reads=("train.max_length", "train.include_system", "complexity.marker", *system),
             version=3,
@@ -120,33 +193,33 @@ def compile_steps(recipe: Recipe) -> tuple[Step, ...]:
         Step(
             "train",
             "train the adapter",
-            _Late("training.step:run_train"),
+            _train,
             inputs=("base", "encode"),
             reads=("lora.*", "train.*", "personality.per_batch"),
             version=2,
             resumable=True,
             units=_rows_trained,
         ),
-        Step("merge", "merge the adapter in full precision", _Late("export.step:run_merge"), inputs=("base", "train")),
-        Step("gguf", "write and check the GGUF", _Late("export.step:run_gguf"), inputs=("merge",), reads=("export.*",)),
+        Step("merge", "merge the adapter in full precision", _merge, inputs=("base", "train")),
+        Step("gguf", "write and check the GGUF", _gguf, inputs=("merge",), reads=("export.*",)),
         Step(
             "modelfile",
             "render the Modelfile",
-            _Late("export.step:run_modelfile"),
+            _modelfile,
             inputs=("base",),
             reads=("name", "system", "template", "parameter.*", "message.*", "license.*", "requires"),
         ),
         Step(
             "parity",
             "prove that the GGUF answers as the trained model does",
-            _Late("evaluation.parity_step:run_parity"),
+            _parity,
             inputs=("dataset", "merge", "gguf", "modelfile"),
             reads=("export.quantize",),
         ),
         Step(
             "import",
             "register the candidate with the engine",
-            _Late("export.step:run_import"),
+            _import,
             inputs=("gguf", "modelfile", "parity"),
             reads=("name", "deploy.engine", "deploy.ollama"),
             holds=holds_candidate,
@@ -155,7 +228,7 @@ def compile_steps(recipe: Recipe) -> tuple[Step, ...]:
         Step(
             "baseline",
             "answer every suite with the base model",
-            _Late("evaluation.step:run_baseline"),
+            _baseline,
             inputs=("base",),
             reads=(*sampling, "eval.suite.*", *rows, "export.quantize", "deploy.engine", "deploy.ollama"),
             files=suite_files,
@@ -165,7 +238,7 @@ def compile_steps(recipe: Recipe) -> tuple[Step, ...]:
         Step(
             "evaluate",
             "answer every suite with the candidate",
-            _Late("evaluation.step:run_evaluate"),
+            _evaluate,
             inputs=("import",),
             reads=(*sampling, "eval.suite.*", *rows),
             files=suite_files,
@@ -175,7 +248,7 @@ def compile_steps(recipe: Recipe) -> tuple[Step, ...]:
         Step(
             "judge",
             "hold the measurements against the criteria",
-            _Late("evaluation.step:run_judge"),
+            _judge,
             inputs=("train", "baseline", "evaluate"),
             reads=(
                 "eval.criterion.*",
@@ -191,7 +264,7 @@ def compile_steps(recipe: Recipe) -> tuple[Step, ...]:
         Step(
             "promote",
             "move NAME:latest to the candidate",
-            _Late("export.step:run_promote"),
+            _promote,
             inputs=("import", "judge"),
             reads=("name", "deploy.*"),
             holds=holds_latest,

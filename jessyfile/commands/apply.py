@@ -13,8 +13,8 @@ from jessyfile.commands.plan import selection, step_options
 if TYPE_CHECKING:
     from jessyfile.language.recipe import Recipe
     from jessyfile.planning.plan import Selection
+    from jessyfile.planning.plan_json import Call
     from jessyfile.planning.run import Observer, RunResult
-    from jessyfile.planning.saved import Call
 
 
 @click.command()
@@ -32,14 +32,14 @@ def apply(
     as_json: bool,
 ) -> int:
     """Make data, train, export, evaluate, promote: whatever the plan says. RECIPE may be a saved plan (plan.json)."""
-    from jessyfile.planning.saved import Call
+    from jessyfile.planning.plan_json import Call
 
     call, chosen, saved = Call(str(recipe), arg, variant, set_), selection(only, skip, replace), None
     if recipe.suffix == ".json":
         call, chosen, saved = _saved(recipe, call, chosen)
     loaded = load(Path(call.recipe), call.arg, call.variant, call.set_)
     if as_json:
-        from jessyfile.commands.json_lines import JsonLines, emit
+        from jessyfile.commands.json_events import JsonLines, emit
 
         result = run_apply(loaded, chosen, JsonLines(), saved=saved, again=call.command(chosen))
         report = _finish(loaded, result, call)
@@ -78,7 +78,7 @@ def run_apply(
 
 def _finish(loaded: Recipe, result: RunResult, call: Call) -> Path | None:
     """Write the lock file and the report; return where the report lies, None when nothing ran."""
-    from jessyfile.planning.recipe_lock import write_lock
+    from jessyfile.planning.lockfile import write_lock
     from jessyfile.project import find_root
     from jessyfile.report import write_report
 
@@ -103,7 +103,7 @@ def _conclude(result: RunResult, report: Path | None) -> None:
 
 
 def _saved(path: Path, call: Call, chosen: Selection) -> tuple[Call, Selection, str]:
-    from jessyfile.planning.saved import load_saved
+    from jessyfile.planning.plan_json import load_saved
 
     if call.arg or call.variant or call.set_ or chosen != selection((), (), ()):
         raise click.UsageError("a saved plan is applied as it is; plan again to change it")

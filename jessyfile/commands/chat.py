@@ -13,9 +13,9 @@ import click
 from jessyfile.commands.common import printable
 
 if TYPE_CHECKING:
+    from jessyfile.engines.adaptive import Answer
+    from jessyfile.engines.engine import ChatMessage, Engine, Watch
     from jessyfile.language.recipe import Complexity
-    from jessyfile.runtime.adaptive import Answer
-    from jessyfile.runtime.engine import ChatMessage, Engine, Watch
 
 _LONGEST = 1024
 _MARKER_ROOM = 100
@@ -35,8 +35,8 @@ _MARKER_ROOM = 100
 def chat(name: str, prompt: str | None, tag: str, as_json: bool, max_tokens: int) -> None:
     """Ask a promoted model; shows level, iterations and seconds. Without PROMPT it converses until Ctrl-D."""
     from jessyfile.commands.history import here
-    from jessyfile.runtime.promoted import find
-    from jessyfile.runtime.serving import engine_of, loaded, served_model
+    from jessyfile.engines.promoted import find
+    from jessyfile.engines.serving import engine_of, loaded, served_model
 
     if as_json and prompt is None:
         raise click.UsageError("--json takes a prompt")
@@ -60,8 +60,8 @@ class Conversation:
 
     def ask(self, prompt: str, watch: Watch | None = None) -> Answer:
         """Ask the next question and remember the answer."""
-        from jessyfile.runtime.adaptive import ask
-        from jessyfile.runtime.engine import ChatMessage
+        from jessyfile.engines.adaptive import ask
+        from jessyfile.engines.engine import ChatMessage
 
         turns = [*self.turns, ChatMessage("user", prompt)]
         answer = ask(self.engine, turns, self.complexity, watch=watch)
@@ -138,7 +138,7 @@ class Live:
 
     def show(self, text: str) -> bool:
         """Take the answer so far; never cuts it."""
-        from jessyfile.runtime.adaptive import read_marker
+        from jessyfile.engines.adaptive import read_marker
 
         if "\n" in text.strip() or len(text) > _MARKER_ROOM:
             self._extend(read_marker(text, self.complexity).text)

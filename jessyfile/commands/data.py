@@ -55,7 +55,7 @@ def _made(recipe: Recipe, root: Path, folder: Path) -> dict[str, Any]:
     """Run the data steps into a folder that takes its place when everything is there; return the card."""
     import json
 
-    from jessyfile.dataset.step import CARD, run_category, run_dataset
+    from jessyfile.dataset.data_steps import CARD, run_category, run_dataset
     from jessyfile.fsops import remove_tree, staged_folder
     from jessyfile.planning.steps import Facts, StepContext
 
@@ -175,7 +175,7 @@ def _seeds() -> Path:
 
 def _read(path: Path) -> list[Row]:
     from jessyfile.dataset.formats import read_examples
-    from jessyfile.dataset.jsonl import raise_faults
+    from jessyfile.text.json_lines import raise_faults
 
     files = sorted(path.rglob("*.jsonl")) if path.is_dir() else [path]
     found = [read_examples(file, str(file)) for file in files]

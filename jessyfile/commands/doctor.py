@@ -15,7 +15,7 @@ from pathlib import Path
 import click
 
 from jessyfile.commands.common import printable
-from jessyfile.planning.spell import size
+from jessyfile.planning.change_text import size
 
 _PACKAGES = ("mlx", "mlx-lm", "xllamacpp", "gguf", "lark", "tokenizers", "safetensors")
 _OLLAMA = "http://127.0.0.1:11434"
@@ -83,7 +83,7 @@ def _backend() -> Finding:
 
 
 def _cores() -> Finding:
-    from jessyfile.runtime.llamacpp import available_cores
+    from jessyfile.engines.llamacpp_engine import available_cores
 
     usable, all_of_them = available_cores(), os.cpu_count() or 1
     return Finding("cores", f"{usable}" if usable == all_of_them else f"{usable} of {all_of_them}")
@@ -123,7 +123,7 @@ def _embedded() -> Finding:
 
 
 def _ollama(url: str) -> Finding:
-    from jessyfile.export.ollama import answers, is_vulnerable
+    from jessyfile.export.ollama_api import answers, is_vulnerable
 
     found = answers(url)
     if found is None:

@@ -14,8 +14,8 @@ from jessyfile.commands.common import printable
 from jessyfile.errors import ProjectError
 
 if TYPE_CHECKING:
-    from jessyfile.language.imports.draft import Imported
-    from jessyfile.language.scaffold import Language
+    from jessyfile.commands.scaffold import Language
+    from jessyfile.importing.recipe_text import Imported
 
 _LANGUAGES: tuple[Language, ...] = ("tr", "en", "mixed")
 _DEFAULT_BASE = "gemma3:270m"
@@ -62,8 +62,8 @@ def _base(name: str) -> Base:
 @click.option("--yes", is_flag=True, help="Ask nothing: take the defaults for what is not given.")
 def init(folder: Path, name: str | None, base: str | None, language: Language | None, yes: bool) -> None:
     """Write a commented recipe and seeds that apply at once. Never writes over a file."""
-    from jessyfile.language.imports.spell import model_name
-    from jessyfile.language.scaffold import project_files
+    from jessyfile.commands.scaffold import project_files
+    from jessyfile.importing.quote import model_name
 
     default = model_name(folder.resolve().name)
     name = name or (default if yes else click.prompt("Name of the model", default=default))
@@ -99,7 +99,7 @@ def _checked_name(name: str) -> str:
     """Return a name that NAME takes, by the table's own rule."""
     import re
 
-    from jessyfile.language.imports.spell import model_name
+    from jessyfile.importing.quote import model_name
     from jessyfile.language.table import root
 
     rule = root().nodes["name"].schema
@@ -114,8 +114,8 @@ def _checked_base(base: str, folder: Path) -> str:
 
     Raises ModelError for what names no model, ProjectError for a file that a recipe there may not read.
     """
-    from jessyfile.language.imports.modelfile import counted_from
-    from jessyfile.language.spell import spell
+    from jessyfile.importing.from_modelfile import counted_from
+    from jessyfile.language.write_value import spell
     from jessyfile.models.reference import parse_reference
 
     reference = parse_reference(base, Path.cwd())
@@ -174,7 +174,7 @@ def import_(file: Path, output: Path | None, name: str | None) -> None:
 
     What would not survive is named on standard error, with its line.
     """
-    from jessyfile.language.imports import import_file
+    from jessyfile.importing import import_file
 
     if output is not None and output.exists():
         raise ProjectError(f"`{output}` is there already", hint="choose another name: import never writes over a file")
@@ -201,7 +201,7 @@ def _report(found: Imported) -> None:
 def lsp() -> None:
     """Serve editors over the language server protocol, on standard input and output."""
     try:
-        from jessyfile.language.lsp.server import serve
+        from jessyfile.editors.lsp.server import serve
     except ModuleNotFoundError as error:
         if (error.name or "").split(".")[0] not in ("pygls", "lsprotocol"):
             raise

@@ -36,8 +36,8 @@ def history(count: int) -> None:
 
 def show_run(number: str) -> None:
     """Print one run: what ran, how long it took, how it ended. Raises ProjectError when there is no such run."""
+    from jessyfile.planning.change_text import duration, size
     from jessyfile.planning.runs import find_run
-    from jessyfile.planning.spell import duration, size
 
     run = find_run(here(), number)
     click.echo(printable(run_line(run)))
@@ -52,7 +52,7 @@ def show_run(number: str) -> None:
 
 def run_line(run: Run) -> str:
     """Return one run in a line: number, time, recipe, ending, and the steps that ran."""
-    from jessyfile.planning.show import ago
+    from jessyfile.planning.plan_text import ago
 
     events = list(run.events())
     if not events:
@@ -78,8 +78,8 @@ def _ending(run: Run, last: dict[str, Any]) -> str:
 @click.argument("name")
 def rollback(name: str) -> None:
     """Move NAME:latest back to the previous model."""
-    from jessyfile.export.registered import rollback as move_back
-    from jessyfile.planning.lock import project_lock
+    from jessyfile.export.registry import rollback as move_back
+    from jessyfile.planning.mutex import project_lock
 
     root = here()
     with project_lock(root, f"jessy rollback {name}"):
@@ -91,9 +91,9 @@ def rollback(name: str) -> None:
 @click.option("--dry-run", is_flag=True, help="Only say what would go.")
 def gc(keep: int, dry_run: bool) -> None:
     """Remove stored results that no state, no kept run and no registered model needs."""
-    from jessyfile.planning.care import collect
-    from jessyfile.planning.lock import project_lock
-    from jessyfile.planning.spell import size
+    from jessyfile.planning.change_text import size
+    from jessyfile.planning.maintenance import collect
+    from jessyfile.planning.mutex import project_lock
 
     root = here()
     with project_lock(root, "jessy gc"):
@@ -107,9 +107,9 @@ def gc(keep: int, dry_run: bool) -> None:
 @click.option("--repair", is_flag=True, help="Remove what is damaged; the next apply makes it anew.")
 def fsck(repair: bool) -> int:
     """Verify every stored result against its hash. Exit 1 when something is damaged."""
-    from jessyfile.planning.care import check
-    from jessyfile.planning.care import repair as remove_damaged
-    from jessyfile.planning.lock import project_lock
+    from jessyfile.planning.maintenance import check
+    from jessyfile.planning.maintenance import repair as remove_damaged
+    from jessyfile.planning.mutex import project_lock
 
     root = here()
     with project_lock(root, "jessy fsck"):

@@ -74,11 +74,11 @@ def plan(
     """Show what apply would do, and why. Starts nothing."""
     made = plan_recipe(load(recipe, arg, variant, set_), selection(only, skip, replace))
     if out is not None:
-        from jessyfile.planning.saved import Call, save_plan
+        from jessyfile.planning.plan_json import Call, save_plan
 
         save_plan(out, made, Call(str(recipe), arg, variant, set_))
     if as_json:
-        from jessyfile.planning.saved import plan_as_json
+        from jessyfile.planning.plan_json import plan_as_json
 
         click.echo(json.dumps(plan_as_json(made), ensure_ascii=False, indent=1))
     else:
@@ -88,7 +88,7 @@ def plan(
 
 def show_plan(made: Plan, *, everything: bool = False, short: bool = False, starting: bool = False) -> None:
     """Print a plan, coloured where the terminal wants it; `starting` says that it is about to be run."""
-    from jessyfile.planning.show import render_plan
+    from jessyfile.planning.plan_text import render_plan
 
     for line in printable(render_plan(made, everything=everything, short=short, starting=starting)).splitlines():
         click.echo(_tint(line))
@@ -107,7 +107,7 @@ def _tint(line: str) -> str:
 def why(step: str, recipe: Path, arg: tuple[str, ...], variant: str | None, set_: tuple[str, ...]) -> None:
     """Say why a step runs again, or does not."""
     from jessyfile.planning.graph import expand
-    from jessyfile.planning.show import render_why
+    from jessyfile.planning.plan_text import render_why
 
     loaded = load(recipe, arg, variant, set_)
     from jessyfile.pipeline import compile_steps

@@ -48,7 +48,7 @@ def check(
 def _print_json(found: Sequence[Diagnostic], form: str) -> None:
     import json
 
-    from jessyfile.language.report_formats import as_lsp, as_sarif
+    from jessyfile.editors.diagnostic_formats import as_lsp, as_sarif
 
     click.echo(json.dumps(as_sarif(found) if form == "sarif" else as_lsp(found), ensure_ascii=True, indent=2))
 

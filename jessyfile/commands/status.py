@@ -70,8 +70,8 @@ def _lines(root: Path, state: State) -> list[str]:
 
 def _last_run(root: Path, state: State) -> str:
     from jessyfile.commands.history import run_line
+    from jessyfile.planning.plan_text import ago
     from jessyfile.planning.runs import all_runs
-    from jessyfile.planning.show import ago
 
     mine = [run for run in all_runs(root) if next(run.events(), {}).get("name") == state.name]
     if mine:
@@ -85,6 +85,6 @@ def _facts(state: State, step: str) -> dict[str, Any]:
 
 
 def _registered(root: Path, name: str, tag: str) -> dict[str, Any] | None:
-    from jessyfile.export.registered import lookup
+    from jessyfile.export.registry import lookup
 
     return lookup(root, name, tag)

@@ -12,7 +12,7 @@ import click
 
 from jessyfile.commands.common import printable
 from jessyfile.commands.plan import show_plan
-from jessyfile.planning.spell import duration, size
+from jessyfile.planning.change_text import duration, size
 
 if TYPE_CHECKING:
     from types import TracebackType

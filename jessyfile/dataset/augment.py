@@ -11,8 +11,8 @@ import re
 from functools import cache
 
 from jessyfile.dataset.lexicon import load_table
-from jessyfile.dataset.text import TURKISH_LETTERS, ascii_folded, lower
 from jessyfile.resources import resource
+from jessyfile.text.turkish import TURKISH_LETTERS, ascii_folded, lower
 
 _CODE = re.compile(r"(`[^`]*`|https?://\S+)")
 _WORD = re.compile(r"[^\W\d_]+")

@@ -9,9 +9,9 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jessyfile.dataset.compose import composed
-from jessyfile.dataset.files import tops_up
+from jessyfile.dataset.dataset_inputs import tops_up
 from jessyfile.dataset.filters import Dropped, Tally, apply_checks, bands_of, row_checks
+from jessyfile.dataset.from_templates import composed
 from jessyfile.dataset.http import Address
 from jessyfile.dataset.language import keep_declared
 from jessyfile.dataset.leaks import Case, find_leaks, load_cases

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from jessyfile.dataset.example import Bands, TrainingExample, level_faults, shape_faults
 from jessyfile.dataset.marker import leak_pattern
-from jessyfile.dataset.text import tokens
+from jessyfile.text.turkish import tokens
 
 if TYPE_CHECKING:
     from jessyfile.dataset.rows import Row

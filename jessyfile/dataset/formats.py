@@ -13,10 +13,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jessyfile.dataset.jsonl import Fault, Line, read_jsonl, write_jsonl
 from jessyfile.dataset.rows import Row, from_json, schema_faults, to_json
 from jessyfile.errors import DatasetError
 from jessyfile.fsops import atomic_file, storage_error
+from jessyfile.text.json_lines import Fault, Line, read_jsonl, write_jsonl
 
 if TYPE_CHECKING:
     from jessyfile.dataset.example import TrainingExample

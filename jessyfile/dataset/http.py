@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from jessyfile.dataset.jsonl import parse_object
+from jessyfile.text.json_lines import parse_object
 
 if TYPE_CHECKING:
     import httpx

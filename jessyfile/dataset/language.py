@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from jessyfile.dataset.filters import Dropped, Tally
 from jessyfile.dataset.lexicon import load_table
-from jessyfile.dataset.text import TURKISH_LETTERS, ascii_folded, tokens
 from jessyfile.resources import resource
+from jessyfile.text.turkish import TURKISH_LETTERS, ascii_folded, tokens
 
 if TYPE_CHECKING:
     from jessyfile.dataset.rows import Row

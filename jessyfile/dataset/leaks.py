@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jessyfile.dataset.jsonl import Fault, read_jsonl
 from jessyfile.dataset.similarity import cross_pairs
-from jessyfile.dataset.text import folded_normal, word_grams
+from jessyfile.text.json_lines import Fault, read_jsonl
+from jessyfile.text.turkish import folded_normal, word_grams
 
 if TYPE_CHECKING:
     from jessyfile.dataset.rows import Row

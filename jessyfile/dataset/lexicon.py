@@ -11,10 +11,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from jessyfile.dataset.text import nfc
 from jessyfile.errors import DatasetError
 from jessyfile.fsops import storage_error
 from jessyfile.resources import resource
+from jessyfile.text.turkish import nfc
 
 FOLDER = "data/lexicon"
 MAX_TABLE = 1 << 20

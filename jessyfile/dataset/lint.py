@@ -8,14 +8,14 @@ from pathlib import Path
 
 from jessyfile.dataset.example import DEFAULT_BANDS
 from jessyfile.dataset.filters import Check, row_checks
-from jessyfile.dataset.jsonl import Fault, Line, read_jsonl
 from jessyfile.dataset.language import language_faults
 from jessyfile.dataset.leaks import find_leaks, load_cases
 from jessyfile.dataset.places import MARKERS
 from jessyfile.dataset.rows import Row, from_json, schema_faults
 from jessyfile.dataset.similarity import near_pairs
-from jessyfile.dataset.text import nfc, tokens
 from jessyfile.language.recipe import Complexity, Level
+from jessyfile.text.json_lines import Fault, Line, read_jsonl
+from jessyfile.text.turkish import nfc, tokens
 
 SIMILARITY = 0.85
 _OPENING_SHARE = 0.04

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jessyfile.dataset.formats import conversation_messages
-from jessyfile.dataset.jsonl import Fault, raise_faults, read_jsonl
 from jessyfile.dataset.places import replay_file
 from jessyfile.dataset.select import turn
 from jessyfile.errors import DatasetError
+from jessyfile.text.json_lines import Fault, raise_faults, read_jsonl
 
 if TYPE_CHECKING:
     from jessyfile.dataset.settings import DataRecipe

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from jessyfile.dataset.example import TrainingExample, Turn
-from jessyfile.dataset.jsonl import Fault, Line, read_jsonl
-from jessyfile.dataset.text import nfc
 from jessyfile.resources import resource
+from jessyfile.text.json_lines import Fault, Line, read_jsonl
+from jessyfile.text.turkish import nfc
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jessyfile.dataset.jsonl import raise_faults
 from jessyfile.dataset.places import MARKERS, seed_files, shown_path
 from jessyfile.dataset.rows import Row, load_rows
+from jessyfile.text.json_lines import raise_faults
 
 if TYPE_CHECKING:
     from jessyfile.dataset.settings import DataRecipe

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from jessyfile.dataset.text import normal
+from jessyfile.text.turkish import normal
 
 if TYPE_CHECKING:
     import numpy as np

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from jessyfile.dataset.select import shares, turn
 from jessyfile.dataset.similarity import groups, near_pairs
-from jessyfile.dataset.text import folded_normal
+from jessyfile.text.turkish import folded_normal
 
 if TYPE_CHECKING:
     from jessyfile.dataset.rows import Row

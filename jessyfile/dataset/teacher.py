@@ -19,14 +19,14 @@ from typing import TYPE_CHECKING, Any
 
 from jessyfile.dataset.example import Bands, TrainingExample
 from jessyfile.dataset.http import Address, Failure, canonical
-from jessyfile.dataset.jsonl import dump_line, parse_object
 from jessyfile.dataset.lexicon import load_table
 from jessyfile.dataset.rows import Row, schema_faults
 from jessyfile.dataset.select import Wanted, turn
-from jessyfile.dataset.text import nfc
 from jessyfile.errors import TeacherError
 from jessyfile.fsops import write_bytes
 from jessyfile.resources import resource
+from jessyfile.text.json_lines import dump_line, parse_object
+from jessyfile.text.turkish import nfc
 
 if TYPE_CHECKING:
     from jessyfile.language.recipe import Teacher

@@ -16,10 +16,10 @@ from pathlib import Path
 
 from jessyfile.dataset.example import LANGUAGES, LanguageTag
 from jessyfile.dataset.lexicon import Item, Table, load_table, table_path
-from jessyfile.dataset.text import capitalized, nfc, uncapitalized
 from jessyfile.errors import DatasetError
 from jessyfile.fsops import storage_error
 from jessyfile.resources import resource
+from jessyfile.text.turkish import capitalized, nfc, uncapitalized
 
 FOLDER = "templates/examples"
 MAX_TEMPLATE = 1 << 20

@@ -12,13 +12,13 @@ from jessyfile.dataset.card import balance as balance_of
 from jessyfile.dataset.collect import collect
 from jessyfile.dataset.example import DEFAULT_BANDS, Bands, TrainingExample
 from jessyfile.dataset.formats import read_examples, save_rows
-from jessyfile.dataset.jsonl import Fault, raise_faults
 from jessyfile.dataset.rows import Row
 from jessyfile.dataset.select import sample, shares
 from jessyfile.dataset.settings import plain_recipe
 from jessyfile.dataset.similarity import near_pairs
 from jessyfile.dataset.split import split_rows
 from jessyfile.language.recipe import Augment, Category, LevelName, Teacher, Topic
+from jessyfile.text.json_lines import Fault, raise_faults
 
 if TYPE_CHECKING:
     from typing import Self

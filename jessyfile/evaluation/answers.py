@@ -10,16 +10,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jessyfile.dataset.marker import marked
+from jessyfile.engines.adaptive import read_marker
+from jessyfile.engines.engine import ChatMessage
 from jessyfile.errors import Interrupted
 from jessyfile.fsops import append_line, read_bytes, write_text
-from jessyfile.runtime.adaptive import read_marker
-from jessyfile.runtime.engine import ChatMessage
 
 if TYPE_CHECKING:
+    from jessyfile.engines.engine import Engine, GenerationSettings, Watch
     from jessyfile.evaluation.cases import Case
     from jessyfile.language.recipe import Complexity
     from jessyfile.planning.steps import Progress, Stop
-    from jessyfile.runtime.engine import Engine, GenerationSettings, Watch
 
 ANSWERS = "answers.jsonl"
 

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jessyfile.dataset.example import Turn
-from jessyfile.dataset.jsonl import Fault, Line, read_jsonl
-from jessyfile.dataset.text import nfc
 from jessyfile.errors import EvaluationError
-from jessyfile.evaluation.files import suite_path, suites_of
 from jessyfile.evaluation.patterns import pattern_fault
+from jessyfile.evaluation.suite_inputs import suite_path, suites_of
 from jessyfile.resources import resource
+from jessyfile.text.json_lines import Fault, Line, read_jsonl
+from jessyfile.text.turkish import nfc
 
 if TYPE_CHECKING:
     from jessyfile.language.recipe import Recipe, Suite

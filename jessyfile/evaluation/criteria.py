@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from jessyfile.evaluation.metrics import CONFIDENCE, Measurement
 from jessyfile.evaluation.statistics import cases_to_prove, mcnemar, paired_interval
-from jessyfile.language.spell import spell as as_written
+from jessyfile.language.write_value import spell as as_written
 
 if TYPE_CHECKING:
     from jessyfile.language.recipe import Criterion

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal
 from jessyfile.evaluation.checks import rule_holds
 from jessyfile.evaluation.scores import PERSONA_SUITE
 from jessyfile.evaluation.statistics import percentile, percentile_interval, wilson
-from jessyfile.language.metrics import metric_level
+from jessyfile.language.metric_table import metric_level
 
 if TYPE_CHECKING:
     from jessyfile.evaluation.scores import Score

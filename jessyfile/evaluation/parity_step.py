@@ -12,8 +12,8 @@ from jessyfile.fsops import write_text
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from jessyfile.engines.engine import ServedModel
     from jessyfile.planning.steps import Facts, StepContext
-    from jessyfile.runtime.engine import ServedModel
 
 PARITY = "parity.json"
 _PROMPTS = 6
@@ -26,10 +26,10 @@ def run_parity(context: StepContext) -> Facts:
     A type that jessy does not write itself is compared as it lies in the folder, before another program quantizes it.
     Raises ExportError when they are not one model.
     """
+    from jessyfile.engines.llamacpp_engine import LlamaCpp
+    from jessyfile.engines.serving import described, loaded
+    from jessyfile.export.export_steps import GGUF_FILE
     from jessyfile.export.parity import compare
-    from jessyfile.export.step import GGUF_FILE
-    from jessyfile.runtime.llamacpp import LlamaCpp
-    from jessyfile.runtime.serving import described, loaded
 
     served = json.loads((context.inputs["modelfile"] / "served.json").read_text(encoding="utf-8"))
     model = described(context.recipe.name, context.inputs["gguf"] / GGUF_FILE, served, max_tokens=1)
@@ -44,8 +44,8 @@ def run_parity(context: StepContext) -> Facts:
 
 def _prompts(dataset: Path, model: ServedModel) -> list[str]:
     """Return rendered first questions of the held-out rows, spread over them; of the training rows if none are held out."""
+    from jessyfile.engines.engine import ChatMessage
     from jessyfile.models.chat_format import chat_format
-    from jessyfile.runtime.engine import ChatMessage
 
     rows = _rows(dataset / "valid.jsonl") or _rows(dataset / "train.jsonl")
     if not rows:

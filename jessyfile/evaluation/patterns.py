@@ -13,7 +13,7 @@ import warnings
 from functools import cache
 from typing import Any
 
-from jessyfile.dataset.text import lower, nfc
+from jessyfile.text.turkish import lower, nfc
 
 MAX_TEXT = 8000
 _SMALL = 8

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from jessyfile.evaluation.answer_language import in_language
 from jessyfile.evaluation.checks import complaint, passes, rule_holds
-from jessyfile.evaluation.loops import find_loop
-from jessyfile.evaluation.spoken import in_language
+from jessyfile.evaluation.repetition import find_loop
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from jessyfile.errors import EvaluationError
 from jessyfile.evaluation.criteria import Judged, compare_runs, hold, spell
-from jessyfile.evaluation.heuristic import level_by_length
+from jessyfile.evaluation.length_baseline import level_by_length
 from jessyfile.evaluation.metrics import CONFIDENCE, Measurement, Run, metrics_of
 from jessyfile.evaluation.scores import Score, score
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from functools import cache
 
-from jessyfile.dataset.text import ascii_folded, lower, nfc, tokens
+from jessyfile.text.turkish import ascii_folded, lower, nfc, tokens
 
 _VOWELS = "aeıioöuüâîû"
 _SOFTENED = {"k": "ğg", "p": "b", "ç": "c", "t": "d"}

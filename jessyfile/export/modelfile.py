@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from jessyfile.errors import ExportError
-from jessyfile.language.modelfile_reader import Command, read_modelfile
+from jessyfile.importing.modelfile_reader import Command, read_modelfile
 from jessyfile.resources import resource
 
 if TYPE_CHECKING:

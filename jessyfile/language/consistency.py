@@ -8,7 +8,7 @@ from typing import Any
 
 from jessyfile.language.diagnostics import Diagnostic, mistake
 from jessyfile.language.draft import Draft, Unknown
-from jessyfile.language.metrics import metric_level, metric_suites, metric_unit
+from jessyfile.language.metric_table import metric_level, metric_suites, metric_unit
 from jessyfile.language.suggest import similar
 from jessyfile.language.table import root
 

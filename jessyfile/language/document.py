@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from jessyfile.language.table import Address, Schema, document_schema
 
 if TYPE_CHECKING:
-    from jessyfile.language.compose import Merged
+    from jessyfile.language.inherit import Merged
 
 Document = dict[str, Any]
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from jessyfile.language.compose import Merged
+    from jessyfile.language.inherit import Merged
     from jessyfile.language.source import Span
     from jessyfile.language.table import Address
 
@@ -49,7 +49,7 @@ class Draft:
 
     def cases(self, suite: str) -> int | None:
         """Return how many cases of a suite are answered; None when its file is not found."""
-        from jessyfile.language.files import count_lines
+        from jessyfile.language.project_files import count_lines
 
         named = self.get("eval", "suite", suite, "file") or f"data/eval/{suite}.jsonl"
         total = count_lines(named, self.root)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from jessyfile.language.diagnostics import mistake
-from jessyfile.language.files import Refused
 from jessyfile.language.form_match import Matched, Unmatched, form_help, match
 from jessyfile.language.layer import Setting, Unit
-from jessyfile.language.metrics import known_metric, metric_names
+from jessyfile.language.metric_table import known_metric, metric_names
+from jessyfile.language.project_files import Refused
 from jessyfile.language.reading import judge, read_value
 from jessyfile.language.suggest import plain, similar
 from jessyfile.language.table import Address, Node, Schema, is_array, item_schema

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from jessyfile.language.files import Project
+    from jessyfile.language.project_files import Project
     from jessyfile.language.source import SourceFile, Span
     from jessyfile.language.table import Address
     from jessyfile.language.values import Json

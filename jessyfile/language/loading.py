@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jessyfile.language.build import build_recipe
-from jessyfile.language.compose import Composer, Merged, read_source
 from jessyfile.language.diagnostics import Diagnostic, has_errors, in_order, mistake
 from jessyfile.language.document import build_document
 from jessyfile.language.draft import Draft
-from jessyfile.language.files import Project, Refused
-from jessyfile.language.judge import missing_parts
+from jessyfile.language.inherit import Composer, Merged, read_source
+from jessyfile.language.project_files import Project, Refused
+from jessyfile.language.schema_messages import missing_parts
 from jessyfile.language.semantics import examine
 from jessyfile.language.source import SourceFile, Span
 from jessyfile.language.table import document_schema, node_at

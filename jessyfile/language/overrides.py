@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from jessyfile.language.diagnostics import mistake
-from jessyfile.language.files import Project, Refused
 from jessyfile.language.layer import Setting
+from jessyfile.language.project_files import Project, Refused
 from jessyfile.language.reading import convert_value, judge
 from jessyfile.language.source import SourceFile, Span
 from jessyfile.language.suggest import similar
@@ -18,7 +18,7 @@ from jessyfile.language.variables import Report, Value
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from jessyfile.language.compose import Merged
+    from jessyfile.language.inherit import Merged
 
 _TEXTS = ("string", "text", "path", "folder", "rooted")
 

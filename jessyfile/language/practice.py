@@ -9,7 +9,7 @@ from statistics import NormalDist
 from jessyfile.language.consistency import categories, criteria
 from jessyfile.language.diagnostics import Diagnostic, mistake
 from jessyfile.language.draft import Draft
-from jessyfile.language.metrics import metric_suites
+from jessyfile.language.metric_table import metric_suites
 
 Check = Callable[[Draft], Iterator[Diagnostic]]
 

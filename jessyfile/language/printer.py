@@ -7,10 +7,10 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from jessyfile.language.metrics import metric_unit
+from jessyfile.language.metric_table import metric_unit
 from jessyfile.language.recipe import Recipe, Source, leaves
-from jessyfile.language.spell import quoted, spell, spell_text
 from jessyfile.language.table import Address, Group, Node, Part, Schema, item_schema, root, unit_of
+from jessyfile.language.write_value import quoted, spell, spell_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from jessyfile.language.files import Project, Refused
 from jessyfile.language.fit import surely_fits
-from jessyfile.language.judge import explain_error
-from jessyfile.language.metrics import metric_unit
+from jessyfile.language.metric_table import metric_unit
 from jessyfile.language.parse import CONTROL
+from jessyfile.language.project_files import Project, Refused
+from jessyfile.language.schema_messages import explain_error
 from jessyfile.language.syntax import MAX_BYTES, Token
 from jessyfile.language.table import Schema, unit_of
 from jessyfile.language.values import Json, Unfit, convert, null_word, wrong_kind

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from jessyfile.errors import ModelError
 from jessyfile.fsops import link_or_copy, write_bytes
-from jessyfile.models.files import model_files
+from jessyfile.models.base_inputs import model_files
 from jessyfile.models.safetensors_check import check_safetensors
 from jessyfile.models.safetensors_write import PlannedTensor, write_safetensors
 from jessyfile.models.tokenizer import read_json

@@ -112,7 +112,7 @@ def folder_digest(path: Path) -> str:
     """Return a digest of a file's bytes, or of a model folder's files with their names."""
     import hashlib
 
-    from jessyfile.models.files import model_files
+    from jessyfile.models.base_inputs import model_files
 
     if path.is_file():
         return f"sha256:{hash_file(path)}"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from jessyfile.errors import ProjectError
 from jessyfile.planning.canonical import normal
-from jessyfile.planning.spell import Change, change_lines, duration, gathered
+from jessyfile.planning.change_text import Change, change_lines, duration, gathered
 
 if TYPE_CHECKING:
     from jessyfile.language.recipe import Recipe

@@ -14,12 +14,12 @@ from jessyfile.planning.canonical import normal
 from jessyfile.planning.fingerprint import FileHashes, fingerprint, own_part
 from jessyfile.planning.forecast import Forecaster, Timing, load_timings
 from jessyfile.planning.graph import select
-from jessyfile.planning.lock import project_lock
-from jessyfile.planning.measure import Measured, measured, release_memory
+from jessyfile.planning.mutex import project_lock
 from jessyfile.planning.plan import Plan, Selection, make_decider, make_plan, work_place
+from jessyfile.planning.plan_json import plan_as_json
 from jessyfile.planning.runs import Run, new_run, now
-from jessyfile.planning.saved import plan_as_json
 from jessyfile.planning.state import State, load_state, save_state
+from jessyfile.planning.step_cost import Measured, measured, release_memory
 from jessyfile.planning.steps import Facts, Progress, Step, StepContext, Stop
 from jessyfile.project import jessy_folder
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from jessyfile import __version__
 from jessyfile.evaluation.criteria import spell
 from jessyfile.fsops import read_bytes
-from jessyfile.planning.spell import duration, size
+from jessyfile.planning.change_text import duration, size
 from jessyfile.report.charts import latency_lanes, loss_curve
 from jessyfile.resources import resource
 

@@ -19,14 +19,14 @@ _POOL = 8  # batches sorted by length together when packing: enough to save padd
 
 
 @dataclass(frozen=True, slots=True)
-class Weights:
+class LossWeights:
     """How many times as much as another token the one that ends an answer counts, and the one that names a level."""
 
     end: float = 1.0
     level: float = 1.0
 
 
-EVEN = Weights()
+EVEN = LossWeights()
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +99,7 @@ def _count(batch: list[int], rows: Encoded) -> int:
     return sum(bool(rows.persona[i]) for i in batch)
 
 
-def build(rows: Encoded, chosen: list[int], step: int, counted: Weights = EVEN) -> Batch:
+def build(rows: Encoded, chosen: list[int], step: int, counted: LossWeights = EVEN) -> Batch:
     """Lay the chosen rows side by side, at a length that is a multiple of `step`, so that few shapes occur.
 
     A row's last token is never an input: nothing is predicted after it. A target at a row's first place follows the prefix, whose

@@ -10,7 +10,7 @@ from typing import Any
 
 from jessyfile.errors import InsufficientMemoryError
 from jessyfile.training import loss
-from jessyfile.training.batches import EVEN, Weights, build
+from jessyfile.training.batches import EVEN, LossWeights, build
 from jessyfile.training.encoded import Encoded
 from jessyfile.training.workers import Workers, shares
 
@@ -58,7 +58,7 @@ class Passes:
     splits: int
     on_gpu: bool
     head: Any
-    counted: Weights = EVEN
+    counted: LossWeights = EVEN
 
     def gradient(self, rows: Encoded, group: Sequence[list[int]], seed_of: Callable[[int], int]) -> Totals:
         """Return the sums over a group of batches; `seed_of(part)` seeds a part's dropout. Raises InsufficientMemoryError."""
@@ -139,7 +139,7 @@ class Passes:
         return loss.direct_loss(model, prefix, batch)
 
 
-def passes(workers: Workers, splits: int, counted: Weights = EVEN) -> Passes:
+def passes(workers: Workers, splits: int, counted: LossWeights = EVEN) -> Passes:
     """Return the passes that suit the device MLX computes on."""
     import mlx.core as mx
     import numpy as np

@@ -16,12 +16,12 @@ from jessyfile.errors import ConvergenceError, Interrupted
 from jessyfile.language.recipe import Lora, Train
 from jessyfile.planning.steps import Progress, Stop
 from jessyfile.training import adapter, checkpoint, schedule
-from jessyfile.training.batches import Weights, epoch_batches
+from jessyfile.training.batches import LossWeights, epoch_batches
 from jessyfile.training.checkpoint import Cursor
 from jessyfile.training.cpu_ops import fast_activations
 from jessyfile.training.encoded import Encoded
 from jessyfile.training.gradient import Gradients, Passes, Totals, on_gpu, passes
-from jessyfile.training.metrics import Meter
+from jessyfile.training.throughput import Meter
 from jessyfile.training.workers import Workers, cores, workers
 
 _BETAS = [0.9, 0.999]
@@ -68,7 +68,7 @@ class Trainer:
             self._passes = self._over(Workers([self.model]))
 
     def _over(self, threads: Workers) -> Passes:
-        return passes(threads, self.splits, Weights(self.train.end_weight, self.train.level_weight))
+        return passes(threads, self.splits, LossWeights(self.train.end_weight, self.train.level_weight))
 
     def _run(self) -> Cursor:
         self._prepare()

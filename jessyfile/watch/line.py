@@ -6,7 +6,7 @@ import datetime as dt
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from jessyfile.planning.spell import duration
+from jessyfile.planning.change_text import duration
 
 if TYPE_CHECKING:
     from jessyfile.watch.machine import Machine

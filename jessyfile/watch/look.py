@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from jessyfile.errors import JessyError, RecipeError
 from jessyfile.planning.canonical import digest
+from jessyfile.planning.change_text import shown, spelled
 from jessyfile.planning.plan import Plan, make_plan
-from jessyfile.planning.spell import shown, spelled
 from jessyfile.project import find_root, relative
 from jessyfile.watch.machine import Revision
 

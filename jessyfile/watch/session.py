@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from jessyfile.errors import StalePlanError
-from jessyfile.planning.saved import Call, save_plan
+from jessyfile.planning.plan_json import Call, save_plan
 from jessyfile.project import jessy_folder
 from jessyfile.watch.folders import Folders
 from jessyfile.watch.job import Job

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from jessyfile.dataset.data_steps import run_category, run_dataset
 from jessyfile.dataset.example import TrainingExample
 from jessyfile.dataset.rows import Row
 from jessyfile.dataset.settings import PlainRecipe, plain_recipe
-from jessyfile.dataset.step import run_category, run_dataset
 from jessyfile.language.recipe import Augment, Category, Complexity, Suite, Topic
 from jessyfile.planning.steps import StepContext
 

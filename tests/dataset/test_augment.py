@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from jessyfile.dataset.augment import asciified, slangy, typo
 from jessyfile.dataset.similarity import near_pairs
-from jessyfile.dataset.text import normal
 from jessyfile.dataset.variants import rewrite_shares, variants
 from jessyfile.language.recipe import Augment
+from jessyfile.text.turkish import normal
 
 
 @pytest.mark.parametrize(

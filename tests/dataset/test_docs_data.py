@@ -7,8 +7,8 @@ import re
 
 import pytest
 
-from jessyfile.dataset.compose import composed
 from jessyfile.dataset.filters import row_checks
+from jessyfile.dataset.from_templates import composed
 from jessyfile.dataset.settings import plain_recipe
 from jessyfile.dataset.templates import load_intents
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from jessyfile.dataset import similarity
 from jessyfile.dataset.similarity import banding, cross_pairs, first_of_each, grams, groups, near_pairs, nearest
-from jessyfile.dataset.text import normal
+from jessyfile.text.turkish import normal
 
 WORDS = [
     "çay",

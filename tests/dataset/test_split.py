@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from jessyfile.dataset.rows import load_rows
 from jessyfile.dataset.select import sample, shares
 from jessyfile.dataset.split import paraphrase_groups, split_rows
-from jessyfile.dataset.text import folded_normal
+from jessyfile.text.turkish import folded_normal
 
 
 @pytest.fixture

@@ -8,12 +8,12 @@ from collections import Counter
 
 import pytest
 
-from jessyfile.dataset.files import category_files, dataset_files
+from jessyfile.dataset.data_steps import levelled
+from jessyfile.dataset.dataset_inputs import category_files, dataset_files
 from jessyfile.dataset.similarity import near_pairs
-from jessyfile.dataset.step import levelled
-from jessyfile.dataset.text import TURKISH_LETTERS
 from jessyfile.errors import DatasetError
 from jessyfile.language.recipe import Replay
+from jessyfile.text.turkish import TURKISH_LETTERS
 
 
 def test_the_reference_recipe_gives_every_count(recipe, reference, steps, root):
@@ -183,7 +183,7 @@ def test_variants_fill_up_where_no_template_is(project, seed, recipe, category, 
 
 
 def test_a_variant_stays_on_the_side_of_the_row_it_came_from(six_hundred):
-    from jessyfile.dataset.text import folded_normal
+    from jessyfile.text.turkish import folded_normal
 
     train, valid = (
         {folded_normal(row["messages"][0]["content"]) for row in six_hundred.rows(name)} for name in ("train", "valid")

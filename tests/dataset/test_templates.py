@@ -7,13 +7,13 @@ from collections import Counter
 
 import pytest
 
-from jessyfile.dataset.compose import MAX_SAME_ANSWER, composed
 from jessyfile.dataset.filters import Tally, apply_checks, bands_of, row_checks
+from jessyfile.dataset.from_templates import MAX_SAME_ANSWER, composed
 from jessyfile.dataset.language import keep_declared
 from jessyfile.dataset.similarity import near_pairs
 from jessyfile.dataset.templates import Slot, load_intents, template_path
-from jessyfile.dataset.text import normal, tokens
 from jessyfile.errors import DatasetError
+from jessyfile.text.turkish import normal, tokens
 
 
 @pytest.fixture(scope="module")

@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from jessyfile.engines.engine import ChatMessage, GenerationSettings, Reply, ServedModel, TokenLogprob, Watch
 from jessyfile.evaluation.answers import Answered
 from jessyfile.evaluation.cases import Case, Check
 from jessyfile.language import load_recipe
 from jessyfile.planning.run import Silent
 from jessyfile.planning.steps import StepContext
 from jessyfile.resources import resource
-from jessyfile.runtime.engine import ChatMessage, GenerationSettings, Reply, ServedModel, TokenLogprob, Watch
 
 if TYPE_CHECKING:
     from jessyfile.language.recipe import Recipe

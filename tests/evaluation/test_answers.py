@@ -8,11 +8,11 @@ import pytest
 from evaluation_fakes import FakeEngine, Told, make_case
 
 from jessyfile.dataset.example import Turn
+from jessyfile.engines.engine import GenerationSettings
+from jessyfile.engines.promoted import DEFAULT
 from jessyfile.errors import Interrupted
 from jessyfile.evaluation.answers import Asker, answer_all, conversation, read_answers
-from jessyfile.evaluation.loops import looping
-from jessyfile.runtime.engine import GenerationSettings
-from jessyfile.runtime.promoted import DEFAULT
+from jessyfile.evaluation.repetition import looping
 
 CASES = [make_case(f"turkish-{n:03}") for n in range(6)]
 

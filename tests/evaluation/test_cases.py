@@ -12,7 +12,7 @@ from evaluation_fakes import CASE, make_case, make_recipe
 
 from jessyfile.errors import EvaluationError
 from jessyfile.evaluation.cases import even_sample, load_suites, read_cases
-from jessyfile.evaluation.files import suite_files
+from jessyfile.evaluation.suite_inputs import suite_files
 
 GOOD = json.loads(CASE)
 TURN = {"role": "assistant", "content": "Selam!", "complexity": "low", "iterations": 1}

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from jessyfile.engines.promoted import DEFAULT
 from jessyfile.evaluation.cases import read_cases
 from jessyfile.evaluation.metrics import metrics_of
-from jessyfile.language.metrics import known_metric, metric_names
+from jessyfile.language.metric_table import known_metric, metric_names
 from jessyfile.resources import resource
-from jessyfile.runtime.promoted import DEFAULT
 
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "evaluation.md"
 

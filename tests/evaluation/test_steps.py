@@ -10,9 +10,9 @@ import pytest
 from evaluation_fakes import CASE, FakeEngine, Told, make_context, make_recipe
 
 from jessyfile.errors import EngineError, Interrupted
-from jessyfile.evaluation import step
+from jessyfile.evaluation import evaluation_steps as step
 from jessyfile.evaluation.answers import read_answers
-from jessyfile.export.registered import register
+from jessyfile.export.registry import register
 
 SERVED = {
     "chat_format": "gemma",
@@ -75,7 +75,7 @@ def test_the_base_gets_the_same_prompt_and_its_loops_are_cut(
     engine.answer = lambda prompt: "Bu böyle olmaz. " * 40
     models: list[Any] = []
     monkeypatch.setattr(engine, "load", lambda model: models.append(model) or 0.1)
-    monkeypatch.setattr("jessyfile.runtime.llamacpp.LlamaCpp", lambda: engine)
+    monkeypatch.setattr("jessyfile.engines.llamacpp_engine.LlamaCpp", lambda: engine)
     written: list[str] = []
 
     def write(folder: Path, target: Path, quantize: str, report: Any) -> None:

@@ -9,7 +9,7 @@ from world import recipe as plain_recipe
 
 from jessyfile.errors import ExportError
 from jessyfile.export.modelfile import create_request, modelfile_text, packaging, served
-from jessyfile.language.modelfile_reader import read_modelfile
+from jessyfile.importing.modelfile_reader import read_modelfile
 from jessyfile.language.recipe import Message, Parameter
 from jessyfile.models.chat_format import GEMMA
 

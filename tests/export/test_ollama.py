@@ -7,8 +7,8 @@ import pytest
 from fake_ollama import fake_ollama, send, send_lines
 
 from jessyfile.errors import EngineError
-from jessyfile.export import ollama
-from jessyfile.export.ollama import OllamaClient, answers, is_vulnerable
+from jessyfile.export import ollama_api as ollama
+from jessyfile.export.ollama_api import OllamaClient, answers, is_vulnerable
 
 
 def silent(*_):

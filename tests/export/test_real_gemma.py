@@ -6,7 +6,7 @@ from world import context, recipe
 
 from jessyfile.export.gguf_writer import write_gguf
 from jessyfile.export.parity import check_tokens, compare
-from jessyfile.models.step import run_base
+from jessyfile.models.base_step import run_base
 
 pytestmark = [pytest.mark.real, pytest.mark.slow]
 PROMPTS = [

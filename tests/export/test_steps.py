@@ -13,10 +13,10 @@ from tiny import tiny_adapter, tiny_model
 from world import context, recipe
 
 from jessyfile.errors import EngineError, ExportError, Interrupted
+from jessyfile.export.export_steps import run_gguf, run_import, run_merge, run_modelfile, run_promote
 from jessyfile.export.parity import compare
-from jessyfile.export.registered import CANDIDATE, LATEST, PREVIOUS, holds_candidate, lookup
-from jessyfile.export.step import run_gguf, run_import, run_merge, run_modelfile, run_promote
-from jessyfile.models.step import run_base
+from jessyfile.export.registry import CANDIDATE, LATEST, PREVIOUS, holds_candidate, lookup
+from jessyfile.models.base_step import run_base
 
 Q_PROJ = {"model.layers.1.self_attn.q_proj": (128, 64)}
 
@@ -104,7 +104,7 @@ def test_ollama_gets_the_model_by_json_and_its_names_move(root):
 
 def test_an_interrupted_move_in_ollama_does_not_lose_the_previous_model(root, monkeypatch):
     """Stopped between the two copies and run again, previous is still the model before, not the new one."""
-    from jessyfile.export.ollama import OllamaClient
+    from jessyfile.export.ollama_api import OllamaClient
 
     with fake_ollama() as (state, url):
         deploy = SimpleNamespace(engine="ollama", ollama=url, dotenv=None)

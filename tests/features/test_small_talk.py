@@ -9,13 +9,13 @@ import pytest
 from evaluation_fakes import FakeEngine
 from pytest_bdd import parsers, scenarios, then, when
 
+from jessyfile.engines.adaptive import Answer, ask
+from jessyfile.engines.engine import ChatMessage
+from jessyfile.engines.promoted import DEFAULT
+from jessyfile.evaluation.answer_language import in_language
 from jessyfile.evaluation.cases import Check
 from jessyfile.evaluation.checks import passes
-from jessyfile.evaluation.loops import find_loop
-from jessyfile.evaluation.spoken import in_language
-from jessyfile.runtime.adaptive import Answer, ask
-from jessyfile.runtime.engine import ChatMessage
-from jessyfile.runtime.promoted import DEFAULT
+from jessyfile.evaluation.repetition import find_loop
 
 HERE = Path(__file__).parent
 RECORDED = json.loads((HERE / "recorded.json").read_text(encoding="utf-8"))

@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 import kill_world as world
 
 from jessyfile.errors import JessyError
-from jessyfile.planning.care import check
+from jessyfile.planning.maintenance import check
 from jessyfile.planning.plan import make_plan
 from jessyfile.planning.state import load_state
 

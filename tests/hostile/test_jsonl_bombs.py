@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jessyfile.dataset.jsonl import MAX_FAULTS, Fault, Line, parse_object, read_jsonl
+from jessyfile.text.json_lines import MAX_FAULTS, Fault, Line, parse_object, read_jsonl
 
 GOOD = b'{"query": "naber"}\n'
 BOMBS = {

@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import kill_world as world
 
-from jessyfile.planning.care import check
+from jessyfile.planning.maintenance import check
 from jessyfile.planning.plan import make_plan
 
 RANDOM_KILLS = int(os.environ.get("JESSY_KILLS", "60"))

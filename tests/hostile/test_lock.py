@@ -13,7 +13,7 @@ import kill_world as world
 import pytest
 
 from jessyfile.errors import LockedError
-from jessyfile.planning.lock import project_lock
+from jessyfile.planning.mutex import project_lock
 
 ROUNDS = int(os.environ.get("JESSY_LOCK_ROUNDS", "10"))
 PROCESSES = 16

@@ -15,7 +15,7 @@ import kill_world as world
 
 from jessyfile.errors import DamagedError, StateError
 from jessyfile.planning import store as store_module
-from jessyfile.planning.care import check, repair
+from jessyfile.planning.maintenance import check, repair
 from jessyfile.planning.plan import make_plan
 from jessyfile.planning.store import Store
 from jessyfile.project import state_file

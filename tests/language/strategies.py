@@ -7,10 +7,10 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from jessyfile.language.compose import Merged
 from jessyfile.language.document import build_document
+from jessyfile.language.inherit import Merged
 from jessyfile.language.layer import Setting
-from jessyfile.language.metrics import metric_names, metric_unit
+from jessyfile.language.metric_table import metric_names, metric_unit
 from jessyfile.language.source import SourceFile, Span
 from jessyfile.language.table import Node, Schema, is_array, item_schema, root, unit_of
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from jessyfile.editors.reference import reference
 from jessyfile.language import format_text, load_recipe, load_text, render_diagnostics
 from jessyfile.language.codes import CODES
 from jessyfile.language.diagnostics import has_errors
-from jessyfile.language.reference import reference
 from jessyfile.language.table import LANGUAGE_WORDS, document_schema, root
 
 HOUSE = Path(__file__).parents[2]
@@ -115,7 +115,7 @@ def test_the_reference_recipe_keeps_the_users_numbers_and_warns_about_the_warm_u
 
 
 def test_the_reference_page_is_what_the_table_says():
-    """Run `python -m jessyfile.language.reference` after a change of the table."""
+    """Run `python -m jessyfile.editors.reference` after a change of the table."""
     assert (HOUSE / "docs" / "reference.md").read_text("utf-8") == reference()
 
 

@@ -11,10 +11,10 @@ from world import context, recipe
 from jessyfile.errors import Interrupted, ModelError
 from jessyfile.export.gguf_writer import write_gguf
 from jessyfile.models import resolve
-from jessyfile.models.files import base_files
+from jessyfile.models.base_inputs import base_files
+from jessyfile.models.base_step import run_base
 from jessyfile.models.ollama_store import stored_blob
 from jessyfile.models.reference import parse_reference
-from jessyfile.models.step import run_base
 from jessyfile.models.weights import Weights
 
 

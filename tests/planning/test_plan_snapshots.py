@@ -18,8 +18,8 @@ from jessyfile.pipeline import compile_steps
 from jessyfile.planning.effects import step_effects, strongest
 from jessyfile.planning.forecast import Forecast
 from jessyfile.planning.plan import make_plan
+from jessyfile.planning.plan_text import render_plan
 from jessyfile.planning.run import apply
-from jessyfile.planning.show import render_plan
 from jessyfile.resources import resource
 
 

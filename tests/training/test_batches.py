@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from training_fakes import TRAIN, encoded, rows
 
-from jessyfile.training.batches import Weights, build, epoch_batches
+from jessyfile.training.batches import LossWeights, build, epoch_batches
 from jessyfile.training.encoded import EncodedRow, common_prefix, pack
 
 STEP = 16
@@ -85,7 +85,7 @@ def test_the_shared_prefix_is_never_trained() -> None:
 def test_the_token_that_ends_an_answer_weighs_what_the_recipe_says() -> None:
     made = rows(3)
     packed = pack(made, common_prefix(made), end=made[1].tokens[-1])
-    batch = build(packed, [0, 1, 2], STEP, Weights(end=4))
+    batch = build(packed, [0, 1, 2], STEP, LossWeights(end=4))
     assert set(batch.weights[batch.targets == made[1].tokens[-1]]) == {4}
     assert set(batch.weights[batch.targets != made[1].tokens[-1]]) == {1}
     assert batch.mass == batch.weights.sum()
@@ -99,7 +99,7 @@ def test_the_token_that_names_the_level_weighs_what_the_recipe_says() -> None:
         ),
         EncodedRow((1, 6, 8, 5), (False, False, True, True), "any", "tr", False),
     ]
-    batch = build(pack(made, common_prefix(made), end=5), [0, 1], STEP, Weights(4, 8))
+    batch = build(pack(made, common_prefix(made), end=5), [0, 1], STEP, LossWeights(4, 8))
     assert list(zip(batch.targets.tolist(), batch.weights.tolist(), strict=True)) == [
         (8, 8),
         (9, 1),

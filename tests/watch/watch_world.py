@@ -14,7 +14,7 @@ from pathlib import Path
 
 from jessyfile import fsops
 from jessyfile.errors import Interrupted
-from jessyfile.planning.saved import Call
+from jessyfile.planning.plan_json import Call
 from jessyfile.planning.steps import Facts, Step, StepContext
 from jessyfile.watch.session import Session
 

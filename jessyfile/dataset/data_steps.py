@@ -1,0 +1,156 @@
+"""The data steps: `data.<category>` makes rows, `dataset` proves, splits and formats them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from jessyfile.dataset.card import make_card
+from jessyfile.dataset.card_html import card_html
+from jessyfile.dataset.collect import collect
+from jessyfile.dataset.leaks import find_leaks, load_cases
+from jessyfile.dataset.places import shown_path, suite_paths
+from jessyfile.dataset.replay import replay_rows
+from jessyfile.dataset.rows import Row, store_row, stored_row
+from jessyfile.dataset.seeds import load_markers
+from jessyfile.dataset.select import sample
+from jessyfile.dataset.similarity import near_pairs
+from jessyfile.dataset.split import split_rows
+from jessyfile.errors import DatasetError
+from jessyfile.fsops import write_text
+from jessyfile.text.json_lines import Line, read_jsonl, write_jsonl
+
+if TYPE_CHECKING:
+    from jessyfile.dataset.settings import DataRecipe
+    from jessyfile.language.recipe import Category
+    from jessyfile.planning.steps import Facts, StepContext
+
+ROWS = "rows.jsonl"
+TRAIN = "train.jsonl"
+VALID = "valid.jsonl"
+CARD = "card.json"
+CARD_HTML = "card.html"
+
+
+def run_category(context: StepContext) -> Facts:
+    """Write `rows.jsonl`: one category's rows, exactly as many of each topic as the recipe asks for."""
+    category = _category(context)
+    collected = collect(context.recipe, context.root, category, context.stop)
+    write_jsonl(context.output / ROWS, (store_row(row) for row in collected.rows))
+    context.progress.note(f"{category.name}: {len(collected.rows)} rows")
+    facts = {"rows": len(collected.rows), "topics": collected.sources, "dropped": collected.tally.to_json()}
+    return facts if collected.teacher is None else facts | {"teacher": collected.teacher}
+
+
+def _category(context: StepContext) -> Category:
+    name = context.name.removeprefix("data.")
+    return next(category for category in context.recipe.dataset.categories if category.name == name)
+
+
+def read_category(folder: Path) -> list[Row]:
+    """Read back what `run_category` wrote."""
+    return [stored_row(item.value) for item in read_jsonl(folder / ROWS) if isinstance(item, Line)]
+
+
+def run_dataset(context: StepContext) -> Facts:
+    """Write `train.jsonl`, `valid.jsonl`, `card.json` and `card.html` from every category's rows and the marker rows.
+
+    Raises DatasetError when a row gives an evaluation case away, or when two categories say the same.
+    """
+    recipe, root = context.recipe, context.root
+    rows = [row for name in context.inputs for row in read_category(context.inputs[name])]
+    markers = marker_rows(recipe, root, rows)
+    refuse_leaks(recipe, root, [*rows, *markers])
+    refuse_duplicates(rows, recipe.dataset.similarity)
+    split = split_rows(rows, recipe.dataset.validation, recipe.dataset.seed)
+    signs = split_rows(markers, recipe.dataset.validation, recipe.dataset.seed)
+    train = [*split.train, *signs.train]
+    replayed = replay_rows(recipe, root, len(train))
+    write_jsonl(context.output / TRAIN, [*messages(recipe, train), *replayed])
+    write_jsonl(context.output / VALID, messages(recipe, [*split.valid, *signs.valid]))
+    card = make_card(
+        recipe, split, signs, len(replayed), {name: context.facts.get(name, {}) for name in context.inputs}
+    )
+    write_text(context.output / CARD, dump_card(card))
+    write_text(context.output / CARD_HTML, card_html(card))
+    return {
+        key: card[key]
+        for key in ("rows", "train", "valid", "markers", "replay", "leaks", "balance", "topics", "levels", "languages")
+    }
+
+
+def refuse_leaks(recipe: DataRecipe, root: Path, rows: Sequence[Row]) -> None:
+    """Raise DatasetError that names row and case, file and line, when a row gives an evaluation case away."""
+    cases = load_cases([(path, shown_path(path, root)) for path in suite_paths(recipe, root)])
+    leaks = find_leaks(rows, cases, recipe.dataset.similarity)
+    if leaks:
+        raise DatasetError(
+            f"{len(leaks)} training row{'s' if len(leaks) > 1 else ''} would leak into the evaluation" + _listed(leaks),
+            hint="reword or remove the row, or the case; a score on cases seen in training proves nothing",
+        )
+
+
+def refuse_duplicates(rows: Sequence[Row], bound: float) -> None:
+    """Raise DatasetError that names both places when rows of two categories are nearer than the bound."""
+    left, right, similarity = near_pairs([row.text for row in rows], bound)
+    pairs = zip(left.tolist(), right.tolist(), similarity.tolist(), strict=True)
+    same = [f"{rows[j].place} says the same as {rows[i].place} ({alike:.0%} alike)" for i, j, alike in pairs]
+    if same:
+        raise DatasetError("rows of the dataset say the same" + _listed(same), hint="reword or remove one of them")
+
+
+def _listed(items: Sequence[object]) -> str:
+    more = f"\n  and {len(items) - 10} more" if len(items) > 10 else ""
+    return "".join(f"\n  {item}" for item in items[:10]) + more
+
+
+def marker_rows(recipe: DataRecipe, root: Path, rows: Sequence[Row] = ()) -> list[Row]:
+    """Return `dataset.markers` marker-only rows that even out the levels of `rows`; too few seeds are an error."""
+    wanted = recipe.dataset.markers
+    if not wanted:
+        return []
+    seeds = load_markers(recipe, root)
+    levels = [level.name for level in recipe.complexity.levels]
+    own = {level: [row for row in seeds if row.example.complexity == level] for level in levels}
+    if (found := sum(map(len, own.values()))) < wanted:
+        raise DatasetError(
+            f"{wanted} marker rows are wanted and {found} were found",
+            hint="write more into data/seeds/markers/<level>.jsonl, or lower `markers` in the DATASET block",
+        )
+    counts = levelled({level: sum(row.example.complexity == level for row in rows) for level in levels}, own, wanted)
+    return [
+        row for level in levels for row in sample(own[level], counts[level], recipe.dataset.seed, f"markers/{level}")
+    ]
+
+
+def levelled(present: Mapping[str, int], stock: Mapping[str, Sequence[object]], wanted: int) -> dict[str, int]:
+    """Return how many to draw of each kind, always one more of the scarcest that has any left."""
+    drawn = dict.fromkeys(present, 0)
+    for _ in range(wanted):
+        left = [kind for kind in present if drawn[kind] < len(stock[kind])]
+        drawn[min(left, key=lambda kind: present[kind] + drawn[kind])] += 1
+    return drawn
+
+
+def messages(recipe: DataRecipe, rows: Iterable[Row]) -> Iterable[Mapping[str, Any]]:
+    """Yield the rows as training reads them: messages with their marker lines, and what they are."""
+    for row in rows:
+        example = row.example
+        yield {
+            **example.to_mlx_format(recipe.complexity.marker),
+            "kind": "marker" if example.is_marker else "chat",
+            "category": example.category,
+            "topic": example.topic,
+            "level": example.complexity,
+            "iterations": example.iterations,
+            "language": example.language,
+            "tags": list(example.tags),
+            "id": row.id,
+        }
+
+
+def dump_card(card: Mapping[str, Any]) -> str:
+    """Return a report card as JSON text, the same bytes for the same card."""
+    return json.dumps(card, ensure_ascii=False, indent=2, sort_keys=True) + "\n"

@@ -1,0 +1,1 @@
+"""Recipe -> editors: language server, completion, hover, TextMate and Pygments grammars, the written reference."""

@@ -1,0 +1,209 @@
+"""The embedded engine: llama.cpp's own server inside the process, from `xllamacpp`.
+
+The prompt is rendered here, by `models.chat_format`, and sent as raw text: llama.cpp's tokenizer adds BOS once and
+turns the control tokens written in it into their ids, so the model sees exactly what it was trained on. The server
+also opens a port on the loopback address, which nobody else needs: it is locked with a random key.
+
+Not covered: images, grammars, several models at once.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from jessyfile.engines.engine import ChatMessage, GenerationSettings, Reply, ServedModel, TokenLogprob
+from jessyfile.engines.gather import Gathered, pieces_of
+from jessyfile.errors import EngineError, ModelError
+from jessyfile.models.chat_format import chat_format
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from jessyfile.engines.engine import Watch
+
+Json = Any
+_SILENT = -1
+_AUTO_LAYERS = -1
+
+
+class LlamaCpp:
+    """llama.cpp in the process. `parallel` requests are answered at once, each with the whole context window."""
+
+    name = "embedded"
+
+    def __init__(self, parallel: int | None = None) -> None:
+        self.parallel = parallel or default_parallel()
+        self._server: Any = None
+        self._model: ServedModel | None = None
+
+    def load(self, model: ServedModel) -> float:
+        """Check the GGUF, load it, and return the seconds that took. Raises EngineError."""
+        start = time.perf_counter()
+        self.unload()
+        path = _checked(model)
+        import xllamacpp
+
+        try:
+            self._server = xllamacpp.Server(_parameters(xllamacpp.CommonParams(), model, path, self.parallel))
+        except RuntimeError as error:
+            raise EngineError(
+                f"llama.cpp cannot load `{path.name}` of {model.name}",
+                hint="its architecture may be unknown to it, or memory too small for the context: lower num_ctx",
+            ) from error
+        self._model = model
+        return time.perf_counter() - start
+
+    def chat(
+        self,
+        messages: Sequence[ChatMessage],
+        settings: GenerationSettings | None = None,
+        watch: Watch | None = None,
+    ) -> Reply:
+        """Answer a conversation. Raises EngineError when it does not fit into the context window."""
+        gathered, last = Gathered(watch), dict[str, Json]()
+
+        def piece(chunk: Json) -> bool:
+            last.update(_checked_chunk(chunk))
+            return gathered.add(_text(chunk))
+
+        self._complete(self._request(messages, settings), piece)
+        usage = last.get("usage") or {}
+        stopped: Any = "length" if _reason(last) == "length" else "stop"
+        tokens = None if gathered.cut else int(usage.get("completion_tokens", len(gathered.pieces)))
+        return gathered.reply(int(usage.get("prompt_tokens", 0)), tokens, stopped)
+
+    def stream(self, messages: Sequence[ChatMessage], settings: GenerationSettings | None = None) -> Iterator[str]:
+        """Answer piece by piece; closing the iterator ends the answer."""
+        request = self._request(messages, settings)
+        return pieces_of(lambda push: self._complete(request, lambda chunk: push(_text(_checked_chunk(chunk)))))
+
+    def next_logprobs(self, prompt: str, top: int) -> list[TokenLogprob]:
+        """Return the `top` most probable next tokens after a rendered prompt (BOS is added), best first."""
+        request = {"prompt": prompt, "n_predict": 1, "temperature": 0, "n_probs": top, "cache_prompt": False}
+        answer = _checked_chunk(self._loaded().handle_completions(request))
+        try:
+            content = answer["choices"][0]["logprobs"]["content"][0]["top_logprobs"]
+        except (KeyError, IndexError, TypeError) as error:
+            raise EngineError("llama.cpp gave no probabilities for the next token") from error
+        return [TokenLogprob(int(entry["id"]), float(entry["logprob"])) for entry in content]
+
+    def unload(self) -> None:
+        """Give the memory back."""
+        self._server = self._model = None
+
+    def _request(self, messages: Sequence[ChatMessage], settings: GenerationSettings | None) -> dict[str, Json]:
+        self._loaded()
+        model = self._model
+        if model is None:  # pragma: no cover (`_loaded` has raised)
+            raise EngineError("no model is loaded")
+        form = chat_format(model.chat_format)
+        prompt = form.render(model.conversation(messages), model.system)
+        return {"prompt": prompt, "stream": True, **_sampling(settings or model.settings, form.stops)}
+
+    def _complete(self, request: Mapping[str, Json], piece: Callable[[Json], bool]) -> None:
+        """Run one completion. What `piece` raises would be lost in llama.cpp, so it is kept and raised afterwards."""
+        raised: list[Exception] = []
+
+        def guarded(chunk: Json) -> bool:
+            try:
+                return piece(chunk)
+            except Exception as error:  # noqa: BLE001 (raised again below, on this side of the border)
+                raised.append(error)
+                return True
+
+        self._loaded().handle_completions(dict(request), guarded)
+        if raised:
+            raise raised[0]
+
+    def _loaded(self) -> Any:  # noqa: ANN401 (a class of an untyped library)
+        if self._server is None:
+            raise EngineError("no model is loaded in the embedded engine")
+        return self._server
+
+
+def available_cores() -> int:
+    """Return how many processor cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def default_parallel() -> int:
+    """Return how many answers to make at once: one on few cores, where sharing them gains nothing and blurs latency."""
+    return max(1, min(4, available_cores() // 4))
+
+
+def _checked(model: ServedModel) -> Path:
+    from jessyfile.models.gguf_reader import read_gguf
+
+    if model.path is None or not model.path.is_file():
+        raise EngineError(f"the file of {model.name} is gone", hint="run `jessy apply` again")
+    try:
+        read_gguf(model.path)
+    except ModelError as error:
+        raise EngineError(error.message, hint=error.hint or "run `jessy fsck`, then `jessy apply` again") from error
+    return model.path
+
+
+def _parameters(parameters: Any, model: ServedModel, path: Path, parallel: int) -> Any:  # noqa: ANN401 (untyped library)
+    threads = model.threads or available_cores()
+    parameters.model.path = str(path)
+    parameters.n_parallel = parallel
+    parameters.n_ctx = model.settings.num_ctx * parallel
+    parameters.n_gpu_layers = _AUTO_LAYERS if model.gpu_layers is None else model.gpu_layers
+    parameters.cpuparams.n_threads = parameters.cpuparams_batch.n_threads = threads
+    parameters.verbosity = _SILENT
+    parameters.api_keys = [secrets.token_hex(32)]
+    parameters.ui = parameters.endpoint_slots = False
+    parameters.warmup = True
+    return parameters
+
+
+def _sampling(settings: GenerationSettings, stops: Sequence[str]) -> dict[str, Json]:
+    return {
+        "n_predict": settings.max_tokens,
+        "temperature": settings.temperature,
+        "seed": settings.seed,
+        "top_p": settings.top_p,
+        "top_k": settings.top_k,
+        "min_p": settings.min_p,
+        "typical_p": settings.typical_p,
+        "repeat_penalty": settings.repeat_penalty,
+        "repeat_last_n": settings.repeat_last_n,
+        "presence_penalty": settings.presence_penalty,
+        "frequency_penalty": settings.frequency_penalty,
+        "stop": list(dict.fromkeys((*settings.stop, *stops))),
+        "cache_prompt": True,
+    }
+
+
+def _checked_chunk(chunk: Json) -> dict[str, Json]:
+    if not isinstance(chunk, dict):
+        raise EngineError("llama.cpp answered with something that is not an object")
+    error = chunk.get("error")
+    if error is None:
+        return chunk
+    if isinstance(error, dict) and error.get("type") == "exceed_context_size_error":
+        size, room = error.get("n_prompt_tokens"), error.get("n_ctx")
+        raise EngineError(
+            f"the conversation has {size} tokens and the context window {room}", hint="raise PARAMETER num_ctx"
+        )
+    reason = error.get("message") if isinstance(error, dict) else error
+    raise EngineError(f"llama.cpp refused: {' '.join(str(reason).split())[:300]}")
+
+
+def _choice(chunk: Json) -> dict[str, Json]:
+    choices = chunk.get("choices") or [{}]
+    return choices[0] if isinstance(choices[0], dict) else {}
+
+
+def _text(chunk: Json) -> str:
+    return str(_choice(chunk).get("text") or "")
+
+
+def _reason(chunk: Json) -> str:
+    return str(_choice(chunk).get("finish_reason") or "")

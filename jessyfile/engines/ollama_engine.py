@@ -1,0 +1,140 @@
+"""The engine Ollama, over HTTP: `/api/chat` streamed, so that the time to the first token can be measured.
+
+The system prompt and the sampling are always sent, so that the answer does not depend on what else is stored under the
+model's name. Example messages that the server keeps with a model are not sent again. Ollama renders the prompt.
+
+Not covered: `next_logprobs`, for Ollama names tokens by their text and not by their ids.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from jessyfile.engines.gather import Gathered, pieces_of
+from jessyfile.errors import EngineError
+
+if TYPE_CHECKING:
+    from jessyfile.engines.engine import ChatMessage, GenerationSettings, Reply, ServedModel, TokenLogprob, Watch
+
+_ANSWER_SECONDS = 600.0
+_KEEP_ALIVE = "5m"
+_OPTIONS = (
+    "temperature", "seed", "top_p", "top_k", "min_p", "typical_p", "repeat_penalty", "repeat_last_n",
+    "presence_penalty", "frequency_penalty", "num_ctx",
+)  # fmt: skip
+
+
+class Ollama:
+    """One Ollama server with one model. It queues requests itself, so one is asked at a time.
+
+    `keeps_examples` says that the server holds the model's example messages, as it does for one that jessy created.
+    """
+
+    name = "ollama"
+    parallel = 1
+
+    def __init__(self, url: str, *, keeps_examples: bool = True) -> None:
+        self.url = url
+        self._keeps_examples = keeps_examples
+        self._model: ServedModel | None = None
+
+    def load(self, model: ServedModel) -> float:
+        """Let the server bring the model into memory. Raises EngineError when it has none or does not answer."""
+        start = time.perf_counter()
+        options = _options(model.settings, model)
+        self._exchange(
+            "/api/generate", {"model": model.name, "options": options, "keep_alive": _KEEP_ALIVE}, lambda _: False
+        )
+        self._model = model
+        return time.perf_counter() - start
+
+    def chat(
+        self,
+        messages: Sequence[ChatMessage],
+        settings: GenerationSettings | None = None,
+        watch: Watch | None = None,
+    ) -> Reply:
+        """Answer a conversation. Raises EngineError."""
+        gathered, last = Gathered(watch), dict[str, Any]()
+
+        def event(found: Mapping[str, Any]) -> bool:
+            last.update(found)
+            return gathered.add(_text(found))
+
+        self._exchange("/api/chat", self._request(messages, settings), event)
+        tokens = None if gathered.cut else int(last.get("eval_count") or len(gathered.pieces))
+        stopped: Any = "length" if last.get("done_reason") == "length" else "stop"
+        return gathered.reply(int(last.get("prompt_eval_count") or 0), tokens, stopped)
+
+    def stream(self, messages: Sequence[ChatMessage], settings: GenerationSettings | None = None) -> Iterator[str]:
+        """Answer piece by piece; closing the iterator ends the answer."""
+        request = self._request(messages, settings)
+        return pieces_of(lambda push: self._exchange("/api/chat", request, lambda found: push(_text(found))))
+
+    def next_logprobs(self, prompt: str, top: int) -> list[TokenLogprob]:  # noqa: ARG002 (the protocol's signature)
+        """Refuse: Ollama gives no token ids. Raises EngineError."""
+        raise EngineError("Ollama does not say which token is how probable", hint="write `engine embedded` in DEPLOY")
+
+    def unload(self) -> None:
+        """Let the server give the memory back; one that is gone already has."""
+        model, self._model = self._model, None
+        if model is not None:
+            try:
+                self._exchange("/api/generate", {"model": model.name, "keep_alive": 0}, lambda _: False)
+            except EngineError:
+                return
+
+    def _request(self, messages: Sequence[ChatMessage], settings: GenerationSettings | None) -> dict[str, Any]:
+        model = self._model
+        if model is None:
+            raise EngineError("no model is loaded in Ollama")
+        used = settings or model.settings
+        shown = messages if self._keeps_examples else model.conversation(messages)
+        turns = [{"role": message.role, "content": message.content.strip()} for message in shown]
+        if model.system is not None and (not turns or turns[0]["role"] != "system"):
+            turns.insert(0, {"role": "system", "content": model.system})
+        options = _options(used, model)
+        return {"model": model.name, "messages": turns, "stream": True, "options": options, "keep_alive": _KEEP_ALIVE}
+
+    def _exchange(self, path: str, body: Mapping[str, Any], take: Callable[[Mapping[str, Any]], bool]) -> None:
+        """Send a request and hand over its events until the last, or until `take` returns True."""
+        from jessyfile.export.ollama_api import OllamaClient
+
+        with OllamaClient(self.url) as client:
+            for line in client.lines(path, body, _ANSWER_SECONDS):
+                found = _event(line, self.url)
+                if take(found) or found.get("done"):
+                    return
+        raise EngineError(f"Ollama at {self.url} broke off in the middle of an answer", hint="see Ollama's log")
+
+
+def _options(settings: GenerationSettings, model: ServedModel) -> dict[str, Any]:
+    found: dict[str, Any] = {key: getattr(settings, key) for key in _OPTIONS}
+    found["num_predict"] = settings.max_tokens
+    if settings.stop:
+        found["stop"] = list(settings.stop)
+    if model.threads is not None:
+        found["num_thread"] = model.threads
+    if model.gpu_layers is not None:
+        found["num_gpu"] = model.gpu_layers
+    return found
+
+
+def _event(line: bytes, url: str) -> Mapping[str, Any]:
+    try:
+        found = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise EngineError(f"`{url}` answered with something that is not JSON") from error
+    if not isinstance(found, dict):
+        raise EngineError(f"`{url}` answered with something that is not an object")
+    if found.get("error"):
+        raise EngineError(f"Ollama refused: {' '.join(str(found['error']).split())[:300]}")
+    return found
+
+
+def _text(found: Mapping[str, Any]) -> str:
+    message = found.get("message")
+    return str(message.get("content") or "") if isinstance(message, dict) else ""

@@ -1,0 +1,155 @@
+"""The steps `baseline`, `evaluate` and `judge`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from jessyfile.engines.serving import described, engine_of, loaded, served_model
+from jessyfile.errors import EngineError, Interrupted
+from jessyfile.evaluation.answers import ANSWERS, Answered, Asker, answer_all, read_answers, write_answers
+from jessyfile.fsops import staged_folder, write_text
+
+if TYPE_CHECKING:
+    from jessyfile.engines.engine import Engine, ServedModel, Watch
+    from jessyfile.evaluation.cases import Case
+    from jessyfile.planning.steps import Facts, StepContext
+
+ENGINE, VERDICT, KEPT = "engine.json", "verdict.json", "kept.jsonl"
+_STAND_IN = "q8_0"
+
+
+def run_evaluate(context: StepContext) -> Facts:
+    """Answer every suite with NAME:candidate through the engine that serves it. Raises EngineError, EvaluationError."""
+    from jessyfile.export.registry import CANDIDATE, lookup
+
+    entry = lookup(context.root, context.recipe.name, CANDIDATE)
+    if entry is None or entry.get("digest") != context.facts["import"]["digest"]:
+        raise EngineError(f"`{context.recipe.name}:candidate` is not what was imported", hint="run `jessy apply` again")
+    model = served_model(entry, context.recipe.evaluation.max_tokens)
+    return _answer_suites(context, engine_of(entry), model, None)
+
+
+def run_baseline(context: StepContext) -> Facts:
+    """Answer every suite with the base model, the same system prompt and the same sampling.
+
+    An answer that runs into a loop is cut there: an untuned base loops in most of its answers, and the rest of one
+    changes no verdict. Raises EngineError, EvaluationError, ExportError.
+    """
+    from jessyfile.evaluation.repetition import looping
+
+    engine, model = _base_model(context)
+    return _answer_suites(context, engine, model, looping)
+
+
+def _base_model(context: StepContext) -> tuple[Engine, ServedModel]:
+    """Return the base as Ollama has it when the recipe took it from there, else as a GGUF of the export's type."""
+    from jessyfile.engines.llamacpp_engine import LlamaCpp
+    from jessyfile.export.modelfile import packaging, served
+    from jessyfile.export.move_names import choose_engine
+    from jessyfile.models.chat_format import chat_format
+    from jessyfile.models.tokenizer import read_json
+
+    recipe = context.recipe
+    source = read_json(context.inputs["base"] / "source.json")
+    form = chat_format(str(source["chat_format"]))
+    description = served(packaging(recipe, form), form)
+    limit = recipe.evaluation.max_tokens
+    if choose_engine(recipe.deploy)[0] == "ollama" and str(source["source"]).startswith("the local Ollama store"):
+        from jessyfile.engines.ollama_engine import Ollama
+
+        return Ollama(recipe.deploy.ollama, keeps_examples=False), described(recipe.base, None, description, limit)
+    return LlamaCpp(), described(recipe.base, _base_gguf(context), description, limit)
+
+
+def _base_gguf(context: StepContext) -> Path:
+    from jessyfile.export.export_steps import GGUF_FILE
+    from jessyfile.export.gguf_writer import QUANTIZATIONS, write_gguf
+
+    wanted = context.recipe.export.quantize.lower()
+    if wanted not in QUANTIZATIONS:
+        context.progress.note(f"the base is measured as {_STAND_IN}: jessy does not write {wanted} itself")
+        wanted = _STAND_IN
+    folder = context.work / f"base-{wanted}"
+    if not folder.is_dir():
+        with staged_folder(folder) as staging:
+            write_gguf(context.inputs["base"], staging / GGUF_FILE, wanted, _reporter(context))
+    return folder / GGUF_FILE
+
+
+def _reporter(context: StepContext) -> Any:  # noqa: ANN401 (a function of export's kind)
+    def report(done: int, total: int, text: str) -> None:
+        if context.stop.requested():
+            raise Interrupted("stopped before the base model was written")
+        context.progress.update(done, total or None, text=text)
+
+    return report
+
+
+def _answer_suites(context: StepContext, engine: Engine, model: ServedModel, watch: Watch | None) -> Facts:
+    from jessyfile.evaluation.cases import load_suites
+
+    cases = load_suites(context.recipe, context.root)
+    asker = Asker(engine, context.recipe.complexity, model.settings, watch)
+    with loaded(engine, model) as load_seconds:
+        cold = _warm_up(asker, cases)
+        answers = answer_all(asker, cases, context.work / KEPT, context.progress, context.stop)
+    write_answers(context.output / ANSWERS, answers)
+    facts = {
+        "engine": engine.name,
+        "model": model.name,
+        "cases": len(answers),
+        "tokens": sum(answer.tokens for answer in answers),
+        "load_seconds": round(load_seconds, 3),
+        "cold_first_token_seconds": cold,
+        "parallel": engine.parallel,
+        "work_units": len(answers),
+    }
+    settings = asdict(model.settings)
+    write_text(context.output / ENGINE, json.dumps({**facts, "settings": settings}, indent=2, sort_keys=True) + "\n")
+    return facts
+
+
+def _warm_up(asker: Asker, cases: Sequence[Case]) -> float | None:
+    """Ask for one token and throw it away, so that no measured answer pays for the first; return its seconds."""
+    short = replace(asker, settings=replace(asker.settings, max_tokens=1))
+    return short.ask(cases[0]).first_token_seconds
+
+
+def run_judge(context: StepContext) -> Facts:
+    """Hold stored answers against the checks, the metrics and the criteria.
+
+    No model is asked, unless the recipe names a `judge`; its numbers stand apart. Raises EvaluationError.
+    """
+    from jessyfile.evaluation.cases import load_suites
+    from jessyfile.evaluation.verdict import judge
+
+    cases = load_suites(context.recipe, context.root)
+    candidate, baseline = _answers(context, "evaluate"), _answers(context, "baseline")
+    seconds = context.facts["train"].get("training_seconds")
+    verdict = judge(context.recipe, cases, candidate, baseline, seconds)
+    opinion = _opinion(context, cases, candidate, baseline)
+    body = {**verdict.to_json(), "opinion": opinion}
+    write_text(context.output / VERDICT, json.dumps(body, ensure_ascii=False, indent=1, sort_keys=True) + "\n")
+    return {**verdict.facts(), **({"opinion": opinion} if opinion else {})}
+
+
+def _opinion(
+    context: StepContext, cases: Sequence[Case], after: Mapping[str, Answered], before: Mapping[str, Answered]
+) -> dict[str, Any] | None:
+    if context.recipe.evaluation.judge is None:
+        return None
+    from jessyfile.evaluation.llm_judge import ask_opinion
+
+    asked = context.recipe.evaluation.judge
+    found = ask_opinion(asked, cases, after, before, context.progress, context.stop).to_json()
+    if found["problem"]:
+        context.progress.note(f"{asked.model} did not score everything: {found['problem']}")
+    return found
+
+
+def _answers(context: StepContext, name: str) -> Mapping[str, Answered]:
+    return {answer.id: answer for answer in read_answers(context.inputs[name] / ANSWERS)}

@@ -1,0 +1,34 @@
+"""Which suites a recipe answers, and where their files lie. Light on purpose: the plan reads it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from jessyfile.dataset.places import existing_file
+from jessyfile.errors import EvaluationError
+from jessyfile.language.metric_table import metric_suites
+from jessyfile.language.recipe import Recipe, Suite
+
+
+def suites_of(recipe: Recipe) -> tuple[Suite, ...]:
+    """Return the suites to answer: those the recipe names, else those that its criteria need."""
+    if recipe.evaluation.suites:
+        return recipe.evaluation.suites
+    needed = (suite for criterion in recipe.evaluation.criteria for suite in metric_suites(criterion.metric))
+    return tuple(Suite(name, f"data/eval/{name}.jsonl", None) for name in dict.fromkeys(needed))
+
+
+def suite_path(suite: Suite, recipe: Recipe, root: Path) -> Path:
+    """Return a suite's file: from the root, beside the recipe, or shipped. Raises EvaluationError without one."""
+    path = existing_file(suite.file, recipe, root)
+    if path is not None:
+        return path
+    raise EvaluationError(
+        f"the suite `{suite.name}` has no file `{suite.file}`", hint='name its file: SUITE name "cases.jsonl"'
+    )
+
+
+def suite_files(recipe: Recipe, root: Path) -> Sequence[Path]:
+    """Return every suite's file, as the fingerprint wants them. Raises EvaluationError when one is missing."""
+    return tuple(suite_path(suite, recipe, root) for suite in suites_of(recipe))

@@ -1,0 +1,142 @@
+"""The steps from an adapter to a promoted model: merge, gguf, modelfile, import, promote."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from jessyfile.errors import ExportError, Interrupted
+from jessyfile.fsops import hash_file, remove_tree, write_text
+from jessyfile.models.tokenizer import read_json
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from jessyfile.planning.steps import Facts, StepContext
+
+GGUF_FILE, MODELFILE, CREATE_FILE, SERVED_FILE = "model.gguf", "Modelfile", "create.json", "served.json"
+
+
+def run_merge(context: StepContext) -> Facts:
+    """Fill the output with the merged model folder, in the base's own type. Raises ExportError."""
+    from jessyfile.export.merge import merge
+
+    merged = merge(context.inputs["base"], context.inputs["train"], context.output, _reporter(context))
+    return {"changed": merged.changed, "relative_change": round(merged.relative_change, 6)}
+
+
+def run_gguf(context: StepContext) -> Facts:
+    """Fill the output with model.gguf, written and checked. Raises ExportError.
+
+    A K-quant is made by `llama-quantize` where it is installed; else the file stays F16 and `pending` asks Ollama for
+    it.
+    """
+    from jessyfile.export.gguf_writer import write_gguf
+    from jessyfile.export.quantizer import K_QUANTS, OLLAMA_QUANTS, quantize_file, quantizer
+
+    wanted, target = context.recipe.export.quantize.lower(), context.output / GGUF_FILE
+    tool = quantizer() if wanted in K_QUANTS else None
+    if wanted in K_QUANTS and tool is None and wanted not in OLLAMA_QUANTS:
+        raise ExportError(
+            f"`quantize {wanted}` needs llama-quantize", hint="install llama.cpp, or choose q4_k_m or q8_0"
+        )
+    first = context.work / GGUF_FILE if tool else target
+    written = write_gguf(context.inputs["merge"], first, "f16" if wanted in K_QUANTS else wanted, _reporter(context))
+    if tool:
+        quantize_file(tool, first, target, wanted)
+        remove_tree(first)
+    pending = wanted.upper() if wanted in K_QUANTS and not tool else None
+    return {
+        "type": "f16" if pending else wanted,
+        "pending": pending,
+        "tensors": written.tensors,
+        "bytes": target.stat().st_size,
+        "worst_nmse": float(f"{written.worst_nmse:.3g}"),
+        "digest": hash_file(target),
+    }
+
+
+def run_modelfile(context: StepContext) -> Facts:
+    """Fill the output with Modelfile (for people), create.json (for Ollama) and served.json (for the engines).
+
+    Raises ExportError.
+    """
+    from jessyfile.export.modelfile import create_request, modelfile_text, packaging, served
+    from jessyfile.models.chat_format import chat_format
+
+    form = chat_format(str(read_json(context.inputs["base"] / "source.json")["chat_format"]))
+    pack = packaging(context.recipe, form)
+    text, lost = modelfile_text(pack)
+    write_text(context.output / MODELFILE, text)
+    _write_json(context.output / CREATE_FILE, create_request(pack, "candidate"))
+    _write_json(context.output / SERVED_FILE, served(pack, form))
+    own = context.recipe.template is not None
+    return {"chat_format": form.name, "own_template": own, "not_in_text": list(lost)}
+
+
+def run_import(context: StepContext) -> Facts:
+    """Register NAME:candidate with Ollama or the embedded engine. Raises EngineError or ExportError."""
+    from jessyfile.export import move_names as register
+
+    gguf, folder, facts = context.inputs["gguf"] / GGUF_FILE, context.inputs["modelfile"], context.facts["gguf"]
+    served = read_json(folder / SERVED_FILE)
+    engine, version = register.choose_engine(context.recipe.deploy)
+    pending = register.pending_quantization(facts, engine)
+    digest = str(facts["digest"])
+    if engine == "ollama":
+        _warn_of_old(context, str(version))
+        body = read_json(folder / CREATE_FILE)
+        url = context.recipe.deploy.ollama
+        register.register_ollama(context.root, url, gguf, body, served, pending, _reporter(context))
+    else:
+        register.register_embedded(context.root, context.recipe.name, gguf, digest, served)
+    found = {"engine": engine, "name": context.recipe.name, "tag": "candidate", "digest": digest}
+    _write_json(context.output / "import.json", found)
+    return found
+
+
+def run_promote(context: StepContext) -> Facts:
+    """Move NAME:latest to the candidate when the verdict allows it, and the .env key with it. Raises EngineError.
+
+    A failed MUST leaves everything where it was and says so in the facts.
+    """
+    from jessyfile.export.dotenv import update_dotenv
+    from jessyfile.export.move_names import promote
+
+    verdict, imported, name = context.facts["judge"], context.facts["import"], context.recipe.name
+    found: dict[str, Any] = {
+        "name": name,
+        "engine": imported["engine"],
+        "digest": imported["digest"],
+        "promoted": False,
+    }
+    if verdict["verdict"] != "pass":
+        found["reason"] = "failed: " + ", ".join(map(str, verdict.get("failed", [])))
+    else:
+        promote(context.root, name)
+        found["promoted"] = True
+        if context.recipe.deploy.dotenv is not None:
+            update_dotenv(context.root, context.recipe.deploy.dotenv, f"{name}:latest")
+    _write_json(context.output / "promote.json", found)
+    return found
+
+
+def _warn_of_old(context: StepContext, version: str) -> None:
+    from jessyfile.export.ollama_api import is_vulnerable
+
+    if is_vulnerable(version):
+        context.progress.note(f"Ollama {version} has a known hole (CVE-2026-7482); update it to 0.17.1 or newer")
+
+
+def _reporter(context: StepContext) -> Callable[[int, int, str], None]:
+    def report(done: int, total: int, text: str) -> None:
+        if context.stop.requested():
+            raise Interrupted("stopped before the model was written")
+        context.progress.update(done, total or None, text=text)
+
+    return report
+
+
+def _write_json(path: Path, value: object) -> None:
+    write_text(path, json.dumps(value, ensure_ascii=False, indent=2, sort_keys=True) + "\n")

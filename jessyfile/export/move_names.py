@@ -1,0 +1,116 @@
+"""Register a candidate with the engine that will serve it, and move the promoted name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Literal
+
+from jessyfile.errors import EngineError, ExportError
+from jessyfile.export import ollama_api as ollama
+from jessyfile.export.registry import (
+    CANDIDATE,
+    LATEST,
+    PREVIOUS,
+    Entry,
+    keep_latest,
+    lookup,
+    register,
+    take_candidate,
+)
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from jessyfile.language.recipe import Deploy
+
+Report = Callable[[int, int, str], None]
+EngineName = Literal["ollama", "embedded"]
+
+
+def choose_engine(deploy: Deploy) -> tuple[EngineName, str | None]:
+    """Return the engine and, for Ollama, its version: the one the recipe names, else Ollama if it answers, else the
+    embedded one.
+
+    Raises EngineError when the recipe insists on an Ollama that does not answer.
+    """
+    if deploy.engine == "embedded":
+        return "embedded", None
+    version = ollama.answers(deploy.ollama)
+    if version is not None:
+        return "ollama", version
+    if deploy.engine == "ollama":
+        raise ollama.unreachable(deploy.ollama)
+    return "embedded", None
+
+
+def register_embedded(root: Path, name: str, gguf: Path, digest: str, served: Mapping[str, Any]) -> None:
+    """Make a GGUF of the store NAME:candidate of the embedded engine.
+
+    Raises EngineError for a file outside the project.
+    """
+    try:
+        place = gguf.resolve().relative_to(root.resolve()).as_posix()
+    except ValueError as error:
+        raise EngineError(f"`{gguf}` lies outside the project and cannot be registered") from error
+    register(root, name, CANDIDATE, {"engine": "embedded", "gguf": place, "digest": digest, "served": dict(served)})
+
+
+def register_ollama(
+    root: Path,
+    url: str,
+    gguf: Path,
+    body: Mapping[str, Any],
+    served: Mapping[str, Any],
+    quantize: str | None,
+    report: Report,
+) -> None:
+    """Create NAME:candidate in Ollama and remember it. Raises EngineError."""
+    name = str(served["name"])
+    with ollama.OllamaClient(url) as client:
+        digest = client.push_blob(gguf, report)
+        request = {**body, "model": f"{name}:{CANDIDATE}", "files": {"model.gguf": digest}}
+        client.create(request if quantize is None else {**request, "quantize": quantize}, report)
+    entry = {"engine": "ollama", "ollama": url, "digest": digest.removeprefix("sha256:"), "served": dict(served)}
+    register(root, name, CANDIDATE, entry)
+
+
+def promote(root: Path, name: str) -> dict[str, Any]:
+    """Make NAME:candidate NAME:latest and keep what was latest as NAME:previous; return the candidate's registration.
+
+    In Ollama the names are moved first: when it fails, the registry still says what was. Raises EngineError.
+    """
+    candidate, latest, previous = (lookup(root, name, tag) for tag in (CANDIDATE, LATEST, PREVIOUS))
+    if candidate is None:
+        raise EngineError(f"`{name}:candidate` is not registered", hint="run `jessy apply` again")
+    if candidate["engine"] == "ollama":
+        with ollama.OllamaClient(str(candidate.get("ollama"))) as client:
+            if _must_keep(latest, previous, candidate):
+                client.copy(f"{name}:{LATEST}", f"{name}:{PREVIOUS}")
+            keep_latest(root, name)
+            client.copy(f"{name}:{CANDIDATE}", f"{name}:{LATEST}")
+    keep_latest(root, name)
+    take_candidate(root, name)
+    return candidate
+
+
+def _must_keep(latest: Entry | None, previous: Entry | None, candidate: Entry) -> bool:
+    """Only a latest that Ollama serves can be kept there; one that is kept already must not be lost to an interrupted
+    move.
+    """
+    if latest is None or latest["engine"] != "ollama":
+        return False
+    kept = (candidate.get("digest"), previous.get("digest") if previous is not None else None)
+    return latest.get("digest") not in kept
+
+
+def pending_quantization(facts: Mapping[str, Any], engine: EngineName) -> str | None:
+    """Return the K-quant that is left for Ollama to make. Raises ExportError when the engine cannot."""
+    pending = facts.get("pending")
+    if pending is None:
+        return None
+    if engine != "ollama":
+        hint = "install llama-quantize, start Ollama, or choose q8_0 or q4_0"
+        raise ExportError(
+            f"`quantize {str(pending).lower()}` needs llama-quantize or Ollama, and neither is here", hint=hint
+        )
+    return str(pending)

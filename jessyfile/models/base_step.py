@@ -1,0 +1,140 @@
+"""The step `base`: find the base model, check it, and bring it to a model folder."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from jessyfile.errors import Interrupted, ModelError
+from jessyfile.fsops import link_or_copy, make_folder, remove_tree, write_bytes, write_text
+from jessyfile.models.base_inputs import model_files
+from jessyfile.models.chat_format import ChatFormat, chat_format, format_of
+from jessyfile.models.lora import merge_folder
+from jessyfile.models.reference import parse_reference
+from jessyfile.models.resolve import Located, folder_digest, locate
+from jessyfile.models.tokenizer import load_tokenizer, read_json
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from jessyfile.planning.steps import Facts, StepContext
+
+SOURCE_FILE = "source.json"
+
+
+def run_base(context: StepContext) -> Facts:
+    """Fill the output with config.json, model*.safetensors, tokenizer.json, tokenizer_config.json and source.json.
+
+    A GGUF is dequantized to float32; a folder's files are linked as they are. Raises ModelError when there is no such
+    model, or it is damaged or of an unknown kind.
+    """
+    from jessyfile.models.tokenizer_build import dumps
+
+    reference = parse_reference(context.recipe.base, context.root)
+    context.progress.note(f"looking for {context.recipe.base}")
+    found = locate(reference, context.work)
+    adapter = _adapter_folder(context)
+    target = context.output if adapter is None else _emptied(context.work / "without_adapter")
+    form = _from_gguf(found, target, context) if found.is_gguf else _from_folder(found.path, target)
+    if adapter is not None:
+        merge_folder(target, adapter, context.output, _reporter(context))
+        remove_tree(target)
+    facts = {
+        **_described(context, found, form),
+        **({"adapter": folder_digest(adapter)} if adapter is not None else {}),
+        **_size(context.output),
+    }
+    write_bytes(context.output / SOURCE_FILE, dumps(facts) + b"\n")
+    return facts
+
+
+def _emptied(folder: Path) -> Path:
+    """Return the folder without what an interrupted run has left in it."""
+    remove_tree(folder)
+    return make_folder(folder)
+
+
+def _described(context: StepContext, found: Located, form: ChatFormat) -> dict[str, object]:
+    return {
+        "from": context.recipe.base,
+        "source": found.source,
+        "kind": "gguf" if found.is_gguf else "folder",
+        "digest": found.digest,
+        "chat_format": form.name,
+    }
+
+
+def _adapter_folder(context: StepContext) -> Path | None:
+    """Return the folder that ADAPTER names. Raises ModelError when it is none."""
+    if context.recipe.adapter is None:
+        return None
+    reference = parse_reference(context.recipe.adapter, context.root)
+    if reference.kind != "folder" or reference.path is None:
+        hint = "name a folder with adapters.safetensors and adapter_config.json"
+        raise ModelError(f"ADAPTER `{context.recipe.adapter}` is no adapter's folder", hint=hint)
+    return reference.path
+
+
+def _reporter(context: StepContext) -> Callable[[int, int, str], None]:
+    def report(done: int, total: int, text: str) -> None:
+        if context.stop.requested():
+            raise Interrupted("stopped while bringing the base model in")
+        context.progress.update(done, total, text=text)
+
+    return report
+
+
+def _from_gguf(found: Located, target: Path, context: StepContext) -> ChatFormat:
+    from jessyfile.models.from_gguf import convert_gguf
+
+    form = convert_gguf(found.path, target, _reporter(context))
+    if found.path.is_relative_to(context.work):
+        remove_tree(found.path)
+    return form
+
+
+def _from_folder(folder: Path, output: Path) -> ChatFormat:
+    from jessyfile.models.load import weight_files
+    from jessyfile.models.safetensors_check import check_safetensors
+
+    config = read_json(folder / "config.json")
+    if "model_type" not in config:
+        raise ModelError(
+            f"`{folder}` has no config.json with a model_type",
+            hint="FROM takes an MLX or Hugging Face model folder, or a GGUF",
+        )
+    for path in weight_files(folder):
+        check_safetensors(path)
+    tokenizer = load_tokenizer(folder)
+    gemma = str(config["model_type"]).startswith("gemma")
+    form = chat_format("gemma") if gemma else format_of(tokenizer.pieces())
+    for path in model_files(folder):
+        link_or_copy(path.resolve(), output / path.name)
+    _complete_template(output, form)
+    return form
+
+
+def _complete_template(output: Path, form: ChatFormat) -> None:
+    """Give a base without a chat template the format's own, as pretrained models come without."""
+    import json
+
+    config = read_json(output / "tokenizer_config.json")
+    if config.get("chat_template") or any(output.glob("*.jinja")):
+        return
+    text = json.dumps({**config, "chat_template": form.jinja()}, ensure_ascii=False, indent=2)
+    write_text(output / "tokenizer_config.json", text + "\n")
+
+
+def _size(folder: Path) -> dict[str, object]:
+    from jessyfile.models.load import weight_files
+    from jessyfile.models.safetensors_check import check_safetensors
+
+    tensors = [tensor for path in weight_files(folder) for tensor in check_safetensors(path).values()]
+    count = 0
+    for tensor in tensors:
+        elements = 1
+        for dimension in tensor.shape:
+            elements *= dimension
+        count += elements
+    config = read_json(folder / "config.json")
+    return {"model_type": config["model_type"], "parameters": count, "bytes": sum(tensor.nbytes for tensor in tensors)}

@@ -1,0 +1,296 @@
+"""A plan as people read it: causes first with their reasons, then what merely follows, then the sum."""
+
+from __future__ import annotations
+
+import datetime as dt
+import textwrap
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from jessyfile.planning.change_text import Change, change_lines, duration, gathered, size, spelled
+
+if TYPE_CHECKING:
+    from jessyfile.planning.plan import Plan, PlannedStep
+    from jessyfile.planning.reasons import Reason
+
+Told = tuple[str, str]
+_WIDTH = 78
+_MANY = 3
+_LEGEND = {
+    "+": "runs for the first time",
+    "~": "runs again",
+    "?": "may be restored from the store",
+    ">": "follows a step above, unless that comes out equal",
+}
+_WHY = {
+    "replace": "asked for with --replace",
+    "lost": "its stored result was lost or is damaged",
+    "drift": "what it registered was removed or replaced",
+    "version": "jessy makes it otherwise now",
+    "forgotten": "no result of it is stored",
+}
+_SUMS = {
+    "retrain": "Retraining is needed.",
+    "repackage": "No retraining is needed.",
+    "recheck": "Only checks run again.",
+    "cosmetic": "Nothing that is trained or served changes.",
+}
+
+
+def render_plan(
+    plan: Plan,
+    *,
+    everything: bool = False,
+    short: bool = False,
+    starting: bool = False,
+    now: dt.datetime | None = None,
+) -> str:
+    """Return the plan's text, without colour.
+
+    `everything` lists unchanged steps, `short` leaves the reasons' lines out, `starting` says nothing of how to start
+    it.
+    """
+    lines = [_title(plan, now or dt.datetime.now(dt.UTC)), ""]
+    if not plan.changes:
+        return "\n".join([*lines, *_kept(plan, everything), *_mask(plan, everything), *_nothing(plan)]) + "\n"
+    lines += [_legend(plan), ""]
+    told: set[Told] | None = None if short else set()
+    width = max(16, *(len(step.name) for step in plan.steps if step.cause))
+    for step in plan.steps:
+        if step.cause:
+            lines += _cause(step, width, told)
+    lines += _follow([step for step in plan.steps if step.runs and not step.cause])
+    lines += [*_kept(plan, everything), *_mask(plan, everything)]
+    end = [] if starting else [f"Nothing was started. To run it: jessy apply {plan.recipe}"]
+    return "\n".join([*lines, "", *_memory(plan), _sum(plan), *end]) + "\n"
+
+
+def render_why(plan: Plan, step: PlannedStep) -> str:
+    """Return why one step runs, or does not."""
+    if not step.runs:
+        return f"{step.name} is kept: its values, its files, its inputs and its stored result are as they were.\n"
+    if step.cause:
+        return "\n".join([_legend_for([_symbol(step)]), "", *_cause(step, len(step.name), set())]) + "\n"
+    sources = [reason.what for reason in step.reasons]
+    chain = _chain(plan, step)
+    unless = ", unless that comes out equal" if step.answer == "may" else ""
+    return f"{step.name} runs again because it reads {_join(sources)}{unless}.\n  {' <- '.join(chain)}\n"
+
+
+def ago(then: str, now: dt.datetime) -> str:
+    """Return how long ago an ISO 8601 time was, in its largest unit."""
+    seconds = (now - dt.datetime.fromisoformat(then)).total_seconds()
+    for unit, length in (("day", 86400), ("hour", 3600), ("minute", 60)):
+        count = int(seconds // length)
+        if count >= 1:
+            return f"{_count(count, unit)} ago"
+    return "just now"
+
+
+def _title(plan: Plan, now: dt.datetime) -> str:
+    if not plan.state.run:
+        return f"{plan.name} · {plan.recipe} · never applied"
+    return f"{plan.name} · {plan.recipe} · applied {ago(plan.state.applied, now)} (run {plan.state.run})"
+
+
+def _symbol(step: PlannedStep) -> str:
+    if not step.cause:
+        return ">"
+    if step.answer == "may":
+        return "?"
+    return "+" if any(reason.kind == "first" for reason in step.reasons) else "~"
+
+
+def _legend(plan: Plan) -> str:
+    used = {_symbol(step) for step in plan.steps if step.runs}
+    return _legend_for([symbol for symbol in _LEGEND if symbol in used])
+
+
+def _legend_for(symbols: Sequence[str]) -> str:
+    return "  " + "   ".join(f"{symbol} {_LEGEND[symbol]}" for symbol in symbols)
+
+
+def _cause(step: PlannedStep, width: int, told: set[Told] | None) -> list[str]:
+    """Return a step's header and its reasons; `told` are the changes that stand above already, None leaves all out."""
+    head = f"  {_symbol(step)} {step.name:<{width}}  {_header(step)}"
+    lines = [_with_forecast(head, _forecast([step]))]
+    return lines if told is None else lines + list(_reasons(step, told))
+
+
+def _header(step: PlannedStep) -> str:
+    kinds = [reason.kind for reason in step.reasons]
+    if "first" in kinds:
+        return step.does
+    for kind, text in _WHY.items():
+        if kind in kinds and "value" not in kinds and "file" not in kinds:
+            return text
+    text = _rows(step) or (
+        "retrain" if step.name == "train" else step.does if step.effect == "retrain" else step.effect
+    )
+    return f"{text}, from its last checkpoint" if step.resumes else text
+
+
+def _rows(step: PlannedStep) -> str | None:
+    for reason in step.reasons:
+        if reason.what == _count_address(step) and isinstance(reason.old, int) and isinstance(reason.new, int):
+            difference = "more" if reason.new > reason.old else "fewer"
+            return f"make {reason.new} rows, {abs(reason.new - reason.old)} {difference}"
+    return None
+
+
+def _count_address(step: PlannedStep) -> str:
+    return f"dataset.category.{step.name.partition('.')[2]}.count"
+
+
+def _reasons(step: PlannedStep, told: set[Told]) -> Iterator[str]:
+    counted = _count_address(step) if _rows(step) else None
+    values = [r for r in step.reasons if r.kind == "value" and r.what != counted]
+    known = {r.what for r in values if (r.what, repr(r.new)) in told}
+    for change in gathered([Change(r.what, r.old, r.new, r.where) for r in values if r.what not in known]):
+        yield from change_lines(change)
+    if known:
+        yield f"        {', '.join(sorted({spelled(address) for address in known}))}  as above"
+    told.update((r.what, repr(r.new)) for r in values)
+    yield from _files([reason for reason in step.reasons if reason.kind == "file"])
+    for reason in step.reasons:
+        if reason.kind == "version":
+            yield f"        version {reason.old} -> {reason.new} of the step"
+        elif reason.kind == "gone":
+            yield f"        {reason.what}  no longer read"
+
+
+def _files(reasons: Sequence[Reason]) -> Iterator[str]:
+    """Yield changed files a line each; more than three of a folder that changed alike as one line."""
+    groups: dict[tuple[str, str], list[str]] = {}
+    for reason in reasons:
+        word = "changed" if reason.old and reason.new else "new" if reason.new else "gone"
+        groups.setdefault((reason.what.rpartition("/")[0], word), []).append(reason.what)
+    for (folder, word), names in groups.items():
+        if len(names) > _MANY:
+            yield f"        {folder}/  {len(names)} files {word}"
+        else:
+            yield from (f"        {name}  {word}" for name in names)
+
+
+def _follow(steps: Sequence[PlannedStep]) -> list[str]:
+    if not steps:
+        return []
+    names = [step.name for step in steps]
+    text = f"{', '.join(names)} follow{'s' if len(names) == 1 else ''}"
+    *lines, last = textwrap.wrap(text, _WIDTH - 4, initial_indent="  > ", subsequent_indent="    ")
+    return [*lines, _with_forecast(last, _forecast(steps))]
+
+
+def _kept(plan: Plan, everything: bool) -> list[str]:
+    kept = [step for step in plan.steps if not step.runs]
+    if everything:
+        return [f"    {step.name:<16} unchanged" for step in kept]
+    if not kept or not plan.changes:
+        return []
+    return [f"    ({_count(len(kept), 'step')} unchanged; --all shows {'it' if len(kept) == 1 else 'them'})"]
+
+
+def _mask(plan: Plan, everything: bool) -> list[str]:
+    """Return what the mask trains, as the kept `encode` step counted it: a line, and one a category with
+    `everything`."""
+    facts = plan.mask
+    if facts is None or not facts.get("tokens") or not (plan.changes or everything):
+        return []
+    ends = (
+        "the end of every answer too" if facts["ends_trained"] == facts["chat_rows"] else "NOT the end of every answer"
+    )
+    share = f"{facts['trained_tokens']} of {facts['tokens']} tokens are trained, {ends}"
+    lines = [f"    mask: {share}; {_count(facts['rows_cut'], 'row')} cut"]
+    if everything:
+        lines += [
+            f"      {name:<18} {c['trained']} of {c['tokens']}" for name, c in sorted(facts["categories"].items())
+        ]
+    return lines
+
+
+def _nothing(plan: Plan) -> list[str]:
+    if plan.withheld is not None:
+        return [f"No changes. {plan.name} is not promoted: {plan.withheld}"]
+    return [f"No changes. {plan.name} is what {plan.recipe} says."]
+
+
+def _memory(plan: Plan) -> list[str]:
+    total = machine_memory()
+    heavy = [
+        step for step in plan.steps if step.forecast and step.forecast.peak and total and step.forecast.peak > total
+    ]
+    return [
+        f"warning: {step.name} is expected to need {size(step.forecast.peak or 0)}; this machine has {size(total)}\n"
+        for step in heavy
+        if step.forecast
+    ]
+
+
+def machine_memory() -> int:
+    """Return this machine's physical memory in bytes, 0 when it does not say."""
+    import os
+
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (ValueError, OSError, AttributeError):
+        return 0
+
+
+def _sum(plan: Plan) -> str:
+    will = sum(step.cause for step in plan.steps)
+    follow = sum(step.runs and not step.cause for step in plan.steps)
+    counts = (
+        [f"{will} to run"]
+        + ([f"{follow} to follow"] if follow else [])
+        + [f"{len(plan.steps) - will - follow} unchanged"]
+    )
+    return " ".join(part for part in (f"Plan: {', '.join(counts)}.", _about(plan), _price(plan)) if part)
+
+
+def _price(plan: Plan) -> str:
+    train = next((step for step in plan.steps if step.name == "train"), None)
+    if plan.effect == "retrain" and train is not None and not train.cause:
+        return "Retraining follows, unless what it reads comes out equal." if train.runs else "Nothing is retrained."
+    return _SUMS[plan.effect]
+
+
+def _about(plan: Plan) -> str:
+    running = [step for step in plan.steps if step.runs]
+    known = [step.forecast.seconds for step in running if step.forecast]
+    if not known:
+        return ""
+    unknown = len(running) - len(known)
+    more = f", {_count(unknown, 'step')} not measured yet" if unknown else ""
+    last = f" (last full run: {duration(plan.last_seconds)})" if plan.last_seconds else ""
+    return f"About {duration(max(1, sum(known)))} on this machine{more}{last}."
+
+
+def _forecast(steps: Sequence[PlannedStep]) -> str:
+    known = [step.forecast for step in steps if step.forecast]
+    if not known:
+        return ""
+    seconds = f"~{duration(sum(forecast.seconds for forecast in known))}".replace("~<", "<")
+    peak = max((forecast.peak or 0 for forecast in known), default=0)
+    return f"{seconds}, {size(peak)}" if peak >= 1e9 and len(steps) == 1 else seconds
+
+
+def _with_forecast(text: str, forecast: str) -> str:
+    return f"{text:<{_WIDTH}} {forecast}".rstrip() if forecast else text
+
+
+def _chain(plan: Plan, step: PlannedStep) -> list[str]:
+    """Return the names from a step back to the first cause that it follows."""
+    by_name = {planned.name: planned for planned in plan.steps}
+    chain = [step.name]
+    while not step.cause and step.reasons:
+        step = by_name[step.reasons[0].what]
+        chain.append(step.name)
+    return chain
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'s' if number != 1 else ''}"
+
+
+def _join(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

@@ -1,0 +1,137 @@
+"""The steps `encode` and `train`."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import gc
+import json
+import sys
+from dataclasses import replace
+from typing import Any
+
+from jessyfile import fsops
+from jessyfile.errors import InsufficientMemoryError
+from jessyfile.language.recipe import Lora
+from jessyfile.planning.steps import Facts, StepContext
+from jessyfile.training import adapter, encoded, schedule
+
+_MIN_RANK = 4
+
+
+def run_encode(context: StepContext) -> Facts:
+    """Tokenize both splits, prove the mask, and write `train.safetensors` and `valid.safetensors`."""
+    from jessyfile.models.chat_format import chat_format
+    from jessyfile.models.tokenizer import load_tokenizer
+    from jessyfile.training.encode import Encoder, MaskProof, read_rows, refuse_empty
+
+    recipe, base = context.recipe, context.inputs["base"]
+    source = json.loads((base / "source.json").read_text(encoding="utf-8"))
+    system = recipe.system if recipe.train.include_system else None
+    encoder = Encoder(
+        load_tokenizer(base),
+        chat_format(source["chat_format"]),
+        system,
+        recipe.train.max_length,
+        recipe.complexity.marker,
+    )
+    proof, held_out = MaskProof(), MaskProof()
+    train = encoder.encode(read_rows(context.inputs["dataset"] / "train.jsonl"), proof)
+    valid = encoder.encode(read_rows(context.inputs["dataset"] / "valid.jsonl"), held_out)
+    refuse_empty(proof)
+    prefix = encoded.common_prefix([*train, *valid])
+    encoded.save(encoded.pack(train, prefix, encoder.end), context.output / "train.safetensors")
+    encoded.save(encoded.pack(valid, prefix, encoder.end), context.output / "valid.safetensors")
+    facts = {**proof.facts(), "shared_prefix": len(prefix), "updates": schedule.updates(len(train), recipe.train)}
+    fsops.write_text(
+        context.output / "mask.json",
+        json.dumps({"train": facts, "valid": held_out.facts()}, indent=2, sort_keys=True) + "\n",
+    )
+    return facts
+
+
+def run_train(context: StepContext) -> Facts:
+    """Train the adapter; write it with its configuration and the loss curve."""
+    from jessyfile.models.accelerate import prepare
+    from jessyfile.models.load import load_model
+
+    blas = prepare()
+    lora, splits, rungs = context.recipe.lora, 1, list[str]()
+    while True:
+        model, _ = load_model(context.inputs["base"])
+        try:
+            return {**_train(context, model, lora, splits, rungs), "blas": blas.description}
+        except InsufficientMemoryError as error:
+            lora, splits = _next_rung(context, error, lora, splits, rungs)
+        finally:
+            del model
+            _give_memory_back()
+
+
+def _give_memory_back() -> None:
+    """Let go of what training held: MLX keeps freed arrays, and glibc keeps freed pages, for a process that goes on to serve models."""
+    import mlx.core as mx
+
+    gc.collect()
+    mx.clear_cache()
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError, AttributeError):  # another C library has no malloc_trim
+            ctypes.CDLL(None).malloc_trim(0)
+
+
+def _train(context: StepContext, model: Any, lora: Lora, splits: int, rungs: list[str]) -> dict[str, Any]:
+    from jessyfile.training.throughput import peak_bytes
+    from jessyfile.training.trainer import Trainer
+
+    recipe, data = context.recipe, context.inputs["encode"]
+    keys = adapter.attach(model, lora, recipe.train.seed)
+    rows, held_out = encoded.load(data / "train.safetensors"), encoded.load(data / "valid.safetensors")
+    work = fsops.make_folder(context.work / f"rank-{lora.rank}")
+    trainer = Trainer(
+        model,
+        recipe.train,
+        lora,
+        rows,
+        held_out,
+        recipe.personality.per_batch,
+        work,
+        context.progress,
+        context.stop,
+        splits=splits,
+    )
+    cursor = trainer.run()
+    adapter.write(context.output, trainer.best, lora, keys)
+    curve = {"curve": cursor.curve, "validations": cursor.validations}
+    fsops.write_text(context.output / "curve.json", json.dumps(curve) + "\n")
+    return {
+        "training_seconds": round(cursor.seconds, 2),
+        "updates": cursor.update,
+        "work_units": cursor.update * recipe.train.batch_size * recipe.train.grad_accumulation,
+        "trained_tokens": cursor.trained_tokens,
+        "final_loss": cursor.curve[-1]["loss"],
+        "best_validation_loss": cursor.best_loss,
+        "best_update": cursor.best_update or cursor.update,
+        "parameters": sum(int(array.size) for array in trainer.best.values()),
+        "rank": lora.rank,
+        "peak_bytes": peak_bytes(),
+        "rungs": [*rungs, *cursor.rungs],
+    }
+
+
+def _next_rung(
+    context: StepContext, error: InsufficientMemoryError, lora: Lora, splits: int, rungs: list[str]
+) -> tuple[Lora, int]:
+    """Choose what to give up next: rows at a time (same mathematics), then, if the recipe allows it, half the rank."""
+    train = context.recipe.train
+    if train.on_memory != "stop" and splits < train.batch_size:
+        splits *= 2
+        rungs.append(
+            f"too little memory: {-(-train.batch_size // splits)} rows at a time instead of {train.batch_size}; the mathematics stay"
+        )
+    elif train.on_memory == "shrink_rank" and lora.rank // 2 >= _MIN_RANK:
+        lora = replace(lora, rank=lora.rank // 2, alpha=lora.alpha / 2)
+        rungs.append(f"too little memory: rank {lora.rank} instead of {lora.rank * 2}")
+    else:
+        raise error
+    context.progress.note(rungs[-1])
+    return lora, splits

@@ -1,0 +1,171 @@
+"""`jessy init` writes a project that checks clean and whose rows can be made, and never touches what is there."""
+
+import re
+
+import pytest
+from click.testing import CliRunner
+
+from jessyfile.cli import main
+from jessyfile.commands.editor import bases, init
+from jessyfile.commands.scaffold import LANGUAGES, project_files
+from jessyfile.dataset.rows import load_rows
+from jessyfile.errors import ModelError, ProjectError
+from jessyfile.language import load_recipe
+
+
+def started(folder, *options):
+    return CliRunner().invoke(init, [str(folder), *options], standalone_mode=False, catch_exceptions=False)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("base", ["gemma3:270m", "hf:mlx-community/gemma-2-2b-it-fp16"])
+def test_every_start_checks_clean_without_a_warning(tmp_path, language, base):
+    started(tmp_path, "--yes", "--name", "cay", "--base", base, "--language", language)
+    loaded = load_recipe(tmp_path / "cay.jessy")
+    assert loaded.diagnostics == ()
+    assert (loaded.recipe.name, loaded.recipe.base) == ("cay", base)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_seeds_are_exactly_what_the_recipe_asks_for(tmp_path, language):
+    """So that the first apply makes no row by other means."""
+    started(tmp_path, "--yes", "--name", "cay", "--language", language)
+    dataset = load_recipe(tmp_path / "cay.jessy").recipe.dataset
+    asked = {(c.name, t.name): t.count for c in dataset.categories for t in c.topics}
+    found = {}
+    for path in sorted((tmp_path / "data" / "seeds").rglob("*.jsonl")):
+        rows, faults = load_rows([(path, path.name)])
+        assert not faults
+        assert all((r.example.category, r.example.topic) == (path.parent.name, path.stem) for r in rows)
+        found[path.parent.name, path.stem] = len(rows)
+    assert {key: n for key, n in found.items() if key[0] != "markers"} == asked
+    assert sum(n for key, n in found.items() if key[0] == "markers") == dataset.markers
+    assert 30 <= sum(asked.values()) <= 90
+
+
+def test_the_rows_of_a_start_can_be_made(tmp_path, capsys):
+    """The filters, exact counts and the split run over what init wrote."""
+    started(tmp_path, "--yes", "--name", "cay", "--language", "en")
+    assert main(["data", str(tmp_path / "cay.jessy")]) == 0
+    assert "leaks into the suites            0" in capsys.readouterr().out
+
+
+def test_the_seeds_speak_of_no_other_model(tmp_path):
+    files = project_files("cay", "gemma3:270m", "mixed")
+    assert not [name for name, text in files.items() if name.endswith(".jsonl") and "jessy" in text.lower()]
+
+
+def test_a_mixed_start_holds_every_language(tmp_path):
+    text = "".join(t for n, t in project_files("cay", "x", "mixed").items() if "/technical/" in n)
+    assert set(re.findall(r'"language": "(\w+)"', text)) == {"tr", "en", "mixed"}
+
+
+def test_questions_have_answers_to_take_over(tmp_path):
+    folder = tmp_path / "Çok İyi"
+    result = CliRunner().invoke(init, [str(folder)], input="\n\n\n", standalone_mode=False, catch_exceptions=False)
+    assert "Name of the model [cok-iyi]" in result.output
+    assert load_recipe(folder / "cok-iyi.jessy").recipe is not None
+
+
+def test_answers_are_taken(tmp_path):
+    CliRunner().invoke(
+        init, [str(tmp_path)], input="mia\nqwen3:0.6b\nen\n", standalone_mode=False, catch_exceptions=False
+    )
+    recipe = load_recipe(tmp_path / "mia.jessy").recipe
+    assert (recipe.base, recipe.dataset.categories[0].language) == ("qwen3:0.6b", "en")
+
+
+def test_the_bases_on_this_machine_come_first(monkeypatch, tmp_path):
+    monkeypatch.setattr(
+        "jessyfile.models.ollama_store.stored_blob", lambda name: tmp_path if name == "qwen3:4b" else None
+    )
+    found = list(bases())
+    assert "qwen3:4b" in [base.name for base in found if base.here]
+    assert [base.here for base in found] == sorted((base.here for base in found), reverse=True)
+
+
+@pytest.mark.parametrize("there", ["cay.jessy", "data/seeds/markers/low.jsonl"])
+def test_a_file_that_is_there_stops_everything(tmp_path, there):
+    (tmp_path / there).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / there).write_text("mine")
+    with pytest.raises(ProjectError, match="there already; nothing was written"):
+        started(tmp_path, "--yes", "--name", "cay")
+    assert [path.read_text() for path in tmp_path.rglob("*") if path.is_file()] == ["mine"]
+
+
+def test_a_dangling_link_counts_as_a_file_that_is_there(tmp_path):
+    (tmp_path / "cay.jessy").symlink_to(tmp_path / "absent" / "elsewhere")
+    with pytest.raises(ProjectError, match="there already"):
+        started(tmp_path, "--yes", "--name", "cay")
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (None, ".jessy/\n"),
+        ("*.pyc\n", "*.pyc\n.jessy/\n"),
+        ("*.pyc", "*.pyc\n.jessy/\n"),
+        (".jessy/\n", ".jessy/\n"),
+        ("a\n.jessy\n", "a\n.jessy\n"),
+    ],
+)
+def test_git_leaves_the_state_alone(tmp_path, before, after):
+    if before is not None:
+        (tmp_path / ".gitignore").write_text(before)
+    started(tmp_path, "--yes", "--name", "cay")
+    assert (tmp_path / ".gitignore").read_text() == after
+
+
+def test_a_project_inside_a_repository_reads_its_own_seeds(tmp_path):
+    """The root is the new project, not the repository around it: there data/seeds would be looked for in vain."""
+    (tmp_path / ".git").mkdir()
+    started(tmp_path / "models" / "cay", "--yes")
+    recipe = load_recipe(tmp_path / "models" / "cay" / "cay.jessy").recipe
+    assert recipe.dataset.seeds == "data/seeds"
+    assert str(recipe.sources["name"].file) == "cay.jessy"
+
+
+@pytest.mark.parametrize("name", ["çay", "", "a b", "../x", "-x", "a\n", "x" * 81])
+def test_a_name_that_the_engine_would_refuse_is_refused(tmp_path, name):
+    if name:
+        with pytest.raises(ProjectError, match="no name for a model"):
+            started(tmp_path / "new", "--yes", "--name", name)
+        assert not (tmp_path / "new").exists()
+    else:
+        started(tmp_path / "new", "--yes", "--name", name)
+        assert (tmp_path / "new" / "new.jessy").exists()
+
+
+def test_a_name_with_a_namespace_makes_a_file_without_it(tmp_path):
+    started(tmp_path, "--yes", "--name", "me/cay")
+    assert load_recipe(tmp_path / "cay.jessy").recipe.name == "me/cay"
+
+
+def test_init_runs_from_the_command_line(tmp_path, capsys):
+    assert main(["init", str(tmp_path / "mia"), "--yes"]) == 0
+    assert "jessy apply" in capsys.readouterr().out
+    assert main(["check", str(tmp_path / "mia" / "mia.jessy")]) == 0
+    assert main(["init", str(tmp_path / "mia"), "--yes"]) == 1
+
+
+def test_a_base_on_the_command_line_counts_from_here_and_in_the_recipe_from_there(tmp_path, monkeypatch):
+    (tmp_path / "new").mkdir()
+    (tmp_path / "new" / "my model.gguf").write_bytes(b"GGUF")
+    monkeypatch.chdir(tmp_path)
+    started(tmp_path / "new", "--yes", "--base", "new/my model.gguf")
+    assert load_recipe(tmp_path / "new" / "new.jessy").recipe.base == "./my model.gguf"
+
+
+def test_a_base_outside_the_new_project_is_refused(tmp_path):
+    """The recipe could not read it: nothing outside the project's root is read."""
+    (tmp_path / "model.gguf").write_bytes(b"GGUF")
+    with pytest.raises(ProjectError, match="outside the new project"):
+        started(tmp_path / "new", "--yes", "--base", str(tmp_path / "model.gguf"))
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize("base", ["not a model", "hf:nope", "./absent.gguf", "a\nTRAIN { }"])
+def test_a_base_that_names_no_model_is_refused(tmp_path, base):
+    with pytest.raises(ModelError):
+        started(tmp_path / "new", "--yes", "--base", base)
+    assert not (tmp_path / "new").exists()

@@ -1,0 +1,79 @@
+"""`jessy chat`: the answer without its marker, and what it took."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from click.testing import CliRunner
+from evaluation_fakes import FakeEngine
+
+from jessyfile.commands.chat import Live, chat
+from jessyfile.engines import promoted, serving
+from jessyfile.errors import EngineError
+from jessyfile.export.registry import register
+
+SERVED = {"chat_format": "gemma", "system": None, "messages": [], "parameters": {}}
+
+
+@pytest.fixture
+def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeEngine]:
+    (tmp_path / ".jessy").mkdir()
+    monkeypatch.chdir(tmp_path)
+    register(tmp_path, "tiny", "latest", {"engine": "embedded", "gguf": "m.gguf", "digest": "a", "served": SERVED})
+    made = FakeEngine(lambda prompt: f"[low 1]\n{prompt} diyorsun\x1b[2J.")
+    monkeypatch.setattr(serving, "engine_of", lambda entry: made)
+    yield made
+    assert made.loads == 0
+
+
+def run(*arguments: str, typed: str = "") -> str:
+    result = CliRunner().invoke(chat, arguments, input=typed, catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def test_one_question_is_answered_with_level_iterations_and_seconds(engine: FakeEngine) -> None:
+    """A control character that a model writes never reaches the terminal."""
+    assert run("tiny", "selam") == "selam diyorsun\\u001b[2J.\nlow · 1 iteration · 0.2 s · 4 tokens\n"
+
+
+def test_json_has_everything(engine: FakeEngine) -> None:
+    found = json.loads(run("tiny", "selam", "--json"))
+    assert (found["format"], found["level"], found["iterations"], found["tokens"]) == (1, "low", 1, 4)
+
+
+def test_a_conversation_remembers_what_was_said_with_its_markers(engine: FakeEngine) -> None:
+    run("tiny", typed="selam\n\nnaber\n")
+    last = [turn.content for turn in engine.asked[-1]]
+    assert last == ["selam", "[low 1]\nselam diyorsun\x1b[2J.", "naber"]
+
+
+def test_a_model_that_is_not_there_is_named_with_those_that_are(engine: FakeEngine) -> None:
+    with pytest.raises(EngineError, match="there is no model `other:latest`") as error:
+        run("other", "selam")
+    assert error.value.hint == "registered are tiny"
+
+
+@pytest.mark.usefixtures("engine")
+def test_the_levels_are_those_of_the_last_apply(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    levels = {"complexity.level.zor.iterations": [4, 9], "complexity.level.kolay.iterations": [1, 3]}
+    values = {**levels, "complexity.marker": "<{level} {iterations}>"}
+    state = SimpleNamespace(steps={"evaluate": SimpleNamespace(parameters=values)})
+    monkeypatch.setattr("jessyfile.planning.state.load_state", lambda root, name: state)
+    found = promoted.find(tmp_path, "tiny").complexity
+    assert [level.name for level in found.levels] == ["kolay", "zor"]
+    assert found.marker == "<{level} {iterations}>"
+
+
+def test_an_answer_shown_live_never_shows_its_marker() -> None:
+    whole, shown = "[low 1]\nSor kanka,\ndinliyorum. ", list[str]()
+    live = Live(promoted.DEFAULT, shown.append)
+    for end in range(1, len(whole) + 1):
+        assert live.show(whole[:end]) is False
+        assert "[" not in "".join(shown)
+    live.finish("Sor kanka,\ndinliyorum.")
+    assert "".join(shown) == "Sor kanka,\ndinliyorum."

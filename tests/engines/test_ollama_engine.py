@@ -1,0 +1,132 @@
+"""Ollama over HTTP: what is sent, what is measured, and how its failures look."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+
+from jessyfile.engines.engine import ChatMessage, GenerationSettings, ServedModel
+from jessyfile.engines.ollama_engine import Ollama
+from jessyfile.errors import EngineError
+
+EXAMPLE = ChatMessage("user", "örnek")
+MODEL = ServedModel(
+    "tiny:candidate", None, "gemma", "Kısa konuş.", (EXAMPLE,), GenerationSettings(temperature=0.7, max_tokens=8)
+)
+WHOLE = (
+    {"message": {"role": "assistant", "content": "Sel"}, "done": False},
+    {"message": {"role": "assistant", "content": "am"}, "done": False},
+    {"message": {"content": ""}, "done": True, "done_reason": "stop", "eval_count": 3, "prompt_eval_count": 9},
+)
+
+
+class Server:
+    """Answers `/api/chat` with prepared lines; keeps every request."""
+
+    def __init__(self) -> None:
+        self.lines: tuple[Any, ...] = WHOLE
+        self.status = 200
+        self.asked: list[tuple[str, dict[str, Any]]] = []
+        server = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                server.asked.append((self.path, body))
+                lines = server.lines if self.path == "/api/chat" else ({"done": True},)
+                data = b"".join(
+                    line if isinstance(line, bytes) else json.dumps(line).encode() + b"\n" for line in lines
+                )
+                self.send_response(server.status)
+                self.send_header("Content-Length", str(len(data)))
+                self.end_headers()
+                self.wfile.write(data)
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.http.server_port}"
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    made = Server()
+    thread = threading.Thread(target=made.http.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield made
+    made.http.shutdown()
+    made.http.server_close()
+    thread.join()
+
+
+def loaded(server: Server, **options: bool) -> Ollama:
+    engine = Ollama(server.url, **options)
+    engine.load(MODEL)
+    return engine
+
+
+def test_system_prompt_and_sampling_are_always_sent(server: Server) -> None:
+    """Ollama's own defaults choose a random seed and a window by video memory."""
+    reply = loaded(server).chat([ChatMessage("user", " selam ")])
+    path, body = server.asked[-1]
+    assert path == "/api/chat"
+    assert body["messages"] == [{"role": "system", "content": "Kısa konuş."}, {"role": "user", "content": "selam"}]
+    assert body["options"]["temperature"] == 0.7
+    assert (body["options"]["seed"], body["options"]["num_ctx"], body["options"]["num_predict"]) == (42, 4096, 8)
+    assert (reply.text, reply.tokens, reply.prompt_tokens, reply.stopped) == ("Selam", 3, 9, "stop")
+    assert reply.first_token_seconds is not None
+
+
+def test_a_base_model_is_shown_the_examples_that_ollama_does_not_keep(server: Server) -> None:
+    loaded(server, keeps_examples=False).chat([ChatMessage("user", "selam")])
+    assert [turn["content"] for turn in server.asked[-1][1]["messages"]] == ["Kısa konuş.", "örnek", "selam"]
+
+
+def test_a_cut_answer_ends_the_exchange(server: Server) -> None:
+    reply = loaded(server).chat([ChatMessage("user", "selam")], watch=lambda text: text == "Sel")
+    assert (reply.text, reply.stopped) == ("Sel", "cut")
+
+
+def test_pieces_come_one_by_one(server: Server) -> None:
+    assert list(loaded(server).stream([ChatMessage("user", "selam")])) == ["Sel", "am"]
+
+
+@pytest.mark.parametrize(
+    ("lines", "words"),
+    [
+        ((WHOLE[0], {"error": "out of\nmemory"}), "Ollama refused: out of memory"),
+        ((WHOLE[0],), "broke off in the middle"),
+        ((b"<html>\n",), "not JSON"),
+        ((b"[]\n",), "not an object"),
+    ],
+)
+def test_a_failure_after_a_200_is_one_clear_line(server: Server, lines: tuple[Any, ...], words: str) -> None:
+    engine = loaded(server)
+    server.lines = lines
+    with pytest.raises(EngineError, match=words):
+        engine.chat([ChatMessage("user", "selam")])
+
+
+def test_an_ollama_that_does_not_answer_is_said_in_one_line() -> None:
+    with pytest.raises(EngineError, match=r"Ollama does not answer at http://127\.0\.0\.1:1"):
+        Ollama("http://127.0.0.1:1").load(MODEL)
+
+
+def test_unloading_twice_and_from_a_dead_server_is_harmless(server: Server) -> None:
+    engine = loaded(server)
+    engine.unload()
+    assert server.asked[-1][1]["keep_alive"] == 0
+    count = len(server.asked)
+    engine.unload()
+    assert len(server.asked) == count
+
+
+def test_it_says_that_it_gives_no_token_ids(server: Server) -> None:
+    with pytest.raises(EngineError, match="which token"):
+        loaded(server).next_logprobs("a", 3)

