@@ -222,8 +222,8 @@ def compile_steps(recipe: Recipe) -> tuple[Step, ...]:
             _import,
             inputs=("gguf", "modelfile", "parity"),
             reads=("name", "deploy.engine", "deploy.ollama"),
-            holds=holds_candidate,
-            ready=_engine_answers,
+            still_in_effect=holds_candidate,
+            preflight=_engine_answers,
         ),
         Step(
             "baseline",
@@ -267,6 +267,6 @@ def compile_steps(recipe: Recipe) -> tuple[Step, ...]:
             _promote,
             inputs=("import", "judge"),
             reads=("name", "deploy.*"),
-            holds=holds_latest,
+            still_in_effect=holds_latest,
         ),
     )

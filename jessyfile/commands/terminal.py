@@ -141,7 +141,7 @@ class Screen:
 
     def started(self, step: Step, number: int, total: int) -> Progress:
         """Print the step's line."""
-        click.echo(printable(f"[{number}/{total}] {step.name}: {step.does}"))
+        click.echo(printable(f"[{number}/{total}] {step.name}: {step.title}"))
         return self._drawing.begin(step.name)
 
     def ended(self, result: StepResult) -> None:

@@ -72,7 +72,7 @@ class Decider:
             return Decision(step, own, "will", trouble="replace")
         fitting = [action for action in self.actions.of(step.name, own.hash) if _fits(action, inputs)]
         whole = [action for action in fitting if self.store.has(action.object)]
-        usable = [action for action in whole if self._holds(step, action)]
+        usable = [action for action in whole if self._still_in_effect(step, action)]
         if not usable and pending and fitting and not whole:
             return Decision(step, own, "may", trouble="lost")
         if not usable:
@@ -81,11 +81,11 @@ class Decider:
             return Decision(step, own, "may")
         return Decision(step, own, "reused", usable[0])
 
-    def _holds(self, step: Step, action: Action) -> bool:
+    def _still_in_effect(self, step: Step, action: Action) -> bool:
         # a model that was not promoted has no effect outside that could have drifted
-        if step.holds is None or action.facts.get("promoted") is False:
+        if step.still_in_effect is None or action.facts.get("promoted") is False:
             return True
-        return step.holds(self.recipe, self.root, action.facts)
+        return step.still_in_effect(self.recipe, self.root, action.facts)
 
 
 def _fits(action: Action, inputs: Mapping[str, str | None]) -> bool:

@@ -40,7 +40,7 @@ class PlannedStep:
     """
 
     name: str
-    does: str
+    title: str
     answer: Answer
     reasons: tuple[Reason, ...]
     own: str
@@ -177,7 +177,7 @@ def _planned(
     )
     return PlannedStep(
         name=step.name,
-        does=step.does,
+        title=step.title,
         answer=decision.answer,
         reasons=reasons(decision, state.steps.get(step.name), inputs, decider.recipe),
         own=decision.own.hash,

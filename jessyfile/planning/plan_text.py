@@ -120,12 +120,12 @@ def _cause(step: PlannedStep, width: int, told: set[Told] | None) -> list[str]:
 def _header(step: PlannedStep) -> str:
     kinds = [reason.kind for reason in step.reasons]
     if "first" in kinds:
-        return step.does
+        return step.title
     for kind, text in _WHY.items():
         if kind in kinds and "value" not in kinds and "file" not in kinds:
             return text
     text = _rows(step) or (
-        "retrain" if step.name == "train" else step.does if step.effect == "retrain" else step.effect
+        "retrain" if step.name == "train" else step.title if step.effect == "retrain" else step.effect
     )
     return f"{text}, from its last checkpoint" if step.resumes else text
 

@@ -170,7 +170,7 @@ class _Apply:
     def go(self) -> RunResult:
         start = time.perf_counter()
         self._sweep()
-        self._ready()
+        self._preflight()
         if self.plan.changes:
             self.run = new_run(self.root)
             self.run.write("plan.json", plan_as_json(self.plan))
@@ -189,12 +189,12 @@ class _Apply:
         for name in ("state", "actions", "runs", "models"):
             fsops.sweep_temporaries(jessy_folder(self.root) / name)
 
-    def _ready(self) -> None:
+    def _preflight(self) -> None:
         """Ask every step that will or may run for what it needs from outside: an hour of training later is too late."""
         expected = {step.name for step in self.plan.steps if step.runs}
         for step in self.steps:
-            if step.ready is not None and step.name in expected:
-                step.ready(self.recipe)
+            if step.preflight is not None and step.name in expected:
+                step.preflight(self.recipe)
 
     def _walk(self) -> None:
         chosen = select(self.steps, self.plan.selection.only, self.plan.selection.skip)

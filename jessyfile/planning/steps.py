@@ -67,7 +67,7 @@ class Step:
     """One node of the graph that a recipe compiles into.
 
     name     as the plan prints it, for example `data.turkish` or `train`
-    does     one line for people
+    title    one line for people
     inputs   names of the steps whose outputs it reads
     reads    addresses of the recipe it reads, as patterns: `lora.*`, `system`, `dataset.category.turkish.*`
     files    files it reads besides, found from the recipe (seeds, templates, suites); hashed by content
@@ -78,21 +78,21 @@ class Step:
              last known facts of its inputs; the forecast scales with it when earlier runs gave the fact `work_units`
     calibrated  seconds and peak bytes of a run, measured on this machine for a step that never ran here; None: no
                 number
-    holds    for a step whose effect lies outside the store (a registered model): whether that effect is still there,
+    still_in_effect  for a step whose effect lies outside the store (a registered model): whether that effect is still there,
              asked by the plan with the facts of its last run; None for a pure step
-    ready    looks, before any step runs, for what this one needs from outside, and raises when it is not there;
+    preflight  looks, before any step runs, for what this one needs from outside, and raises when it is not there;
              None: it needs nothing
     """
 
     name: str
-    does: str
+    title: str
     run: Callable[[StepContext], Facts]
     inputs: tuple[str, ...] = ()
     reads: tuple[str, ...] = ()
     files: Callable[[Recipe, Path], Sequence[Path]] = no_files
     version: int = 1
     resumable: bool = False
-    holds: Callable[[Recipe, Path, Facts], bool] | None = None
-    ready: Callable[[Recipe], object] | None = None
+    still_in_effect: Callable[[Recipe, Path, Facts], bool] | None = None
+    preflight: Callable[[Recipe], object] | None = None
     units: Callable[[Recipe, Path, Mapping[str, Facts]], float | None] | None = None
     calibrated: Callable[[Recipe, Path, Mapping[str, Facts]], tuple[float, int] | None] | None = None

@@ -222,7 +222,7 @@ def test_only_a_recipe_that_insists_on_ollama_is_stopped_before_the_first_step(e
 
     made = load_recipe(Path(__file__).parents[2] / "recipes" / "quickstart.jessy").recipe
     made = replace(made, deploy=replace(made.deploy, engine=engine, ollama="http://127.0.0.1:9"))
-    ready = [step.ready for step in compile_steps(made) if step.ready is not None]
+    ready = [step.preflight for step in compile_steps(made) if step.preflight is not None]
     assert ready
     if not asked:
         assert [look(made) for look in ready] == [None]

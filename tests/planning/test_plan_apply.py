@@ -44,7 +44,7 @@ def test_what_a_step_needs_from_outside_is_asked_before_any_step_runs(root):
     def absent(recipe):
         raise EngineError("nobody answers")
 
-    needy = tuple(replace(step, ready=absent) if step.name == "import" else step for step in fake_steps(log))
+    needy = tuple(replace(step, preflight=absent) if step.name == "import" else step for step in fake_steps(log))
     with pytest.raises(EngineError, match="nobody answers"):
         apply(fake_recipe(root), root, needy)
     assert log.ran == []
@@ -123,7 +123,7 @@ def test_a_changed_seed_file_is_named_and_a_touch_is_not_a_change(root):
 
 def test_drift_runs_only_the_step_whose_effect_is_gone(root):
     there = {"tag": True}
-    steps = fake_steps(**{"import": {"holds": lambda recipe, root, facts: there["tag"]}})
+    steps = fake_steps(**{"import": {"still_in_effect": lambda recipe, root, facts: there["tag"]}})
     apply(fake_recipe(root), root, steps)
     there["tag"] = False
     plan = make_plan(fake_recipe(root), root, steps)

@@ -94,7 +94,7 @@ class World:
             tuple(f"s{b}" for b in before),
             reads,
             (lambda recipe, root: [root / "seed"]) if number == 0 else (lambda recipe, root: ()),
-            holds=holds if effect else None,
+            still_in_effect=holds if effect else None,
         )
 
 

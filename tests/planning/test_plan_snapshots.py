@@ -39,7 +39,7 @@ def fake(step):
         (context.output / "out").write_text(hashlib.sha256("".join(parts).encode()).hexdigest())
         return {"promoted": True} if step.name == "promote" else {}
 
-    return dataclasses.replace(step, run=run, holds=None)
+    return dataclasses.replace(step, run=run, still_in_effect=None)
 
 
 def steps_of(recipe):
