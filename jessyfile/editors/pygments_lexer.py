@@ -51,7 +51,7 @@ def _text(_: Any, match: re.Match[str]) -> Iterator[tuple[int, Any, str]]:  # no
 
 
 _TERMINALS = terminals()
-_NUMBERS = ("PERCENT", "DURATION", "SIZE", "RANGE", "NUMBER")
+_NUMBERS = ("PERCENT", "DURATION", "RANGE", "NUMBER")
 _VALUES: list[tuple[Any, ...]] = [
     (_TERMINALS["TEXT"], _text),
     (_TERMINALS["STRING"], _string),

@@ -25,7 +25,7 @@ PLACE = ("grammar", "editors", "vscode", "syntaxes", "jessyfile.tmLanguage.json"
 _END = r"(?=[\s{}\"#=<>]|$)"
 _HEAD = r"(?:^|(?<=[{]))[ \t]*"
 _LATER = r"(?<=[\s{])"
-_NUMBERS = ("PERCENT", "DURATION", "SIZE", "RANGE", "NUMBER")
+_NUMBERS = ("PERCENT", "DURATION", "RANGE", "NUMBER")
 Rule = dict[str, Any]
 
 

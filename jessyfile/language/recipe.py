@@ -4,7 +4,7 @@ Everything after the language reads this and nothing else. An *address* names on
 `dataset.category.turkish.topic.slang.count`, `parameter.temperature`, `eval.criterion.latency.low.value`.
 `Recipe.values` gives the
 values under a pattern of addresses, `Recipe.source` the place where one was written.
-Units: durations in seconds, sizes in bytes, percentages as shares (10% is 0.1).
+Units: durations in seconds, percentages as shares (10% is 0.1).
 """
 
 from __future__ import annotations

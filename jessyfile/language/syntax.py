@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
-import sys
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from jessyfile.resources import resource
 
+if TYPE_CHECKING:
     from jessyfile.language.diagnostics import Diagnostic
     from jessyfile.language.source import SourceFile, Span
 
@@ -31,7 +29,6 @@ KINDS = {
     "NUMBER": "a number",
     "PERCENT": "a percentage",
     "DURATION": "a duration",
-    "SIZE": "a size",
     "RANGE": "a range",
     "STRING": "text",
     "TEXT": "text",
@@ -113,28 +110,12 @@ class _Nodes:
         return Block(children[0].span, children[-1].span, tuple(children[1:-1]))
 
 
-@contextlib.contextmanager
-def _without(module: str) -> Iterator[None]:
-    """Hide an optional module from what is imported in the block: Lark takes in `regex` wherever it is installed, and nothing here uses it."""
-    hidden = module not in sys.modules
-    if hidden:
-        sys.modules[module] = None  # type: ignore[assignment]
-    try:
-        yield
-    finally:
-        if hidden:
-            del sys.modules[module]
-
-
 @cache
 def lark_parser() -> Any:  # noqa: ANN401 (Lark is untyped here)
-    """Return the parser from the tables made beforehand; nothing is compiled or unpickled."""
-    from jessyfile.language._tables import DATA, MEMO
+    """Return the parser of grammar/jessyfile.lark; it is built once in a process, which takes some 30 ms."""
+    from lark import Lark
 
-    with _without("regex"):
-        from lark import Lark
-
-    return Lark._load_from_dict(DATA, MEMO, transformer=_Nodes)  # noqa: SLF001 (the public way to the same data is a pickle)
+    return Lark.open(str(resource("grammar", "jessyfile.lark")), parser="lalr", lexer="basic", transformer=_Nodes)
 
 
 def kind_of(text: str) -> str | None:

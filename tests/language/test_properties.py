@@ -112,7 +112,7 @@ def grammar_texts() -> st.SearchStrategy[str]:
     lark = Lark(resource("grammar", "jessyfile.lark").read_text("utf-8"), parser="lalr", lexer="basic")
     words = {
         "TEXT": ['"""one line"""', '"""\n   a\n\n  b # c\n  """', '""""\n"""\n""""'], "STRING": ['"a # b"', '"\\n${x}"', '""'], "URL": ["http://h:1/a?b=c"],
-        "PATH": ["./a.gguf", "../b"], "VAR": ["${x}"], "PERCENT": ["10%"], "DURATION": ["5s", "250ms"], "SIZE": ["8GB"], "RANGE": ["1-2"], "NUMBER": ["16", "-1", "1e-4"],
+        "PATH": ["./a.gguf", "../b"], "VAR": ["${x}"], "PERCENT": ["10%"], "DURATION": ["5s", "250ms"], "RANGE": ["1-2"], "NUMBER": ["16", "-1", "1e-4"],
         "WORD": ["LORA", "TOPIC", "A"], "NAME": ["rank", "q_proj", "latency.low"], "OP": [">=", "<"], "REF": ["gemma:2b", "Ç", "日本"], "_NL": ["\n", "\n\n\n", "\r\n  "],
     }  # fmt: skip
     explicit = {

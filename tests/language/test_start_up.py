@@ -1,16 +1,18 @@
-"""A start of jessy builds no grammar, unpickles nothing, and imports nothing heavy."""
+"""A start of jessy unpickles nothing, imports nothing heavy, and builds the grammar only where a recipe is read."""
 
 from __future__ import annotations
 
 import importlib.util
+import re
 import subprocess
 import sys
 import time
 from pathlib import Path
 
 import pytest
+from lark import Lark
 
-from jessyfile.language.tables import TABLES, compiled
+from jessyfile.resources import resource
 
 HOUSE = Path(__file__).parents[2]
 HEAVY = (
@@ -32,21 +34,22 @@ HEAVY = (
 )
 
 
-def test_the_tables_are_those_of_the_grammar():
-    """Run `python -m jessyfile.language.tables` after a change of the grammar."""
-    assert TABLES.read_text("utf-8") == compiled()
-
-
 @pytest.mark.skipif(importlib.util.find_spec("interegular") is None, reason="Lark's strict mode needs interegular")
 def test_the_grammar_is_clean_under_larks_strict_mode():
-    assert compiled(strict=True)
+    assert Lark.open(str(resource("grammar", "jessyfile.lark")), parser="lalr", lexer="basic", strict=True)
+
+
+def test_every_value_of_the_grammar_has_a_use():
+    """A kind of value that no setting takes is a word of the language that no recipe can say."""
+    grammar = resource("grammar", "jessyfile.lark").read_text("utf-8")
+    kinds = set(re.search(r"^\?arg: (.+)$", grammar, re.MULTILINE)[1].split(" | "))
+    readers = "".join(path.read_text("utf-8") for path in (HOUSE / "jessyfile" / "language").glob("*.py"))
+    assert {kind for kind in kinds if readers.count(f'"{kind}"') > 1} == kinds
 
 
 def test_no_terminal_shares_its_priority():
     """Lark's strict mode looks for collisions among terminals of one priority: there is none to look at."""
-    import re
-
-    grammar = (HOUSE / "grammar" / "jessyfile.lark").read_text("utf-8")
+    grammar = resource("grammar", "jessyfile.lark").read_text("utf-8")
     priorities = re.findall(r"^_?[A-Z]+\.(\d+):", grammar, re.MULTILINE)
     assert len(priorities) == len(set(priorities)) >= 18
 
@@ -66,7 +69,7 @@ def test_reading_a_recipe_imports_nothing_heavy(arguments):
 
 
 def test_a_recipe_without_mistakes_needs_no_json_schema_library():
-    assert not imported("check", "recipes/quickstart.jessy") & {"jsonschema", "regex"}
+    assert not imported("check", "recipes/quickstart.jessy") & {"jsonschema"}
 
 
 def test_help_imports_no_parser():
@@ -74,7 +77,7 @@ def test_help_imports_no_parser():
 
 
 def test_nothing_is_unpickled():
-    """Tables that lie in a shared folder as a pickle would run what anyone puts there."""
+    """A parser kept in a shared folder as a pickle would run what anyone puts there."""
     code = "import pickle\ndef refuse(*a, **k): raise SystemExit('unpickled')\npickle.load = pickle.loads = pickle.Unpickler = refuse\nfrom jessyfile.cli import main\nraise SystemExit(main(['check', 'recipes/v2.jessy']))"
     assert subprocess.run([sys.executable, "-c", code], cwd=HOUSE, capture_output=True, check=False).returncode == 0
 
