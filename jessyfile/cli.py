@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import io
 import os
 import sys
 from collections.abc import Callable
@@ -200,7 +201,7 @@ def jessy() -> None:
 
 
 def _say(error: JessyError) -> None:
-    from jessyfile.commands.common import printable
+    from jessyfile.text.printable import printable
 
     print(f"error[{error.code}]: {printable(error.message)}", file=sys.stderr)
     if error.hint:
@@ -210,12 +211,12 @@ def _say(error: JessyError) -> None:
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; return its exit code: 0, 1 error, 2 usage or changes, 3 a MUST failed, 130 interrupted."""
     try:
-        result = jessy.main(arguments, prog_name="jessy", standalone_mode=False)
+        result = jessy.main(_readable(sys.argv[1:] if arguments is None else arguments), "jessy", standalone_mode=False)
     except JessyError as error:
         _say(error)
         return error.exit_code
     except click.ClickException as error:
-        error.show()
+        _show_usage(error)
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
         print("interrupted", file=sys.stderr)
@@ -228,16 +229,32 @@ def main(arguments: list[str] | None = None) -> int:
     return result if isinstance(result, int) else 0
 
 
+def _show_usage(error: click.ClickException) -> None:
+    from jessyfile.text.printable import printable
+
+    said = io.StringIO()
+    error.show(said)
+    print(printable(said.getvalue()), end="", file=sys.stderr)
+
+
+def _readable(arguments: list[str]) -> list[str]:
+    """Return the arguments. Raises UsageError for one whose bytes are no UTF-8: it is no text, and nothing can be sent or stored with it."""
+    for argument in arguments:
+        if not argument.isascii() and any("\ud800" <= character <= "\udfff" for character in argument):
+            raise click.UsageError(f"the argument `{argument}` is not UTF-8")
+    return arguments
+
+
 def _bug(error: Exception) -> int:
     import traceback
+
+    from jessyfile.text.printable import printable
 
     if os.environ.get("JESSY_TRACEBACK"):
         traceback.print_exc()
     where = traceback.extract_tb(error.__traceback__)[-1]
-    print(
-        f"error[E000]: a bug in jessy: {type(error).__name__}: {error} ({where.filename}:{where.lineno})",
-        file=sys.stderr,
-    )
+    said = printable(f"{type(error).__name__}: {error} ({where.filename}:{where.lineno})")
+    print(f"error[E000]: a bug in jessy: {said}", file=sys.stderr)
     print(
         "  = help: run again with JESSY_TRACEBACK=1 and report what it prints; nothing stored was changed",
         file=sys.stderr,
@@ -247,6 +264,10 @@ def _bug(error: Exception) -> int:
 
 def entry() -> None:
     """Be the console script."""
+    # a letter that the locale lacks is spelled as its number, which is better than a stop in mid-sentence
+    for stream, errors in ((sys.stdin, "replace"), (sys.stdout, "backslashreplace"), (sys.stderr, "backslashreplace")):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors=errors)
     code = main()
     gc.freeze()  # the interpreter looks for cycles once more at its end; there is nothing left that needs it
     sys.exit(code)

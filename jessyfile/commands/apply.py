@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from jessyfile.commands.common import load, printable, recipe_options
+from jessyfile.commands.common import load, recipe_options
 from jessyfile.commands.plan import selection, step_options
+from jessyfile.text.printable import printable
 
 if TYPE_CHECKING:
     from jessyfile.language.recipe import Recipe

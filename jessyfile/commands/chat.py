@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from jessyfile.commands.common import printable
+from jessyfile.text.printable import json_text, printable
 
 if TYPE_CHECKING:
     from jessyfile.engines.adaptive import Answer
@@ -89,7 +88,7 @@ def _print_answer(talk: Conversation, prompt: str) -> None:
 
 def _print_json(talk: Conversation, prompt: str) -> None:
     answer = talk.ask(prompt)
-    click.echo(json.dumps(answer_as_json(prompt, answer), ensure_ascii=False, indent=1))
+    click.echo(json_text(answer_as_json(prompt, answer), indent=1))
 
 
 def answer_as_json(prompt: str, answer: Answer) -> dict[str, Any]:

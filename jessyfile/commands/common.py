@@ -1,9 +1,8 @@
-"""What every command shares: the recipe's arguments, loading it, and printing safely."""
+"""What every command shares: the recipe's arguments, and loading it."""
 
 from __future__ import annotations
 
 import sys
-import unicodedata
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -12,15 +11,9 @@ import click
 
 from jessyfile.errors import RecipeError
 from jessyfile.language.recipe import Recipe
+from jessyfile.text.printable import printable
 
 F = TypeVar("F", bound=Callable[..., Any])
-
-
-def printable(text: str) -> str:
-    """Return the text with control and direction-changing characters made visible; newlines and tabs stay."""
-    return "".join(
-        c if c in "\n\t" or unicodedata.category(c) not in ("Cc", "Cf", "Cs") else f"\\u{ord(c):04x}" for c in text
-    )
 
 
 def recipe_options(command: F) -> F:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from jessyfile.commands.common import load, printable, recipe_options
+from jessyfile.commands.common import load, recipe_options
 from jessyfile.errors import DatasetError, ProjectError
+from jessyfile.text.printable import printable
 
 if TYPE_CHECKING:
     from jessyfile.dataset.rows import Row

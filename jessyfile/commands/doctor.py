@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 import shutil
@@ -14,8 +13,8 @@ from pathlib import Path
 
 import click
 
-from jessyfile.commands.common import printable
 from jessyfile.planning.change_text import size
+from jessyfile.text.printable import json_text, printable
 
 _PACKAGES = ("mlx", "mlx-lm", "xllamacpp", "gguf", "lark", "tokenizers", "safetensors")
 _OLLAMA = "http://127.0.0.1:11434"
@@ -39,7 +38,7 @@ def doctor(as_json: bool, ollama: str) -> None:
     found = findings(ollama)
     if as_json:
         values = {finding.name: {"value": finding.value, "good": finding.good} for finding in found}
-        click.echo(json.dumps({"format": 1, "findings": values}, ensure_ascii=False, indent=1))
+        click.echo(json_text({"format": 1, "findings": values}, indent=1))
         return
     for finding in found:
         click.echo(printable(f"{'  ' if finding.good else '! '}{finding.name:<12} {finding.value}"))

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from jessyfile.commands.common import printable
 from jessyfile.errors import ProjectError
+from jessyfile.text.printable import printable
 
 if TYPE_CHECKING:
     from jessyfile.commands.scaffold import Language

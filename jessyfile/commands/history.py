@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from jessyfile.commands.common import printable
+from jessyfile.text.printable import printable
 
 if TYPE_CHECKING:
     from jessyfile.planning.runs import Run

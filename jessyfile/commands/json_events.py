@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from jessyfile.text.printable import json_text
 
 if TYPE_CHECKING:
     from jessyfile.planning.plan import Plan
@@ -67,5 +68,5 @@ class JsonLines:
 
 def emit(event: str, **values: object) -> None:
     """Write one event."""
-    sys.stdout.write(json.dumps({"format": 1, "event": event, **values}, ensure_ascii=False) + "\n")
+    sys.stdout.write(json_text({"format": 1, "event": event, **values}) + "\n")
     sys.stdout.flush()

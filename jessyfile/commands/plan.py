@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from jessyfile.commands.common import load, printable, recipe_options
+from jessyfile.commands.common import load, recipe_options
+from jessyfile.text.printable import json_text, printable
 
 if TYPE_CHECKING:
     from jessyfile.language.recipe import Recipe
@@ -80,7 +80,7 @@ def plan(
     if as_json:
         from jessyfile.planning.plan_json import plan_as_json
 
-        click.echo(json.dumps(plan_as_json(made), ensure_ascii=False, indent=1))
+        click.echo(json_text(plan_as_json(made), indent=1))
     else:
         show_plan(made, everything=everything, short=short)
     return 2 if detailed_exitcode and made.changes else 0

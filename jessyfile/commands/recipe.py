@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from jessyfile.commands.common import pairs, printable, recipe_options
+from jessyfile.commands.common import pairs, recipe_options
 from jessyfile.errors import ProjectError, RecipeError
+from jessyfile.text.printable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -47,7 +47,7 @@ def show(
         for line in flat_lines(loaded):
             click.echo(safe(line))
     else:
-        from jessyfile.commands.common import printable
         from jessyfile.language.printer import flatten
+        from jessyfile.text.printable import printable
 
         click.echo(printable(flatten(loaded, origins=True, everything=everything)), nl=False)

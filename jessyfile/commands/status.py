@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from jessyfile.commands.common import printable
 from jessyfile.commands.history import here
+from jessyfile.text.printable import json_text, printable
 
 if TYPE_CHECKING:
     from jessyfile.planning.state import State
@@ -25,11 +24,7 @@ def status(as_json: bool) -> None:
     root = here()
     found = [load_state(root, name) for name in state_names(root)]
     if as_json:
-        click.echo(
-            json.dumps(
-                {"format": 1, "recipes": [_as_json(root, state) for state in found]}, ensure_ascii=False, indent=1
-            )
-        )
+        click.echo(json_text({"format": 1, "recipes": [_as_json(root, state) for state in found]}, indent=1))
         return
     if not found:
         click.echo("nothing was applied here yet")

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Protocol, Self
 
 import click
 
-from jessyfile.commands.common import printable
 from jessyfile.commands.plan import show_plan
 from jessyfile.planning.change_text import duration, size
+from jessyfile.text.printable import printable
 
 if TYPE_CHECKING:
     from types import TracebackType

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from jessyfile.commands.common import pairs, printable, recipe_options
+from jessyfile.commands.common import pairs, recipe_options
 from jessyfile.commands.terminal import live_terminal
 from jessyfile.errors import RecipeError
+from jessyfile.text.printable import printable
 
 if TYPE_CHECKING:
     from jessyfile.language.recipe import Recipe

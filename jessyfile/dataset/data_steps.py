@@ -20,7 +20,7 @@ from jessyfile.dataset.similarity import near_pairs
 from jessyfile.dataset.split import split_rows
 from jessyfile.errors import DatasetError
 from jessyfile.fsops import write_text
-from jessyfile.text.json_lines import Line, read_jsonl, write_jsonl
+from jessyfile.text.json_lines import read_result, write_jsonl
 
 if TYPE_CHECKING:
     from jessyfile.dataset.settings import DataRecipe
@@ -51,7 +51,7 @@ def _category(context: StepContext) -> Category:
 
 def read_category(folder: Path) -> list[Row]:
     """Read back what `run_category` wrote."""
-    return [stored_row(item.value) for item in read_jsonl(folder / ROWS) if isinstance(item, Line)]
+    return [stored_row(value) for value in read_result(folder / ROWS)]
 
 
 def run_dataset(context: StepContext) -> Facts:

@@ -14,6 +14,7 @@ from pathlib import Path
 from jessyfile.errors import DatasetError
 from jessyfile.fsops import storage_error
 from jessyfile.resources import resource
+from jessyfile.text.lines import lines
 from jessyfile.text.turkish import nfc
 
 FOLDER = "data/lexicon"
@@ -48,19 +49,19 @@ def load_table(root: Path, name: str) -> Table:
     path = table_path(root, name)
     try:
         raw = path.read_bytes()[: MAX_TABLE + 1]
-        lines = list(_lines(raw.decode("utf-8")))
+        rows = list(_rows(raw.decode("utf-8")))
     except OSError as error:
         raise storage_error(error, path, "read") from error
     except UnicodeDecodeError as error:
         raise DatasetError(f"{path.name} is not UTF-8") from error
-    if len(raw) > MAX_TABLE or not lines:
-        raise DatasetError(f"{path.name} is {'longer than 1 MiB' if lines else 'empty'}")
-    columns = tuple(lines[0][1])
-    return Table(name, columns, tuple(_item(path, number, columns, cells) for number, cells in lines[1:]))
+    if len(raw) > MAX_TABLE or not rows:
+        raise DatasetError(f"{path.name} is {'longer than 1 MiB' if rows else 'empty'}")
+    columns = tuple(rows[0][1])
+    return Table(name, columns, tuple(_item(path, number, columns, cells) for number, cells in rows[1:]))
 
 
-def _lines(text: str) -> Iterator[tuple[int, list[str]]]:
-    for number, line in enumerate(text.splitlines(), start=1):
+def _rows(text: str) -> Iterator[tuple[int, list[str]]]:
+    for number, line in enumerate(lines(text), start=1):
         if line.strip() and not line.startswith("#"):
             yield number, [nfc(cell.strip()) for cell in line.split("\t")]
 

@@ -25,7 +25,8 @@ from jessyfile.dataset.select import Wanted, turn
 from jessyfile.errors import TeacherError
 from jessyfile.fsops import write_bytes
 from jessyfile.resources import resource
-from jessyfile.text.json_lines import dump_line, parse_object
+from jessyfile.text.json_lines import parse_object
+from jessyfile.text.printable import json_text
 from jessyfile.text.turkish import nfc
 
 if TYPE_CHECKING:
@@ -140,7 +141,7 @@ class TeacherRun:
     def _ask(self, body: dict[str, Any]) -> str | Failure:
         answer = self._structured(body)
         if isinstance(answer, str):
-            write_bytes(self._place(body), dump_line({"content": answer}).encode("utf-8") + b"\n")
+            write_bytes(self._place(body), json_text({"content": answer}).encode("utf-8") + b"\n")
         return answer
 
     def _structured(self, body: dict[str, Any]) -> str | Failure:
@@ -241,7 +242,7 @@ def _rows_schema(low: int, high: int) -> dict[str, Any]:
 
 def _shown(row: Row) -> str:
     example = row.example
-    return dump_line({"query": example.query, "response": example.response, "iterations": example.iterations})
+    return json_text({"query": example.query, "response": example.response, "iterations": example.iterations})
 
 
 @cache

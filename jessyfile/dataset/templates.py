@@ -19,6 +19,7 @@ from jessyfile.dataset.lexicon import Item, Table, load_table, table_path
 from jessyfile.errors import DatasetError
 from jessyfile.fsops import storage_error
 from jessyfile.resources import resource
+from jessyfile.text.lines import lines
 from jessyfile.text.turkish import capitalized, nfc, uncapitalized
 
 FOLDER = "templates/examples"
@@ -128,7 +129,7 @@ def _read(path: Path) -> str:
 
 
 def _headers(text: str) -> list[dict[str, str]]:
-    return [_header(line[2:]) for line in text.splitlines() if line.startswith("==")]
+    return [_header(line[2:]) for line in lines(text) if line.startswith("==")]
 
 
 def _header(text: str) -> dict[str, str]:
@@ -159,7 +160,7 @@ class _Reader:
         self.number = 0
 
     def read(self) -> list[Intent]:
-        for number, line in enumerate(_read(self.path).splitlines(), start=1):
+        for number, line in enumerate(lines(_read(self.path)), start=1):
             self.number = number
             if line.strip():
                 self._line(line.strip())

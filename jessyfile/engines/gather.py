@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from jessyfile.engines.engine import Reply
+from jessyfile.text.printable import whole
 
 if TYPE_CHECKING:
     from jessyfile.engines.engine import Watch
@@ -26,7 +27,7 @@ class Gathered:
     @property
     def text(self) -> str:
         """Return the answer so far."""
-        return "".join(self.pieces)
+        return whole("".join(self.pieces))
 
     def add(self, piece: str) -> bool:
         """Take one piece; the first one that is not empty sets the time to the first token."""

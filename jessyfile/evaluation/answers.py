@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import contextlib
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
@@ -13,7 +13,9 @@ from jessyfile.dataset.marker import marked
 from jessyfile.engines.adaptive import read_marker
 from jessyfile.engines.engine import ChatMessage
 from jessyfile.errors import Interrupted
-from jessyfile.fsops import append_line, read_bytes, write_text
+from jessyfile.fsops import append_line
+from jessyfile.text.json_lines import read_log, write_jsonl
+from jessyfile.text.printable import json_text
 
 if TYPE_CHECKING:
     from jessyfile.engines.engine import Engine, GenerationSettings, Watch
@@ -96,7 +98,7 @@ def answer_all(asker: Asker, cases: Sequence[Case], kept: Path, progress: Progre
     report = _reporter(progress, len(cases))
     report(len(done), "")
     for answer in _asked(asker, pending, stop):
-        append_line(kept, dump(answer))
+        append_line(kept, json_text(asdict(answer)))
         done[answer.id] = answer
         report(len(done), answer.id)
     return [done[case.id] for case in cases]
@@ -122,26 +124,15 @@ def _reporter(progress: Progress, total: int) -> Callable[[int, str], None]:
     return report
 
 
-def dump(answer: Answered) -> str:
-    """Return an answer as one line of JSON."""
-    return json.dumps(asdict(answer), ensure_ascii=False, sort_keys=True)
-
-
 def write_answers(path: Path, answers: Iterable[Answered]) -> None:
     """Write answers as JSON lines."""
-    write_text(path, "".join(f"{dump(answer)}\n" for answer in answers))
+    write_jsonl(path, map(asdict, answers))
 
 
 def read_answers(path: Path) -> list[Answered]:
-    """Return the answers of a file; an absent file has none, and a last line torn by a crash is passed over."""
-    try:
-        lines = read_bytes(path).decode("utf-8", "replace").splitlines()
-    except FileNotFoundError:
-        return []
+    """Return the answers of a file; an absent file has none, and what is no answer is passed over."""
     found = []
-    for line in lines:
-        try:
-            found.append(Answered(**json.loads(line)))
-        except (ValueError, TypeError):
-            continue
+    for value in read_log(path):
+        with contextlib.suppress(TypeError):
+            found.append(Answered(**value))
     return found

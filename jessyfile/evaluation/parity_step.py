@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from jessyfile.errors import EvaluationError
 from jessyfile.fsops import write_text
+from jessyfile.text.json_lines import read_result
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -47,16 +48,12 @@ def _prompts(dataset: Path, model: ServedModel) -> list[str]:
     from jessyfile.engines.engine import ChatMessage
     from jessyfile.models.chat_format import chat_format
 
-    rows = _rows(dataset / "valid.jsonl") or _rows(dataset / "train.jsonl")
+    rows = read_result(dataset / "valid.jsonl") or read_result(dataset / "train.jsonl")
     if not rows:
         raise EvaluationError("parity has no question to ask", hint="the dataset is empty")
     form = chat_format(model.chat_format)
     asked = [ChatMessage("user", rows[i]["messages"][0]["content"]) for i in _spread(len(rows))]
     return [form.render([question], model.system) for question in asked]
-
-
-def _rows(path: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line]
 
 
 def _spread(count: int) -> Sequence[int]:

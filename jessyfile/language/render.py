@@ -7,6 +7,8 @@ import sys
 import unicodedata
 from typing import TYPE_CHECKING
 
+from jessyfile.text.printable import printable
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -26,7 +28,7 @@ _PLAIN = "\x1b[0m"
 
 def width(character: str) -> int:
     """Return how many terminal cells a character takes."""
-    if unicodedata.category(character) in ("Mn", "Me") or character in "\u200d\ufe0f\ufe0e":
+    if unicodedata.category(character) in ("Mn", "Me") or character in "\u200c\u200d\ufe0f\ufe0e":
         return 0
     return 2 if unicodedata.east_asian_width(character) in "WF" else 1
 
@@ -35,9 +37,7 @@ def shown(character: str) -> str:
     """Return a character as it may reach a terminal: a tab as spaces, a control or direction mark as its number."""
     if character == "\t":
         return " " * _TAB
-    if unicodedata.category(character) in ("Cc", "Cf", "Cs", "Zl", "Zp") and character not in "\u200d":
-        return f"\\u{ord(character):04x}"
-    return character
+    return "\\u000a" if character == "\n" else printable(character)
 
 
 def safe(text: str) -> str:

@@ -12,6 +12,8 @@ from jessyfile import fsops
 from jessyfile.errors import ProjectError
 from jessyfile.planning.canonical import normal
 from jessyfile.project import runs_folder
+from jessyfile.text.json_lines import read_log
+from jessyfile.text.printable import json_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -30,7 +32,7 @@ class Run:
         time = now()
         fsops.append_line(
             self.folder / "events.jsonl",
-            json.dumps({"time": time, "event": kind, **normal(values)}, ensure_ascii=False),
+            json_text({"time": time, "event": kind, **normal(values)}),
         )
         fsops.append_line(
             self.folder / "log.txt",
@@ -53,15 +55,7 @@ class Run:
 
     def events(self) -> Iterator[dict[str, Any]]:
         """Yield the run's events in order; a line torn by a crash is passed over."""
-        try:
-            lines = fsops.read_bytes(self.folder / "events.jsonl").splitlines()
-        except FileNotFoundError:
-            return
-        for line in lines:
-            try:
-                yield json.loads(line)
-            except ValueError:
-                continue
+        return read_log(self.folder / "events.jsonl")
 
 
 def new_run(root: Path) -> Run:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import unicodedata
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -14,6 +13,7 @@ from jessyfile.fsops import read_bytes
 from jessyfile.planning.change_text import duration, size
 from jessyfile.report.charts import latency_lanes, loss_curve
 from jessyfile.resources import resource
+from jessyfile.text.printable import printable
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -166,12 +166,6 @@ def _changes(verdict: Mapping[str, Any]) -> dict[str, int]:
     return {kind: sum(case["change"] == kind for case in cases) for kind in ("better", "worse", "same")}
 
 
-def clean(text: object) -> str:
-    """Return the text with control and direction-changing characters made visible; newlines and tabs stay."""
-    hidden = ("Cc", "Cf", "Cs")
-    return "".join(c if c in "\n\t" or unicodedata.category(c) not in hidden else f"\\u{ord(c):04x}" for c in str(text))
-
-
 def chance(p: float) -> str:
     """Return a p-value as readers want it: `= 0.03`, `< 0.001`."""
     return "< 0.001" if p < 0.001 else f"= {p:.2g}"
@@ -187,6 +181,6 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters.update(clean=clean, duration=duration, size=size, spell=spell, chance=chance)
+    made.filters.update(clean=printable, duration=duration, size=size, spell=spell, chance=chance)
     made.filters["percent"] = lambda share: spell(share, "share")
     return made

@@ -1,22 +1,29 @@
-"""JSON lines, read strictly and in bounded memory, written the same way every time.
+"""JSON lines. A line ends at LF alone: U+2028, U+2029 and U+0085, at which `str.splitlines` breaks, are part of a text.
 
-A line is at most 1 MiB of UTF-8 and one object: no byte order mark, no repeated key, no NaN or infinity, no lone
-surrogate, no number longer than 18 digits, nothing nested deeper than 16. What breaks a rule becomes a `Fault` with
-its line; reading goes on.
+`read_jsonl` reads what people write, strictly and in bounded memory. A line is at most 1 MiB of UTF-8 and one object:
+no byte order mark, no repeated key, no NaN or infinity, no lone surrogate, no U+0000, no number longer than 18 digits,
+nothing nested deeper than 16. What breaks a rule becomes a `Fault` with its line; reading goes on.
+
+`read_result` and `read_log` read what jessy itself wrote: no rule but JSON's own holds, so that whatever was written is
+read again. A result must be whole; a log may end in a line that a crash has torn.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from io import BufferedReader, FileIO
 from pathlib import Path
 from typing import IO, Any
 
-from jessyfile.errors import DatasetError
-from jessyfile.fsops import atomic_file, storage_error
+from jessyfile.errors import DatasetError, StorageError
+from jessyfile.fsops import atomic_file, read_bytes, storage_error
+from jessyfile.text.printable import json_text
+from jessyfile.text.row_forms import Form, form_of
 
 MAX_LINE = 1 << 20
 MAX_DEPTH = 16
@@ -24,7 +31,8 @@ MAX_DIGITS = 18
 MAX_FAULTS = 100
 _BOM = b"\xef\xbb\xbf"
 _STRUCTURE = re.compile(rb'"(?:[^"\\]|\\.)*+"?|[\[{]|[\]}]')
-_SURROGATE = re.compile("[\ud800-\udfff]")
+_NO_TEXT = re.compile("[\x00\ud800-\udfff]")
+_HEAD = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,13 +66,17 @@ def read_jsonl(path: Path, name: str | None = None) -> Iterator[Line | Fault]:
     """
     shown = name or str(path)
     try:
-        with open(path, "rb") as handle:
+        with BufferedReader(FileIO(path), _HEAD) as handle:
             yield from _lines(handle, shown)
     except OSError as error:
         raise storage_error(error, path, "read") from error
 
 
-def _lines(handle: IO[bytes], name: str) -> Iterator[Line | Fault]:
+def _lines(handle: BufferedReader[FileIO], name: str) -> Iterator[Line | Fault]:
+    other = _other_document(handle.peek(_HEAD))
+    if other is not None:
+        yield Fault(name, 1, other)
+        return
     faults = 0
     for number, raw in enumerate(_bounded(handle), start=1):
         item = _one(raw, name, number)
@@ -74,6 +86,29 @@ def _lines(handle: IO[bytes], name: str) -> Iterator[Line | Fault]:
         if faults >= MAX_FAULTS:
             yield Fault(name, number, f"stopped reading after {MAX_FAULTS} faults")
             return
+
+
+def _other_document(head: bytes) -> str | None:
+    """Return what a file is that begins as one JSON document and not as lines; None for lines."""
+    text = head.decode("utf-8", "replace").lstrip()
+    first, _, rest = text.partition("\n")
+    if text.startswith("["):
+        form = _first_form(text[1:].lstrip())
+        return (
+            f"is one JSON array{f' of rows in the {form.name} form' if form else ''}; jessy takes one object a line, "
+            "as `jq -c '.[]' FILE` writes it"
+        )
+    if first.strip() == "{" and rest.strip():
+        return "is one JSON object over several lines; jessy takes one object a line, as `jq -c . FILE` writes it"
+    return None
+
+
+def _first_form(text: str) -> Form | None:
+    try:
+        first, _ = json.JSONDecoder().raw_decode(text)
+    except (ValueError, RecursionError):
+        return None
+    return form_of(first) if isinstance(first, dict) else None
 
 
 def _bounded(handle: IO[bytes]) -> Iterator[bytes]:
@@ -112,11 +147,13 @@ def parse_object(raw: bytes) -> dict[str, Any]:
     except UnicodeDecodeError as error:
         raise _RejectedError(f"is not UTF-8 at byte {error.start + 1}") from error
     except json.JSONDecodeError as error:
+        if b"\r" in raw.strip():
+            raise _RejectedError("holds a carriage return: save the file with LF or CRLF line ends") from error
         raise _RejectedError(f"is not JSON at column {error.colno}: {error.msg.lower()}") from error
     if not isinstance(value, dict):
         raise _RejectedError("is not a JSON object")
     if b"\\u" in raw:
-        _check_surrogates(value)
+        _check_text(value)
     return value
 
 
@@ -156,22 +193,51 @@ def _constant(text: str) -> float:
     raise _RejectedError(f"holds {text}, which JSON does not have")
 
 
-def _check_surrogates(value: object) -> None:
+def _check_text(value: object) -> None:
     if isinstance(value, str):
-        if _SURROGATE.search(value):
-            raise _RejectedError("holds half of a surrogate pair (\\ud800 to \\udfff), which is no character")
+        found = _NO_TEXT.search(value)
+        if found:
+            half = "half of a surrogate pair (\\ud800 to \\udfff)"
+            raise _RejectedError(
+                f"holds {half if found.group() != chr(0) else 'U+0000'}, which is no character of a text"
+            )
     elif isinstance(value, dict):
         for key, inner in value.items():
-            _check_surrogates(key)
-            _check_surrogates(inner)
+            _check_text(key)
+            _check_text(inner)
     elif isinstance(value, list):
         for inner in value:
-            _check_surrogates(inner)
+            _check_text(inner)
 
 
-def dump_line(value: object) -> str:
-    """Return one JSON line without a newline: real letters, fixed separators, keys in the order given."""
-    return json.dumps(value, ensure_ascii=False, separators=(", ", ": "), allow_nan=False)
+def read_log(path: Path) -> Iterator[dict[str, Any]]:
+    """Yield the objects of a log that jessy adds to; an absent file has none, a line torn by a crash is passed over."""
+    with contextlib.suppress(FileNotFoundError):
+        yield from (value for _, value in _own(path) if value is not None)
+
+
+def read_result(path: Path) -> list[dict[str, Any]]:
+    """Return the objects of a file that a step wrote. Raises StorageError for an absent file or a damaged line."""
+    try:
+        found = list(_own(path))
+    except FileNotFoundError as error:
+        raise StorageError(f"`{path}` is gone", hint="run `jessy apply` again") from error
+    damaged = next((number for number, value in found if value is None), None)
+    if damaged is not None:
+        raise StorageError(f"line {damaged} of `{path}` is damaged", hint="`jessy fsck` finds what is damaged")
+    return [value for _, value in found if value is not None]
+
+
+def _own(path: Path) -> Iterator[tuple[int, dict[str, Any] | None]]:
+    """Yield every line's number and object, None where it is none."""
+    for number, raw in enumerate(read_bytes(path).split(b"\n"), start=1):
+        if not raw.strip():
+            continue
+        try:
+            value = json.loads(raw.decode("utf-8"))
+        except (ValueError, RecursionError):
+            value = None
+        yield number, value if isinstance(value, dict) else None
 
 
 def write_jsonl(path: Path, values: Iterable[object]) -> int:
@@ -179,7 +245,7 @@ def write_jsonl(path: Path, values: Iterable[object]) -> int:
     count = 0
     with atomic_file(path) as handle:
         for value in values:
-            handle.write(dump_line(value).encode("utf-8") + b"\n")
+            handle.write(json_text(value).encode("utf-8") + b"\n")
             count += 1
     return count
 

@@ -6,11 +6,9 @@ A dataset with nothing to train is refused here, before any model is loaded.
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from jessyfile.dataset.marker import level_span
@@ -119,14 +117,6 @@ class Encoder:
     def _ends(self, ids: Sequence[int], trained: Sequence[bool]) -> bool:
         last = max((i for i, flag in enumerate(trained) if flag), default=-1)
         return last >= 0 and ids[last] == self.end
-
-
-def read_rows(path: Path) -> list[dict[str, Any]]:
-    """Read the dataset step's rows; they are its own, so damage is a bug or a damaged store and says so."""
-    try:
-        return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line]
-    except (OSError, ValueError) as error:
-        raise TrainingError(f"cannot read the rows in `{path}`: {error}") from error
 
 
 def refuse_empty(proof: MaskProof) -> None:

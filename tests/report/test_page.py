@@ -11,7 +11,8 @@ import pytest
 from report_fakes import make_result
 
 from jessyfile.report import write_report
-from jessyfile.report.page import chance, clean, render_page
+from jessyfile.report.page import chance, render_page
+from jessyfile.text.printable import printable
 
 HOSTILE = '<script>alert(1)</script> pilav \u202egnp.exe \x1b[31m\' onload="x" </style> {{ 7*7 }} yap'
 
@@ -97,7 +98,7 @@ def test_every_link_in_the_page_leads_somewhere(tmp_path: Path) -> None:
 
 
 def test_hidden_characters_are_made_visible() -> None:
-    assert clean("a\u200bb\x07\n\tc\u2066") == "a\\u200bb\\u0007\n\tc\\u2066"
+    assert printable("a\u200bb\x07\n\tc\u2066") == "a\\u200bb\\u0007\n\tc\\u2066"
 
 
 def test_chances_are_said_as_readers_want_them() -> None:

@@ -1,0 +1,47 @@
+"""The forms in which other tools keep training rows, told apart by their keys."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """A form's name, the keys that tell it, and where its texts belong in a row of jessy's."""
+
+    name: str
+    keys: frozenset[str]
+    reading: str
+
+
+_FORMS = (
+    Form(
+        "Alpaca", frozenset({"instruction", "output"}), "`instruction` and `input` are `query`, `output` is `response`"
+    ),
+    Form(
+        "ShareGPT",
+        frozenset({"conversations"}),
+        "the last `human` value is `query`, the last `gpt` value is `response`, what comes before is `turns`",
+    ),
+    Form(
+        "messages",
+        frozenset({"messages"}),
+        "the last user message is `query`, the last assistant message is `response`, what comes before is `turns`",
+    ),
+    Form("preference", frozenset({"chosen", "rejected"}), "`prompt` is `query`, `chosen` is `response`"),
+    Form(
+        "prompt and completion",
+        frozenset({"prompt", "completion"}),
+        "`prompt` is `query`, `completion` is `response`",
+    ),
+    Form("question and answer", frozenset({"question", "answer"}), "`question` is `query`, `answer` is `response`"),
+    Form("evaluation case's", frozenset({"prompt", "suite"}), "cases belong into data/eval/<suite>.jsonl"),
+    Form("plain text", frozenset({"text"}), "a row needs a question and its answer"),
+)
+
+
+def form_of(value: Mapping[str, object]) -> Form | None:
+    """Return the form that an object is in, None for jessy's own or one that nobody knows."""
+    keys = value.keys()
+    return None if "query" in keys else next((form for form in _FORMS if form.keys <= keys), None)
