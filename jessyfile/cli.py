@@ -13,7 +13,7 @@ gc.set_threshold(100_000, 50, 50)  # a short command ends before there is a cycl
 import click  # noqa: E402
 
 from jessyfile import __version__  # noqa: E402
-from jessyfile.errors import JessyError  # noqa: E402
+from jessyfile.errors import Exit, Interrupted, JessyError  # noqa: E402
 
 
 def _init() -> click.Command:
@@ -194,7 +194,13 @@ class LateGroup(click.Group):
             formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
 
 
-@click.command(cls=LateGroup, context_settings={"help_option_names": ["-h", "--help"]})
+_EXIT_CODES = (
+    "Exit codes: 0 done; 1 an error; 2 plan --detailed-exitcode found changes; 3 all done, but a MUST failed and nothing was "
+    "promoted; 64 the command line is wrong; 130 stopped."
+)
+
+
+@click.command(cls=LateGroup, context_settings={"help_option_names": ["-h", "--help"]}, epilog=_EXIT_CODES)
 @click.version_option(__version__, prog_name="jessy")
 def jessy() -> None:
     """State in a recipe what a small local model must become; jessy plans, trains, exports and proves it."""
@@ -203,13 +209,15 @@ def jessy() -> None:
 def _say(error: JessyError) -> None:
     from jessyfile.text.printable import printable
 
-    print(f"error[{error.code}]: {printable(error.message)}", file=sys.stderr)
+    # the user's own stop is no error of anybody's
+    kind = "note" if isinstance(error, Interrupted) else f"error[{error.code}]"
+    print(f"{kind}: {printable(error.message)}", file=sys.stderr)
     if error.hint:
         print(f"  = help: {printable(error.hint)}", file=sys.stderr)
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command; return its exit code: 0, 1 error, 2 usage or changes, 3 a MUST failed, 130 interrupted."""
+    """Run one command; return its exit code, one of `errors.Exit`."""
     try:
         result = jessy.main(_readable(sys.argv[1:] if arguments is None else arguments), "jessy", standalone_mode=False)
     except JessyError as error:
@@ -217,16 +225,13 @@ def main(arguments: list[str] | None = None) -> int:
         return error.exit_code
     except click.ClickException as error:
         _show_usage(error)
-        return error.exit_code
+        return Exit.USAGE if isinstance(error, click.UsageError) else Exit.FAILED
     except (click.Abort, KeyboardInterrupt):
         print("interrupted", file=sys.stderr)
-        return 130
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
+        return Exit.INTERRUPTED
     except Exception as error:  # noqa: BLE001 (the last resort: a bug must not look like the user's mistake)
         return _bug(error)
-    return result if isinstance(result, int) else 0
+    return result if isinstance(result, int) else Exit.DONE
 
 
 def _show_usage(error: click.ClickException) -> None:
@@ -259,15 +264,20 @@ def _bug(error: Exception) -> int:
         "  = help: run again with JESSY_TRACEBACK=1 and report what it prints; nothing stored was changed",
         file=sys.stderr,
     )
-    return 1
+    return Exit.FAILED
 
 
 def entry() -> None:
     """Be the console script."""
+    from jessyfile.commands.output import endure
+    from jessyfile.commands.signals import interruptible
+
+    endure()
     # a letter that the locale lacks is spelled as its number, which is better than a stop in mid-sentence
     for stream, errors in ((sys.stdin, "replace"), (sys.stdout, "backslashreplace"), (sys.stderr, "backslashreplace")):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors=errors)
+    interruptible()
     code = main()
     gc.freeze()  # the interpreter looks for cycles once more at its end; there is nothing left that needs it
     sys.exit(code)

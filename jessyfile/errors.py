@@ -18,7 +18,7 @@
     │   └── ModelfileError         a Modelfile's text is not one that Ollama reads
     ├── EngineError                an engine failed to load, answer or register
     ├── EvaluationError            a suite or a criterion cannot be judged
-    └── Interrupted                Ctrl-C or SIGTERM; exit 130, resumable
+    └── Interrupted                Ctrl-C, SIGTERM or SIGHUP; exit 130, resumable
 
 A user's mistakes inside a recipe are values (`language.diagnostics`), not exceptions; `RecipeError` only carries
 them over the border of a command. Every error has a stable code, one sentence, and a hint that names the fix.
@@ -27,7 +27,19 @@ them over the border of a command. Every error has a stable code, one sentence, 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from enum import IntEnum
 from typing import ClassVar
+
+
+class Exit(IntEnum):
+    """What a command's exit code says; the documentation's table has the same rows."""
+
+    DONE = 0
+    FAILED = 1
+    CHANGES = 2
+    WITHHELD = 3
+    USAGE = 64
+    INTERRUPTED = 130
 
 
 class JessyError(Exception):
@@ -37,7 +49,7 @@ class JessyError(Exception):
     """
 
     code: ClassVar[str] = "E000"
-    exit_code: ClassVar[int] = 1
+    exit_code: ClassVar[int] = Exit.FAILED
 
     def __init__(self, message: str, *, hint: str | None = None) -> None:
         super().__init__(message)
@@ -155,4 +167,4 @@ class Interrupted(JessyError):
     """The user or the system asked to stop; what was done is saved and the run resumes."""
 
     code = "E130"
-    exit_code = 130
+    exit_code = Exit.INTERRUPTED

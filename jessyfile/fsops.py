@@ -51,9 +51,11 @@ def _reported(path: Path | str, doing: str) -> Iterator[None]:
 @contextlib.contextmanager
 def disk_errors(root: Path) -> Iterator[None]:
     """Turn any `OSError` of the block into `StorageError`: for code that looks at many paths and writes through this
-    module."""
+    module. A broken pipe is no disk's."""
     try:
         yield
+    except ConnectionError:
+        raise
     except OSError as error:
         raise storage_error(error, error.filename or root, "use") from error
 

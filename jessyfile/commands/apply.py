@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,9 +14,10 @@ from jessyfile.text.printable import printable
 
 if TYPE_CHECKING:
     from jessyfile.language.recipe import Recipe
-    from jessyfile.planning.plan import Selection
-    from jessyfile.planning.plan_json import Call
-    from jessyfile.planning.run import Observer, RunResult
+    from jessyfile.planning.command_line import Call
+    from jessyfile.planning.plan import Plan, Selection
+    from jessyfile.planning.run import Observer, RunResult, StepResult
+    from jessyfile.planning.steps import Progress, Step
 
 
 @click.command()
@@ -33,48 +35,101 @@ def apply(
     as_json: bool,
 ) -> int:
     """Make data, train, export, evaluate, promote: whatever the plan says. RECIPE may be a saved plan (plan.json)."""
-    from jessyfile.planning.plan_json import Call
+    from jessyfile.planning.command_line import Call
 
-    call, chosen, saved = Call(str(recipe), arg, variant, set_), selection(only, skip, replace), None
-    if recipe.suffix == ".json":
-        call, chosen, saved = _saved(recipe, call, chosen)
-    loaded = load(Path(call.recipe), call.arg, call.variant, call.set_)
-    if as_json:
-        from jessyfile.commands.json_events import JsonLines, emit
+    call, chosen = Call(str(recipe), arg, variant, set_), selection(only, skip, replace)
+    return _as_json(call, chosen) if as_json else _on_screen(call, chosen)
 
-        result = run_apply(loaded, chosen, JsonLines(), saved=saved, again=call.command(chosen))
-        report = _finish(loaded, result, call)
-        emit("done", exit=result.exit_code, withheld=result.withheld, report=str(report) if report else None)
-        return result.exit_code
-    from jessyfile.commands.terminal import Screen
 
-    with Screen() as screen:
-        result = run_apply(loaded, chosen, screen, saved=saved, again=call.command(chosen))
-    _conclude(result, _finish(loaded, result, call))
+def _as_json(call: Call, chosen: Selection) -> int:
+    from jessyfile.commands.json_events import JsonLines, emit, failure_told
+
+    with failure_told():
+        result, report = prepared(call, chosen).run(JsonLines())
+    emit("done", exit=result.exit_code, withheld=result.withheld, report=str(report) if report else None)
     return result.exit_code
 
 
-def run_apply(
-    loaded: Recipe, chosen: Selection, observer: Observer, *, saved: str | None = None, again: str
-) -> RunResult:
-    """Apply a loaded recipe with signals heard; `again` is the command that resumes it.
+def _on_screen(call: Call, chosen: Selection) -> int:
+    from jessyfile.commands.terminal import Screen
 
-    Raises Interrupted, with that command as its hint, when the user or the system asked to stop.
-    """
-    from jessyfile.commands.signals import stopping
-    from jessyfile.errors import Interrupted
-    from jessyfile.pipeline import compile_steps
-    from jessyfile.planning.run import apply as apply_steps
-    from jessyfile.project import find_root
+    applying = prepared(call, chosen)
+    with Screen() as screen:
+        result, report = applying.run(screen)
+    _conclude(result, report)
+    return result.exit_code
 
-    root, steps = find_root(loaded.path), compile_steps(loaded)
-    with stopping() as stop:
-        try:
-            return apply_steps(loaded, root, steps, chosen, saved=saved, observer=observer, stop=stop, what=again)
-        except Interrupted as error:
-            raise Interrupted(error.message, hint=f"resume with: {again}") from error
-        except KeyboardInterrupt as error:
-            raise Interrupted("stopped at once; what was done before is kept", hint=f"resume with: {again}") from error
+
+def prepared(call: Call, chosen: Selection) -> Applying:
+    """Return the apply of a recipe or of a saved plan, with the recipe loaded."""
+    saved = None
+    if Path(call.recipe).suffix == ".json":
+        call, chosen, saved = _saved(call, chosen)
+    return Applying(load(Path(call.recipe), call.arg, call.variant, call.set_), call, chosen, saved)
+
+
+@dataclass(slots=True)
+class Applying:
+    """An apply that is to be run: a loaded recipe, how it was called, and the digest of a saved plan."""
+
+    loaded: Recipe
+    call: Call
+    chosen: Selection
+    saved: str | None = None
+    ran: set[str] = field(default_factory=set)
+
+    def run(self, observer: Observer) -> tuple[RunResult, Path | None]:
+        """Apply with signals heard; return the result and where its report lies.
+
+        Raises Interrupted, with the command that resumes as its hint, when the user or the system asked to stop.
+        """
+        from jessyfile.commands.signals import stopping
+        from jessyfile.pipeline import compile_steps
+        from jessyfile.planning.run import apply as apply_steps
+        from jessyfile.project import find_root
+
+        root, steps = find_root(self.loaded.path), compile_steps(self.loaded)
+        told = _Noting(observer, self.ran)
+        with stopping(self.command) as stop:
+            result = apply_steps(
+                self.loaded, root, steps, self.chosen, saved=self.saved, observer=told, stop=stop, what=self.command()
+            )
+            return result, _finish(self.loaded, result, self.call)
+
+    def command(self) -> str:
+        """Return the command that goes on: as it was called, less the `--replace` that is done already."""
+        from jessyfile.pipeline import compile_steps
+        from jessyfile.planning.graph import expand
+
+        steps = compile_steps(self.loaded) if self.chosen.replace else ()
+        left = tuple(word for word in self.chosen.replace if not self.ran.issuperset(expand(steps, [word])))
+        return self.call.command(replace(self.chosen, replace=left))
+
+
+@dataclass(frozen=True, slots=True)
+class _Noting:
+    """An observer that also notes which steps ran."""
+
+    observer: Observer
+    ran: set[str]
+
+    def planned(self, plan: Plan) -> None:
+        """Pass it on."""
+        self.observer.planned(plan)
+
+    def started(self, step: Step, number: int, total: int) -> Progress:
+        """Pass it on."""
+        return self.observer.started(step, number, total)
+
+    def ended(self, result: StepResult) -> None:
+        """Note the step and pass it on."""
+        if result.outcome == "ran":
+            self.ran.add(result.name)
+        self.observer.ended(result)
+
+    def note(self, text: str) -> None:
+        """Pass it on."""
+        self.observer.note(text)
 
 
 def _finish(loaded: Recipe, result: RunResult, call: Call) -> Path | None:
@@ -103,9 +158,10 @@ def _conclude(result: RunResult, report: Path | None) -> None:
         click.echo(printable(f"{result.name}:latest is the new model. Ask it: jessy chat {result.name}"))
 
 
-def _saved(path: Path, call: Call, chosen: Selection) -> tuple[Call, Selection, str]:
+def _saved(call: Call, chosen: Selection) -> tuple[Call, Selection, str]:
+    from jessyfile.planning.command_line import Call
     from jessyfile.planning.plan_json import load_saved
 
-    if call.arg or call.variant or call.set_ or chosen != selection((), (), ()):
+    if call != Call(call.recipe) or chosen != selection((), (), ()):
         raise click.UsageError("a saved plan is applied as it is; plan again to change it")
-    return load_saved(path)
+    return load_saved(Path(call.recipe))

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from jessyfile.commands.common import load, recipe_options
-from jessyfile.errors import DatasetError, ProjectError
+from jessyfile.errors import DatasetError, Interrupted, ProjectError
 from jessyfile.text.printable import printable
 
 if TYPE_CHECKING:
     from jessyfile.dataset.rows import Row
     from jessyfile.language.recipe import Recipe
+    from jessyfile.planning.steps import Stop
 
 MAKE = "make"
 
@@ -41,18 +42,22 @@ def data() -> None:
 )
 def make(recipe: Path, arg: tuple[str, ...], variant: str | None, set_: tuple[str, ...], output: Path | None) -> None:
     """Make a recipe's rows, print their report card, and say where they lie. Trains nothing."""
+    from jessyfile.commands.signals import stopping
     from jessyfile.dataset.card_text import card_text
+    from jessyfile.planning.command_line import Call, shell_line
     from jessyfile.project import find_root, jessy_folder
 
     loaded = load(recipe, arg, variant, set_)
     root = find_root(recipe)
     folder = output or jessy_folder(root) / "data" / loaded.name
-    card = _made(loaded, root, folder)
+    words = [*Call(str(recipe), arg, variant, set_).words(), *(["--output", str(output)] if output else [])]
+    with stopping(lambda: shell_line("data", MAKE, *words)) as stop:
+        card = _made(loaded, root, folder, stop)
     click.echo(printable(card_text(card)), nl=False)
     click.echo(f"\nrows: {printable(str(folder))}/train.jsonl, valid.jsonl   card: {printable(str(folder))}/card.html")
 
 
-def _made(recipe: Recipe, root: Path, folder: Path) -> dict[str, Any]:
+def _made(recipe: Recipe, root: Path, folder: Path, stop: Stop) -> dict[str, Any]:
     """Run the data steps into a folder that takes its place when everything is there; return the card."""
     import json
 
@@ -67,9 +72,10 @@ def _made(recipe: Recipe, root: Path, folder: Path) -> dict[str, Any]:
             name = f"data.{category.name}"
             inputs[name] = staging / name
             inputs[name].mkdir()
-            context = StepContext(recipe, root, inputs[name], staging, {}, {}, _Quiet(), _Quiet(), name)
-            facts[name] = run_category(context)
-        run_dataset(StepContext(recipe, root, staging, staging, inputs, facts, _Quiet(), _Quiet(), "dataset"))
+            facts[name] = run_category(StepContext(recipe, root, inputs[name], staging, {}, {}, _Quiet(), stop, name))
+            if stop.requested():
+                raise Interrupted("stopped before all rows were made; nothing was written")
+        run_dataset(StepContext(recipe, root, staging, staging, inputs, facts, _Quiet(), stop, "dataset"))
         for part in inputs.values():
             remove_tree(part)
         card: dict[str, Any] = json.loads((staging / CARD).read_text("utf-8"))
@@ -77,18 +83,13 @@ def _made(recipe: Recipe, root: Path, folder: Path) -> dict[str, Any]:
 
 
 class _Quiet:
-    """Progress that nobody watches, and a stop that nobody asks for: Ctrl-C ends the command, the staged folder
-    vanishes."""
+    """Progress that nobody watches."""
 
     def update(self, done: float, total: float | None = None, *, text: str = "") -> None:
         """Hear and forget."""
 
     def note(self, text: str) -> None:
-        """Say one line on standard error."""
-
-    def requested(self) -> bool:
-        """Never."""
-        return False
+        """Hear and forget."""
 
 
 @data.command("lint")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from jessyfile.errors import JessyError
 from jessyfile.text.printable import json_text
 
 if TYPE_CHECKING:
@@ -64,6 +67,16 @@ class JsonLines:
     def note(self, text: str) -> None:
         """Write the line."""
         emit("note", text=text)
+
+
+@contextlib.contextmanager
+def failure_told() -> Iterator[None]:
+    """Write an error of the block as an event, with its stable code, and let it pass."""
+    try:
+        yield
+    except JessyError as error:
+        emit("failed", code=error.code, message=error.message, hint=error.hint, exit=error.exit_code)
+        raise
 
 
 def emit(event: str, **values: object) -> None:

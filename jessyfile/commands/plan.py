@@ -74,7 +74,8 @@ def plan(
     """Show what apply would do, and why. Starts nothing."""
     made = plan_recipe(load(recipe, arg, variant, set_), selection(only, skip, replace))
     if out is not None:
-        from jessyfile.planning.plan_json import Call, save_plan
+        from jessyfile.planning.command_line import Call
+        from jessyfile.planning.plan_json import save_plan
 
         save_plan(out, made, Call(str(recipe), arg, variant, set_))
     if as_json:

@@ -1,14 +1,23 @@
-"""The first Ctrl-C or SIGTERM asks to stop between two units of work; the second stops now."""
+"""How a command is stopped: by Ctrl-C, by SIGTERM, by a terminal that closes.
+
+Every command hears all three as KeyboardInterrupt. Long work listens with `stopping` instead: the first signal asks it
+to stop between two units of work, the second stops it now.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import FrameType
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+from jessyfile.errors import Interrupted
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_NOTICE = b"\nstopping after this step of work; once more stops at once\n"
+_AT_ONCE = "stopped at once; what was done before is kept"
 
 
 class SignalStop:
@@ -28,21 +37,34 @@ class SignalStop:
             raise KeyboardInterrupt
         self._asked = True
         # a print from a handler may meet a print under way; a single write to the descriptor does not
-        with contextlib.suppress(OSError, ValueError):
+        with contextlib.suppress(OSError, ValueError, AttributeError):
             sys.stderr.flush()
         with contextlib.suppress(OSError):
-            import os
+            os.write(2, _NOTICE)
 
-            os.write(2, b"\nstopping after this step of work; once more stops at once\n")
+
+def interruptible() -> None:
+    """Let SIGTERM and SIGHUP end a command as Ctrl-C does: what it had half written is cleaned up, the exit code is 130."""
+    _listen(signal.default_int_handler)
 
 
 @contextlib.contextmanager
-def stopping() -> Iterator[SignalStop]:
-    """Listen for Ctrl-C and SIGTERM during the block."""
+def stopping(resume: Callable[[], str]) -> Iterator[SignalStop]:
+    """Listen for the signals during the block. Raises Interrupted with the command that `resume` returns as its hint."""
     stop = SignalStop()
-    before = {number: signal.signal(number, stop.heard) for number in _SIGNALS}
+    before = _listen(stop.heard)
     try:
         yield stop
+    except Interrupted as error:
+        raise Interrupted(error.message, hint=f"resume with: {resume()}") from error
+    except KeyboardInterrupt as error:
+        raise Interrupted(_AT_ONCE, hint=f"resume with: {resume()}") from error
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _listen(handler: Callable[[int, FrameType | None], object]) -> dict[signal.Signals, signal.Handlers]:
+    """Take over the signals, but not those that are ignored (`nohup`, a shell's background job); return the old handlers."""
+    heard = [number for number in _SIGNALS if signal.getsignal(number) != signal.SIG_IGN]
+    return {number: signal.signal(number, handler) for number in heard}  # type: ignore[misc]

@@ -21,7 +21,7 @@ from jessyfile.text.printable import printable
 
 if TYPE_CHECKING:
     from jessyfile.language.recipe import Recipe
-    from jessyfile.planning.plan_json import Call
+    from jessyfile.planning.command_line import Call
     from jessyfile.watch.machine import OnChange
     from jessyfile.watch.session import Session
 
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 def watch(recipe: Path, arg: tuple[str, ...], variant: str | None, set_: tuple[str, ...], on_change: OnChange) -> None:
     """Apply again whenever the recipe, or anything the plan reads, changes its content."""
     from jessyfile.pipeline import compile_steps
-    from jessyfile.planning.plan_json import Call
+    from jessyfile.planning.command_line import Call
     from jessyfile.project import find_root
     from jessyfile.watch.session import Session
 

@@ -44,7 +44,7 @@ def run_gguf(context: StepContext) -> Facts:
     first = context.work / GGUF_FILE if tool else target
     written = write_gguf(context.inputs["merge"], first, "f16" if wanted in K_QUANTS else wanted, _reporter(context))
     if tool:
-        quantize_file(tool, first, target, wanted)
+        quantize_file(tool, first, target, wanted, context.stop)
         remove_tree(first)
     pending = wanted.upper() if wanted in K_QUANTS and not tool else None
     return {

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import shutil
+import signal
 import subprocess
+import time
 from typing import TYPE_CHECKING
 
-from jessyfile.errors import ExportError
+from jessyfile.errors import ExportError, Interrupted
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from jessyfile.planning.steps import Stop
+
 K_QUANTS = ("q2_k", "q3_k_s", "q3_k_m", "q3_k_l", "q4_k_s", "q4_k_m", "q5_k_s", "q5_k_m", "q6_k")
 OLLAMA_QUANTS = ("q4_k_s", "q4_k_m")
 _SECONDS = 3600
+_POLL = 0.2
 
 
 def quantizer() -> str | None:
@@ -21,14 +28,33 @@ def quantizer() -> str | None:
     return shutil.which("llama-quantize")
 
 
-def quantize_file(tool: str, source: Path, target: Path, kind: str) -> None:
-    """Make a K-quant of an F16 GGUF. Raises ExportError with the tool's last line when it fails."""
-    try:
-        done = subprocess.run(
-            [tool, str(source), str(target), kind.upper()], capture_output=True, timeout=_SECONDS, check=False
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise ExportError(f"llama-quantize did not finish: {error}") from error
-    if done.returncode != 0 or not target.is_file():
-        last = (done.stderr.decode("utf-8", "replace").strip().splitlines() or ["no message"])[-1]
+def quantize_file(tool: str, source: Path, target: Path, kind: str, stop: Stop) -> None:
+    """Make a K-quant of an F16 GGUF. Raises ExportError with the tool's last line when it fails, Interrupted when asked to stop."""
+    code, said = _run([tool, str(source), str(target), kind.upper()], stop)
+    if code != 0 or not target.is_file():
+        last = (said.decode("utf-8", "replace").strip().splitlines() or ["no message"])[-1]
         raise ExportError(f"llama-quantize failed: {last[:200]}", hint="update llama.cpp, or choose q8_0")
+
+
+def _run(command: list[str], stop: Stop) -> tuple[int, bytes]:
+    """Run the tool to its end, or until asked to stop; return its exit code and what it said on standard error."""
+    deadline = time.monotonic() + _SECONDS
+    try:
+        # a session of its own: Ctrl-C in the terminal is jessy's to hear, which then stops the tool
+        child = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True
+        )
+    except OSError as error:
+        raise ExportError(f"llama-quantize cannot be started: {error}") from error
+    with child:
+        try:
+            while time.monotonic() < deadline:
+                if stop.requested():
+                    raise Interrupted("stopped while quantizing")
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    _, said = child.communicate(timeout=_POLL)
+                    return child.returncode, said
+            raise ExportError(f"llama-quantize did not finish within {_SECONDS} s")
+        finally:
+            if child.poll() is None:
+                os.killpg(child.pid, signal.SIGKILL)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import shlex
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from jessyfile import fsops
 from jessyfile.errors import ProjectError
+from jessyfile.planning.command_line import Call
 from jessyfile.planning.plan import PLAN_FORMAT, Plan, PlannedStep, Selection
 
 if TYPE_CHECKING:
@@ -16,32 +15,6 @@ if TYPE_CHECKING:
 
 
 _WRITE_ONE = "`jessy plan RECIPE -o plan.json` writes one"
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """How a recipe was loaded: its file as typed, `--arg`, `--variant` and `--set`."""
-
-    recipe: str
-    arg: tuple[str, ...] = ()
-    variant: str | None = None
-    set_: tuple[str, ...] = ()
-
-    def as_json(self) -> dict[str, Any]:
-        """Return the call as a JSON object."""
-        return {"recipe": self.recipe, "arg": list(self.arg), "variant": self.variant, "set": list(self.set_)}
-
-    def command(self, selection: Selection) -> str:
-        """Return the command line that goes on with an apply; what `--replace` asked for is done once only."""
-        options = (("--arg", self.arg), ("--set", self.set_), ("--only", selection.only), ("--skip", selection.skip))
-        words = [word for option, values in options for value in values for word in (option, value)]
-        words += ["--variant", self.variant] if self.variant else []
-        return shlex.join(["jessy", "apply", self.recipe, *words])
-
-
-def call_from_json(body: dict[str, Any]) -> Call:
-    """Read what `Call.as_json` gave. Raises KeyError when a part is missing."""
-    return Call(str(body["recipe"]), tuple(body["arg"]), body["variant"], tuple(body["set"]))
 
 
 def plan_as_json(plan: Plan) -> dict[str, Any]:
@@ -91,7 +64,7 @@ def load_saved(path: Path) -> tuple[Call, Selection, str]:
             text = f"`{path}` is a plan of format {body['format']}, this jessy knows {PLAN_FORMAT}"
             raise ProjectError(text, hint="plan again with this jessy")
         selection = Selection(**{name: tuple(body["selection"][name]) for name in ("only", "skip", "replace")})
-        return call_from_json(body["call"]), selection, str(body["digest"])
+        return Call.from_json(body["call"]), selection, str(body["digest"])
     except FileNotFoundError:
         raise ProjectError(f"there is no plan `{path}`", hint=_WRITE_ONE) from None
     except (ValueError, KeyError, TypeError):

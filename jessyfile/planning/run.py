@@ -274,10 +274,15 @@ class _Apply:
         )
 
     def _run(self, step: Step, output: Path, work: Path, progress: Progress) -> Facts:
+        stop = _Told(self.stop)
         try:
-            facts: Facts = normal(step.run(self._context(step, output, work, progress)))
+            facts: Facts = normal(step.run(self._context(step, output, work, progress, stop)))
+        except ConnectionError:
+            raise  # whoever is told of the progress has gone: no fault of the disk
         except OSError as error:
             raise fsops.storage_error(error, error.filename or step.name, f"run the step {step.name} on") from error
+        if stop.told:
+            raise Interrupted(f"stopped within {step.name}; the part that it did is not taken for the whole")
         return facts
 
     def _unchanged(self, decision: Decision) -> None:
@@ -298,10 +303,10 @@ class _Apply:
             fsops.remove_tree(work)
         return fsops.make_folder(work)
 
-    def _context(self, step: Step, output: Path, work: Path, progress: Progress) -> StepContext:
+    def _context(self, step: Step, output: Path, work: Path, progress: Progress, stop: Stop) -> StepContext:
         inputs = {name: self.results[name].folder for name in step.inputs}
         facts = {name: self.results[name].facts for name in step.inputs}
-        return StepContext(self.recipe, self.root, output, work, inputs, facts, progress, self.stop, step.name)
+        return StepContext(self.recipe, self.root, output, work, inputs, facts, progress, stop, step.name)
 
     def _take(self, action: Action) -> None:
         outcome: Literal["ran", "reused"] = "ran" if action.step in self.ran else "reused"
@@ -362,6 +367,19 @@ class _Apply:
     def _event(self, kind: str, **values: object) -> None:
         if self.run is not None:
             self.run.event(kind, **values)
+
+
+@dataclass(slots=True)
+class _Told:
+    """A stop that remembers whether a step was told to stop: what the step then returns may be a part of its work."""
+
+    stop: Stop
+    told: bool = False
+
+    def requested(self) -> bool:
+        """Ask the stop."""
+        self.told = self.told or self.stop.requested()
+        return self.told
 
 
 class _DamagedInputError(DamagedError):

@@ -31,10 +31,13 @@ class Progress(Protocol):
 
 
 class Stop(Protocol):
-    """Whether the user asked to stop; a long step asks between two units of work."""
+    """Whether the user asked to stop; a long step asks between two units of work.
+
+    A step that was told to stop raises Interrupted: whatever it returns instead is not committed.
+    """
 
     def requested(self) -> bool:
-        """Return True once the first Ctrl-C or SIGTERM has come."""
+        """Return True once the first Ctrl-C, SIGTERM or SIGHUP has come."""
 
 
 @dataclass(frozen=True, slots=True)

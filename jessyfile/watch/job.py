@@ -9,11 +9,20 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import IO, Any
 
 from jessyfile.watch.line import Step
 
 _KEPT_LINES = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why an apply failed, by the error's stable code."""
+
+    code: str
+    message: str
 
 
 class Job:
@@ -25,6 +34,7 @@ class Job:
         self.step: Step | None = None
         self.withheld: str | None = None
         self.report: str | None = None
+        self.failure: Failure | None = None
         self.errors: list[str] = []
         self.code: int | None = None
         self._since: tuple[float, float] | None = None
@@ -81,6 +91,8 @@ class Job:
             self.step = self._progress(event)
         elif kind == "done":
             self.withheld, self.report, self.step = event.get("withheld"), event.get("report"), None
+        elif kind == "failed":
+            self.failure = Failure(str(event["code"]), str(event["message"]))
 
     def _progress(self, event: dict[str, Any]) -> Step:
         now, done, total = time.monotonic(), float(event["done"]), event.get("total")

@@ -9,7 +9,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from jessyfile.errors import StalePlanError
-from jessyfile.planning.plan_json import Call, save_plan
+from jessyfile.planning.command_line import Call
+from jessyfile.planning.plan_json import save_plan
 from jessyfile.project import jessy_folder
 from jessyfile.watch.folders import Folders
 from jessyfile.watch.job import Job
@@ -18,7 +19,6 @@ from jessyfile.watch.look import Compile, Load, Seen, Unfit, look
 from jessyfile.watch.machine import Deed, LookAgain, Machine, OnChange, Outcome, Quit, Start, Stop
 
 _POLL = 0.5
-_STALE = f"error[{StalePlanError.code}]"
 _OUTCOMES: dict[int, Outcome] = {0: "done", 3: "withheld", 130: "interrupted"}
 
 
@@ -158,7 +158,7 @@ class Session:
     def _end(self, job: Job) -> None:
         code, self._job = job.join(), None
         running = self.machine.running
-        stale = any(line.startswith(_STALE) for line in job.errors)
+        stale = job.failure is not None and job.failure.code == StalePlanError.code
         outcome = "stale" if stale else _OUTCOMES.get(code, "failed")
         self._say(f"{running}: {_ending(outcome, job, code)}")
         self._do(self.machine.finished(outcome, self._clock()))
@@ -173,8 +173,9 @@ def _ending(outcome: Outcome, job: Job, code: int) -> str:
     if outcome == "withheld":
         return f"done, not promoted: {job.withheld}; latest stays as it was"
     if outcome == "failed":
-        reason = next((line for line in job.errors if line.startswith("error")), None)
-        return reason or f"failed (exit {code})"
+        if job.failure is not None:
+            return f"error[{job.failure.code}]: {job.failure.message}"
+        return f"failed (exit {code}) {job.errors[0] if job.errors else ''}".rstrip()
     return {"done": "done", "interrupted": "stopped; what it did is kept", "stale": "changed before it started"}[
         outcome
     ]

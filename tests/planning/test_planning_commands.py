@@ -79,7 +79,7 @@ def test_a_saved_plan_is_applied_as_it_is_and_refused_when_stale(jessy, project)
     jessy("plan", "tiny.jessy", "-o", "plan.json")
     edit(project, "rank 16", "rank 8")
     assert "stale" in jessy("apply", "plan.json", code=1)
-    jessy("apply", "plan.json", "--only", "train", code=2)
+    jessy("apply", "plan.json", "--only", "train", code=64)
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[]", '{"format": 99}', '{"format": 1, "call": {}}', "\x00"])

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from jessyfile import fsops
 from jessyfile.errors import Interrupted
-from jessyfile.planning.plan_json import Call
+from jessyfile.planning.command_line import Call
 from jessyfile.planning.steps import Facts, Step, StepContext
 from jessyfile.watch.session import Session
 
@@ -169,9 +169,9 @@ class World:
 if __name__ == "__main__":
     import jessyfile.pipeline
     from jessyfile import report
-    from jessyfile.cli import main
+    from jessyfile.cli import entry
 
     jessyfile.pipeline.compile_steps = tiny_steps
     Session.__init__.__kwdefaults__["command"] = job_command
     report.write_report = lambda recipe, root, result: root / "report.html"
-    sys.exit(main(sys.argv[1:]))
+    entry()
