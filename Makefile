@@ -26,6 +26,7 @@ lint: $(READY)
 	$(BIN)/ruff format --check $(TESTED)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/zizmor --offline --quiet .github/workflows
 
 # two processes side by side, whole files each: most tests use one processor, and the real model fits into memory twice
 unit: $(READY)
