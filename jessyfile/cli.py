@@ -13,11 +13,11 @@ gc.set_threshold(100_000, 50, 50)  # a short command ends before there is a cycl
 import click  # noqa: E402
 
 from jessyfile import __version__  # noqa: E402
-from jessyfile.errors import Exit, Interrupted, JessyError  # noqa: E402
+from jessyfile.errors import Exit, Interrupted, JessyError, RecipeError  # noqa: E402
 
 
 def _init() -> click.Command:
-    from jessyfile.commands.editor import init
+    from jessyfile.commands.init import init
 
     return init
 
@@ -119,7 +119,7 @@ def _fsck() -> click.Command:
 
 
 def _import() -> click.Command:
-    from jessyfile.commands.editor import import_
+    from jessyfile.commands.import_recipe import import_
 
     return import_
 
@@ -137,7 +137,7 @@ def _schema() -> click.Command:
 
 
 def _lsp() -> click.Command:
-    from jessyfile.commands.editor import lsp
+    from jessyfile.commands.lsp import lsp
 
     return lsp
 
@@ -188,6 +188,16 @@ class LateGroup(click.Group):
             return None
         return COMMANDS[cmd_name][0]()
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command that the first word names; a word that names none gets the one it was meant to be."""
+        if args[0] not in COMMANDS and not ctx.resilient_parsing:
+            from jessyfile.commands.unknown_command import unknown_command
+
+            raise unknown_command(args[0], COMMANDS, ctx)
+        return super().resolve_command(ctx, args)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         """Write the table of commands without importing any."""
         with formatter.section("Commands"):
@@ -200,15 +210,32 @@ _EXIT_CODES = (
 )
 
 
-@click.command(cls=LateGroup, context_settings={"help_option_names": ["-h", "--help"]}, epilog=_EXIT_CODES)
+@click.command(
+    cls=LateGroup,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog=_EXIT_CODES,
+)
 @click.version_option(__version__, prog_name="jessy")
-def jessy() -> None:
+@click.pass_context
+def jessy(ctx: click.Context) -> None:
     """State in a recipe what a small local model must become; jessy plans, trains, exports and proves it."""
+    if ctx.invoked_subcommand is None:
+        from jessyfile.commands.recipe_file import next_step
+        from jessyfile.text.printable import printable
+
+        click.echo(f"{ctx.get_help()}\n\nNext: {printable(next_step())}")
 
 
 def _say(error: JessyError) -> None:
     from jessyfile.text.printable import printable
 
+    if isinstance(error, RecipeError) and error.diagnostics:
+        from jessyfile.language import Diagnostic, render_diagnostics
+
+        found = [entry for entry in error.diagnostics if isinstance(entry, Diagnostic)]
+        print(f"{render_diagnostics(found)}\n\n{printable(error.message)}", file=sys.stderr)
+        return
     # the user's own stop is no error of anybody's
     kind = "note" if isinstance(error, Interrupted) else f"error[{error.code}]"
     print(f"{kind}: {printable(error.message)}", file=sys.stderr)

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from jessyfile.errors import RecipeError
-from jessyfile.language.recipe import Recipe
 from jessyfile.text.printable import printable
+
+if TYPE_CHECKING:
+    from jessyfile.language import Diagnostic
+    from jessyfile.language.recipe import Recipe
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -28,10 +31,18 @@ def recipe_options(command: F) -> F:
         ),
         click.option("--variant", metavar="NAME", help="Lay the recipe's VARIANT over it."),
         click.option("--arg", multiple=True, metavar="NAME=VALUE", help="Give an ARG its value."),
-        click.argument("recipe", type=click.Path(path_type=Path)),
+        click.argument("recipe", type=click.Path(path_type=Path), required=False, metavar="RECIPE", callback=_recipe),
     ):
         command = decorate(command)
     return command
+
+
+def _recipe(context: click.Context, _: click.Parameter, value: Path | None) -> Path | None:
+    from jessyfile.commands.recipe_file import missing_recipe
+
+    if value is None and not context.resilient_parsing:
+        raise missing_recipe(context)
+    return value
 
 
 def pairs(items: tuple[str, ...], option: str) -> dict[str, str]:
@@ -46,15 +57,26 @@ def pairs(items: tuple[str, ...], option: str) -> dict[str, str]:
 
 
 def load(recipe: Path, arg: tuple[str, ...], variant: str | None, set_: tuple[str, ...]) -> Recipe:
-    """Load a recipe, print its diagnostics, and return it. Raises RecipeError when it has mistakes."""
+    """Load a recipe and print its warnings. Raises ProjectError when it is no recipe's file, RecipeError for mistakes."""
+    from jessyfile.commands.recipe_file import require_recipe
     from jessyfile.language import load_recipe, render_diagnostics
 
+    require_recipe(recipe)
     loaded = load_recipe(recipe, args=pairs(arg, "--arg"), variant=variant, sets=pairs(set_, "--set"))
+    if loaded.recipe is None:
+        raise RecipeError(f"{verdict(recipe, loaded.diagnostics)}; nothing was started", loaded.diagnostics)
     if loaded.diagnostics:
         print(render_diagnostics(loaded.diagnostics), file=sys.stderr)
-    if loaded.recipe is None:
-        count = sum(d.severity == "error" for d in loaded.diagnostics)
-        raise RecipeError(
-            f"{printable(str(recipe))} has {count} mistake{'s' if count != 1 else ''}; nothing was started"
-        )
     return loaded.recipe
+
+
+def verdict(recipe: Path, found: Sequence[Diagnostic]) -> str:
+    """Return how many mistakes and warnings a recipe has, and how to read more about the first."""
+    errors = sum(d.severity == "error" for d in found)
+    counts = [_counted(errors, "mistake")] + ([_counted(len(found) - errors, "warning")] if len(found) > errors else [])
+    more = f" (`jessy explain {min(d.code for d in found)}` says more)" if found else ""
+    return f"{printable(str(recipe))}: {', '.join(counts)}{more}"
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count or 'no'} {what}{'' if count == 1 else 's'}"

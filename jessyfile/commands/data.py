@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from jessyfile.commands.common import load, recipe_options
+from jessyfile.commands.unknown_command import is_recipe, unknown_command
 from jessyfile.errors import DatasetError, Interrupted, ProjectError
 from jessyfile.text.printable import printable
 
@@ -25,9 +26,12 @@ class RecipeOrCommand(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Take the first word as a recipe when it is no command's name."""
-        known = args and args[0] in self.commands
-        return super().resolve_command(ctx, args if known else [MAKE, *args])
+        """Take the first word as a recipe when it is no command's name and can be one."""
+        if args[0] in self.commands:
+            return super().resolve_command(ctx, args)
+        if is_recipe(args[0]) or ctx.resilient_parsing:
+            return super().resolve_command(ctx, [MAKE, *args])
+        raise unknown_command(args[0], self.commands, ctx)
 
 
 @click.group(cls=RecipeOrCommand, no_args_is_help=True)

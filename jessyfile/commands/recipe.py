@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from jessyfile.commands.common import pairs, recipe_options
-from jessyfile.errors import ProjectError, RecipeError
+from jessyfile.commands.common import pairs, recipe_options, verdict
+from jessyfile.commands.recipe_file import require_recipe
+from jessyfile.errors import ProjectError
 from jessyfile.text.printable import printable
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ def check(
     from jessyfile.language import load_recipe
     from jessyfile.language.diagnostics import as_errors, has_errors
 
+    require_recipe(recipe)
     loaded = load_recipe(recipe, args=pairs(arg, "--arg"), variant=variant, sets=pairs(set_, "--set"))
     found = as_errors(loaded.diagnostics) if strict else loaded.diagnostics
     if form:
@@ -59,15 +61,7 @@ def _print_text(recipe: Path, found: Sequence[Diagnostic]) -> None:
 
     if found:
         click.echo(render_diagnostics(found) + "\n", err=True)
-    errors = sum(d.severity == "error" for d in found)
-    counts = [_counted(errors, "mistake")] + ([_counted(len(found) - errors, "warning")] if len(found) > errors else [])
-    codes = sorted({d.code for d in found})
-    more = f" (`jessy explain {codes[0]}` says more)" if codes else ""
-    click.echo(f"{printable(str(recipe))}: {', '.join(counts)}{more}")
-
-
-def _counted(count: int, what: str) -> str:
-    return f"{count or 'no'} {what}{'' if count == 1 else 's'}"
+    click.echo(verdict(recipe, found))
 
 
 @click.command()
@@ -82,8 +76,10 @@ def fmt(files: tuple[str, ...], only_check: bool, diff: bool) -> int:
 
 def _format_one(name: str, *, only_check: bool, diff: bool) -> bool:
     """Lay one file out; return whether it was not."""
+    from jessyfile.language import format_text
+
     text = _read(name)
-    laid_out = _laid_out(text, name)
+    laid_out = format_text(text, name=name)
     if diff:
         _print_diff(name, text, laid_out)
     elif name == "-" and not only_check:
@@ -97,17 +93,6 @@ def _format_one(name: str, *, only_check: bool, diff: bool) -> bool:
     return text != laid_out
 
 
-def _laid_out(text: str, name: str) -> str:
-    from jessyfile.language import format_text, render_diagnostics
-
-    try:
-        return format_text(text, name=name)
-    except RecipeError as error:
-        found: tuple[Diagnostic, ...] = error.diagnostics  # type: ignore[assignment]
-        click.echo(render_diagnostics(found) + "\n", err=True)
-        raise
-
-
 def _read(name: str) -> str:
     from jessyfile.language.syntax import MAX_BYTES
 
@@ -115,6 +100,7 @@ def _read(name: str) -> str:
         if name == "-":
             data = sys.stdin.buffer.read(MAX_BYTES + 1)
         else:
+            require_recipe(Path(name))
             with open(name, "rb") as handle:
                 data = handle.read(MAX_BYTES + 1)
         return data.decode("utf-8")

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import click
 
 from jessyfile.commands.common import pairs, recipe_options
+from jessyfile.commands.recipe_file import require_recipe
 from jessyfile.commands.terminal import live_terminal
 from jessyfile.errors import RecipeError
 from jessyfile.text.printable import printable
@@ -42,6 +43,7 @@ def watch(recipe: Path, arg: tuple[str, ...], variant: str | None, set_: tuple[s
     from jessyfile.project import find_root
     from jessyfile.watch.session import Session
 
+    require_recipe(recipe)
     call = Call(str(recipe), arg, variant, set_)
     screen = TwoLines() if live_terminal() else ChangedLines()
     session = Session(

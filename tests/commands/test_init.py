@@ -6,7 +6,7 @@ import pytest
 from click.testing import CliRunner
 
 from jessyfile.cli import main
-from jessyfile.commands.editor import bases, init
+from jessyfile.commands.init import bases, init
 from jessyfile.commands.scaffold import LANGUAGES, project_files
 from jessyfile.dataset.rows import load_rows
 from jessyfile.errors import ModelError, ProjectError

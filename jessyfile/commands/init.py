@@ -1,24 +1,25 @@
-"""`jessy init`, `import` and `lsp`: how a recipe comes to be, and what an editor needs while it is written."""
+"""`jessy init`: a recipe and seeds to begin with, for a few answers or none."""
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 
-from jessyfile.errors import ProjectError
+from jessyfile.errors import JessyError, ProjectError
 from jessyfile.text.printable import printable
 
 if TYPE_CHECKING:
     from jessyfile.commands.scaffold import Language
-    from jessyfile.importing.recipe_text import Imported
 
 _LANGUAGES: tuple[Language, ...] = ("tr", "en", "mixed")
 _DEFAULT_BASE = "gemma3:270m"
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,29 +66,90 @@ def init(folder: Path, name: str | None, base: str | None, language: Language | 
     from jessyfile.commands.scaffold import project_files
     from jessyfile.importing.quote import model_name
 
-    default = model_name(folder.resolve().name)
-    name = name or (default if yes else click.prompt("Name of the model", default=default))
-    base = base or (_first_base() if yes else _ask_base())
-    language = language or ("tr" if yes else _ask_language())
-    files = project_files(_checked_name(name), _checked_base(base, folder), language, base_note=_note(base))
+    if folder.suffix == ".jessy":
+        raise ProjectError(f"`{folder}` would be a folder", hint=f"write `jessy init --name {model_name(folder.stem)}`")
+    questions = Questions(quiet=yes or sys.stdin is None)
+    name = questions.ask("Name of the model", name, model_name(folder.resolve().name), lambda n: _free_name(n, folder))
+    if base is None and not questions.quiet:
+        _list_bases()
+    base = questions.ask("Base model", base, _first_base(), lambda text: _checked_base(text, folder))
+    rows = questions.ask("Language of the rows", language, "tr", _checked_language)
+    files = project_files(name, base, rows, base_note=_note(base))
     _write(folder, files)
     recipe = printable(str(folder / next(iter(files))))
     click.echo(f"\nNext: jessy plan {recipe}, then jessy apply {recipe}")
+
+
+@dataclass
+class Questions:
+    """Asks for what the command line leaves open; quiet, or with nobody to answer, it takes the defaults."""
+
+    quiet: bool
+
+    def ask(self, question: str, given: str | None, default: str, check: Callable[[str], T]) -> T:
+        """Return the checked answer; at a terminal a wrong one is asked for again.
+
+        Args:
+            question: what to ask.
+            given: the answer from the command line, if any.
+            default: the answer for a mere Enter.
+            check: turns an answer into a value, or raises JessyError.
+
+        Raises:
+            JessyError: the answer is wrong, and there is nobody to ask again.
+        """
+        if given or self.quiet:
+            return check(given or default)
+        try:
+            answer: T = click.prompt(question, default=default, value_proc=lambda text: self._checked(check, text))
+        except click.Abort as stop:
+            if at_terminal() or not isinstance(stop.__context__, EOFError):
+                raise
+            self.quiet = True
+            click.echo(f"{default}\nnobody answers here: the defaults are taken, as with --yes")
+            return check(default)
+        return answer
+
+    @staticmethod
+    def _checked(check: Callable[[str], T], text: str) -> T:
+        try:
+            return check(text)
+        except JessyError as error:
+            if not at_terminal():
+                raise
+            raise click.UsageError(printable(f"{error.message}; {error.hint}")) from error
+
+
+def at_terminal() -> bool:
+    """Return whether somebody sits at standard input."""
+    return sys.stdin is not None and sys.stdin.isatty()
 
 
 def _first_base() -> str:
     return next((base.name for base in bases() if base.here), _DEFAULT_BASE)
 
 
-def _ask_base() -> str:
+def _list_bases() -> None:
     for base in bases():
         click.echo(f"  {base.name:<14} {base.note}")
-    return str(click.prompt("Base model", default=_first_base()))
 
 
-def _ask_language() -> Language:
-    chosen: Language = click.prompt("Language of the rows", default="tr", type=click.Choice(_LANGUAGES))
-    return chosen
+def _checked_language(text: str) -> Language:
+    for language in _LANGUAGES:
+        if text == language:
+            return language
+    raise ProjectError(f"`{text}` is no language for the rows", hint=f"write one of {', '.join(_LANGUAGES)}")
+
+
+def _free_name(name: str, folder: Path) -> str:
+    """Return a name that NAME takes and that has no recipe in the folder yet."""
+    recipe = folder / f"{checked_name(name).rsplit('/', 1)[-1]}.jessy"
+    if os.path.lexists(recipe):
+        raise ProjectError(
+            f"`{recipe}` is there already; nothing was written",
+            hint="choose another folder or another --name: init never writes over a file",
+        )
+    return name
 
 
 def _note(base: str) -> str:
@@ -95,7 +157,7 @@ def _note(base: str) -> str:
     return known[base].note if base in known else ""
 
 
-def _checked_name(name: str) -> str:
+def checked_name(name: str) -> str:
     """Return a name that NAME takes, by the table's own rule."""
     import re
 
@@ -163,49 +225,3 @@ def _ignore_state(folder: Path) -> None:
     gap = b"" if not before or before.endswith(b"\n") else b"\n"
     fsops.write_bytes(path, before + gap + entry.encode() + b"\n")
     click.echo(f"wrote {entry} into {printable(str(path))}")
-
-
-@click.command("import")
-@click.argument("file", type=click.Path(path_type=Path))
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="Write the recipe here instead of printing it.")
-@click.option("--name", help="The model's name; made from the file's unless given.")
-def import_(file: Path, output: Path | None, name: str | None) -> None:
-    """Write the Jessyfile that equals a Modelfile or an mlx_lm.lora configuration (.yaml).
-
-    What would not survive is named on standard error, with its line.
-    """
-    from jessyfile.importing import import_file
-
-    if output is not None and output.exists():
-        raise ProjectError(f"`{output}` is there already", hint="choose another name: import never writes over a file")
-    found = import_file(file, target=output, name=_checked_name(name) if name else None)
-    _report(found)
-    if output is None:
-        click.echo(found.text, nl=False)
-        return
-    from jessyfile import fsops
-
-    fsops.write_text(output, found.text)
-    click.echo(f"wrote {printable(str(output))}", err=True)
-
-
-def _report(found: Imported) -> None:
-    for note in found.notes:
-        place = f"{note.file}:{note.line}" if note.line else note.file
-        click.echo(printable(f"{place}: {note.message}"), err=True)
-        if note.help:
-            click.echo(printable(f"  = help: {note.help}"), err=True)
-
-
-@click.command()
-def lsp() -> None:
-    """Serve editors over the language server protocol, on standard input and output."""
-    try:
-        from jessyfile.editors.lsp.server import serve
-    except ModuleNotFoundError as error:
-        if (error.name or "").split(".")[0] not in ("pygls", "lsprotocol"):
-            raise
-        raise ProjectError("the language server needs pygls", hint="pip install 'jessy[editor]'") from error
-    if sys.stdin.isatty():
-        click.echo("jessy lsp speaks with an editor; see docs/editors.md", err=True)
-    serve()

@@ -1,0 +1,47 @@
+"""`jessy import`: a recipe out of another tool's file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from jessyfile.commands.init import checked_name
+from jessyfile.errors import ProjectError
+from jessyfile.text.printable import printable
+
+if TYPE_CHECKING:
+    from jessyfile.importing.recipe_text import Imported
+
+
+@click.command("import")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Write the recipe here instead of printing it.")
+@click.option("--name", help="The model's name; made from the file's unless given.")
+def import_(file: Path, output: Path | None, name: str | None) -> None:
+    """Write the Jessyfile that equals a Modelfile or an mlx_lm.lora configuration (.yaml).
+
+    What would not survive is named on standard error, with its line.
+    """
+    from jessyfile.importing import import_file
+
+    if output is not None and output.exists():
+        raise ProjectError(f"`{output}` is there already", hint="choose another name: import never writes over a file")
+    found = import_file(file, target=output, name=checked_name(name) if name else None)
+    _report(found)
+    if output is None:
+        click.echo(found.text, nl=False)
+        return
+    from jessyfile import fsops
+
+    fsops.write_text(output, found.text)
+    click.echo(f"wrote {printable(str(output))}", err=True)
+
+
+def _report(found: Imported) -> None:
+    for note in found.notes:
+        place = f"{note.file}:{note.line}" if note.line else note.file
+        click.echo(printable(f"{place}: {note.message}"), err=True)
+        if note.help:
+            click.echo(printable(f"  = help: {note.help}"), err=True)
