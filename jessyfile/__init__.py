@@ -6,35 +6,118 @@ The public API. Each name is imported when it is first used, so that `import jes
 from __future__ import annotations
 
 import importlib
-from typing import Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from jessyfile.dataset.example import TrainingExample, Turn
+    from jessyfile.dataset.generator import TrainingDataGenerator
+    from jessyfile.dataset.labels import Category, Complexity, Language
+    from jessyfile.dataset.training_data import DatasetMetadata, TrainingDataset
+    from jessyfile.dataset.validation import ValidationReport, validate_training_data
+    from jessyfile.engines.engine import Engine
+    from jessyfile.errors import (
+        ConvergenceError,
+        DatasetError,
+        EngineError,
+        EvaluationError,
+        ExportError,
+        InsufficientMemoryError,
+        Interrupted,
+        JessyError,
+        ModelError,
+        ProjectError,
+        RecipeError,
+        StorageError,
+        TrainingError,
+    )
+    from jessyfile.evaluation.comparison import ComparisonReport, EvaluationMetrics
+    from jessyfile.language.diagnostics import Diagnostic
+    from jessyfile.language.format import format_text
+    from jessyfile.language.loading import Loaded, load_recipe
+    from jessyfile.language.recipe import Recipe
+    from jessyfile.language.render import render_diagnostics
+    from jessyfile.planning.plan import Plan
+    from jessyfile.planning.run import RunResult
+    from jessyfile.run_recipe import apply, plan
+    from jessyfile.training.config import LoRAConfig, TrainingConfig, TrainingMetrics
 
 __version__ = "0.1.0"
 
-_PUBLIC = {
-    "load_recipe": "language",
-    "render_diagnostics": "language",
-    "format_text": "language",
-    "Diagnostic": "language",
-    "Recipe": "language.recipe",
-    "compile_steps": "pipeline",
-    "make_plan": "planning.plan",
-    "apply": "planning.run",
-    "TrainingExample": "dataset.example",
-    "TrainingDataset": "dataset.training_data",
-    "TrainingDataGenerator": "dataset.training_data",
-    "ValidationReport": "dataset.training_data",
-    "validate_training_data": "dataset.training_data",
-    "Engine": "engines.engine",
-    "JessyError": "errors",
+_WHERE = {
+    "dataset.example": ("TrainingExample", "Turn"),
+    "dataset.generator": ("TrainingDataGenerator",),
+    "dataset.labels": ("Category", "Complexity", "Language"),
+    "dataset.training_data": ("DatasetMetadata", "TrainingDataset"),
+    "dataset.validation": ("ValidationReport", "validate_training_data"),
+    "engines.engine": ("Engine",),
+    "errors": (
+        *("ConvergenceError", "DatasetError", "EngineError", "EvaluationError", "ExportError"),
+        *("InsufficientMemoryError", "Interrupted", "JessyError", "ModelError", "ProjectError"),
+        *("RecipeError", "StorageError", "TrainingError"),
+    ),
+    "evaluation.comparison": ("ComparisonReport", "EvaluationMetrics"),
+    "language.diagnostics": ("Diagnostic",),
+    "language.format": ("format_text",),
+    "language.loading": ("Loaded", "load_recipe"),
+    "language.recipe": ("Recipe",),
+    "language.render": ("render_diagnostics",),
+    "planning.plan": ("Plan",),
+    "planning.run": ("RunResult",),
+    "run_recipe": ("apply", "plan"),
+    "training.config": ("LoRAConfig", "TrainingConfig", "TrainingMetrics"),
 }
+_MODULES = {name: module for module, names in _WHERE.items() for name in names}
 
-__all__ = ["__version__", *_PUBLIC]
+__all__ = [
+    "Category",
+    "ComparisonReport",
+    "Complexity",
+    "ConvergenceError",
+    "DatasetError",
+    "DatasetMetadata",
+    "Diagnostic",
+    "Engine",
+    "EngineError",
+    "EvaluationError",
+    "EvaluationMetrics",
+    "ExportError",
+    "InsufficientMemoryError",
+    "Interrupted",
+    "JessyError",
+    "Language",
+    "LoRAConfig",
+    "Loaded",
+    "ModelError",
+    "Plan",
+    "ProjectError",
+    "Recipe",
+    "RecipeError",
+    "RunResult",
+    "StorageError",
+    "TrainingConfig",
+    "TrainingDataGenerator",
+    "TrainingDataset",
+    "TrainingError",
+    "TrainingExample",
+    "TrainingMetrics",
+    "Turn",
+    "ValidationReport",
+    "__version__",
+    "apply",
+    "format_text",
+    "load_recipe",
+    "plan",
+    "render_diagnostics",
+    "validate_training_data",
+]
 
 
-def __getattr__(name: str) -> Any:  # noqa: ANN401 (the public names are of every kind)
-    if name not in _PUBLIC:
-        raise AttributeError(f"module 'jessyfile' has no attribute {name!r}")
-    return getattr(importlib.import_module(f"jessyfile.{_PUBLIC[name]}"), name)
+if not TYPE_CHECKING:  # a type checker that saw this would take any name for a public one
+
+    def __getattr__(name: str) -> object:
+        if name not in _MODULES:
+            raise AttributeError(f"module 'jessyfile' has no attribute {name!r}")
+        return getattr(importlib.import_module(f"jessyfile.{_MODULES[name]}"), name)
 
 
 def __dir__() -> list[str]:

@@ -125,18 +125,33 @@ class TrainingError(JessyError):
     """Training could not start or go on."""
 
     code = "E600"
+    ways: ClassVar[tuple[str, ...]] = ()
+
+    def handle(self) -> str:
+        """Return what to do about it, one way a line, the first to be tried first."""
+        return "\n".join(self.ways) or self.hint or self.message
 
 
 class InsufficientMemoryError(TrainingError):
     """The model, its adapter and one micro-batch do not fit into memory."""
 
     code = "E601"
+    ways = (
+        "make the batch smaller: `batch_size` in TRAIN",
+        "make the adapter's rank smaller: `rank` in LORA",
+        "close other applications",
+    )
 
 
 class ConvergenceError(TrainingError):
     """The loss is not finite, diverges, or stays on a plateau."""
 
     code = "E602"
+    ways = (
+        "lower the learning rate: `learning_rate` in TRAIN",
+        "look at the data's quality: `jessy data lint` names faults",
+        "change how often every row is seen: `epochs` in TRAIN",
+    )
 
 
 class ExportError(JessyError):

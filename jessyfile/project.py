@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from urllib.parse import quote
+
+from jessyfile.errors import ProjectError
 
 JESSY_FOLDER = ".jessy"
 _SIGNS = (JESSY_FOLDER, ".git", "pyproject.toml")
@@ -20,6 +23,16 @@ def find_root(recipe: Path) -> Path:
         if any((candidate / sign).exists() for sign in _SIGNS):
             return candidate
     return folder
+
+
+def file_path(path: str | os.PathLike[str]) -> Path:
+    """Return the path of a file that a caller names; raises ProjectError for what is a folder or no path at all."""
+    found = Path(path)
+    if "\0" in str(found):
+        raise ProjectError("a path cannot hold a NUL character")
+    if found.is_dir():
+        raise ProjectError(f"`{found}` is a folder", hint="name a file in it, like `rows.jsonl`")
+    return found
 
 
 def jessy_folder(root: Path) -> Path:

@@ -134,14 +134,9 @@ class _Noting:
 
 def _finish(loaded: Recipe, result: RunResult, call: Call) -> Path | None:
     """Write the lock file and the report; return where the report lies, None when nothing ran."""
-    from jessyfile.planning.lockfile import write_lock
-    from jessyfile.project import find_root
-    from jessyfile.report import write_report
+    from jessyfile.run_recipe import write_outcome
 
-    root = find_root(loaded.path)
-    if not (call.arg or call.set_) and len(result.steps) == len(result.graph):
-        write_lock(loaded, root, result, variant=call.variant)
-    return write_report(loaded, root, result) if result.run is not None else None
+    return write_outcome(loaded, result, variant=call.variant, as_written=not (call.arg or call.set_))
 
 
 def _conclude(result: RunResult, report: Path | None) -> None:

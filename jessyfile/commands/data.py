@@ -143,7 +143,7 @@ def show(path: Path | None, count: int, **wanted: str | None) -> None:
 def _conversation(row: Row) -> str:
     example = row.example
     lines = [
-        f"{row.place}  {example.complexity} {example.iterations}  {example.language}  {' '.join(example.tags)}".rstrip()
+        f"{row.place}  {example.level} {example.iterations_needed}  {example.language}  {' '.join(example.tags)}".rstrip()
     ]
     lines += [f"  {'you' if turn.role == 'user' else 'jessy'}: {turn.content}" for turn in example.turns]
     lines.append(f"  you: {example.query}")
@@ -194,7 +194,7 @@ def _fits(row: Row, wanted: dict[str, str | None]) -> bool:
     has = {
         "category": example.category,
         "topic": example.topic,
-        "level": example.complexity,
+        "level": example.level,
         "language": example.language,
     }
     plain = all(value is None or has[name] == value for name, value in wanted.items() if name != "tag")

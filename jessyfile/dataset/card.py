@@ -49,7 +49,7 @@ def describe(rows: Sequence[Row]) -> dict[str, Any]:
     chats = [row for row in rows if not row.example.is_marker]
     return {
         "topics": dict(sorted(topics.items())),
-        "levels": dict(sorted(Counter(row.example.complexity for row in rows).items())),
+        "levels": dict(sorted(Counter(row.example.level for row in rows).items())),
         "level_by_topic": _level_by_topic(rows),
         "languages": dict(sorted(Counter(row.example.language for row in rows).items())),
         "tags": dict(sorted(Counter(tag for row in rows for tag in row.example.tags).items())),
@@ -60,7 +60,7 @@ def describe(rows: Sequence[Row]) -> dict[str, Any]:
             "query": quantiles([len(row.example.query) for row in rows]),
             "response": quantiles([len(row.example.response or "") for row in chats]),
         },
-        "length_shortcut": length_shortcut([(len(row.example.query), row.example.complexity) for row in rows]),
+        "length_shortcut": length_shortcut([(len(row.example.query), row.example.level) for row in rows]),
         "nearest": _nearest(chats),
     }
 
@@ -73,7 +73,7 @@ def topic_of(row: Row) -> str:
 def _level_by_topic(rows: Sequence[Row]) -> dict[str, dict[str, int]]:
     table: dict[str, Counter[str]] = defaultdict(Counter)
     for row in rows:
-        table[topic_of(row)][row.example.complexity] += 1
+        table[topic_of(row)][row.example.level] += 1
     return {topic: dict(sorted(levels.items())) for topic, levels in sorted(table.items())}
 
 

@@ -113,13 +113,13 @@ def marker_rows(recipe: DataRecipe, root: Path, rows: Sequence[Row] = ()) -> lis
         return []
     seeds = load_markers(recipe, root)
     levels = [level.name for level in recipe.complexity.levels]
-    own = {level: [row for row in seeds if row.example.complexity == level] for level in levels}
+    own = {level: [row for row in seeds if row.example.level == level] for level in levels}
     if (found := sum(map(len, own.values()))) < wanted:
         raise DatasetError(
             f"{wanted} marker rows are wanted and {found} were found",
             hint="write more into data/seeds/markers/<level>.jsonl, or lower `markers` in the DATASET block",
         )
-    counts = levelled({level: sum(row.example.complexity == level for row in rows) for level in levels}, own, wanted)
+    counts = levelled({level: sum(row.example.level == level for row in rows) for level in levels}, own, wanted)
     return [
         row for level in levels for row in sample(own[level], counts[level], recipe.dataset.seed, f"markers/{level}")
     ]
@@ -141,11 +141,11 @@ def messages(recipe: DataRecipe, rows: Iterable[Row]) -> Iterable[Mapping[str, A
         yield {
             **example.to_mlx_format(recipe.complexity.marker),
             "kind": "marker" if example.is_marker else "chat",
-            "category": example.category,
+            "category": example.category.value,
             "topic": example.topic,
-            "level": example.complexity,
-            "iterations": example.iterations,
-            "language": example.language,
+            "level": example.level,
+            "iterations": example.iterations_needed,
+            "language": example.language.value,
             "tags": list(example.tags),
             "id": row.id,
         }

@@ -2,44 +2,90 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from jessyfile.dataset.labels import Category, Complexity, Language
 from jessyfile.dataset.marker import marked
+from jessyfile.dataset.places import MARKERS
+from jessyfile.text.json_lines import check_text
 
-LanguageTag = Literal["tr", "en", "mixed"]
 Bands = Mapping[str, tuple[int, int]]
 
-LANGUAGES: tuple[LanguageTag, ...] = ("tr", "en", "mixed")
 DEFAULT_BANDS: Bands = {"low": (1, 2), "medium": (3, 5), "high": (6, 9)}
 MINIMUM_RESPONSE = 10
+MAXIMUM_QUERY, MAXIMUM_RESPONSE = 8000, 16000
+_NAME = re.compile(r"[a-z][a-z0-9_-]{0,59}")
 
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """An earlier turn of a conversation; an assistant turn carries its own level and iterations."""
+    """An earlier turn of a conversation; an assistant turn carries its own level, by its name, and iterations."""
 
     role: Literal["user", "assistant"]
     content: str
     complexity: str | None = None
     iterations: int | None = None
 
+    def __post_init__(self) -> None:
+        if isinstance(self.complexity, Complexity):
+            object.__setattr__(self, "complexity", self.complexity.level)
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True, slots=True, init=False)
 class TrainingExample:
     """A question, its answer, and how much thought it deserves. `response` is None for a marker-only row."""
 
     query: str
     response: str | None
-    complexity: str
-    iterations: int
-    category: str
+    complexity: Complexity
+    iterations_needed: int
+    category: Category
+    language: Language
     topic: str
-    language: LanguageTag
-    turns: tuple[Turn, ...] = ()
-    tags: tuple[str, ...] = ()
-    source: str = "hand"
+    turns: tuple[Turn, ...]
+    tags: tuple[str, ...]
+    source: str
+
+    def __init__(
+        self,
+        query: str,
+        response: str | None,
+        complexity: Complexity | str,
+        iterations_needed: int,
+        category: Category | str,
+        language: Language | str,
+        topic: str | None = None,
+        turns: Iterable[Turn] = (),
+        tags: Iterable[str] = (),
+        source: str = "hand",
+    ) -> None:
+        """Take a row's values; labels may be given by their names.
+
+        Args:
+            query: What the person types.
+            response: The answer, without the marker; None for a row that teaches the marker alone.
+            complexity: How much thought the question deserves, `Complexity.LOW` or `"low"`.
+            iterations_needed: How often to think it over, 1 to 9.
+            category: What the row is about, `Category.TECHNICAL` or a recipe's own category by its name.
+            language: Of the whole exchange, `Language.TURKISH`, `"turkish"` or `"tr"`.
+            topic: The part of the category; the category's own name when left out.
+            turns: Earlier turns of the conversation, oldest first.
+            tags: Words to find the row by.
+            source: Where the row comes from: hand, template, augment, teacher.
+        """
+        said = Category(category)
+        values = (query, response, Complexity(complexity), iterations_needed, said, Language(language),
+                  said.value if topic is None else topic, tuple(turns), tuple(tags), source)  # fmt: skip
+        for name, value in zip(self.__slots__, values, strict=True):
+            object.__setattr__(self, name, value)
+
+    @property
+    def level(self) -> str:
+        """The name of the row's level as recipes and files write it, `low`."""
+        return self.complexity.level
 
     @property
     def is_marker(self) -> bool:
@@ -53,11 +99,15 @@ class TrainingExample:
         """
         messages = [_message(turn, marker) for turn in self.turns]
         messages.append({"role": "user", "content": self.query.strip()})
-        answer = marked(marker, self.complexity, self.iterations, self.response or "")
+        answer = marked(marker, self.level, self.iterations_needed, self.response or "")
         messages.append({"role": "assistant", "content": answer})
         return {"messages": messages}
 
-    def validate(self, bands: Bands = DEFAULT_BANDS) -> list[str]:
+    def validate(self, bands: Bands = DEFAULT_BANDS) -> bool:
+        """Return whether the row is sound; `faults` says what is wrong."""
+        return not self.faults(bands)
+
+    def faults(self, bands: Bands = DEFAULT_BANDS) -> list[str]:
         """Return what is wrong with the row, one sentence a fault; an empty list is a sound row."""
         return [*shape_faults(self), *level_faults(self, bands)]
 
@@ -71,20 +121,42 @@ def _message(turn: Turn, marker: str | None) -> dict[str, str]:
 
 
 def shape_faults(example: TrainingExample) -> list[str]:
-    """Return what is wrong with a row's texts, language and order of turns."""
-    return [*_text_faults(example), *_turn_faults(example.turns)]
+    """Return what is wrong with a row's texts, labels and order of turns."""
+    return [*_text_faults(example), *_label_faults(example), *_turn_faults(example.turns)]
 
 
 def _text_faults(example: TrainingExample) -> list[str]:
+    texts = {"query": example.query, "response": example.response or ""}
+    broken = [f"the {name} is no text" for name, text in texts.items() if not isinstance(text, str)]
+    if broken:
+        return broken
     faults = []
     if not example.query.strip():
         faults.append("the query is empty")
+    if example.is_marker != (example.category == MARKERS):
+        faults.append(f"rows without an answer, and no others, are of the category `{MARKERS}`")
     if example.response is not None and len(example.response.strip()) < MINIMUM_RESPONSE:
         faults.append(
             f"the response has {len(example.response.strip())} characters, at least {MINIMUM_RESPONSE} are needed"
         )
-    if example.language not in LANGUAGES:
-        faults.append(f"the language is `{example.language}`, not one of {', '.join(LANGUAGES)}")
+    for name, limit in (("query", MAXIMUM_QUERY), ("response", MAXIMUM_RESPONSE)):
+        if len(texts[name]) > limit:
+            faults.append(f"the {name} has more than {limit} characters")
+        try:
+            check_text(texts[name])
+        except ValueError as error:
+            faults.append(f"the {name} {error}")
+    return faults
+
+
+def _label_faults(example: TrainingExample) -> list[str]:
+    faults = []
+    if example.language not in set(Language):
+        faults.append(f"the language is `{example.language}`, not one of {', '.join(Language)}")
+    names = {"category": example.category.value, "topic": example.topic}
+    for what, name in names.items():
+        if not _NAME.fullmatch(name):
+            faults.append(f"the {what} is `{name[:40]}`, not a word of a-z, 0-9, _ and - that begins with a letter")
     return faults
 
 
@@ -104,7 +176,7 @@ def _turn_faults(turns: tuple[Turn, ...]) -> list[str]:
 def level_faults(example: TrainingExample, bands: Bands) -> list[str]:
     """Return every number of iterations, of the row or of an earlier answer, that does not fit its level."""
     levels = [(turn.complexity, turn.iterations) for turn in example.turns if turn.role == "assistant"]
-    levels.append((example.complexity, example.iterations))
+    levels.append((example.level, example.iterations_needed))
     found = (_band_fault(level, count, bands) for level, count in levels if level is not None and count is not None)
     return [fault for fault in found if fault]
 
@@ -112,6 +184,8 @@ def level_faults(example: TrainingExample, bands: Bands) -> list[str]:
 def _band_fault(level: str, iterations: int, bands: Bands) -> str | None:
     if level not in bands:
         return f"the level is `{level}`, not one of {', '.join(bands)}"
+    if not isinstance(iterations, int) or isinstance(iterations, bool):
+        return f"the iterations are `{iterations}`, not a whole number"
     low, high = bands[level]
     if low <= iterations <= high:
         return None

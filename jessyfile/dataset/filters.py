@@ -107,9 +107,9 @@ def _first(faults: Sequence[str]) -> str | None:
 
 def length(example: TrainingExample) -> str | None:
     """Refuse an answer too long for its level (low 400, medium 2000, high 3000 characters), or an endless question."""
-    limit = _LENGTHS.get(example.complexity, max(_LENGTHS.values()))
+    limit = _LENGTHS.get(example.level, max(_LENGTHS.values()))
     if example.response is not None and len(example.response) > limit:
-        return f"a {example.complexity} answer of {len(example.response)} characters, more than {limit}"
+        return f"a {example.level} answer of {len(example.response)} characters, more than {limit}"
     if len(example.query) > _MAX_QUERY:
         return f"a question of {len(example.query)} characters, more than {_MAX_QUERY}"
     return None

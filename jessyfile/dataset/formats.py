@@ -2,8 +2,8 @@
 Parquet.
 
 ShareGPT names its speakers `from` and its text `value`; jessy writes `human` and `jessy` and keeps the rest of a row
-under `metadata`, so that reading back what was written gives the same row. Messages and completions are for mlx-lm
-and TRL and lose the level of earlier turns unless the marker is written.
+under `metadata`, so that reading back what was written gives the same row. Messages are for mlx-lm and TRL and keep it
+there too; completions say nothing of levels unless the marker is written.
 """
 
 from __future__ import annotations
@@ -13,10 +13,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from jessyfile.dataset.marker import render
 from jessyfile.dataset.rows import Row, from_json, schema_faults, to_json
 from jessyfile.errors import DatasetError
 from jessyfile.fsops import atomic_file, storage_error
-from jessyfile.text.json_lines import Fault, Line, read_jsonl, write_jsonl
+from jessyfile.text.json_lines import Fault, Line, check_text, read_jsonl, write_jsonl
 
 if TYPE_CHECKING:
     from jessyfile.dataset.example import TrainingExample
@@ -30,51 +31,67 @@ _ROLES = {
     "assistant": "assistant",
     "system": "system",
 }
-_KEPT = ("complexity", "iterations", "category", "topic", "language", "tags", "source")
+_ABOUT = ("category", "topic", "language", "tags", "source")
+_KEPT = ("complexity", "iterations", *_ABOUT)
+SECONDS_AN_ITERATION = 2  # the pace at which every level stays within its time: 2-4 s, 6-10 s, 12-18 s
 PARQUET_LIMIT = 1 << 30
 
 
 def to_sharegpt(example: TrainingExample) -> dict[str, Any]:
-    """Return `{"conversations": [{"from", "value"}...], "metadata": {...}}`; earlier answers carry their level as
-    metadata."""
+    """Return `{"conversations": [{"from", "value"}...]}`, each answer with its `metadata`; what the whole row is
+    stands beside it, so that it can be read back."""
     turns = [_said(turn.role, turn.content, turn.complexity, turn.iterations) for turn in example.turns]
     turns.append(_said("user", example.query, None, None))
-    if example.response is not None:
-        turns.append(_said("assistant", example.response, None, None))
     row = to_json(example)
-    return {"conversations": turns, "metadata": {key: row[key] for key in _KEPT}}
+    if example.response is not None:
+        turns.append(_said("assistant", example.response, example.level, example.iterations_needed))
+    return {"conversations": turns, "metadata": {key: row[key] for key in (_KEPT if example.is_marker else _ABOUT)}}
 
 
 def _said(role: str, value: str, level: str | None, iterations: int | None) -> dict[str, Any]:
     said: dict[str, Any] = {"from": SPEAKERS[role], "value": value}
-    return said if level is None else said | {"metadata": {"complexity": level, "iterations": iterations}}
+    if level is None or iterations is None:
+        return said
+    time = f"{SECONDS_AN_ITERATION * iterations}s"
+    return said | {"metadata": {"complexity": level, "iterations_used": iterations, "response_time": time}}
 
 
 def from_sharegpt(value: Mapping[str, Any]) -> dict[str, Any]:
     """Return the row that `to_sharegpt` was given, as the schema has it. Raises ValueError with one sentence."""
-    turns, metadata = value.get("conversations"), value.get("metadata")
-    if not isinstance(turns, list) or not isinstance(metadata, Mapping):
-        raise ValueError("has no `conversations` with `metadata`")  # noqa: TRY004 (a fault of the row)
-    said = [_heard(turn) for turn in turns if isinstance(turn, Mapping)]
-    said = [turn for turn in said if turn["role"] != "system"]
-    row: dict[str, Any] = {key: metadata[key] for key in _KEPT if key in metadata}
+    turns = value.get("conversations")
+    if not isinstance(turns, list):
+        raise ValueError("has no list of `conversations`")  # noqa: TRY004 (a fault of the row)
+    said = [turn for turn in map(_heard, turns) if turn["role"] != "system"]
+    row = _about(value)
     if said and said[-1]["role"] == "assistant":
-        row["response"] = said.pop()["content"]
+        answer = said.pop()
+        row |= {("response" if key == "content" else key): answer[key] for key in answer if key != "role"}
     if not said or said[-1]["role"] != "user":
         raise ValueError("does not end with a question and its answer")
     row["query"] = said.pop()["content"]
     return row | ({"turns": said} if said else {})
 
 
-def _heard(turn: Mapping[str, Any]) -> dict[str, Any]:
+def _heard(turn: object) -> dict[str, Any]:
+    if not isinstance(turn, Mapping):
+        raise ValueError("holds a turn that is no object")  # noqa: TRY004 (a fault of the row)
     role = _ROLES.get(str(turn.get("from", "")))
     if role is None or not isinstance(turn.get("value"), str):
         raise ValueError(f"holds a turn from `{str(turn.get('from'))[:40]}`, not one of {', '.join(_ROLES)}")
     heard: dict[str, Any] = {"role": role, "content": turn["value"]}
     metadata = turn.get("metadata")
-    return (
-        heard | {key: metadata[key] for key in ("complexity", "iterations")} if isinstance(metadata, Mapping) else heard
-    )
+    if role != "assistant" or not isinstance(metadata, Mapping):
+        return heard
+    names = {"complexity": "complexity", "iterations": "iterations", "iterations_used": "iterations"}
+    return heard | {names[key]: metadata[key] for key in names if key in metadata}
+
+
+def _about(value: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what stands beside a conversation about the row as a whole; nothing in a file of another tool."""
+    metadata = value.get("metadata", {})
+    if not isinstance(metadata, Mapping):
+        raise ValueError("has a `metadata` that is no object")  # noqa: TRY004 (a fault of the row)
+    return {key: metadata[key] for key in _KEPT if key in metadata}
 
 
 def to_messages(example: TrainingExample, marker: str | None = None) -> dict[str, Any]:
@@ -82,7 +99,8 @@ def to_messages(example: TrainingExample, marker: str | None = None) -> dict[str
     row = to_json(example)
     answers = (turn for turn in example.turns if turn.role == "assistant")
     levels = [{"complexity": turn.complexity, "iterations": turn.iterations} for turn in answers]
-    return {**example.to_mlx_format(marker), "metadata": {key: row[key] for key in _KEPT} | {"levels": levels}}
+    about = {key: row[key] for key in _KEPT} | {"levels": levels} | ({} if marker is None else {"marker": marker})
+    return {**example.to_mlx_format(marker), "metadata": about}
 
 
 def to_completion(example: TrainingExample, marker: str | None = None) -> dict[str, Any]:
@@ -112,12 +130,17 @@ def conversation_messages(value: Mapping[str, Any]) -> list[dict[str, str]]:
 
 
 def _checked(messages: list[dict[str, str]]) -> list[dict[str, str]]:
-    expected = ["user", "assistant"] * (len(messages) // 2)
-    if not messages or [turn["role"] for turn in messages] != expected:
-        raise ValueError("its turns do not alternate from the user to the assistant")
+    _alternating(messages)
     if not all(turn["content"].strip() for turn in messages):
         raise ValueError("holds an empty turn")
     return [{"role": turn["role"], "content": turn["content"].strip()} for turn in messages]
+
+
+def _alternating(messages: list[dict[str, str]]) -> list[dict[str, str]]:
+    expected = ["user", "assistant"] * (len(messages) // 2)
+    if not messages or [turn["role"] for turn in messages] != expected:
+        raise ValueError("its turns do not alternate from the user to the assistant")
+    return messages
 
 
 FORMATS: Mapping[str, Callable[[TrainingExample, str | None], dict[str, Any]]] = {
@@ -133,14 +156,19 @@ def save_rows(path: Path, examples: Iterable[TrainingExample], form: str = "jess
     if form not in FORMATS:
         raise DatasetError(f"there is no format `{form[:40]}`", hint=f"formats: {', '.join(FORMATS)}")
     values = [FORMATS[form](example, marker) for example in examples]
-    if path.suffix == ".parquet":
-        return _write_parquet(path, values)
-    return write_jsonl(path, values)
+    for number, value in enumerate(values, start=1):
+        try:
+            check_text(value)
+        except ValueError as error:
+            raise DatasetError(f"row {number} {error}", hint="mend the text, then save again") from error
+    return _write_parquet(path, values) if path.suffix == ".parquet" else write_jsonl(path, values)
 
 
-def read_examples(path: Path, name: str | None = None) -> tuple[list[Row], list[Fault]]:
-    """Read rows back from our own form or ShareGPT, JSON lines or Parquet; what fails is a Fault with its line or
-    row."""
+def read_examples(
+    path: Path, name: str | None = None, lacking: Mapping[str, object] | None = None
+) -> tuple[list[Row], list[Fault]]:
+    """Read rows back from our own form, ShareGPT or messages, JSON lines or Parquet; what fails is a Fault with its
+    line or row. `lacking` are values, by the schema's names, for rows that do not say them."""
     shown = name or str(path)
     items = _parquet_items(path) if path.suffix == ".parquet" else read_jsonl(path, shown)
     rows: list[Row] = []
@@ -149,7 +177,7 @@ def read_examples(path: Path, name: str | None = None) -> tuple[list[Row], list[
         if isinstance(item, Fault):
             faults.append(item)
             continue
-        found = _example(item.value)
+        found = _example(item.value, lacking or {})
         if isinstance(found, list):
             faults += [Fault(shown, item.number, reason) for reason in found]
         else:
@@ -157,39 +185,59 @@ def read_examples(path: Path, name: str | None = None) -> tuple[list[Row], list[
     return rows, faults
 
 
-def _example(value: Mapping[str, Any]) -> TrainingExample | list[str]:
+def _example(value: Mapping[str, Any], lacking: Mapping[str, object]) -> TrainingExample | list[str]:
     try:
-        row = (
-            from_sharegpt(value)
-            if "conversations" in value
-            else _from_messages(value)
-            if "messages" in value
-            else value
-        )
+        row = {**lacking, **_row(value)}
     except (ValueError, KeyError, TypeError) as error:
         return [str(error)]
+    if row.keys() != value.keys() and "category" in row:
+        row = {"source": "import", "topic": row["category"], **row}
     faults = schema_faults(row)
     return faults or from_json(row)
 
 
+def _row(value: Mapping[str, Any]) -> Mapping[str, Any]:
+    if "conversations" in value:
+        return from_sharegpt(value)
+    if "messages" in value:
+        return _from_messages(value)
+    if "prompt" in value and "completion" in value:
+        return {"query": value["prompt"], "response": value["completion"]}
+    return value
+
+
 def _from_messages(value: Mapping[str, Any]) -> dict[str, Any]:
-    """Read `to_messages` without marker lines back; a marker-only row cannot be told from an empty answer and is
+    """Read `to_messages` back; without a marker line a marker-only row cannot be told from an empty answer and is
     refused."""
-    messages, metadata = _checked([dict(turn) for turn in value["messages"]]), value.get("metadata")
-    if not isinstance(metadata, Mapping):
-        raise ValueError("has messages without `metadata`: the level of the answer is not known")  # noqa: TRY004 (a fault of the row)
-    *earlier, question, answer = messages
-    levels = iter(metadata.get("levels", []))
-    turns = [_levelled(turn, levels) for turn in earlier]
-    row = {key: metadata[key] for key in _KEPT if key in metadata}
-    row |= {"query": question["content"], "response": answer["content"]}
+    said = [_message(turn) for turn in value["messages"]]
+    *earlier, question, answer = _alternating([turn for turn in said if turn["role"] != "system"])
+    row = _about(value)
+    metadata = value.get("metadata", {})
+    levels, marker = iter(metadata.get("levels", [])), metadata.get("marker")
+    turns = [_unmarked(_levelled(turn, levels), marker) for turn in earlier]
+    last = _unmarked({**row, **answer}, marker)
+    row |= {"query": question["content"]} | ({"response": last["content"]} if last["content"] else {})
     return row | ({"turns": turns} if turns else {})
+
+
+def _message(turn: object) -> dict[str, str]:
+    if not isinstance(turn, Mapping) or not isinstance(turn.get("content"), str):
+        raise ValueError("holds a message without text")  # noqa: TRY004 (a fault of the row)
+    return {"role": str(turn.get("role")), "content": turn["content"]}
 
 
 def _levelled(turn: dict[str, str], levels: Any) -> dict[str, Any]:  # noqa: ANN401 (an iterator over JSON)
     if turn["role"] == "user":
         return dict(turn)
     return turn | next(levels, {})
+
+
+def _unmarked(turn: dict[str, Any], marker: object) -> dict[str, Any]:
+    """Return an answer without the marker line that `to_messages` wrote before it."""
+    if turn["role"] == "user" or not isinstance(marker, str):
+        return turn
+    line = render(marker, str(turn.get("complexity")), int(turn.get("iterations", 0))) + "\n"
+    return turn | {"content": turn["content"].removeprefix(line)}
 
 
 def _pyarrow() -> tuple[Any, Any]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from jessyfile.dataset.augment import asciified, typo
 from jessyfile.dataset.example import TrainingExample
+from jessyfile.dataset.labels import Category
 from jessyfile.dataset.rows import Row
 from jessyfile.dataset.templates import Intent, Line
 from jessyfile.text.turkish import normal
@@ -59,8 +60,8 @@ def _row(intent: Intent, dealt: Dealt, category: str, topic: str) -> Row:
         query=dealt.query,
         response=dealt.response,
         complexity=intent.level,
-        iterations=intent.iterations,
-        category=category,
+        iterations_needed=intent.iterations,
+        category=Category.named(category),
         topic=topic,
         language=intent.language,
         tags=intent.tags,

@@ -72,8 +72,8 @@ def _manners(file: Path, item: Line, row: Row) -> Iterator[str]:
     example = row.example
     if file.parent.name == example.category and file.stem != example.topic:
         yield f"the topic is `{example.topic}`, the file `{file.name}`"
-    if example.category == MARKERS and example.topic != example.complexity:
-        yield f"a marker row's topic is its level, `{example.complexity}`"
+    if example.category == MARKERS and example.topic != example.level:
+        yield f"a marker row's topic is its level, `{example.level}`"
 
 
 def _fault(row: Row, reason: str) -> Fault:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from jessyfile.dataset.example import TrainingExample, Turn
+from jessyfile.dataset.labels import Category
 from jessyfile.resources import resource
 from jessyfile.text.json_lines import Fault, Line, read_jsonl
 from jessyfile.text.turkish import nfc
@@ -48,8 +49,8 @@ def to_json(example: TrainingExample) -> dict[str, Any]:
     value["query"] = example.query
     if example.response is not None:
         value["response"] = example.response
-    value |= {"complexity": example.complexity, "iterations": example.iterations}
-    value |= {"category": example.category, "topic": example.topic, "language": example.language}
+    value |= {"complexity": example.level, "iterations": example.iterations_needed}
+    value |= {"category": example.category.value, "topic": example.topic, "language": example.language.value}
     return value | {"tags": list(example.tags), "source": example.source}
 
 
@@ -67,12 +68,12 @@ def from_json(value: Mapping[str, Any]) -> TrainingExample:
         query=nfc(value["query"]),
         response=None if response is None else nfc(response),
         complexity=value["complexity"],
-        iterations=value["iterations"],
-        category=value["category"],
+        iterations_needed=value["iterations"],
+        category=Category.named(value["category"]),
         topic=value["topic"],
         language=value["language"],
-        turns=tuple(_turn(turn) for turn in value.get("turns", ())),
-        tags=tuple(value.get("tags", ())),
+        turns=(_turn(turn) for turn in value.get("turns", ())),
+        tags=value.get("tags", ()),
         source=value["source"],
     )
 

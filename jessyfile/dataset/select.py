@@ -39,7 +39,7 @@ class Wanted:
         return (
             (self.topic is None or example.topic == self.topic)
             and (self.language in (None, "mixed") or example.language == self.language)
-            and (self.level is None or example.complexity == self.level)
+            and (self.level is None or example.level == self.level)
         )
 
 

@@ -3,7 +3,7 @@ it."""
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -40,10 +40,13 @@ def paraphrase_groups(rows: Sequence[Row]) -> list[int]:
     return found
 
 
-def _groups(rows: Sequence[Row], bound: float) -> list[int]:
+def _groups(rows: Sequence[Row], bound: float | None) -> list[int]:
+    """Return the groups of rows that are alike from a bound on; without one, of rows that ask the same."""
     links: list[tuple[int, int]] = []
     for keys in ([row.group for row in rows], [folded_normal(row.example.query) for row in rows]):
         links += _equal(keys)
+    if bound is None:
+        return groups(len(rows), links)
     for texts in ([folded_normal(row.example.query) for row in rows], [folded_normal(row.text) for row in rows]):
         left, right, _ = near_pairs(texts, bound)
         links += list(zip(left.tolist(), right.tolist(), strict=True))
@@ -80,6 +83,41 @@ def split_rows(rows: Sequence[Row], share: float, seed: int) -> Split:
         own = [index for index in members if home[named[index]] == topic]
         valid |= _pick(own, named, quota, seed, rows)
     return Split([r for i, r in enumerate(rows) if i not in valid], [r for i, r in enumerate(rows) if i in valid])
+
+
+def split_exactly(rows: Sequence[Row], count: int, seed: int) -> Split:
+    """Put exactly `count` rows into validation, topics in proportion, paraphrases on one side.
+
+    Where whole groups cannot make up the count, alike means more alike, down to asking the same; where even that leaves
+    validation empty, groups are cut.
+    """
+    valid: set[int] = set()
+    for bound in (*PARAPHRASE, None):
+        valid = _filled(rows, _groups(rows, bound), count, seed)
+        if len(valid) == count:
+            break
+    valid = valid or _filled(rows, range(len(rows)), count, seed)
+    return Split([r for i, r in enumerate(rows) if i not in valid], [r for i, r in enumerate(rows) if i in valid])
+
+
+def _filled(rows: Sequence[Row], named: Sequence[int], count: int, seed: int) -> set[int]:
+    """Choose whole groups of at most `count` rows: each topic's part first, then whatever still fits."""
+    members: dict[int, list[int]] = defaultdict(list)
+    for index, name in enumerate(named):
+        members[name].append(index)
+    home = _homes(rows, named)
+    order = sorted(members, key=lambda name: (turn(seed, "validation", rows[members[name][0]].id), name))
+    sizes = Counter(home[name] for name in named)
+    part = dict(zip(sizes, shares(count, [*sizes.values()]), strict=True))
+    chosen: set[int] = set()
+    for own_part in (True, False):
+        for name in order:
+            group, topic = members[name], home[name]
+            room = min(part[topic], count - len(chosen)) if own_part else count - len(chosen)
+            if group[0] not in chosen and len(group) <= room:
+                chosen.update(group)
+                part[topic] -= len(group)
+    return chosen
 
 
 def _homes(rows: Sequence[Row], named: Sequence[int]) -> dict[int, tuple[str, str] | None]:

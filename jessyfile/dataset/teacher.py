@@ -17,10 +17,10 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jessyfile.dataset.example import Bands, TrainingExample
+from jessyfile.dataset.example import Bands
 from jessyfile.dataset.http import Address, Failure, canonical
 from jessyfile.dataset.lexicon import load_table
-from jessyfile.dataset.rows import Row, schema_faults
+from jessyfile.dataset.rows import Row, from_json, schema_faults
 from jessyfile.dataset.select import Wanted, turn
 from jessyfile.errors import TeacherError
 from jessyfile.fsops import write_bytes
@@ -242,7 +242,7 @@ def _rows_schema(low: int, high: int) -> dict[str, Any]:
 
 def _shown(row: Row) -> str:
     example = row.example
-    return json_text({"query": example.query, "response": example.response, "iterations": example.iterations})
+    return json_text({"query": example.query, "response": example.response, "iterations": example.iterations_needed})
 
 
 @cache
@@ -292,6 +292,6 @@ def _row(value: object, wanted: Wanted, place: str, bands: Bands) -> Row | str:
     query, response = nfc(str(fields["query"])).strip(), nfc(str(fields["response"])).strip()
     if _REFUSAL.search(response):
         return "refusal"
-    example = TrainingExample(query=query, response=response, iterations=int(str(fields["iterations"])), **fixed)  # type: ignore[arg-type]
-    faults = example.validate(bands)
+    example = from_json({**fixed, "query": query, "response": response, "iterations": fields["iterations"]})
+    faults = example.faults(bands)
     return faults[0].split(",")[0] if faults else Row(example, place)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
-from jessyfile.dataset.example import LANGUAGES, LanguageTag
+from jessyfile.dataset.labels import Language
 from jessyfile.dataset.lexicon import Item, Table, load_table, table_path
 from jessyfile.errors import DatasetError
 from jessyfile.fsops import storage_error
@@ -83,7 +83,7 @@ class Intent:
     slots: dict[str, Table]
     level: str
     iterations: int
-    language: LanguageTag
+    language: Language
     tags: tuple[str, ...]
     questions: list[Line] = field(default_factory=list)
     openings: list[Line] = field(default_factory=list)
@@ -189,9 +189,9 @@ class _Reader:
         slots = {name: self.tables(table) for name, table in _slots(header).items()}
         tags = tuple(header.get("tags", "").split())
         level, language = header.get("level", "low"), header.get("language", "tr")
-        if language not in LANGUAGES:
-            raise self._mistake(f"the language is one of {', '.join(LANGUAGES)}")
-        self.intents.append(Intent(header["name"], slots, level, int(iterations[:2]), language, tags))
+        if language not in set(Language):
+            raise self._mistake(f"the language is one of {', '.join(Language)}")
+        self.intents.append(Intent(header["name"], slots, level, int(iterations[:2]), Language(language), tags))
 
     def _question(self, text: str) -> None:
         self._current().questions.append(self._pieces(text))

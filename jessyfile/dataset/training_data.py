@@ -1,89 +1,104 @@
-"""The public way to hold, judge and make training rows without a recipe."""
+"""Training rows in code: held, counted, evened out, split, and kept in files."""
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import math
+import os
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal
 
-from jessyfile.dataset.card import balance as balance_of
-from jessyfile.dataset.collect import collect
-from jessyfile.dataset.example import DEFAULT_BANDS, Bands, TrainingExample
+from jessyfile.dataset.card import balance as evenness
+from jessyfile.dataset.example import TrainingExample
 from jessyfile.dataset.formats import read_examples, save_rows
+from jessyfile.dataset.labels import Category, Complexity, Language
 from jessyfile.dataset.rows import Row
-from jessyfile.dataset.select import sample, shares
-from jessyfile.dataset.settings import plain_recipe
-from jessyfile.dataset.similarity import near_pairs
-from jessyfile.dataset.split import split_rows
-from jessyfile.language.recipe import Augment, Category, LevelName, Teacher, Topic
-from jessyfile.text.json_lines import Fault, raise_faults
+from jessyfile.dataset.select import sample
+from jessyfile.dataset.split import split_exactly
+from jessyfile.errors import DatasetError
+from jessyfile.project import file_path
+from jessyfile.text.json_lines import raise_faults
 
 if TYPE_CHECKING:
     from typing import Self
 
 By = Literal["category", "topic", "complexity", "language"]
-MAX_SHOWN = 1000
+REFERENCE_MIX: Mapping[str, int] = {"turkish": 200, "technical": 100, "philosophical": 50, "iteration_control": 50}
+UNEVEN = 1.5  # how many times as large as another a category may be, measured against its part of the mix
 
 
 @dataclass(frozen=True, slots=True)
-class ValidationReport:
-    """What `validate_training_data` found. `faults` name the row by file and line, or by its place in the sequence."""
+class DatasetMetadata:
+    """What a dataset holds: rows by category, level and source, each language's share of them, and when it was made."""
 
-    total: int
-    faults: tuple[Fault, ...]
-    duplicates: tuple[tuple[str, str, float], ...]
-    category_balance: float
-    counts: Mapping[str, int]
-
-    @property
-    def is_valid(self) -> bool:
-        """Whether no row has a fault and no two rows are alike."""
-        return not self.faults and not self.duplicates
-
-    def __str__(self) -> str:
-        said = f"{self.total} rows, {len(self.faults)} faults, {len(self.duplicates)} near duplicates"
-        return "\n".join([said, *(f"  {fault}" for fault in self.faults[:MAX_SHOWN])])
-
-
-def validate_training_data(
-    data: Path | Iterable[TrainingExample], *, bands: Bands = DEFAULT_BANDS, similarity: float = 0.85
-) -> ValidationReport:
-    """Judge rows, or a file of them: each by itself and all for near duplicates. Raises StorageError when a file
-    cannot be read."""
-    rows, faults = _rows(data)
-    for row in rows:
-        file, _, line = row.place.rpartition(":")
-        faults += [Fault(file, int(line), reason) for reason in row.example.validate(bands)]
-    left, right, alike = near_pairs([row.text for row in rows], similarity)
-    pairs = zip(left.tolist(), right.tolist(), alike.tolist(), strict=True)
-    duplicates = tuple((rows[j].place, rows[i].place, round(value, 4)) for i, j, value in pairs)
-    counts: dict[str, int] = defaultdict(int)
-    for row in rows:
-        counts[row.example.category] += 1
-    return ValidationReport(len(rows), tuple(faults), duplicates, balance_of(counts.values()), dict(counts))
-
-
-def _rows(data: Path | Iterable[TrainingExample]) -> tuple[list[Row], list[Fault]]:
-    if isinstance(data, Path):
-        return read_examples(data)
-    return [Row(example, f"row:{number}") for number, example in enumerate(data, start=1)], []
-
-
-@dataclass(frozen=True, slots=True)
-class TrainingDataset:
-    """An ordered set of training rows."""
-
-    examples: tuple[TrainingExample, ...]
+    total: int = 0
+    categories: Mapping[str, int] = field(default_factory=dict)
+    complexities: Mapping[str, int] = field(default_factory=dict)
+    languages: Mapping[str, float] = field(default_factory=dict)
+    sources: Mapping[str, int] = field(default_factory=dict)
+    created: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     @classmethod
-    def load(cls, path: Path) -> Self:
-        """Read rows from our own form, ShareGPT or messages, JSON lines or Parquet. Raises DatasetError that lists
-        every fault."""
-        rows, faults = read_examples(path, path.name)
-        raise_faults(faults, f"{path.name} is malformed")
-        return cls(tuple(row.example for row in rows))
+    def of(cls, examples: Iterable[TrainingExample]) -> Self:
+        """Count rows."""
+        rows = list(examples)
+        languages = Counter(row.language.value for row in rows)
+        return cls(
+            len(rows),
+            dict(Counter(row.category.value for row in rows)),
+            dict(Counter(row.level for row in rows)),
+            {language: count / len(rows) for language, count in languages.items()},
+            dict(Counter(row.source for row in rows)),
+        )
+
+
+@dataclass(slots=True, init=False)
+class TrainingDataset:
+    """An ordered set of training rows; equal when the rows are."""
+
+    examples: list[TrainingExample]
+    metadata: DatasetMetadata = field(compare=False)
+
+    def __init__(self, examples: Iterable[TrainingExample] = (), metadata: DatasetMetadata | None = None) -> None:
+        """Hold rows; the metadata are counted unless given. Raises DatasetError for anything that is no row."""
+        self.examples = checked(examples)
+        self.metadata = metadata or DatasetMetadata.of(self.examples)
+
+    @classmethod
+    def load(
+        cls,
+        path: str | os.PathLike[str],
+        *,
+        complexity: Complexity | str | None = None,
+        iterations_needed: int | None = None,
+        category: Category | str | None = None,
+        language: Language | str | None = None,
+    ) -> Self:
+        """Read rows from JSON lines or Parquet: our own form, ShareGPT, messages, or prompts and completions.
+
+        Args:
+            path: The file.
+            complexity: The level of rows that do not say theirs, as those of other tools.
+            iterations_needed: Their iterations.
+            category: Their category.
+            language: Their language.
+
+        Raises:
+            DatasetError: Rows are malformed; the message lists the faults with their lines.
+            StorageError: The file cannot be read.
+        """
+        file = file_path(path)
+        lacking = {
+            "complexity": None if complexity is None else Complexity(complexity).level,
+            "iterations": iterations_needed,
+            "category": None if category is None else Category(category).value,
+            "language": None if language is None else Language(language).value,
+        }
+        rows, faults = read_examples(file, file.name, {key: v for key, v in lacking.items() if v is not None})
+        raise_faults(faults, f"{file.name} is malformed")
+        return cls(row.example for row in rows)
 
     def __len__(self) -> int:
         return len(self.examples)
@@ -91,118 +106,99 @@ class TrainingDataset:
     def __iter__(self) -> Iterator[TrainingExample]:
         return iter(self.examples)
 
-    def balance(self, by: By = "category", *, seed: int = 42) -> TrainingDataset:
-        """Return a dataset with equally many rows of each value of `by`, as many as the rarest has, chosen by the
-        seed."""
+    def balance(self, by: By = "category", *, seed: int = 42) -> None:
+        """Keep equally many rows of each value of `by`, as many as the rarest has, chosen by the seed."""
         parts: dict[str, list[Row]] = defaultdict(list)
-        for row in self._rows():
-            parts[str(getattr(row.example, by))].append(row)
+        for row in numbered(self.examples):
+            parts[_value(row.example, by)].append(row)
         least = min(map(len, parts.values()), default=0)
-        kept = {id(row) for value, rows in parts.items() for row in sample(rows, least, seed, value)}
-        kept_examples = (row.example for rows in parts.values() for row in rows if id(row) in kept)
-        return TrainingDataset(tuple(kept_examples))
+        kept = {row.place for value, rows in parts.items() for row in sample(rows, least, seed, value)}
+        self.examples = [row.example for row in numbered(self.examples) if row.place in kept]
+        self.metadata = DatasetMetadata.of(self.examples)
+
+    def is_balanced(self, by: By = "category") -> bool:
+        """Return whether each value of `by` has about as many rows as another: at most half as many again.
+
+        Categories in the proportions of the reference mix (200, 100, 50, 50) are balanced too.
+        """
+        counts = Counter(_value(example, by) for example in self.examples)
+        if by == "category" and counts.keys() == REFERENCE_MIX.keys() and _even(counts, REFERENCE_MIX):
+            return True
+        return _even(counts, dict.fromkeys(counts, 1))
 
     def balance_score(self, by: By = "category") -> float:
         """Return the normalized entropy of the rows over the values of `by`: 1.0 is even."""
-        counts: dict[str, int] = defaultdict(int)
-        for example in self.examples:
-            counts[str(getattr(example, by))] += 1
-        return balance_of(counts.values())
+        return evenness(Counter(_value(example, by) for example in self.examples).values())
 
-    def split(self, validation: float = 0.1, *, seed: int = 42) -> tuple[TrainingDataset, TrainingDataset]:
-        """Return (train, validation); paraphrases stay on one side, every topic with two or more rows is in both."""
-        split = split_rows(self._rows(), validation, seed)
-        return TrainingDataset(_examples(split.train)), TrainingDataset(_examples(split.valid))
+    def split(self, train_ratio: float = 0.9, *, seed: int = 42) -> tuple[TrainingDataset, TrainingDataset]:
+        """Return (train, validation); `train_ratio` 0.9 trains on 90 % of the rows.
 
-    def save(self, path: Path, form: str = "jessy", *, marker: str | None = None) -> int:
-        """Write the rows as `jessy`, `sharegpt`, `messages` or `completions`; `.parquet` writes Parquet. Return how
-        many."""
-        return save_rows(path, self.examples, form, marker)
+        Topics are split in proportion and paraphrases stay on one side; where that and the ratio exclude each other,
+        validation gets fewer rows. Raises DatasetError for a ratio outside 0 to 1.
+        """
+        if isinstance(train_ratio, bool) or not isinstance(train_ratio, int | float) or not 0 <= train_ratio <= 1:
+            raise DatasetError(f"the training share is {train_ratio!r}, not between 0 and 1", hint="90 % is 0.9")
+        train = math.floor(len(self) * train_ratio + 1e-9)
+        if train_ratio > 0 and len(self) > 0:
+            train = max(train, 1)
+        parts = split_exactly(numbered(self.examples), len(self) - train, seed)
+        return TrainingDataset(row.example for row in parts.train), TrainingDataset(row.example for row in parts.valid)
 
-    def _rows(self) -> list[Row]:
-        return [Row(example, f"row:{number}") for number, example in enumerate(self.examples, start=1)]
+    def save(self, path: str | os.PathLike[str], form: str = "messages", *, marker: str | None = None) -> int:
+        """Write the rows for MLX, replacing the file; return how many.
 
+        Args:
+            path: The file; a name that ends in `.parquet` writes Parquet, any other JSON lines.
+            form: `messages` for mlx-lm and TRL, `sharegpt`, `completions`, or `jessy`, our own.
+            marker: The line before each answer that says its level, `"[{level} {iterations}]"`; None writes none.
 
-def _examples(rows: Sequence[Row]) -> tuple[TrainingExample, ...]:
-    return tuple(row.example for row in rows)
+        Raises:
+            DatasetError: The form is unknown, or a row cannot be written in it.
+            ProjectError: The path is a folder.
+            StorageError: The disk refused.
+        """
+        if form in ("messages", "completions") and marker is None:
+            self._answered(form)
+        return save_rows(file_path(path), self.examples, form, marker)
 
-
-_Mix = tuple[tuple[str, int, LevelName | None], ...]
-_MIXES: Mapping[str, tuple[str, _Mix]] = {
-    "turkish": (
-        "tr",
-        (("greetings", 50, "low"), ("questions", 75, "low"), ("casual", 50, "low"), ("slang", 25, "low")),
-    ),
-    "technical": (
-        "mixed",
-        (
-            ("rust", 30, "medium"),
-            ("architecture", 30, "medium"),
-            ("performance", 20, "medium"),
-            ("debugging", 20, "medium"),
-        ),
-    ),
-    "philosophical": (
-        "mixed",
-        (
-            ("consciousness", 15, "high"),
-            ("ethics", 15, "high"),
-            ("technology", 10, "high"),
-            ("existential", 10, "high"),
-        ),
-    ),
-    "iteration_control": ("mixed", (("detection", 20, None), ("fast", 15, "low"), ("deep", 15, "high"))),
-}
+    def _answered(self, form: str) -> None:
+        for number, example in enumerate(self.examples, start=1):
+            if example.is_marker:
+                raise DatasetError(
+                    f"row {number} teaches the marker alone and has no answer to write as {form}",
+                    hint='give the marker, `marker="[{level} {iterations}]"`, or save the form `sharegpt`',
+                )
 
 
-@dataclass(slots=True)
-class TrainingDataGenerator:
-    """Makes rows as a recipe's DATASET block does: seeds first, then templates, rewritten text and a teacher.
+def checked(examples: Iterable[TrainingExample]) -> list[TrainingExample]:
+    """Return rows as a list; raises DatasetError when something among them is no row."""
+    rows = list(examples)
+    for number, row in enumerate(rows, start=1):
+        if not isinstance(row, TrainingExample):
+            raise DatasetError(
+                f"row {number} is of the type {type(row).__name__}, not a TrainingExample",
+                hint="`TrainingDataset.load(path)` reads rows from a file",
+            )
+    return rows
 
-    `root` is the project whose seeds, templates and suites are used, and whose `.jessy` folder holds the teacher's
-    cache; what it lacks comes from the rows shipped with jessy. Topics are mixed as in the reference recipe.
-    """
 
-    root: Path
-    seed: int = 42
-    similarity: float = 0.85
-    augment: Augment = field(default_factory=Augment)
-    teacher: Teacher | None = None
-    generated: list[TrainingExample] = field(default_factory=list)
+def numbered(examples: Iterable[TrainingExample]) -> list[Row]:
+    """Return rows with their places in the sequence, `row:1` the first."""
+    return [Row(example, f"row:{number}") for number, example in enumerate(examples, start=1)]
 
-    def generate_conversational(self, count: int) -> list[TrainingExample]:
-        """Return exactly `count` rows of Turkish small talk. Raises DatasetError that says what is missing and the
-        ways out."""
-        return self._generate("turkish", count)
 
-    def generate_technical(self, count: int) -> list[TrainingExample]:
-        """Return exactly `count` technical questions with answers, in Turkish, English or the mix."""
-        return self._generate("technical", count)
+def _value(example: TrainingExample, by: By) -> str:
+    values = {
+        "category": example.category.value,
+        "topic": f"{example.category.value}/{example.topic}",
+        "complexity": example.level,
+        "language": example.language.value,
+    }
+    if by not in values:
+        raise DatasetError(f"rows have no `{by}` to be balanced by", hint=f"one of: {', '.join(values)}")
+    return values[by]
 
-    def generate_philosophical(self, count: int) -> list[TrainingExample]:
-        """Return exactly `count` questions that deserve thought, with answers that take a position."""
-        return self._generate("philosophical", count)
 
-    def generate_iteration_control(self, count: int) -> list[TrainingExample]:
-        """Return exactly `count` rows that show when to think and when not to."""
-        return self._generate("iteration_control", count)
-
-    def save_dataset(self, path: Path, form: str = "jessy", *, marker: str | None = None) -> int:
-        """Write everything generated so far; return how many rows."""
-        return TrainingDataset(tuple(self.generated)).save(path, form, marker=marker)
-
-    def _generate(self, name: str, count: int) -> list[TrainingExample]:
-        language, mix = _MIXES[name]
-        counts = shares(count, [part for _, part, _ in mix])
-        topics = tuple(
-            Topic(topic, number, language, level)
-            for (topic, _, level), number in zip(mix, counts, strict=True)
-            if number
-        )
-        category = Category(name, count, "", language, None, topics)
-        recipe = plain_recipe(
-            self.root, category, seed=self.seed, similarity=self.similarity, augment=self.augment, teacher=self.teacher
-        )
-        made = [row.example for row in collect(recipe, self.root, category).rows] if topics else []
-        self.generated += made
-        return made
+def _even(counts: Mapping[str, int], mix: Mapping[str, int]) -> bool:
+    parts = [count / mix[value] for value, count in counts.items()]
+    return not parts or max(parts) <= UNEVEN * min(parts)

@@ -25,6 +25,11 @@ def build_document(merged: Merged) -> Document:
     return document
 
 
+def complete(block: str, written: Document) -> Document:
+    """Return one block's document of what is written, `complete("lora", {"rank": 8})`, and of every default."""
+    return _object(document_schema()["properties"][block], written)
+
+
 def _at(document: Document, address: Address) -> Document:
     for part in address:
         inner = document.setdefault(part, {})

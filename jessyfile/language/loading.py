@@ -34,7 +34,7 @@ class Loaded:
 
 
 def load_recipe(
-    path: Path,
+    path: str | os.PathLike[str],
     *,
     root: Path | None = None,
     args: Mapping[str, str] | None = None,

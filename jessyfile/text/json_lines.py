@@ -153,7 +153,7 @@ def parse_object(raw: bytes) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise _RejectedError("is not a JSON object")
     if b"\\u" in raw:
-        _check_text(value)
+        check_text(value)
     return value
 
 
@@ -193,7 +193,8 @@ def _constant(text: str) -> float:
     raise _RejectedError(f"holds {text}, which JSON does not have")
 
 
-def _check_text(value: object) -> None:
+def check_text(value: object) -> None:
+    """Raise ValueError, with the end of a sentence, for text in a JSON value that could not be read back."""
     if isinstance(value, str):
         found = _NO_TEXT.search(value)
         if found:
@@ -203,11 +204,11 @@ def _check_text(value: object) -> None:
             )
     elif isinstance(value, dict):
         for key, inner in value.items():
-            _check_text(key)
-            _check_text(inner)
+            check_text(key)
+            check_text(inner)
     elif isinstance(value, list):
         for inner in value:
-            _check_text(inner)
+            check_text(inner)
 
 
 def read_log(path: Path) -> Iterator[dict[str, Any]]:

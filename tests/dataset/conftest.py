@@ -30,7 +30,13 @@ class Quiet:
 
 
 def make_row(query="naber", response="İyiyim, sen nasılsın?", place="rows.jsonl:1", group="", **fields):
-    values = {"complexity": "low", "iterations": 1, "category": "turkish", "topic": "casual", "language": "tr"} | fields
+    values = {
+        "complexity": "low",
+        "iterations_needed": 1,
+        "category": "turkish",
+        "topic": "casual",
+        "language": "tr",
+    } | fields
     return Row(TrainingExample(query=query, response=response, **values), place, group)
 
 

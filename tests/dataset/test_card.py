@@ -41,7 +41,7 @@ def test_the_length_shortcut_finds_what_length_gives_away():
 
 def test_the_card_counts_rows(row):
     rows = [row(place=f"r:{n}", query=f"soru {n} {'abc'[n]}", response=f"{'xyz'[n] * 5} cevap {n}") for n in range(3)]
-    rows.append(row(category="markers", topic="high", complexity="high", iterations=7, response=None))
+    rows.append(row(category="markers", topic="high", complexity="high", iterations_needed=7, response=None))
     card = describe(rows)
     assert card["topics"] == {"markers/high": 1, "turkish/casual": 3}
     assert card["levels"] == {"high": 1, "low": 3}

@@ -20,8 +20,8 @@ REFUSED = [
     ("schema", {"query": "   "}),
     ("schema", {"turns": (Turn("user", "a"),)}),
     ("schema", {"turns": (Turn("assistant", "a", "low", 1), Turn("user", "b"))}),
-    ("level", {"iterations": 3}),
-    ("level", {"complexity": "high", "iterations": 2}),
+    ("level", {"iterations_needed": 3}),
+    ("level", {"complexity": "high", "iterations_needed": 2}),
     ("level", {"complexity": "hard"}),
     ("level", {"turns": (Turn("user", "a"), Turn("assistant", "b", "low", 7))}),
     ("length", {"response": "Çok uzun bir cevap. " * 30}),
@@ -64,7 +64,7 @@ PASSED = [
     {"query": "12345678901 diye bir sayı var mı"},
     {"response": "Kod numarası 1234 5678 9012 3456 gibi durur."},
     {"turns": (Turn("user", "a"), Turn("assistant", "b", "low", 1))},
-    {"response": None},
+    {"response": None, "category": "markers"},
 ]
 
 
@@ -76,7 +76,7 @@ def test_good_rows_pass(row, change):
 
 def test_examples_are_few_and_counts_complete(row):
     tally = Tally()
-    apply_checks([row(iterations=5, place=f"r.jsonl:{i}") for i in range(50)], CHECKS, tally)
+    apply_checks([row(iterations_needed=5, place=f"r.jsonl:{i}") for i in range(50)], CHECKS, tally)
     assert tally.counts["level"] == 50
     assert len(tally.examples["level"]) == MAX_EXAMPLES
 

@@ -16,7 +16,7 @@ TALK = TrainingExample(
     query="tamam sağol",
     response="Ne demek, her zaman yaz.",
     complexity="low",
-    iterations=1,
+    iterations_needed=1,
     category="multi_turn",
     topic="friends",
     language="tr",
@@ -54,11 +54,16 @@ def test_sharegpt_names_its_speakers_human_and_jessy():
         ("human", "tamam sağol"),
         ("jessy", "Ne demek, her zaman yaz."),
     ]
-    assert said["metadata"]["complexity"] == "low"
+    assert [turn.get("metadata") for turn in said["conversations"]] == [
+        None,
+        {"complexity": "low", "iterations_used": 2, "response_time": "4s"},
+        None,
+        {"complexity": "low", "iterations_used": 1, "response_time": "2s"},
+    ]
 
 
 def test_a_marker_only_row_survives_sharegpt(tmp_path):
-    marker = TrainingExample("ölüm nedir", None, "high", 7, "markers", "high", "tr")
+    marker = TrainingExample("ölüm nedir", None, "high", 7, "markers", "tr", "high")
     save_rows(tmp_path / "m.jsonl", [marker], "sharegpt")
     assert [row.example for row in read_examples(tmp_path / "m.jsonl")[0]] == [marker]
 
@@ -84,12 +89,14 @@ def test_writing_twice_gives_the_same_bytes(tmp_path, seeds):
 
 BROKEN = {
     "speaker": ({"conversations": [{"from": "bard", "value": "x"}], "metadata": {}}, "holds a turn from `bard`"),
-    "no metadata": ({"conversations": []}, "has no `conversations` with `metadata`"),
+    "no metadata": ({"conversations": []}, "does not end with a question"),
     "no answer": ({"conversations": [{"from": "gpt", "value": "x"}], "metadata": {}}, "does not end with a question"),
     "messages without level": (
         {"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]},
-        "without `metadata`",
+        "lacks `complexity`, `iterations`",
     ),
+    "conversations no list": ({"conversations": 3}, "has no list of `conversations`"),
+    "turn no object": ({"conversations": ["naber"]}, "holds a turn that is no object"),
     "no turns": ({"messages": 3, "metadata": {}}, ""),
     "metadata no object": ({"messages": [], "metadata": []}, ""),
 }

@@ -181,7 +181,9 @@ def test_slots_choices_and_filters_are_filled(project):
     made = list(composed(load_intents(project.root, "turkish", "casual"), "turkish", "casual", 1))
     examples = {row.example.response: row.example for row in made}
     assert set(examples) == {"Elma, elmayı mi?", "İncir, inciri mi?"}
-    assert {(e.iterations, e.tags, e.source) for e in examples.values()} == {(2, ("persona", "emotional"), "template")}
+    assert {(e.iterations_needed, e.tags, e.source) for e in examples.values()} == {
+        (2, ("persona", "emotional"), "template")
+    }
     assert all(row.place == "templates/examples/turkish.casual.j2:2" for row in made)
 
 

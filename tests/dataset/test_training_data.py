@@ -7,7 +7,9 @@ from collections import Counter
 import pytest
 
 from jessyfile.dataset.example import TrainingExample, Turn
-from jessyfile.dataset.training_data import TrainingDataGenerator, TrainingDataset, validate_training_data
+from jessyfile.dataset.generator import TrainingDataGenerator
+from jessyfile.dataset.training_data import TrainingDataset
+from jessyfile.dataset.validation import validate_training_data
 from jessyfile.errors import DatasetError
 
 
@@ -29,14 +31,13 @@ def test_a_generator_gives_exactly_as_many_as_asked(generator, name, count, cate
     made = getattr(generator, f"generate_{name}")(count)
     assert len(made) == count
     assert {example.category for example in made} == {category}
-    assert not [fault for example in made for fault in example.validate()]
+    assert all(example.validate() for example in made)
 
 
-def test_a_generator_saves_everything_it_made(generator, tmp_path):
-    generator.generate_conversational(8)
-    generator.generate_technical(4)
-    assert generator.save_dataset(tmp_path / "all.jsonl", "sharegpt") == 12
-    assert len(TrainingDataset.load(tmp_path / "all.jsonl")) == 12
+def test_a_generator_saves_the_rows_it_is_given(generator, tmp_path):
+    made = [*generator.generate_conversational(8), *generator.generate_technical(4)]
+    assert generator.save_dataset(made, tmp_path / "all.jsonl") == 12
+    assert TrainingDataset.load(tmp_path / "all.jsonl").examples == made
 
 
 def test_more_than_there_is_says_what_is_missing(generator):
@@ -60,14 +61,18 @@ def dataset(generator):
 
 
 def test_balance_takes_equally_many_of_each(dataset):
-    even = dataset.balance("category")
-    assert Counter(example.category for example in even) == {"turkish": 10, "technical": 10, "philosophical": 10}
-    assert dataset.balance_score() < even.balance_score() == pytest.approx(1.0)
-    assert dataset.balance("category") == even
+    uneven, before = dataset.balance_score(), list(dataset)
+    dataset.balance("category")
+    assert Counter(example.category for example in dataset) == {"turkish": 10, "technical": 10, "philosophical": 10}
+    assert uneven < dataset.balance_score() == pytest.approx(1.0)
+    assert [example for example in before if example in dataset.examples] == dataset.examples
+    even = list(dataset)
+    dataset.balance("category")
+    assert dataset.examples == even
 
 
 def test_split_loses_nothing(dataset):
-    train, valid = dataset.split(0.2)
+    train, valid = dataset.split(0.8)
     assert len(valid) == 14
     assert Counter([*train, *valid]) == Counter(dataset)
 
@@ -78,46 +83,60 @@ def test_saving_and_loading_gives_the_same(dataset, tmp_path):
 
 
 def test_a_sound_set_is_valid(dataset, tmp_path):
-    dataset.save(tmp_path / "rows.jsonl")
+    dataset.save(tmp_path / "rows.jsonl", "jessy")
     for data in (dataset, tmp_path / "rows.jsonl"):
         report = validate_training_data(data)
-        assert report.is_valid
+        assert list(report.issues) == ["Imbalanced categories"]
         assert (report.total, report.counts["turkish"]) == (70, 40)
         assert 0 < report.category_balance < 1
 
 
 def test_faults_name_their_row_and_duplicates_both(row):
     good = row(query="naber nasılsın", response="İyiyim, sen nasılsın bakalım?").example
-    bad = row(query="başka bir soru", response="Bunun cevabı başka.", iterations=9).example
+    bad = row(query="başka bir soru", response="Bunun cevabı başka.", iterations_needed=9).example
     report = validate_training_data([good, bad, good])
     assert not report.is_valid
-    assert [str(fault) for fault in report.faults] == ["row:2: level low takes 1-2 iterations, not 9"]
+    assert list(report.issues) == [
+        "row:2: complexity mismatch: level low takes 1-2 iterations, not 9",
+        "row:3: says the same as row:1 (100% alike)",
+    ]
     assert report.duplicates == (("row:3", "row:1", 1.0),)
-    assert "3 rows, 1 faults, 1 near duplicates" in str(report)
+    assert "3 rows, 2 issues" in str(report)
 
 
 def test_every_rule_of_validate():
-    def example(**change):
+    def faults(bands=None, **change):
         values = {
             "query": "a",
             "response": "on karakter",
             "complexity": "low",
-            "iterations": 1,
+            "iterations_needed": 1,
             "category": "c",
-            "topic": "t",
             "language": "tr",
         }
-        return TrainingExample(**(values | change))
+        example = TrainingExample(**(values | change))
+        found = example.faults(bands) if bands else example.faults()
+        assert (example.validate(bands) if bands else example.validate()) is (not found)
+        return found
 
-    assert example().validate() == []
-    assert example(response=None).validate() == []
-    assert "at least 10" in example(response="dokuz krk").validate()[0]
-    assert "query is empty" in example(query=" ").validate()[0]
-    assert "language is `de`" in example(language="de").validate()[0]
-    assert "level is `hard`" in example(complexity="hard").validate()[0]
+    assert faults() == []
+    assert faults(response=None, category="markers") == []
+    assert "without an answer" in faults(response=None)[0]
+    assert "without an answer" in faults(category="markers")[0]
+    assert "at least 10" in faults(response="dokuz krk")[0]
+    assert "query is empty" in faults(query=" ")[0]
+    assert "query is no text" in faults(query=None)[0]
+    assert "query has more than 8000" in faults(query="a" * 8001)[0]
+    assert "response has more than 16000" in faults(response="a" * 16001)[0]
+    assert "half of a surrogate pair" in faults(query="\ud800")[0]
+    assert "language is `de`" in faults(language="de")[0]
+    assert "level is `hard`" in faults(complexity="hard")[0]
+    assert "category is `Ev İşleri`" in faults(category="Ev İşleri")[0]
+    assert "topic is ``" in faults(topic="")[0]
+    assert "not a whole number" in faults(iterations_needed="1")[0]
     for level, good, wrong in (("low", (1, 2), (0, 3)), ("medium", (3, 5), (2, 6)), ("high", (6, 9), (5, 10))):
-        assert not [n for n in good if example(complexity=level, iterations=n).validate()]
-        assert all(example(complexity=level, iterations=n).validate() for n in wrong)
+        assert not [n for n in good if faults(complexity=level, iterations_needed=n)]
+        assert all(faults(complexity=level, iterations_needed=n) for n in wrong)
     turns = (Turn("user", "a"), Turn("user", "b"))
-    assert "turn 2 is the user's" in example(turns=turns).validate()[0]
-    assert example(iterations=3).validate({"low": (1, 3)}) == []
+    assert "turn 2 is the user's" in faults(turns=turns)[0]
+    assert faults({"low": (1, 3)}, iterations_needed=3) == []

@@ -1,0 +1,102 @@
+"""How to train, in code instead of a recipe: the values of LORA and TRAIN under the names that the PEFT world uses."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+
+from jessyfile.errors import TrainingError
+from jessyfile.language.document import complete
+from jessyfile.language.reading import judge
+from jessyfile.language.recipe import Lora, Train
+from jessyfile.language.table import document_schema
+from jessyfile.language.values import Json, Unfit
+
+
+@dataclass(frozen=True, slots=True)
+class LoRAConfig:
+    """A low-rank adapter: the update is scaled by `lora_alpha / r`. Raises TrainingError for a value that LORA refuses."""
+
+    r: int = 16
+    lora_alpha: float = 32
+    target_modules: Sequence[str] = ("q_proj", "k_proj", "v_proj", "o_proj")
+    lora_dropout: float = 0.05
+    bias: str = "none"
+
+    def __post_init__(self) -> None:
+        if isinstance(self.target_modules, str):
+            object.__setattr__(self, "target_modules", (self.target_modules,))
+        object.__setattr__(self, "target_modules", tuple(self.target_modules))
+        if self.bias != "none":
+            raise TrainingError(f"bias is {self.bias!r}, and biases are not trained", hint='leave it at "none"')
+        _check("lora", self, _LORA)
+
+    def to_lora(self) -> Lora:
+        """Return the recipe's LORA block with these values."""
+        lora = complete("lora", _renamed(self, _LORA))
+        return Lora(**{**lora, "targets": tuple(lora["targets"])})
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingConfig:
+    """How long, how fast and in which batches. Raises TrainingError for a value that TRAIN refuses."""
+
+    epochs: int = 3
+    batch_size: int = 8
+    learning_rate: float = 1e-4
+    warmup_steps: int = 50
+    gradient_accumulation: int = 4
+
+    def __post_init__(self) -> None:
+        _check("train", self, _TRAIN)
+
+    def to_train(self) -> Train:
+        """Return the recipe's TRAIN block with these values and the defaults of every other."""
+        return Train(**complete("train", _renamed(self, _TRAIN)))
+
+
+_LORA = {"r": "rank", "lora_alpha": "alpha", "target_modules": "targets", "lora_dropout": "dropout"}
+_TRAIN = {field.name: field.name for field in fields(TrainingConfig)} | {"gradient_accumulation": "grad_accumulation"}
+
+
+def _renamed(config: LoRAConfig | TrainingConfig, names: Mapping[str, str]) -> dict[str, Json]:
+    values = {name: getattr(config, own) for own, name in names.items()}
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
+
+
+def _check(block: str, config: LoRAConfig | TrainingConfig, names: Mapping[str, str]) -> None:
+    """Hold every value against the recipe's schema."""
+    settings = document_schema()["properties"][block]["properties"]
+    for (own, name), value in zip(names.items(), _renamed(config, names).values(), strict=True):
+        if isinstance(value, float) and not math.isfinite(value):
+            raise TrainingError(f"{own} is {value}, not a number to train with")
+        try:
+            judge(settings[name], value)
+        except Unfit as unfit:
+            raise TrainingError(f"{own}, {value!r}, {unfit.message}", hint=unfit.help) from unfit
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingMetrics:
+    """Where a training is: `gpu_utilization` is a share (None without a GPU), memory in GB, time in seconds."""
+
+    epoch: int
+    iteration: int
+    loss: float
+    learning_rate: float
+    gpu_utilization: float | None
+    memory_usage: float
+    time_elapsed: float
+
+    def __post_init__(self) -> None:
+        if self.gpu_utilization is not None and not 0 <= self.gpu_utilization <= 1:
+            raise TrainingError(f"gpu_utilization is {self.gpu_utilization}, not a share from 0 to 1")
+
+    def __str__(self) -> str:
+        gpu = "" if self.gpu_utilization is None else f", GPU {self.gpu_utilization:.1%}"
+        return f"Epoch {self.epoch}, Iter {self.iteration}: Loss {self.loss:.4f}{gpu}"
+
+    def log(self) -> None:
+        """Print one line: epoch, iteration, loss and GPU."""
+        print(self)  # noqa: T201 (that is what it is for)
