@@ -5,7 +5,8 @@
     ├── ProjectError               the project folder, a path, a setting outside the recipe
     │   ├── LockedError            another process is writing
     │   ├── StateError             the state is newer or cannot be read
-    │   └── StalePlanError         a saved plan, or a file that a step was reading, is not what it was
+    │   ├── StalePlanError         a saved plan, or a file that a step was reading, is not what it was
+    │   └── PreflightError         something is known to be wrong before any step runs
     ├── StorageError               the disk: full, read-only, unreadable
     │   └── DamagedError           an object in the store is not what its hash says
     ├── ModelError                 a base model is missing, malformed or of an unknown kind
@@ -89,6 +90,16 @@ class StalePlanError(ProjectError):
     """What was planned is no longer what would be done, or a file changed while a step was reading it."""
 
     code = "E203"
+
+
+class PreflightError(ProjectError):
+    """Something is known to be wrong before any step runs; `findings` says what, each with its fix."""
+
+    code = "E204"
+
+    def __init__(self, message: str, findings: Sequence[object] = (), *, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.findings = tuple(findings)
 
 
 class StorageError(JessyError):

@@ -5,10 +5,11 @@ Each step is a pure function in the package that it names; it is imported when i
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from jessyfile.language.recipe import Recipe
+from jessyfile.planning.preflight import Finding, Outlook
 from jessyfile.planning.steps import Facts, Step, StepContext
 
 # Each step's function is imported when the step runs: planning must start none of what training needs.
@@ -98,12 +99,10 @@ def _promote(context: StepContext) -> Facts:
     return run_promote(context)
 
 
-def _engine_answers(recipe: Recipe) -> None:
-    """Raise EngineError when the recipe insists on an Ollama that does not answer."""
-    if recipe.deploy.engine == "ollama":
-        from jessyfile.export.move_names import choose_engine
+def _engine_answers(outlook: Outlook) -> Iterator[Finding]:
+    from jessyfile.export.export_checks import import_preflight
 
-        choose_engine(recipe.deploy)
+    return import_preflight(outlook)
 
 
 def _rows_trained(recipe: Recipe, root: Path, facts: Mapping[str, Facts]) -> float | None:  # noqa: ARG001 (as `Step.units` is called)

@@ -14,6 +14,7 @@ from pathlib import Path
 import click
 
 from jessyfile.planning.change_text import size
+from jessyfile.planning.step_cost import machine_memory
 from jessyfile.text.printable import json_text, printable
 
 _PACKAGES = ("mlx", "mlx-lm", "xllamacpp", "gguf", "lark", "tokenizers", "safetensors")
@@ -95,7 +96,7 @@ def _memory() -> Finding:
 
 def memory() -> tuple[int, int | None]:
     """Return the machine's memory in bytes and, where the system says so, how much is available."""
-    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    total = machine_memory()
     try:
         lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
     except OSError:

@@ -14,6 +14,7 @@ from jessyfile.text.printable import json_text, printable
 if TYPE_CHECKING:
     from jessyfile.language.recipe import Recipe
     from jessyfile.planning.plan import Plan, Selection
+    from jessyfile.planning.preflight import Reach
 
 _STEPS = (
     click.option("--replace", multiple=True, metavar="STEP", help="Run a step again although it would be kept."),
@@ -38,13 +39,13 @@ def selection(only: tuple[str, ...], skip: tuple[str, ...], replace: tuple[str, 
     return Selection(only, skip, replace)
 
 
-def plan_recipe(recipe: Recipe, chosen: Selection | None = None) -> Plan:
-    """Plan a loaded recipe in its project."""
+def plan_recipe(recipe: Recipe, chosen: Selection | None = None, reach: Reach = "machine") -> Plan:
+    """Plan a loaded recipe in its project; `reach` says how far to look for what is wrong."""
     from jessyfile.pipeline import compile_steps
     from jessyfile.planning.plan import make_plan
     from jessyfile.project import find_root
 
-    return make_plan(recipe, find_root(recipe.path), compile_steps(recipe), chosen)
+    return make_plan(recipe, find_root(recipe.path), compile_steps(recipe), chosen, reach=reach)
 
 
 @click.command()
@@ -56,6 +57,7 @@ def plan_recipe(recipe: Recipe, chosen: Selection | None = None) -> Plan:
 @click.option(
     "-o", "--out", type=click.Path(path_type=Path), metavar="FILE", help="Save the plan for `jessy apply FILE`."
 )
+@click.option("--probe", is_flag=True, help="Ask the network too: engine, teacher, judge, hub.")
 @click.option("--detailed-exitcode", is_flag=True, help="Exit 2 when there are changes, 0 when there are none.")
 def plan(
     recipe: Path,
@@ -69,29 +71,33 @@ def plan(
     short: bool,
     as_json: bool,
     out: Path | None,
+    probe: bool,
     detailed_exitcode: bool,
 ) -> int:
-    """Show what apply would do, and why. Starts nothing."""
-    made = plan_recipe(load(recipe, arg, variant, set_), selection(only, skip, replace))
+    """Show what apply would do, why, and what would stop it. Starts nothing; exits 1 when apply would refuse."""
+    from jessyfile.planning.command_line import Call
+    from jessyfile.planning.plan_json import plan_as_json, save_plan
+
+    call, chosen = Call(str(recipe), arg, variant, set_), selection(only, skip, replace)
+    made = plan_recipe(load(recipe, arg, variant, set_), chosen, "network" if probe else "machine")
     if out is not None:
-        from jessyfile.planning.command_line import Call
-        from jessyfile.planning.plan_json import save_plan
-
-        save_plan(out, made, Call(str(recipe), arg, variant, set_))
+        save_plan(out, made, call)
     if as_json:
-        from jessyfile.planning.plan_json import plan_as_json
-
         click.echo(json_text(plan_as_json(made), indent=1))
     else:
-        show_plan(made, everything=everything, short=short)
+        saved = out is not None and out.suffix == ".json"
+        command = Call(str(out)).command(selection((), (), ())) if saved else call.command(chosen)
+        show_plan(made, everything=everything, short=short, command=command)
+    if made.errors:
+        return 1
     return 2 if detailed_exitcode and made.changes else 0
 
 
-def show_plan(made: Plan, *, everything: bool = False, short: bool = False, starting: bool = False) -> None:
-    """Print a plan, coloured where the terminal wants it; `starting` says that it is about to be run."""
+def show_plan(made: Plan, *, everything: bool = False, short: bool = False, command: str | None = None) -> None:
+    """Print a plan, coloured where the terminal wants it; without the `command` that runs it, it is about to be run."""
     from jessyfile.planning.plan_text import render_plan
 
-    for line in printable(render_plan(made, everything=everything, short=short, starting=starting)).splitlines():
+    for line in printable(render_plan(made, everything=everything, short=short, command=command)).splitlines():
         click.echo(_tint(line))
 
 

@@ -137,7 +137,7 @@ class Screen:
     def planned(self, plan: Plan) -> None:
         """Print the plan."""
         if self._show:
-            show_plan(plan, short=True, starting=True)
+            show_plan(plan, short=True)
 
     def started(self, step: Step, number: int, total: int) -> Progress:
         """Print the step's line."""

@@ -6,10 +6,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from jessyfile.errors import ExportError
 from jessyfile.export.gguf_container import F32, STRING, U32, Pair, pair_bytes
 from jessyfile.models.from_gguf import METADATA_FILE
 from jessyfile.models.gguf_reader import read_gguf
+from jessyfile.models.rope import check_rope, rope_scaling, rope_theta
 from jessyfile.models.tokenizer import read_json
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ _DROPPED_PREFIXES = ("split.", "quantize.")
 def key_bytes(folder: Path, architecture: Architecture, config: Mapping[str, Any], file_type: int) -> list[bytes]:
     """Return every key with its value as it goes into the file.
 
-    Raises ExportError when the tokenizer cannot be expressed.
+    Raises ModelError when the tokenizer or the rope cannot be expressed.
     """
     own = [("general.quantization_version", U32, 2), ("general.file_type", U32, file_type)]
     if (folder / METADATA_FILE).is_file():
@@ -70,22 +70,6 @@ def _architecture_pairs(architecture: Architecture, config: Mapping[str, Any], n
     return [*pairs, *_gemma_pairs(word, config), *_scaling_pairs(word, config)]
 
 
-def rope_theta(config: Mapping[str, Any]) -> float:
-    """Return the rope base; transformers 5 nests it under `rope_parameters`."""
-    nested = config.get("rope_parameters")
-    nested = nested.get("full_attention", nested) if isinstance(nested, dict) else {}
-    default = 1_000_000.0 if str(config.get("model_type", "")).startswith("gemma3") else 10_000.0
-    return float(config.get("rope_theta") or nested.get("rope_theta") or default)
-
-
-def rope_scaling(config: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the rope scaling, an empty mapping when there is none."""
-    found = config.get("rope_scaling") or config.get("rope_parameters") or {}
-    found = found.get("full_attention", found)
-    kind = found.get("rope_type") or found.get("type") or "default"
-    return {} if kind == "default" else {**found, "rope_type": kind}
-
-
 def _gemma_pairs(word: str, config: Mapping[str, Any]) -> list[Pair]:
     pairs: list[Pair] = []
     if word in ("gemma2", "gemma3"):
@@ -97,12 +81,11 @@ def _gemma_pairs(word: str, config: Mapping[str, Any]) -> list[Pair]:
 
 
 def _scaling_pairs(word: str, config: Mapping[str, Any]) -> list[Pair]:
+    check_rope(config)
     scaling = rope_scaling(config)
     kind = scaling.get("rope_type")
     if kind in (None, "llama3"):  # llama3's factors are a tensor
         return []
-    if kind not in ("linear", "yarn"):
-        raise ExportError(f"rope scaling of the type {kind!r} cannot be written as GGUF yet")
     pairs: list[Pair] = [
         (f"{word}.rope.scaling.type", STRING, kind),
         (f"{word}.rope.scaling.factor", F32, float(scaling["factor"])),

@@ -11,10 +11,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from jessyfile.errors import ExportError
 from jessyfile.export.gguf_container import ARRAY, BOOL, STRING, U32, Pair
 from jessyfile.models.tokenizer import load_tokenizer, read_json
-from jessyfile.models.tokenizer_build import SPLITS
+from jessyfile.models.tokenizer_build import check_tokenizer, splitting_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -28,14 +27,11 @@ _NO_MERGE = -1e6
 def tokenizer_pairs(folder: Path, vocab_size: int) -> list[Pair]:
     """Return the tokenizer's keys for `vocab_size` rows of embeddings; missing tokens are filled up as unused.
 
-    Raises ExportError for a tokenizer that llama.cpp could not follow.
+    Raises ModelError for a tokenizer that llama.cpp could not follow.
     """
     document = read_json(folder / "tokenizer.json")
-    model = document.get("model")
-    if not isinstance(model, dict) or model.get("type") != "BPE":
-        raise ExportError(
-            f"`{folder / 'tokenizer.json'}` is no BPE tokenizer", hint="start from a GGUF of the same base instead"
-        )
+    check_tokenizer(document)
+    model = document["model"]
     tokens, types = _vocabulary(document, model, vocab_size)
     merges = [merge.split(" ", 1) if isinstance(merge, str) else merge for merge in model.get("merges", [])]
     if model.get("byte_fallback"):
@@ -93,25 +89,9 @@ def _prepends(document: Mapping[str, Any]) -> bool:
 def _byte_level(document: Mapping[str, Any], merges: Sequence[Sequence[str]]) -> list[Pair]:
     return [
         ("tokenizer.ggml.model", STRING, "gpt2"),
-        ("tokenizer.ggml.pre", STRING, _splitting(document)),
+        ("tokenizer.ggml.pre", STRING, splitting_name(document)),
         ("tokenizer.ggml.merges", ARRAY, [" ".join(merge) for merge in merges]),
     ]
-
-
-def _splitting(document: Mapping[str, Any]) -> str:
-    """Find llama.cpp's name of the splitting pattern; a wrong one would give other tokens without a word."""
-    pre = document.get("pre_tokenizer") or {}
-    stages = pre.get("pretokenizers", [pre])
-    patterns = [stage["pattern"].get("Regex") for stage in stages if stage.get("type") == "Split"]
-    if not patterns and any(stage.get("type") == "ByteLevel" and stage.get("use_regex", True) for stage in stages):
-        return "gpt-2"
-    found = next((name for name, pattern in SPLITS.items() if patterns == [pattern]), None)
-    if found is None:
-        raise ExportError(
-            "the tokenizer splits words in a way that llama.cpp has no known name for",
-            hint="start from a GGUF of the base",
-        )
-    return found
 
 
 def _special_pairs(folder: Path) -> list[Pair]:

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 from jessyfile.errors import ExportError, ModelError
 from jessyfile.export.gguf_container import OutTensor, write_container
-from jessyfile.export.gguf_metadata import key_bytes, rope_scaling, rope_theta
+from jessyfile.export.gguf_metadata import key_bytes
 from jessyfile.models.architectures import Architecture, by_model_type
+from jessyfile.models.rope import rope_scaling, rope_theta
 from jessyfile.models.weights import Weights, narrowed
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from jessyfile.models.chat_format import ChatFormat, chat_format, format_of
 from jessyfile.models.gguf_config import config_of
 from jessyfile.models.gguf_reader import GgufFile, GgufTensor, read_gguf
 from jessyfile.models.safetensors_write import PlannedTensor, write_safetensors
-from jessyfile.models.tokenizer_build import dumps, tokenizer_config, tokenizer_json
+from jessyfile.models.tokenizer_build import check_gguf_tokenizer, dumps, tokenizer_config, tokenizer_json
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -36,14 +36,9 @@ def convert_gguf(path: Path, folder: Path, report: Report = _silent) -> ChatForm
 
     Raises ModelError when the file is damaged, of an unknown architecture, or lacks tensors.
     """
-    file = read_gguf(path)
-    if file.metadata.get("split.count", 1) not in (0, 1):
-        raise ModelError(
-            f"`{path.name}` is one part of a split GGUF", hint="join the parts with llama-gguf-split --merge"
-        )
+    file = checked_gguf(path)
     architecture = by_gguf(file.text("general.architecture"))
-    config = config_of(file, architecture)
-    form = _format(file)
+    config, form = config_of(file, architecture), gguf_format(file)
     write_safetensors(folder / "model.safetensors", _planned(file, architecture, config, report))
     write_bytes(folder / "config.json", dumps(config))
     write_bytes(folder / "tokenizer.json", dumps(tokenizer_json(file)))
@@ -52,13 +47,53 @@ def convert_gguf(path: Path, folder: Path, report: Report = _silent) -> ChatForm
     return form
 
 
+def checked_gguf(path: Path) -> GgufFile:
+    """Return a GGUF's header, from which it is known that the file can be converted; no weight is read.
+
+    Raises ModelError when the file is damaged, of an unknown kind, or lacks tensors.
+    """
+    file = read_gguf(path)
+    if file.metadata.get("split.count", 1) not in (0, 1):
+        raise ModelError(
+            f"`{path.name}` is one part of a split GGUF", hint="join the parts with llama-gguf-split --merge"
+        )
+    word = file.text("general.architecture")
+    architecture = by_gguf(word)
+    if file.metadata.get(f"{word}.expert_count"):
+        raise ModelError(f"`{path.name}` is a mixture of experts, which cannot be tuned yet", hint="take a dense base")
+    check_gguf_tokenizer(file)
+    _planned(file, architecture, config_of(file, architecture), _silent)
+    for kind in {tensor.kind: tensor for tensor in file.tensors.values()}.values():
+        _check_readable(file, kind)
+    return file
+
+
+def _check_readable(file: GgufFile, tensor: GgufTensor) -> None:
+    """Dequantize one block of zeros of a tensor's type."""
+    import numpy as np
+    from gguf.constants import GGML_QUANT_SIZES, GGMLQuantizationType
+    from gguf.quants import dequantize
+
+    kind = GGMLQuantizationType(tensor.kind)
+    if kind is GGMLQuantizationType.F32:
+        return
+    try:
+        dequantize(np.zeros((1, GGML_QUANT_SIZES[kind][1]), np.uint8), kind)
+    except (NotImplementedError, ValueError) as error:
+        raise ModelError(
+            f"`{file.path.name}` stores {tensor.name!r} as {kind.name}, which cannot be read",
+            hint="take the F16 or Q8_0 file of the same model",
+        ) from error
+
+
 def metadata_only(file: GgufFile) -> bytes:
     """Return a GGUF without tensors that holds the same keys, byte for byte and in order."""
     head = b"GGUF" + (3).to_bytes(4, "little") + bytes(8) + len(file.raw).to_bytes(8, "little")
     return head + b"".join(file.raw.values())
 
 
-def _format(file: GgufFile) -> ChatFormat:
+def gguf_format(file: GgufFile) -> ChatFormat:
+    """Return the chat format that a GGUF's base is tuned with."""
     if file.text("general.architecture").startswith("gemma"):
         return chat_format("gemma")
     return format_of(file.strings("tokenizer.ggml.tokens"))
@@ -127,7 +162,7 @@ def restored(
 
 
 def dequantized(file: GgufFile, tensor: GgufTensor) -> np.ndarray[Any, Any]:
-    """Return a tensor's values in float32, in its own shape. Raises ModelError for a type that `gguf` cannot read."""
+    """Return a tensor's values in float32, in its own shape."""
     from gguf.constants import GGML_QUANT_SIZES, GGMLQuantizationType
     from gguf.quants import dequantize
 
@@ -138,10 +173,7 @@ def dequantized(file: GgufFile, tensor: GgufTensor) -> np.ndarray[Any, Any]:
         return plain
     block, block_bytes = GGML_QUANT_SIZES[kind]
     rows = stored.reshape(*tensor.shape[:-1], tensor.shape[-1] // block * block_bytes)
-    try:
-        values: np.ndarray[Any, Any] = dequantize(rows, kind)
-    except (NotImplementedError, ValueError) as error:
-        raise ModelError(f"`{file.path.name}` stores {tensor.name!r} as {kind.name}, which cannot be read") from error
+    values: np.ndarray[Any, Any] = dequantize(rows, kind)
     return values.reshape(tensor.shape)
 
 

@@ -34,22 +34,63 @@ SPLITS: Mapping[str, str] = {
 }
 
 
+def check_tokenizer(document: Mapping[str, Any]) -> None:
+    """Raise ModelError for the content of a tokenizer.json that llama.cpp could not follow."""
+    model = document.get("model")
+    if not isinstance(model, dict) or model.get("type") != "BPE" or not isinstance(model.get("vocab"), dict):
+        kind = model.get("type") if isinstance(model, dict) else None
+        raise ModelError(
+            f"the base's tokenizer.json is no BPE tokenizer but {kind!r}",
+            hint="start from a GGUF of the same base instead",
+        )
+    if not model.get("byte_fallback"):
+        splitting_name(document)
+
+
+def splitting_name(document: Mapping[str, Any]) -> str:
+    """Return llama.cpp's name of a byte-level tokenizer's splitting pattern; a wrong one would give other tokens
+    without a word.
+
+    Raises ModelError when it has none.
+    """
+    pre = document.get("pre_tokenizer") or {}
+    stages = pre.get("pretokenizers", [pre])
+    patterns = [stage["pattern"].get("Regex") for stage in stages if stage.get("type") == "Split"]
+    if not patterns and any(stage.get("type") == "ByteLevel" and stage.get("use_regex", True) for stage in stages):
+        return "gpt-2"
+    found = next((name for name, pattern in SPLITS.items() if patterns == [pattern]), None)
+    if found is None:
+        raise ModelError(
+            "the base's tokenizer splits words in a way that llama.cpp has no known name for",
+            hint="start from a GGUF of the base",
+        )
+    return found
+
+
+def check_gguf_tokenizer(file: GgufFile) -> None:
+    """Raise ModelError for a GGUF whose vocabulary is of a kind, or splits words in a way, that jessy does not know."""
+    kind, pre = file.text("tokenizer.ggml.model"), file.text("tokenizer.ggml.pre", "default")
+    if kind not in ("llama", "gpt2"):
+        raise ModelError(f"`{file.path.name}` has a vocabulary of the kind {kind!r}, which jessy does not know")
+    if kind == "gpt2" and pre not in SPLITS:
+        raise ModelError(
+            f"`{file.path.name}` splits words by {pre!r}, which jessy does not know",
+            hint="take the model's hub folder instead",
+        )
+
+
 def tokenizer_json(file: GgufFile) -> dict[str, Any]:
     """Return tokenizer.json's content.
 
     Raises ModelError for a kind of vocabulary that is not known, or a damaged one.
     """
-    kind = file.text("tokenizer.ggml.model")
+    check_gguf_tokenizer(file)
     tokens = file.strings("tokenizer.ggml.tokens")
     types = _types(file, len(tokens))
     if len(set(tokens)) != len(tokens):
         raise ModelError(f"`{file.path.name}` has a vocabulary with the same token twice")
-    if kind == "llama":
-        parts = _sentencepiece(file, tokens, types)
-    elif kind == "gpt2":
-        parts = _byte_level(file, tokens)
-    else:
-        raise ModelError(f"`{file.path.name}` has a vocabulary of the kind {kind!r}, which jessy does not know")
+    spm = file.text("tokenizer.ggml.model") == "llama"
+    parts = _sentencepiece(file, tokens, types) if spm else _byte_level(file, tokens)
     return {"version": "1.0", "truncation": None, "padding": None, "added_tokens": _added(tokens, types), **parts}
 
 
@@ -134,11 +175,6 @@ def _merges(tokens: Sequence[str], types: Sequence[int], scores: Sequence[float]
 
 def _byte_level(file: GgufFile, tokens: Sequence[str]) -> dict[str, Any]:
     pre = file.text("tokenizer.ggml.pre", "default")
-    if pre not in SPLITS:
-        raise ModelError(
-            f"`{file.path.name}` splits words by {pre!r}, which jessy does not know",
-            hint="take the model's hub folder instead",
-        )
     merges = [merge.split(" ", 1) for merge in file.strings("tokenizer.ggml.merges")]
     split = {"type": "Split", "pattern": {"Regex": SPLITS[pre]}, "behavior": "Isolated", "invert": False}
     bytes_ = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": False, "use_regex": False}

@@ -35,8 +35,9 @@ class Call:
     def words(self) -> list[str]:
         """Return the recipe and its options as they are typed behind a command's name."""
         single = (("--variant", self.variant), ("--sample", self.sample))
+        recipe = f"./{self.recipe}" if self.recipe.startswith("-") else self.recipe
         return [
-            self.recipe,
+            recipe,
             *options("--arg", self.arg),
             *options("--set", self.set_),
             *(word for option, value in single if value is not None for word in (option, str(value))),

@@ -7,7 +7,7 @@ input that is to be made again; an apply has made it by then. So the answer `may
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from jessyfile.planning.fingerprint import FileHashes, Own, own_part
@@ -44,7 +44,7 @@ class Decision:
 
 @dataclass(slots=True)
 class Decider:
-    """Decides about steps of one recipe; each step's own part is computed once."""
+    """Decides about steps of one recipe, by what its values and files are at the moment."""
 
     recipe: Recipe
     root: Path
@@ -52,13 +52,10 @@ class Decider:
     actions: Actions
     hashes: FileHashes
     replace: frozenset[str] = frozenset()
-    _own: dict[str, Own] = field(default_factory=dict)
 
     def own(self, step: Step) -> Own:
         """Return the step's own values, files and hash."""
-        if step.name not in self._own:
-            self._own[step.name] = own_part(step, self.recipe, self.root, self.hashes)
-        return self._own[step.name]
+        return own_part(step, self.recipe, self.root, self.hashes)
 
     def decide(self, step: Step, inputs: Mapping[str, str | None], *, pending: bool = False) -> Decision:
         """Answer for one step whose inputs have these objects; None stands for one that is still to be made.

@@ -16,7 +16,6 @@ from jessyfile.planning.canonical import digest, normal, sealed, unsealed
 from jessyfile.project import jessy_folder, relative
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
@@ -40,50 +39,48 @@ class Own:
 
 @dataclass(slots=True)
 class FileHashes:
-    """Content hashes of the files that steps read, each read once.
+    """Content hashes of the files that steps read, each read once while it stays as it is.
 
-    A file of 64 MiB or more is not read again while its size, inode and both times stay as they were two seconds or
-    more after it was written (an edit within one clock tick is never missed that way); `thorough` reads those as well.
+    A file is not read again while its size, inode and both times stay as they were two seconds or more after it was
+    written (an edit within one clock tick is never missed that way). Of files of 64 MiB or more the next process knows
+    that as well; `thorough` does not believe what another process knew.
     """
 
     root: Path
     thorough: bool = False
-    _seen: dict[Path, str] = field(default_factory=dict)
+    _seen: dict[Path, tuple[list[int], str]] = field(default_factory=dict)
     _known: dict[str, Any] | None = None
     _changed: bool = False
 
     def of(self, path: Path) -> str:
         """Return the SHA-256 of a file's bytes, or `absent`."""
-        if path not in self._seen:
-            self._seen[path] = self._hash(path)
-        return self._seen[path]
-
-    def save(self) -> None:
-        """Keep what is known of big files for the next process."""
-        if self._changed:
-            fsops.write_text(self._cache_file(), sealed({"files": self._known}))
-            self._changed = False
-
-    def _hash(self, path: Path) -> str:
         try:
             status = path.stat()
         except (FileNotFoundError, NotADirectoryError):
             return ABSENT
         except OSError as error:
             raise fsops.storage_error(error, path, "read") from error
-        return self._big(path, status) if status.st_size >= BIG else fsops.hash_file(path)
-
-    def _big(self, path: Path, status: os.stat_result) -> str:
-        known = self._load()
         signature = [status.st_size, status.st_ino, status.st_mtime_ns, status.st_ctime_ns]
-        entry = known.get(str(path))
-        if not self.thorough and entry and entry["signature"] == signature:
+        seen = self._seen.get(path)
+        if seen is not None and seen[0] == signature:
+            return seen[1]
+        big = status.st_size >= BIG
+        entry = self._load().get(str(path)) if big and not self.thorough else None
+        if entry and entry["signature"] == signature:
             return str(entry["sha256"])
         found = fsops.hash_file(path)
         if time.time_ns() - max(status.st_mtime_ns, status.st_ctime_ns) > _SETTLED:
-            known[str(path)] = {"signature": signature, "sha256": found}
-            self._changed = True
+            self._seen[path] = (signature, found)
+            if big:
+                self._load()[str(path)] = {"signature": signature, "sha256": found}
+                self._changed = True
         return found
+
+    def save(self) -> None:
+        """Keep what is known of big files for the next process."""
+        if self._changed:
+            fsops.write_text(self._cache_file(), sealed({"files": self._known}))
+            self._changed = False
 
     def _cache_file(self) -> Path:
         return jessy_folder(self.root) / "files.json"

@@ -16,6 +16,7 @@ from jessyfile.planning.effects import Effect, step_effects, strongest
 from jessyfile.planning.fingerprint import FileHashes, fingerprint
 from jessyfile.planning.forecast import Forecast, Forecaster, load_timings
 from jessyfile.planning.graph import expand, select
+from jessyfile.planning.preflight import Finding, Kept, Outlook, Reach, preflight
 from jessyfile.planning.reasons import Reason, reasons
 from jessyfile.planning.state import State, load_state
 from jessyfile.planning.store import Store
@@ -72,7 +73,7 @@ class Selection:
 @dataclass(frozen=True, slots=True)
 class Plan:
     """The answer for every selected step. `promotion` are the facts of a kept `promote` step, None when it runs or is
-    left out; `mask` those of a kept `encode` step."""
+    left out; `mask` those of a kept `encode` step; `findings` is what is known to be wrong before any step runs."""
 
     name: str
     recipe: str
@@ -83,6 +84,12 @@ class Plan:
     promotion: Facts | None
     last_seconds: float | None
     mask: Facts | None = None
+    findings: tuple[Finding, ...] = ()
+
+    @property
+    def errors(self) -> tuple[Finding, ...]:
+        """What an apply would refuse before its first step."""
+        return tuple(finding for finding in self.findings if finding.severity == "error")
 
     @property
     def changes(self) -> bool:
@@ -109,26 +116,47 @@ class Plan:
 
 
 def make_plan(
-    recipe: Recipe, root: Path, steps: Sequence[Step], selection: Selection | None = None, *, thorough: bool = False
+    recipe: Recipe, root: Path, steps: Sequence[Step], selection: Selection | None = None, *, reach: Reach = "machine"
 ) -> Plan:
-    """Plan a recipe's steps. `thorough` reads files of 64 MiB and more again even when nothing about them seems
-    changed.
+    """Plan a recipe's steps; `reach` says how far their preflights may look.
 
     Raises StateError for a newer or damaged state, ProjectError for a step that does not exist.
     """
     selection = selection or Selection()
+    return plan_with(make_decider(recipe, root, steps, selection), steps, selection, reach)
+
+
+def plan_with(decider: Decider, steps: Sequence[Step], selection: Selection, reach: Reach) -> Plan:
+    """Plan with a decider that an apply goes on with."""
+    recipe, root = decider.recipe, decider.root
     with fsops.disk_errors(root):
-        decider = make_decider(recipe, root, steps, selection, thorough=thorough)
         state = load_state(root, recipe.name)
         forecaster = Forecaster(load_timings(root), recipe, root, steps, state)
         planned, decisions = _walk(select(steps, selection.only, selection.skip), decider, state, forecaster)
+        findings = _preflight(steps, planned, decisions, decider, reach)
     # a plan must work on a disk that is full or read-only: only the next plan's speed hangs on this
     with contextlib.suppress(StorageError):
         decider.hashes.save()
     kept = {name: decision.action.facts for name, decision in decisions.items() if decision.action}
     where, last = relative(recipe.path, root), forecaster.last_full_run()
     promotion, mask = kept.get("promote"), kept.get("encode")
-    return Plan(recipe.name, where, root, state, selection, planned, promotion, last, mask)
+    return Plan(recipe.name, where, root, state, selection, planned, promotion, last, mask, findings)
+
+
+def _preflight(
+    steps: Sequence[Step],
+    planned: Sequence[PlannedStep],
+    decisions: Mapping[str, Decision],
+    decider: Decider,
+    reach: Reach,
+) -> tuple[Finding, ...]:
+    kept = {
+        name: Kept(decision.action.facts, decider.store.place(decision.action.object))
+        for name, decision in decisions.items()
+        if decision.action
+    }
+    peaks = {step.name: step.forecast.peak if step.forecast else None for step in planned if step.runs}
+    return preflight(steps, Outlook(decider.recipe, decider.root, peaks.keys(), kept, reach), peaks)
 
 
 def _walk(
@@ -147,8 +175,13 @@ def _walk(
     return tuple(planned), decisions
 
 
-def make_decider(recipe: Recipe, root: Path, steps: Sequence[Step], selection: Selection, *, thorough: bool) -> Decider:
-    """Return what decides about the recipe's steps; plan and apply both ask it."""
+def make_decider(
+    recipe: Recipe, root: Path, steps: Sequence[Step], selection: Selection, *, thorough: bool = False
+) -> Decider:
+    """Return what decides about the recipe's steps; plan and apply both ask it.
+
+    `thorough` reads files of 64 MiB and more again even when nothing about them seems changed.
+    """
     replace = frozenset(expand(steps, selection.replace))
     return Decider(recipe, root, Store(root), Actions(root), FileHashes(root, thorough), replace)
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 Told = tuple[str, str]
 _WIDTH = 78
 _MANY = 3
+_LONG = ("train", "baseline", "evaluate")  # named first where their time is not known
 _LEGEND = {
     "+": "runs for the first time",
     "~": "runs again",
@@ -42,13 +43,17 @@ def render_plan(
     *,
     everything: bool = False,
     short: bool = False,
-    starting: bool = False,
+    command: str | None = None,
     now: dt.datetime | None = None,
 ) -> str:
     """Return the plan's text, without colour.
 
-    `everything` lists unchanged steps, `short` leaves the reasons' lines out, `starting` says nothing of how to start
-    it.
+    Args:
+        plan: What would be done.
+        everything: Whether unchanged steps are listed too.
+        short: Whether the reasons' lines are left out.
+        command: The command line that would run it; None when it is being run.
+        now: The time to count from; the current one unless given.
     """
     lines = [_title(plan, now or dt.datetime.now(dt.UTC)), ""]
     if not plan.changes:
@@ -61,8 +66,22 @@ def render_plan(
             lines += _cause(step, width, told)
     lines += _follow([step for step in plan.steps if step.runs and not step.cause])
     lines += [*_kept(plan, everything), *_mask(plan, everything)]
-    end = [] if starting else [f"Nothing was started. To run it: jessy apply {plan.recipe}"]
-    return "\n".join([*lines, "", *_memory(plan), _sum(plan), *end]) + "\n"
+    return "\n".join([*lines, "", *_findings(plan, command), _sum(plan), *_end(plan, command)]) + "\n"
+
+
+def _findings(plan: Plan, command: str | None) -> list[str]:
+    """Return what is known to be wrong; an apply under way leaves the errors to what it raises."""
+    shown = [finding for finding in plan.findings if command is not None or finding.severity == "warning"]
+    return [f"{finding}\n" for finding in shown]
+
+
+def _end(plan: Plan, command: str | None) -> list[str]:
+    if command is None:
+        return []
+    if plan.errors:
+        things = "what is wrong" if len(plan.errors) == 1 else f"the {len(plan.errors)} things that are wrong"
+        return [f"Nothing was started, and apply would refuse: mend {things} first."]
+    return [f"Nothing was started. To run it: {command}"]
 
 
 def render_why(plan: Plan, step: PlannedStep) -> str:
@@ -214,28 +233,6 @@ def _nothing(plan: Plan) -> list[str]:
     return [f"No changes. {plan.name} is what {plan.recipe} says."]
 
 
-def _memory(plan: Plan) -> list[str]:
-    total = machine_memory()
-    heavy = [
-        step for step in plan.steps if step.forecast and step.forecast.peak and total and step.forecast.peak > total
-    ]
-    return [
-        f"warning: {step.name} is expected to need {size(step.forecast.peak or 0)}; this machine has {size(total)}\n"
-        for step in heavy
-        if step.forecast
-    ]
-
-
-def machine_memory() -> int:
-    """Return this machine's physical memory in bytes, 0 when it does not say."""
-    import os
-
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (ValueError, OSError, AttributeError):
-        return 0
-
-
 def _sum(plan: Plan) -> str:
     will = sum(step.cause for step in plan.steps)
     follow = sum(step.runs and not step.cause for step in plan.steps)
@@ -251,18 +248,23 @@ def _price(plan: Plan) -> str:
     train = next((step for step in plan.steps if step.name == "train"), None)
     if plan.effect == "retrain" and train is not None and not train.cause:
         return "Retraining follows, unless what it reads comes out equal." if train.runs else "Nothing is retrained."
+    if plan.effect == "retrain" and not plan.state.run:
+        return "Nothing was trained yet."
     return _SUMS[plan.effect]
 
 
 def _about(plan: Plan) -> str:
     running = [step for step in plan.steps if step.runs]
     known = [step.forecast.seconds for step in running if step.forecast]
+    about = f"about {duration(max(1, sum(known)))}" if known else ""
+    unknown = sorted((step.name for step in running if not step.forecast), key=lambda name: name not in _LONG)
+    if not unknown:
+        last = f" (last full run: {duration(plan.last_seconds)})" if plan.last_seconds else ""
+        return f"A{about[1:]} on this machine{last}." if about else ""
     if not known:
-        return ""
-    unknown = len(running) - len(known)
-    more = f", {_count(unknown, 'step')} not measured yet" if unknown else ""
-    last = f" (last full run: {duration(plan.last_seconds)})" if plan.last_seconds else ""
-    return f"About {duration(max(1, sum(known)))} on this machine{more}{last}."
+        return "How long is not known: nothing of it ran on this machine yet."
+    names = unknown if len(unknown) <= _MANY else [*unknown[:_MANY], f"{len(unknown) - _MANY} more"]
+    return f"How long is not known: {_join(names)} never ran here; the rest takes {about}."
 
 
 def _forecast(steps: Sequence[PlannedStep]) -> str:

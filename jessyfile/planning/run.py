@@ -11,12 +11,13 @@ from jessyfile import fsops
 from jessyfile.errors import DamagedError, Interrupted, JessyError, StalePlanError
 from jessyfile.planning.actions import Action
 from jessyfile.planning.canonical import normal
-from jessyfile.planning.fingerprint import FileHashes, fingerprint, own_part
+from jessyfile.planning.fingerprint import fingerprint
 from jessyfile.planning.forecast import Forecaster, Timing, load_timings
 from jessyfile.planning.graph import select
 from jessyfile.planning.mutex import project_lock
-from jessyfile.planning.plan import Plan, Selection, make_decider, make_plan, work_place
+from jessyfile.planning.plan import Plan, Selection, make_decider, plan_with, work_place
 from jessyfile.planning.plan_json import plan_as_json
+from jessyfile.planning.preflight import refuse
 from jessyfile.planning.runs import Run, new_run, now
 from jessyfile.planning.state import State, load_state, save_state
 from jessyfile.planning.step_cost import Measured, measured, release_memory
@@ -134,16 +135,18 @@ def apply(
     ProjectError for a stale plan, Interrupted when `stop` was requested (what was done is kept), and whatever a step
     raises.
     """
-    silent = Silent()
+    silent, chosen = Silent(), selection or Selection()
     with fsops.disk_errors(root), project_lock(root, what):
-        plan = make_plan(recipe, root, steps, selection, thorough=True)
+        decider = make_decider(recipe, root, steps, chosen, thorough=True)
+        plan = plan_with(decider, steps, chosen, "network")
         if saved is not None and saved != plan.digest:
             raise StalePlanError(
                 "the saved plan is stale: the recipe, a file or the store changed since",
                 hint="make a new one with `jessy plan -o`",
             )
         (observer or silent).planned(plan)
-        return _Apply(recipe, root, tuple(steps), plan, observer or silent, stop or silent).go()
+        refuse(plan.findings)
+        return _Apply(recipe, root, tuple(steps), plan, decider, observer or silent, stop or silent).go()
 
 
 @dataclass(slots=True)
@@ -154,6 +157,7 @@ class _Apply:
     root: Path
     steps: tuple[Step, ...]
     plan: Plan
+    decider: Decider
     observer: Observer
     stop: Stop
     run: Run | None = None
@@ -161,16 +165,13 @@ class _Apply:
     ran: set[str] = field(default_factory=set)
     resumed: set[str] = field(default_factory=set)
     state: State = field(init=False)
-    decider: Decider = field(init=False)
 
     def __post_init__(self) -> None:
-        self.decider = make_decider(self.recipe, self.root, self.steps, self.plan.selection, thorough=True)
         self.state = load_state(self.root, self.recipe.name)
 
     def go(self) -> RunResult:
         start = time.perf_counter()
         self._sweep()
-        self._preflight()
         if self.plan.changes:
             self.run = new_run(self.root)
             self.run.write("plan.json", plan_as_json(self.plan))
@@ -188,13 +189,6 @@ class _Apply:
         self.decider.store.sweep()
         for name in ("state", "actions", "runs", "models"):
             fsops.sweep_temporaries(jessy_folder(self.root) / name)
-
-    def _preflight(self) -> None:
-        """Ask every step that will or may run for what it needs from outside: an hour of training later is too late."""
-        expected = {step.name for step in self.plan.steps if step.runs}
-        for step in self.steps:
-            if step.preflight is not None and step.name in expected:
-                step.preflight(self.recipe)
 
     def _walk(self) -> None:
         chosen = select(self.steps, self.plan.selection.only, self.plan.selection.skip)
@@ -288,10 +282,7 @@ class _Apply:
     def _unchanged(self, decision: Decision) -> None:
         """Refuse a result whose files were not, at its end, what its fingerprint says: nobody knows what it was made
         of."""
-        before, after = (
-            decision.own,
-            own_part(decision.step, self.recipe, self.root, FileHashes(self.root, thorough=True)),
-        )
+        before, after = decision.own, self.decider.own(decision.step)
         changed = sorted(name for name, found in after.files.items() if before.files.get(name) != found)
         if before.hash != after.hash:
             what = f"`{changed[0]}` changed" if changed else "a file came or went"

@@ -7,7 +7,7 @@ that the plan, the status and the report show without opening the output.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from jessyfile.language.recipe import Recipe
+    from jessyfile.planning.preflight import Finding, Outlook
 
 Json = Any  # JSON values: None, bool, int, float, str, lists and string-keyed mappings of them
 Facts = Mapping[str, Json]
@@ -81,10 +82,10 @@ class Step:
              last known facts of its inputs; the forecast scales with it when earlier runs gave the fact `work_units`
     calibrated  seconds and peak bytes of a run, measured on this machine for a step that never ran here; None: no
                 number
-    still_in_effect  for a step whose effect lies outside the store (a registered model): whether that effect is still there,
-             asked by the plan with the facts of its last run; None for a pure step
-    preflight  looks, before any step runs, for what this one needs from outside, and raises when it is not there;
-             None: it needs nothing
+    still_in_effect  for a step whose effect lies outside the store (a registered model): whether that effect is
+             still there, asked by the plan with the facts of its last run; None for a pure step
+    preflight  yields what is known to be wrong before any step runs, or raises it; None: there is nothing to know
+    disk     about how many bytes a run will leave on the project's disk, as far as that is known
     """
 
     name: str
@@ -96,6 +97,7 @@ class Step:
     version: int = 1
     resumable: bool = False
     still_in_effect: Callable[[Recipe, Path, Facts], bool] | None = None
-    preflight: Callable[[Recipe], object] | None = None
+    preflight: Callable[[Outlook], Iterable[Finding]] | None = None
+    disk: Callable[[Outlook], int] | None = None
     units: Callable[[Recipe, Path, Mapping[str, Facts]], float | None] | None = None
     calibrated: Callable[[Recipe, Path, Mapping[str, Facts]], tuple[float, int] | None] | None = None

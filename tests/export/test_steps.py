@@ -217,15 +217,13 @@ def test_the_create_request_on_disk_is_valid_json_for_candidate(root):
 
 @pytest.mark.parametrize(("engine", "asked"), [("ollama", True), ("embedded", False), ("auto", False)])
 def test_only_a_recipe_that_insists_on_ollama_is_stopped_before_the_first_step(engine, asked):
+    from jessyfile.export.export_checks import import_preflight
     from jessyfile.language import load_recipe
-    from jessyfile.pipeline import compile_steps
+    from jessyfile.planning.preflight import Outlook
 
     made = load_recipe(Path(__file__).parents[2] / "recipes" / "quickstart.jessy").recipe
     made = replace(made, deploy=replace(made.deploy, engine=engine, ollama="http://127.0.0.1:9"))
-    ready = [step.preflight for step in compile_steps(made) if step.preflight is not None]
-    assert ready
-    if not asked:
-        assert [look(made) for look in ready] == [None]
-        return
-    with pytest.raises(EngineError, match=r"does not answer at http://127\.0\.0\.1:9"):
-        ready[0](made)
+    found = list(import_preflight(Outlook(made, made.path.parent, {"import"}, reach="network")))
+    assert [finding.severity for finding in found] == ["error"] * asked
+    assert all("does not answer at http://127.0.0.1:9" in finding.message for finding in found)
+    assert list(import_preflight(Outlook(made, made.path.parent, {"import"}))) == []  # a plan asks nobody

@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 from planning_fakes import Log, fake_recipe, fake_steps
 
-from jessyfile.errors import EngineError, ProjectError
+from jessyfile.errors import EngineError, PreflightError, ProjectError
 from jessyfile.planning.plan import Selection, make_plan
 from jessyfile.planning.run import apply
 from jessyfile.planning.steps import Step
@@ -41,13 +41,16 @@ def test_what_a_step_needs_from_outside_is_asked_before_any_step_runs(root):
     """An Ollama that did not answer was told after the training."""
     log = Log()
 
-    def absent(recipe):
-        raise EngineError("nobody answers")
+    def absent(outlook):
+        raise EngineError("nobody answers", hint="start it")
 
     needy = tuple(replace(step, preflight=absent) if step.name == "import" else step for step in fake_steps(log))
-    with pytest.raises(EngineError, match="nobody answers"):
+    with pytest.raises(PreflightError, match="nobody answers") as caught:
         apply(fake_recipe(root), root, needy)
+    assert caught.value.hint == "start it"
     assert log.ran == []
+    assert list((root / ".jessy" / "runs").glob("*")) == []
+    assert make_plan(fake_recipe(root), root, needy).errors == caught.value.findings
     apply(fake_recipe(root), root, needy, Selection(only=("train",)))
     assert "train" in log.ran
     apply(fake_recipe(root), root, fake_steps(log))

@@ -152,7 +152,9 @@ def told(root: Path, name: str = "v2.jessy", **options) -> str:
     recipe = load(root / "recipes" / name, **options)
     plan = make_plan(recipe, root, steps_of(recipe))
     timeless = tuple(dataclasses.replace(step, forecast=None) for step in plan.steps)
-    return render_plan(dataclasses.replace(plan, steps=timeless, last_seconds=None))
+    return render_plan(
+        dataclasses.replace(plan, steps=timeless, last_seconds=None), command=f"jessy apply {plan.recipe}"
+    )
 
 
 @pytest.mark.parametrize("name", EDITS)
@@ -185,7 +187,9 @@ def test_forecasts_stand_beside_what_they_are_for(project, snapshot):
         "merge": Forecast(540.0, 10**9, 1),
     }
     steps = tuple(dataclasses.replace(step, forecast=known.get(step.name)) for step in plan.steps)
-    assert render_plan(dataclasses.replace(plan, steps=steps, last_seconds=3060.0)) == snapshot
+    assert (
+        render_plan(dataclasses.replace(plan, steps=steps, last_seconds=3060.0), command="jessy apply it") == snapshot
+    )
 
 
 def test_moving_the_whole_project_changes_nothing(project, tmp_path):
