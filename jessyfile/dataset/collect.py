@@ -9,20 +9,20 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from jessyfile.dataset.completions import Address, Kept, read_key
 from jessyfile.dataset.dataset_inputs import tops_up
 from jessyfile.dataset.filters import Dropped, Tally, apply_checks, bands_of, row_checks
 from jessyfile.dataset.from_templates import composed
-from jessyfile.dataset.http import Address
 from jessyfile.dataset.language import keep_declared
 from jessyfile.dataset.leaks import Case, find_leaks, load_cases
 from jessyfile.dataset.places import shown_path, suite_paths
 from jessyfile.dataset.seeds import load_seeds
 from jessyfile.dataset.select import Wanted, sample, wanted_topics
 from jessyfile.dataset.similarity import first_of_each
-from jessyfile.dataset.teacher import TeacherRun, teacher_key
+from jessyfile.dataset.teacher import TeacherRun
 from jessyfile.dataset.templates import load_intents
 from jessyfile.dataset.variants import rewrite_shares, variants
-from jessyfile.errors import DatasetError
+from jessyfile.errors import DatasetError, TeacherError
 from jessyfile.project import jessy_folder
 
 if TYPE_CHECKING:
@@ -124,9 +124,9 @@ class _Collector:
     def _teacher(self) -> TeacherRun:
         teacher = self.settings.teacher
         if self.run is None and teacher is not None:
-            address = Address(teacher.url, teacher_key(teacher), teacher.timeout)
-            cache = jessy_folder(self.root) / "cache" / "teacher"
-            self.run = TeacherRun(teacher, address, cache, bands_of(self.recipe.complexity), self.stop)
+            address = Address(teacher.url, read_key(teacher.key_env, TeacherError), teacher.timeout, self.stop)
+            kept = Kept(jessy_folder(self.root) / "cache" / "teacher")
+            self.run = TeacherRun(teacher, address, kept, bands_of(self.recipe.complexity), self.stop)
         assert self.run is not None  # noqa: S101 (asked for only when the recipe has a TEACHER)
         return self.run
 

@@ -6,26 +6,22 @@ under the hash of its request, so that a rerun replays: the same rows, byte for 
 
 from __future__ import annotations
 
-import hashlib
-import os
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from jessyfile.dataset.completions import Address, Failure, Kept, without_thoughts
 from jessyfile.dataset.example import Bands
-from jessyfile.dataset.http import Address, Failure, canonical
 from jessyfile.dataset.lexicon import load_table
 from jessyfile.dataset.rows import Row, from_json, schema_faults
 from jessyfile.dataset.select import Wanted, turn
-from jessyfile.errors import TeacherError
-from jessyfile.fsops import write_bytes
+from jessyfile.errors import Interrupted, TeacherError
 from jessyfile.resources import resource
-from jessyfile.text.json_lines import parse_object
+from jessyfile.text.json_lines import parse_value
 from jessyfile.text.printable import json_text
 from jessyfile.text.turkish import nfc
 
@@ -36,6 +32,7 @@ if TYPE_CHECKING:
 ROWS_A_REQUEST = 6
 _EXAMPLES = 4
 _JUDGED_AFTER = 24
+_ENOUGH_UNREADABLE = 4
 _MAX_FAILURES = 3
 _LANGUAGE_NAMES = {
     "tr": "Turkish",
@@ -52,17 +49,23 @@ _REFUSAL = re.compile(
     r"|bir yapay zek[aâ] olarak|yardımcı olamam|bunu yapamam)\b",
     re.IGNORECASE,
 )  # fmt: skip
-_FENCE = re.compile(r"\A\s*```(?:json)?\s*\n(.*?)\n?\s*```\s*\Z", re.DOTALL)
+_OPENS = re.compile(r"[\[{]")
+_MOST_TRIED = 200
+_REFUSED = "refusal instead of rows"
+_UNREADABLE = {"broken JSON", "no rows", _REFUSED}
 
 Admit = Callable[[list[Row]], list[Row]]
 
 
 @dataclass(slots=True)
 class Report:
-    """What the teacher did: requests sent and replayed, rows written and accepted, and why the others were not."""
+    """What the teacher did: requests sent and replayed, answers that could not be read, rows written and accepted, and
+    why the others were not."""
 
     sent: int = 0
     replayed: int = 0
+    answers: int = 0
+    unreadable: int = 0
     written: int = 0
     accepted: int = 0
     reasons: Counter[str] = field(default_factory=Counter)
@@ -79,7 +82,7 @@ class TeacherRun:
 
     teacher: Teacher
     address: Address
-    cache: Path
+    kept: Kept
     bands: Bands
     stop: Stop | None = None
     report: Report = field(default_factory=Report)
@@ -96,13 +99,16 @@ class TeacherRun:
         """
         rows: list[Row] = []
         requests = self._requests(wanted, title, seeds, seed)
-        while len(rows) < missing and not (self.stop and self.stop.requested()):
+        while len(rows) < missing:
+            if self.stop is not None and self.stop.requested():
+                raise Interrupted("stopped while the teacher was writing; its answers so far are kept")
             window = [next(requests) for _ in range(self.teacher.concurrency)]
             answers = self._answers(window)
             for number, answer in answers:
                 if len(rows) < missing:
                     rows += self._taken(wanted, number, answer, admit)
             if len(answers) < len(window):
+                self._judge(at_the_end=True)
                 break
         return rows[:missing]
 
@@ -119,7 +125,7 @@ class TeacherRun:
         # a replayed request counts as well: a rerun must end where the first run ended
         affordable = self.teacher.max_requests - self.report.sent - self.report.replayed
         kept = window[: max(affordable, 0)]
-        cached = [self._cached(body) for _, body in kept]
+        cached = [self.kept.get(body) for _, body in kept]
         unsent = [index for index, text in enumerate(cached) if text is None]
         with ThreadPoolExecutor(max_workers=self.teacher.concurrency) as pool:
             asked = {i: pool.submit(self._ask, kept[i][1]) for i in unsent}
@@ -128,20 +134,10 @@ class TeacherRun:
         self.report.replayed += len(kept) - len(asked)
         return answers
 
-    def _place(self, body: dict[str, Any]) -> Path:
-        return self.cache / f"{hashlib.sha256(canonical(body)).hexdigest()}.json"
-
-    def _cached(self, body: dict[str, Any]) -> str | None:
-        try:
-            text = parse_object(self._place(body).read_bytes()).get("content")
-        except (OSError, ValueError):
-            return None
-        return text if isinstance(text, str) else None
-
     def _ask(self, body: dict[str, Any]) -> str | Failure:
         answer = self._structured(body)
         if isinstance(answer, str):
-            write_bytes(self._place(body), json_text({"content": answer}).encode("utf-8") + b"\n")
+            self.kept.keep(body, answer)
         return answer
 
     def _structured(self, body: dict[str, Any]) -> str | Failure:
@@ -150,7 +146,7 @@ class TeacherRun:
         if self._schema_refused:
             return self.address.complete(plain)
         answer = self.address.complete(body)
-        if isinstance(answer, Failure) and answer.fatal and answer.reason.endswith((" 400", " 422")):
+        if isinstance(answer, Failure) and answer.status in (400, 422):
             self._schema_refused = True
             return self.address.complete(plain)
         return answer
@@ -162,7 +158,11 @@ class TeacherRun:
         self._failures.clear()
         rows, reasons = parse_rows(answer, wanted, number, self.bands)
         kept = admit(rows)
-        self.report.written += len(rows) + reasons.total()
+        unreadable = not rows and reasons.total() == 1 and reasons.keys() <= _UNREADABLE
+        self.report.answers += 1
+        self.report.unreadable += unreadable
+        # an answer that cannot be read costs as much as the rows it should have held
+        self.report.written += ROWS_A_REQUEST if unreadable else len(rows) + reasons.total()
         self.report.accepted += len(kept)
         self.report.reasons += reasons
         if len(rows) > len(kept):
@@ -179,27 +179,27 @@ class TeacherRun:
                 hint="check the address, the model's name and key_env; what it wrote before is kept and replayed",
             )
 
-    def _judge(self) -> None:
+    def _judge(self, *, at_the_end: bool = False) -> None:
+        """Raise TeacherError when to go on would only cost more requests."""
         report = self.report
+        if (
+            report.unreadable
+            and report.unreadable == report.answers
+            and (at_the_end or report.unreadable >= _ENOUGH_UNREADABLE)
+        ):
+            raise TeacherError(
+                f"{report.unreadable} of {report.answers} answers are no JSON with rows ({self.teacher.model}: {self._reasons()})",
+                hint="choose a teacher that follows instructions and answers in JSON, or one with a longer context",
+            )
         if report.written < _JUDGED_AFTER or report.accepted >= self.teacher.min_accepted * report.written:
             return
-        why = ", ".join(f"{reason} {count}" for reason, count in report.reasons.most_common(3))
         raise TeacherError(
-            f"only {report.accepted} of {report.written} rows that {self.teacher.model} wrote were accepted ({why})",
+            f"only {report.accepted} of {report.written} rows that {self.teacher.model} wrote were accepted ({self._reasons()})",
             hint="a larger teacher, a lower temperature, or a lower min_accepted in the TEACHER block",
         )
 
-
-def teacher_key(teacher: Teacher) -> str | None:
-    """Return the key from the environment variable that the recipe names. Raises TeacherError when it is not set."""
-    if teacher.key_env is None:
-        return None
-    key = os.environ.get(teacher.key_env)
-    if not key:
-        raise TeacherError(
-            f"the environment variable {teacher.key_env} is not set", hint="the recipe's key_env names it"
-        )
-    return key
+    def _reasons(self) -> str:
+        return ", ".join(f"{reason} {count}" for reason, count in self.report.reasons.most_common(3))
 
 
 def request_body(
@@ -262,14 +262,17 @@ def _situations(seed: int, number: int) -> list[str]:
 
 
 def parse_rows(answer: str, wanted: Wanted, number: int, bands: Bands) -> tuple[list[Row], Counter[str]]:
-    """Read the rows of one answer; return the sound ones and how many were refused, by reason."""
-    fenced = _FENCE.match(answer)
-    try:
-        found = parse_object((fenced.group(1) if fenced else answer).encode("utf-8", "surrogatepass")).get("rows")
-    except ValueError:
-        return [], Counter(["refusal" if _REFUSAL.search(answer) else "broken JSON"])
-    if not isinstance(found, list):
-        return [], Counter(["no rows"])
+    """Read the rows of one answer; return the sound ones and how many were refused, by reason.
+
+    Models think aloud before an answer, put it between fences and kind words, or leave the object around the rows out.
+    """
+    text = without_thoughts(answer)
+    values = list(_json_values(text))
+    if not values:
+        return [], Counter([_REFUSED if _REFUSAL.search(text) else "broken JSON"])
+    found = [row for value in values for row in _rows_in(value)]
+    if not found:
+        return [], Counter([_REFUSED if _REFUSAL.search(text) else "no rows"])
     reasons: Counter[str] = Counter()
     rows = []
     for position, value in enumerate(found[: 4 * ROWS_A_REQUEST]):
@@ -279,6 +282,29 @@ def parse_rows(answer: str, wanted: Wanted, number: int, bands: Bands) -> tuple[
         else:
             rows.append(row)
     return rows, reasons
+
+
+def _json_values(text: str) -> Iterator[object]:
+    """Yield the JSON objects and arrays that stand in a text, outermost ones, whatever stands between them."""
+    at = tried = 0
+    while (opening := _OPENS.search(text, at)) is not None and tried < _MOST_TRIED:
+        tried += 1
+        value, length = parse_value(text[opening.start() :])
+        if length:
+            yield value
+        at = opening.start() + (length or 1)
+
+
+def _rows_in(value: object) -> list[object]:
+    """Return the rows of one JSON value: an array of objects, an object that holds one such array, or a row by itself."""
+    if isinstance(value, list):
+        return value if any(isinstance(item, dict) for item in value) else []
+    if not isinstance(value, dict):
+        return []
+    if "query" in value or "response" in value:
+        return [value]
+    lists = [inner for inner in value.values() if isinstance(inner, list)]
+    return lists[0] if len(lists) == 1 else list(value.get("rows") or ())
 
 
 def _row(value: object, wanted: Wanted, place: str, bands: Bands) -> Row | str:

@@ -103,11 +103,11 @@ class Ollama:
         """Send a request and hand over its events until the last, or until `take` returns True."""
         from jessyfile.export.ollama_api import OllamaClient
 
-        with OllamaClient(self.url) as client:
-            for line in client.lines(path, body, _ANSWER_SECONDS):
-                found = _event(line, self.url)
-                if take(found) or found.get("done"):
-                    return
+        client = OllamaClient(self.url)
+        for line in client.lines(path, body, _ANSWER_SECONDS):
+            found = _event(line, self.url)
+            if take(found) or found.get("done"):
+                return
         raise EngineError(f"Ollama at {self.url} broke off in the middle of an answer", hint="see Ollama's log")
 
 

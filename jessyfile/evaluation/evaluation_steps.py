@@ -12,6 +12,8 @@ from jessyfile.engines.serving import described, engine_of, loaded, served_model
 from jessyfile.errors import EngineError, Interrupted
 from jessyfile.evaluation.answers import ANSWERS, Answered, Asker, answer_all, read_answers, write_answers
 from jessyfile.fsops import staged_folder, write_text
+from jessyfile.planning.steps import INCOMPLETE
+from jessyfile.project import jessy_folder
 
 if TYPE_CHECKING:
     from jessyfile.engines.engine import Engine, ServedModel, Watch
@@ -58,7 +60,7 @@ def _base_model(context: StepContext) -> tuple[Engine, ServedModel]:
     form = chat_format(str(source["chat_format"]))
     description = served(packaging(recipe, form), form)
     limit = recipe.evaluation.max_tokens
-    if choose_engine(recipe.deploy)[0] == "ollama" and str(source["source"]).startswith("the local Ollama store"):
+    if choose_engine(recipe.deploy)[0] == "ollama" and context.facts["base"].get("ollama"):
         from jessyfile.engines.ollama_engine import Ollama
 
         return Ollama(recipe.deploy.ollama, keeps_examples=False), described(recipe.base, None, description, limit)
@@ -134,7 +136,8 @@ def run_judge(context: StepContext) -> Facts:
     opinion = _opinion(context, cases, candidate, baseline)
     body = {**verdict.to_json(), "opinion": opinion}
     write_text(context.output / VERDICT, json.dumps(body, ensure_ascii=False, indent=1, sort_keys=True) + "\n")
-    return {**verdict.facts(), **({"opinion": opinion} if opinion else {})}
+    facts = {**verdict.facts(), **({"opinion": opinion} if opinion else {})}
+    return {**facts, INCOMPLETE: opinion["problem"]} if opinion and opinion["incomplete"] else facts
 
 
 def _opinion(
@@ -142,10 +145,11 @@ def _opinion(
 ) -> dict[str, Any] | None:
     if context.recipe.evaluation.judge is None:
         return None
+    from jessyfile.dataset.completions import Kept
     from jessyfile.evaluation.llm_judge import ask_opinion
 
-    asked = context.recipe.evaluation.judge
-    found = ask_opinion(asked, cases, after, before, context.progress, context.stop).to_json()
+    asked, kept = context.recipe.evaluation.judge, Kept(jessy_folder(context.root) / "cache" / "judge")
+    found = ask_opinion(asked, cases, after, before, kept, context.progress, context.stop).to_json()
     if found["problem"]:
         context.progress.note(f"{asked.model} did not score everything: {found['problem']}")
     return found

@@ -1,21 +1,22 @@
 """What another language model thinks of the answers: reported beside the checks, decides nothing.
 
-The model sees a conversation and one answer and gives a number from 0 to 10; it does not learn whose answer it is. An
-address that fails costs only these numbers.
+The model sees a conversation and one answer and gives a number from 0 to 10; it does not learn whose answer it is. Every
+score is kept under the hash of its request: a rerun asks only for those that are missing. An address that fails costs
+these numbers alone, and they are then marked as incomplete, so that the next apply asks again.
 
 Not covered: how well such numbers agree with people's. The model's own taste is in them.
 """
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from jessyfile.dataset.http import Address, Failure
+from jessyfile.dataset.completions import Address, Failure, Kept, read_key, without_thoughts
+from jessyfile.errors import EvaluationError, Interrupted
 from jessyfile.evaluation.statistics import paired_interval
 from jessyfile.resources import resource
 
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 _AT_ONCE = 4
 _SECONDS = 120.0
 _ENOUGH_FAILURES = 3
+_LONGEST = 8
+_NO_NUMBER = Failure("the judge gave no number")
 _NUMBER = re.compile(r"(?<![\d.,-])(10|\d)(?![\d])")
 _PLACE = re.compile(r"\{(conversation|answer)\}")
 Item = tuple["Case", "Answered"]
@@ -35,12 +38,16 @@ Item = tuple["Case", "Answered"]
 
 @dataclass(frozen=True, slots=True)
 class Opinion:
-    """Scores from 0 to 10 by case, of the candidate and of the base, and the last reason why one is missing."""
+    """Scores from 0 to 10 by case, of the candidate and of the base, and the last reason why one is missing.
+
+    `incomplete` says that asking again may bring what is missing.
+    """
 
     model: str
     after: Mapping[str, int]
     before: Mapping[str, int]
     problem: str = ""
+    incomplete: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """Return means over the cases that both were scored on, with the interval of their difference."""
@@ -48,36 +55,61 @@ class Opinion:
         low, high = paired_interval([float(self.after[case] - self.before[case]) for case in shared])
         means = {"after": _mean(self.after, shared), "before": _mean(self.before, shared)}
         interval = {"low": round(low, 4), "high": round(high, 4)}
-        return {"model": self.model, "n": len(shared), **means, **interval, "problem": self.problem}
+        return {
+            "model": self.model,
+            "n": len(shared),
+            **means,
+            **interval,
+            "problem": self.problem,
+            "incomplete": self.incomplete,
+        }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Opinionated:
-    """Asks one model at one address for scores."""
+    """Asks one model at one address for scores, and keeps what it answers."""
 
     model: str
     address: Address
+    kept: Kept
+    failed: int = 0
+    without_number: int = 0
+    scored: int = 0
 
-    def scores(self, items: Sequence[Item], stop: Stop) -> Iterator[int | str]:
-        """Yield a score, or why there is none, for every item in order; end early when asked to, or when it is no
-        use."""
-        failures = 0
+    def scores(self, items: Sequence[Item], stop: Stop) -> Iterator[int | Failure]:
+        """Yield a score, or why there is none, for every item in order; end early when it is no use.
+
+        Raises Interrupted when asked to stop.
+        """
         with ThreadPoolExecutor(_AT_ONCE) as pool:
             for start in range(0, len(items), _AT_ONCE):
-                if stop.requested() or failures >= _ENOUGH_FAILURES:
+                if stop.requested():
+                    raise Interrupted(f"stopped while {self.model} was scoring; its scores so far are kept")
+                if self._is_no_use():
                     return
                 for found in pool.map(self.score, items[start : start + _AT_ONCE]):
-                    failures += isinstance(found, str)
+                    self._count(found)
                     yield found
 
-    def score(self, item: Item) -> int | str:
+    def _count(self, found: int | Failure) -> None:
+        failed = isinstance(found, Failure)
+        self.failed = self.failed + 1 if found is not _NO_NUMBER and failed else 0
+        self.without_number += found is _NO_NUMBER
+        self.scored += not failed
+
+    def _is_no_use(self) -> bool:
+        return self.failed >= _ENOUGH_FAILURES or (not self.scored and self.without_number >= _ENOUGH_FAILURES)
+
+    def score(self, item: Item) -> int | Failure:
         """Return one score from 0 to 10, or why there is none."""
-        body = {"model": self.model, "messages": [{"role": "user", "content": prompt_of(*item)}]}
-        answer = self.address.complete({**body, "temperature": 0, "max_tokens": 8})
+        question = {"model": self.model, "messages": [{"role": "user", "content": prompt_of(*item)}]}
+        body = {**question, "temperature": 0, "max_tokens": _LONGEST}
+        answer = self.kept.get(body) or self.address.complete(body)
         if isinstance(answer, Failure):
-            return answer.reason
-        found = _NUMBER.search(answer)
-        return int(found[1]) if found is not None else "the judge gave no number"
+            return answer
+        self.kept.keep(body, answer)
+        found = _NUMBER.search(without_thoughts(answer))
+        return int(found[1]) if found is not None else _NO_NUMBER
 
 
 def prompt_of(case: Case, answer: Answered) -> str:
@@ -93,24 +125,39 @@ def ask_opinion(
     cases: Sequence[Case],
     after: Mapping[str, Answered],
     before: Mapping[str, Answered],
+    kept: Kept,
     progress: Progress,
     stop: Stop,
 ) -> Opinion:
-    """Score both models' answers; what cannot be scored is left out and said."""
-    key = os.environ.get(judge.key_env) if judge.key_env else None
-    asked = Opinionated(judge.model, Address(judge.url, key, _SECONDS))
+    """Score both models' answers; what cannot be scored is left out and said.
+
+    Args:
+        judge: the model that scores, and its address.
+        cases: what both models were asked.
+        after: the candidate's answers by case.
+        before: the base model's.
+        kept: where answers of the judge are kept.
+        progress: told after every score.
+        stop: asked between requests and while one waits.
+
+    Raises:
+        EvaluationError: when the key that the recipe names is not set.
+        Interrupted: when asked to stop.
+    """
+    key = read_key(judge.key_env, EvaluationError)
+    asked = Opinionated(judge.model, Address(judge.url, key, _SECONDS, stop), kept)
     # the two models take turns, so that whatever is left out when it ends early is left out of both
     items = [(case, side, side[case.id]) for case in cases for side in (after, before) if case.id in side]
     scores: dict[int, dict[str, int]] = {id(after): {}, id(before): {}}
-    problem = ""
+    problem, incomplete = "", False
     for number, found in enumerate(asked.scores([(case, answer) for case, _, answer in items], stop)):
         case, side, _ = items[number]
-        if isinstance(found, str):
-            problem = found
+        if isinstance(found, Failure):
+            problem, incomplete = found.reason, incomplete or found is not _NO_NUMBER
         else:
             scores[id(side)][case.id] = found
         progress.update(number + 1, len(items), text=judge.model)
-    return Opinion(judge.model, scores[id(after)], scores[id(before)], problem)
+    return Opinion(judge.model, scores[id(after)], scores[id(before)], problem, incomplete)
 
 
 def _mean(scores: Mapping[str, int], shared: Sequence[str]) -> float | None:

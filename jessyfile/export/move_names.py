@@ -66,10 +66,10 @@ def register_ollama(
 ) -> None:
     """Create NAME:candidate in Ollama and remember it. Raises EngineError."""
     name = str(served["name"])
-    with ollama.OllamaClient(url) as client:
-        digest = client.push_blob(gguf, report)
-        request = {**body, "model": f"{name}:{CANDIDATE}", "files": {"model.gguf": digest}}
-        client.create(request if quantize is None else {**request, "quantize": quantize}, report)
+    client = ollama.OllamaClient(url)
+    digest = client.push_blob(gguf, report)
+    request = {**body, "model": f"{name}:{CANDIDATE}", "files": {"model.gguf": digest}}
+    client.create(request if quantize is None else {**request, "quantize": quantize}, report)
     entry = {"engine": "ollama", "ollama": url, "digest": digest.removeprefix("sha256:"), "served": dict(served)}
     register(root, name, CANDIDATE, entry)
 
@@ -83,11 +83,11 @@ def promote(root: Path, name: str) -> dict[str, Any]:
     if candidate is None:
         raise EngineError(f"`{name}:candidate` is not registered", hint="run `jessy apply` again")
     if candidate["engine"] == "ollama":
-        with ollama.OllamaClient(str(candidate.get("ollama"))) as client:
-            if _must_keep(latest, previous, candidate):
-                client.copy(f"{name}:{LATEST}", f"{name}:{PREVIOUS}")
-            keep_latest(root, name)
-            client.copy(f"{name}:{CANDIDATE}", f"{name}:{LATEST}")
+        client = ollama.OllamaClient(str(candidate.get("ollama")))
+        if _must_keep(latest, previous, candidate):
+            client.copy(f"{name}:{LATEST}", f"{name}:{PREVIOUS}")
+        keep_latest(root, name)
+        client.copy(f"{name}:{CANDIDATE}", f"{name}:{LATEST}")
     keep_latest(root, name)
     take_candidate(root, name)
     return candidate

@@ -1,68 +1,46 @@
 """Give a model to Ollama over HTTP: blobs, create, copy, delete, version.
 
 Ollama reports errors of a create inside a 200 answer, line by line; one without a final `success` has failed. Whatever
-goes wrong on the wire ends in `EngineError`. An answer is read without decompression and only up to a limit, redirects
-are not followed, and proxies of the environment are ignored, for the address in the recipe is the one that is meant.
-
-Not covered: a server that drips its response *headers* is stopped by the time limit of each read, not by the overall
-one.
+goes wrong on the wire ends in `EngineError`.
 """
 
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
 
 from jessyfile.errors import EngineError
 from jessyfile.fsops import hash_file, storage_error
 
 if TYPE_CHECKING:
     from pathlib import Path
-    from types import TracebackType
-    from typing import Self
 
-    import httpx
+    from jessyfile.http import HttpError, Response
 
 PROBE_SECONDS = 0.3
 _CALL_SECONDS = 30.0
 _CREATE_SECONDS = 1800.0
-_MAX_ANSWER = 1 << 20
-_MAX_LINE = 1 << 16
 _CHUNK = 1 << 20
 _FIRST_SAFE = (0, 17, 1)
 Report = Callable[[int, int, str], None]
 
 
+@dataclass(frozen=True, slots=True)
 class OllamaClient:
-    """One Ollama server. Use it as a context manager; every method raises EngineError in one clear line."""
+    """One Ollama server; every method raises EngineError in one clear line."""
 
-    def __init__(self, url: str) -> None:
-        import httpx
-
-        self.url = url.rstrip("/")
-        limits = httpx.Timeout(_CALL_SECONDS, connect=5.0)
-        headers = {"Accept-Encoding": "identity"}
-        try:
-            self._client = httpx.Client(base_url=self.url, timeout=limits, headers=headers, trust_env=False)
-        except (httpx.InvalidURL, ValueError) as error:
-            raise EngineError(
-                f"`{url}` is no address of an Ollama server", hint="write it as http://127.0.0.1:11434"
-            ) from error
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._client.close()
+    url: str
 
     def version(self, timeout: float = _CALL_SECONDS) -> str:
         """Return the server's version."""
-        found = self._json("GET", "/api/version", timeout=timeout).get("version")
+        with self._exchange("GET", "/api/version", seconds=timeout) as response:
+            if response.status != 200:
+                raise self._refused(response)
+            found = self._parsed(response.read())
+        found = found.get("version") if isinstance(found, dict) else None
         if not isinstance(found, str):
             raise EngineError(f"`{self.url}` answers, but not as Ollama does")
         return found
@@ -76,10 +54,9 @@ class OllamaClient:
         if self._status("HEAD", place) == 200:
             return digest
         size = path.stat().st_size
-        timeout = max(_CREATE_SECONDS, size / (1 << 20))
-        status = self._status(
-            "POST", place, content=_chunks(path, size, report), headers={"Content-Length": str(size)}, timeout=timeout
-        )
+        seconds = max(_CREATE_SECONDS, size / (1 << 20))
+        with self._exchange("POST", place, _chunks(path, size, report), seconds, size) as response:
+            status = response.status
         if status not in (200, 201):
             raise EngineError(
                 f"Ollama refused the model's file (HTTP {status})", hint="see Ollama's log; is its disk full?"
@@ -89,10 +66,9 @@ class OllamaClient:
     def create(self, body: Mapping[str, Any], report: Report) -> None:
         """Create a model; return when Ollama has said `success`."""
         last = ""
-        with self._exchange("POST", "/api/create", json=dict(body), timeout=_CREATE_SECONDS) as response:
-            for line in _lines(response, self.url, time.monotonic() + _CREATE_SECONDS):
-                last = self._event(line)
-                report(0, 0, last)
+        for line in self.lines("/api/create", body, _CREATE_SECONDS):
+            last = self._event(line)
+            report(0, 0, last)
         if last != "success":
             raise EngineError(
                 f"Ollama stopped creating `{body.get('model')}` without saying success", hint="see Ollama's log"
@@ -100,14 +76,13 @@ class OllamaClient:
 
     def lines(self, path: str, body: Mapping[str, Any], seconds: float) -> Iterator[bytes]:
         """Yield the lines of a streamed answer to a POST; the whole may take `seconds`."""
-        with self._exchange("POST", path, json=dict(body), timeout=seconds) as response:
-            yield from _lines(response, self.url, time.monotonic() + seconds)
+        with self._exchange("POST", path, body, seconds) as response:
+            if response.status != 200:
+                raise self._refused(response)
+            yield from response.lines()
 
     def _event(self, line: bytes) -> str:
-        try:
-            event = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            raise EngineError(f"`{self.url}` answered with something that is not JSON") from error
+        event = self._parsed(line)
         if not isinstance(event, dict) or event.get("error"):
             reason = event.get("error") if isinstance(event, dict) else event
             raise EngineError(f"Ollama could not create the model: {_short(reason)}")
@@ -119,13 +94,13 @@ class OllamaClient:
 
     def delete(self, name: str) -> None:
         """Remove a name; one that is not there is no error."""
-        status = self._status("DELETE", "/api/delete", json={"model": name})
+        status = self._status("DELETE", "/api/delete", {"model": name})
         if status not in (200, 404):
             raise EngineError(f"Ollama could not delete `{name}` (HTTP {status})")
 
     def has(self, name: str) -> bool:
         """Return whether a model of this name exists."""
-        return self._status("POST", "/api/show", json={"model": name}) == 200
+        return self._status("POST", "/api/show", {"model": name}) == 200
 
     def swap(self, first: str, second: str) -> None:
         """Exchange two names."""
@@ -136,51 +111,58 @@ class OllamaClient:
         self.delete(spare)
 
     def _expect(self, method: str, path: str, body: Mapping[str, Any], doing: str) -> None:
-        status = self._status(method, path, json=dict(body))
+        status = self._status(method, path, body)
         if status == 404:
             raise EngineError(f"Ollama could not {doing}: it is not there", hint="run `jessy apply` again")
         if status != 200:
             raise EngineError(f"Ollama could not {doing} (HTTP {status})")
 
-    def _status(self, method: str, path: str, **request: Any) -> int:  # noqa: ANN401 (httpx's own arguments)
-        with self._exchange(method, path, checked=False, **request) as response:
-            return int(response.status_code)
-
-    def _json(self, method: str, path: str, **request: Any) -> dict[str, Any]:  # noqa: ANN401 (httpx's own arguments)
-        with self._exchange(method, path, **request) as response:
-            deadline = time.monotonic() + float(request.get("timeout", _CALL_SECONDS))
-            data = _limited(response, self.url, deadline)
-        try:
-            found = json.loads(data)
-        except (ValueError, RecursionError) as error:
-            raise EngineError(f"`{self.url}` answered with something that is not JSON") from error
-        return found if isinstance(found, dict) else {}
+    def _status(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> int:
+        with self._exchange(method, path, body) as response:
+            return response.status
 
     @contextmanager
-    def _exchange(self, method: str, path: str, *, checked: bool = True, **request: Any) -> Iterator[httpx.Response]:  # noqa: ANN401
-        import httpx
+    def _exchange(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | Iterator[bytes] | None = None,
+        seconds: float = _CALL_SECONDS,
+        size: int | None = None,
+    ) -> Iterator[Response]:
+        from jessyfile.http import HttpError, exchange
 
+        sent = json.dumps(body).encode("ascii") if isinstance(body, Mapping) else body
+        headers = {} if size is None else {"Content-Length": str(size)}
+        address = self.url.rstrip("/") + path
         try:
-            with self._client.stream(method, path, **request) as response:
-                if checked and response.status_code != 200:
-                    raise self._refused(response)
+            with exchange(method, address, seconds=seconds, body=sent, headers=headers) as response:
                 yield response
-        except httpx.ConnectError as error:
-            raise unreachable(self.url) from error
-        except httpx.TimeoutException as error:
-            raise EngineError(
-                f"Ollama at {self.url} took too long to answer", hint="is the server busy or stuck?"
-            ) from error
-        except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
-            raise EngineError(f"the connection to Ollama at {self.url} broke: {_short(error)}") from error
+        except HttpError as error:
+            raise self._broken(error) from error
 
-    def _refused(self, response: httpx.Response) -> EngineError:
-        data = _limited(response, self.url, time.monotonic() + _CALL_SECONDS)
+    def _broken(self, error: HttpError) -> EngineError:
+        if error.kind == "address":
+            hint = "write it as http://127.0.0.1:11434"
+            return EngineError(f"`{self.url}` is no address of an Ollama server", hint=hint)
+        if error.kind == "unreachable":
+            return unreachable(self.url)
+        if error.kind == "timeout":
+            return EngineError(f"Ollama at {self.url} took too long to answer", hint="is the server busy or stuck?")
+        return EngineError(f"what Ollama at {self.url} answers cannot be used: {error.message}")
+
+    def _parsed(self, data: bytes) -> object:
         try:
-            reason = json.loads(data).get("error")
+            return cast("object", json.loads(data))
+        except (ValueError, RecursionError) as error:
+            raise EngineError(f"`{self.url}` answered with something that is not JSON") from error
+
+    def _refused(self, response: Response) -> EngineError:
+        try:
+            reason = json.loads(response.read()).get("error")
         except (ValueError, AttributeError, RecursionError):
             reason = None
-        return EngineError(f"Ollama refused (HTTP {response.status_code}): {_short(reason or 'no reason given')}")
+        return EngineError(f"Ollama refused (HTTP {response.status}): {_short(reason or 'no reason given')}")
 
 
 def unreachable(url: str) -> EngineError:
@@ -194,8 +176,7 @@ def answers(url: str) -> str | None:
     a second.
     """
     try:
-        with OllamaClient(url) as client:
-            return client.version(PROBE_SECONDS)
+        return OllamaClient(url).version(PROBE_SECONDS)
     except EngineError:
         return None
 
@@ -217,35 +198,6 @@ def _chunks(path: Path, size: int, report: Report) -> Iterator[bytes]:
                 report(done, size, "upload")
     except OSError as error:
         raise storage_error(error, path, "read") from error
-
-
-def _raw(response: httpx.Response, url: str, deadline: float) -> Iterator[bytes]:
-    if response.headers.get("content-encoding", "identity") != "identity":
-        raise EngineError(f"`{url}` compresses its answer although it was asked not to")
-    for data in response.iter_raw():
-        if time.monotonic() > deadline:
-            raise EngineError(f"Ollama at {url} took too long to answer")
-        yield data
-
-
-def _limited(response: httpx.Response, url: str, deadline: float) -> bytes:
-    found = bytearray()
-    for data in _raw(response, url, deadline):
-        found += data
-        if len(found) > _MAX_ANSWER:
-            raise EngineError(f"`{url}` answers with more than {_MAX_ANSWER} bytes")
-    return bytes(found)
-
-
-def _lines(response: httpx.Response, url: str, deadline: float) -> Iterator[bytes]:
-    rest = b""
-    for data in _raw(response, url, deadline):
-        *lines, rest = (rest + data).split(b"\n")
-        yield from (line for line in lines if line.strip())
-        if len(rest) > _MAX_LINE:
-            raise EngineError(f"`{url}` sends a line of more than {_MAX_LINE} bytes")
-    if rest.strip():
-        yield rest
 
 
 def _short(reason: object) -> str:

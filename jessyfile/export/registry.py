@@ -135,10 +135,10 @@ def rollback(name: str, root: Path) -> str:
     if previous is not None and previous["engine"] == "ollama":
         from jessyfile.export.ollama_api import OllamaClient
 
-        with OllamaClient(str(previous.get("ollama"))) as client:
-            if latest is not None and latest["engine"] == "ollama":
-                client.swap(f"{name}:{LATEST}", f"{name}:{PREVIOUS}")
-            else:
-                client.copy(f"{name}:{PREVIOUS}", f"{name}:{LATEST}")
+        client = OllamaClient(str(previous.get("ollama")))
+        if latest is not None and latest["engine"] == "ollama":
+            client.swap(f"{name}:{LATEST}", f"{name}:{PREVIOUS}")
+        else:
+            client.copy(f"{name}:{PREVIOUS}", f"{name}:{LATEST}")
     now, _ = swap_back(root, name)
     return f"{name}:latest is again the model of {now.get('since', 'before')}"

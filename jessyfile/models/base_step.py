@@ -32,7 +32,7 @@ def run_base(context: StepContext) -> Facts:
 
     reference = parse_reference(context.recipe.base, context.root)
     context.progress.note(f"looking for {context.recipe.base}")
-    found = locate(reference, context.work)
+    found = locate(reference, context.work, context.stop)
     adapter = _adapter_folder(context)
     target = context.output if adapter is None else _emptied(context.work / "without_adapter")
     form = _from_gguf(found, target, context) if found.is_gguf else _from_folder(found.path, target)
@@ -45,7 +45,7 @@ def run_base(context: StepContext) -> Facts:
         **_size(context.output),
     }
     write_bytes(context.output / SOURCE_FILE, dumps(facts) + b"\n")
-    return facts
+    return facts if found.ollama is None else {**facts, "ollama": found.ollama}
 
 
 def _emptied(folder: Path) -> Path:

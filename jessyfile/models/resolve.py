@@ -16,6 +16,7 @@ from jessyfile.fsops import hash_file, storage_error
 
 if TYPE_CHECKING:
     from jessyfile.models.reference import Reference
+    from jessyfile.planning.steps import Stop
 
 _TABLE = Path(__file__).with_name("aliases.json")
 Place = Mapping[str, str]
@@ -23,11 +24,13 @@ Place = Mapping[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Located:
-    """A base model on this disk: a folder or a GGUF, where it came from in words, and a digest of what it is."""
+    """A base model on this disk: a folder or a GGUF, where it came from in words, a digest of what it is, and the name under
+    which the local Ollama serves it, if it does."""
 
     path: Path
     source: str
     digest: str
+    ollama: str | None = None
 
     @property
     def is_gguf(self) -> bool:
@@ -42,17 +45,20 @@ def aliases() -> Mapping[str, Sequence[Place]]:
     return names
 
 
-def locate(reference: Reference, work: Path) -> Located:
-    """Find a base model, fetching it when needed; `work` takes a package's assembled file. Raises ModelError."""
+def locate(reference: Reference, work: Path, stop: Stop | None = None) -> Located:
+    """Find a base model, fetching it when needed; `work` takes a package's assembled file.
+
+    Raises ModelError, and Interrupted when `stop` is requested during a download.
+    """
     if reference.path is not None:
         return Located(reference.path, reference.text, folder_digest(reference.path))
     if reference.repo is not None:
-        return _from_hub(reference.repo, reference.revision)
+        return _from_hub(reference.repo, reference.revision, stop)
     places = aliases().get(reference.text, ({"ollama": reference.text},))
     tried: list[str] = []
     for place in places:
         try:
-            found = _from_place(place, work)
+            found = _from_place(place, work, stop)
         except ModelError as error:
             tried.append(error.message)
             continue
@@ -62,12 +68,12 @@ def locate(reference: Reference, work: Path) -> Located:
     raise ModelError(f"no base model for `{reference.text}`: {'; '.join(tried)}", hint=_hint(reference.text, places))
 
 
-def _from_place(place: Place, work: Path) -> Located | None:
+def _from_place(place: Place, work: Path, stop: Stop | None) -> Located | None:
     if "ollama" in place:
         return _from_ollama(place["ollama"])
     if "package" in place:
         return _from_package(place, work)
-    return _from_hub(place["hub"], None)
+    return _from_hub(place["hub"], None, stop)
 
 
 def _from_ollama(name: str) -> Located | None:
@@ -79,7 +85,7 @@ def _from_ollama(name: str) -> Located | None:
     digest = hash_file(blob)
     if not blob.name.endswith(digest):
         raise ModelError(f"Ollama's blob of `{name}` is damaged", hint=f"run `ollama pull {name}` again")
-    return Located(blob, f"the local Ollama store, {name}", f"sha256:{digest}")
+    return Located(blob, f"the local Ollama store, {name}", f"sha256:{digest}", name)
 
 
 def _from_package(place: Place, work: Path) -> Located | None:
@@ -101,10 +107,10 @@ def _from_package(place: Place, work: Path) -> Located | None:
     return Located(path, f"the package {place['package']}", f"sha256:{module.EXPECTED_SHA256}")
 
 
-def _from_hub(repo: str, revision: str | None) -> Located:
+def _from_hub(repo: str, revision: str | None, stop: Stop | None) -> Located:
     from jessyfile.models.hub import fetch
 
-    folder = fetch(repo, revision)
+    folder = fetch(repo, revision, stop)
     return Located(folder, f"hf:{repo}", f"commit:{folder.name}")
 
 

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from jessyfile.planning.fingerprint import FileHashes, Own, own_part
+from jessyfile.planning.steps import INCOMPLETE
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from jessyfile.language.recipe import Recipe
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from jessyfile.planning.store import Store
 
 Answer = Literal["will", "may", "reused"]
-Trouble = Literal["", "replace", "lost", "drift"]
+Trouble = Literal["", "replace", "lost", "drift", "unfinished"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,16 +74,24 @@ class Decider:
         if not usable and pending and fitting and not whole:
             return Decision(step, own, "may", trouble="lost")
         if not usable:
-            return Decision(step, own, "will", trouble="drift" if whole else "lost" if fitting else "")
+            return Decision(step, own, "will", trouble=_trouble(fitting, whole))
         if None in inputs.values():
             return Decision(step, own, "may")
         return Decision(step, own, "reused", usable[0])
 
     def _still_in_effect(self, step: Step, action: Action) -> bool:
+        if action.facts.get(INCOMPLETE):
+            return False
         # a model that was not promoted has no effect outside that could have drifted
         if step.still_in_effect is None or action.facts.get("promoted") is False:
             return True
         return step.still_in_effect(self.recipe, self.root, action.facts)
+
+
+def _trouble(fitting: Sequence[Action], whole: Sequence[Action]) -> Trouble:
+    if not whole:
+        return "lost" if fitting else ""
+    return "unfinished" if all(action.facts.get(INCOMPLETE) for action in whole) else "drift"
 
 
 def _fits(action: Action, inputs: Mapping[str, str | None]) -> bool:

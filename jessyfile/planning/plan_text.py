@@ -27,6 +27,7 @@ _WHY = {
     "replace": "asked for with --replace",
     "lost": "its stored result was lost or is damaged",
     "drift": "what it registered was removed or replaced",
+    "unfinished": "a part of its last result is still missing",
     "version": "jessy makes it otherwise now",
     "forgotten": "no result of it is stored",
 }

@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from jessyfile.planning.decide import Decision
     from jessyfile.planning.steps import Json
 
-Kind = Literal["first", "value", "file", "version", "input", "replace", "lost", "drift", "gone", "forgotten"]
+Kind = Literal[
+    "first", "value", "file", "version", "input", "replace", "lost", "drift", "unfinished", "gone", "forgotten"
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +25,8 @@ class Reason:
 
     kind       first run · value changed · file changed, new or gone · the step's own code changed · an input is made
                again · asked for with --replace · its stored result was lost or is damaged · its effect outside was
-               undone · gone: an input is no longer read · forgotten: nothing differs, but no result is remembered
+               undone · a part of it is still missing · gone: an input is no longer read · forgotten: nothing differs,
+               but no result is remembered
     """
 
     kind: Kind

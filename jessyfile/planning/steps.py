@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 Json = Any  # JSON values: None, bool, int, float, str, lists and string-keyed mappings of them
 Facts = Mapping[str, Json]
+INCOMPLETE = (
+    "incomplete"  # the fact that says why a result lacks a part: it counts for now, and the next apply makes it anew
+)
 
 
 class Progress(Protocol):

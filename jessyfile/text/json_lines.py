@@ -16,6 +16,7 @@ import math
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from io import BufferedReader, FileIO
 from pathlib import Path
 from typing import IO, Any
@@ -155,6 +156,23 @@ def parse_object(raw: bytes) -> dict[str, Any]:
     if b"\\u" in raw:
         check_text(value)
     return value
+
+
+def parse_value(text: str) -> tuple[object, int]:
+    """Parse the JSON value that a text begins with, by the rules of a line; return it and its length, which is 0 when there is none."""
+    try:
+        value, length = _strict_decoder().raw_decode(text)
+        check_text(value)
+    except (ValueError, RecursionError):
+        return None, 0
+    return value, length
+
+
+@cache
+def _strict_decoder() -> json.JSONDecoder:
+    return json.JSONDecoder(
+        object_pairs_hook=_object, parse_int=_integer, parse_float=_number, parse_constant=_constant
+    )
 
 
 def _check_depth(raw: bytes) -> None:

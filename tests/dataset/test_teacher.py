@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from jessyfile.dataset.completions import TRIES, Address, Failure, Kept
 from jessyfile.dataset.example import DEFAULT_BANDS
-from jessyfile.dataset.http import MAX_ANSWER, TRIES, Address, Failure
 from jessyfile.dataset.select import Wanted
 from jessyfile.dataset.teacher import ROWS_A_REQUEST, TeacherRun, parse_rows, request_body
 from jessyfile.errors import DatasetError, TeacherError
@@ -101,7 +102,7 @@ def make_run(tmp_path):
         waits = []
         teacher = teacher_at(url, **change)
         address = Address(url, key, teacher.timeout, sleep=waits.append)
-        run = TeacherRun(teacher, address, tmp_path / cache, DEFAULT_BANDS)
+        run = TeacherRun(teacher, address, Kept(tmp_path / cache), DEFAULT_BANDS)
         return run, waits
 
     return make
@@ -220,6 +221,14 @@ def drip(handler, body, server):
         handler.wfile.write(b" ")
 
 
+def drip_headers(handler, body, server):
+    """Each byte comes in time for a read's own limit, and the answer never begins."""
+    handler.wfile.write(b"HTTP/1.1 200 OK\r\nx: ")
+    while not server.release.wait(0.05):
+        handler.wfile.write(b"y")
+        handler.wfile.flush()
+
+
 def endless(handler, body, server):
     handler.send_response(200)
     handler.end_headers()
@@ -241,8 +250,9 @@ def fixed(data, status=200, **headers):
 
 
 HOSTILE = {
-    "hangs": (hang, "no answer within 0.2 s"),
-    "drips": (drip, "was not complete within 0.2 s"),
+    "hangs": (hang, "no whole answer within 0.2 s"),
+    "drips its headers": (drip_headers, "no whole answer within 0.2 s"),
+    "drips": (drip, "no whole answer within 0.2 s"),
     "never ends": (endless, "longer than 1 MiB"),
     "compresses a bomb": (compressed, "compressed its answer unasked"),
     "answers 429 for ever": (fixed(b"{}", 429), "the server answered 429"),
@@ -264,7 +274,7 @@ HOSTILE = {
 def test_a_hostile_server_ends_in_one_sentence(make_run, name):
     behave, expected = HOSTILE[name]
     with serving(behave) as server:
-        timeout = 0.2 if name in ("hangs", "drips") else 5.0
+        timeout = 0.2 if name in ("hangs", "drips", "drips its headers") else 5.0
         run, _ = make_run(server.url, concurrency=1, timeout=timeout)
         with pytest.raises(TeacherError) as caught:
             write(run)
@@ -282,7 +292,7 @@ def test_a_server_that_is_gone_ends_in_one_sentence(make_run):
 
 
 def test_a_nonsense_address_is_fatal_at_once():
-    assert Address("http://[::1", None, 1.0).complete({}) == Failure("the address is no URL", fatal=True)
+    assert Address("http://[::1", None, 1.0).complete({}) == Failure("the address is no URL of a server", fatal=True)
 
 
 USELESS = {
@@ -299,9 +309,84 @@ def test_a_useless_teacher_is_stopped_early_with_the_reasons(make_run, reason):
         run, _ = make_run(server.url, max_requests=1000, concurrency=4)
         with pytest.raises(TeacherError) as caught:
             write(run)
-        assert len(server.bodies) <= 28
+        assert len(server.bodies) <= 4
     assert reason in caught.value.message
-    assert "accepted" in caught.value.message
+    expected = (
+        "only 0 of 24 rows that t wrote were accepted" if reason == "malformed row" else "4 of 4 answers are no JSON"
+    )
+    assert expected in caught.value.message
+
+
+def in_words(handler, body, server):
+    handler.answer(chat("Tabii! Hemen yazıyorum, bir dakika."))
+
+
+@pytest.mark.parametrize("budget", [1, 2, 3, 500])
+def test_answers_that_cannot_be_read_are_said_before_the_budget_is(make_run, budget):
+    """Where no row could be counted nothing stopped the requests, and in the end only more of them were recommended."""
+    with serving(in_words) as server:
+        run, _ = make_run(server.url, max_requests=budget, concurrency=1)
+        with pytest.raises(TeacherError, match=rf"{min(budget, 4)} of {min(budget, 4)} answers are no JSON"):
+            write(run)
+        assert len(server.bodies) == min(budget, 4)
+
+
+def test_a_teacher_that_answers_in_words_half_the_time_is_stopped_by_what_is_accepted(make_run):
+    def half(handler, body, server):
+        (good if len(server.bodies) % 6 == 1 else in_words)(handler, body, server)
+
+    with serving(half) as server:
+        run, _ = make_run(server.url, max_requests=500, concurrency=1, min_accepted=0.2)
+        with pytest.raises(TeacherError, match=r"only 6 of \d+ rows .* \(broken JSON"):
+            write(run, 500)
+        assert len(server.bodies) <= 6
+
+
+def shapes():
+    rows = [
+        {
+            "query": f"{word} ile ne yapsam {n}",
+            "response": f"{word.title()} varsa reçel yap, komşuya götür {n}.",
+            "iterations": 1,
+        }
+        for n, word in enumerate(WORDS[:6])
+    ]
+    whole = json.dumps({"rows": rows}, ensure_ascii=False)
+    lines = "\n".join(json.dumps(row, ensure_ascii=False) for row in rows)
+    return {
+        "plain": whole,
+        "a fence": f"```json\n{whole}\n```",
+        "a fence between words": f"İşte:\n```json\n{whole}\n```\nBaşka?",
+        "thoughts": f"<think>\nKullanici {{istiyor}} alti satir, [belki].\n</think>\n\n{whole}",
+        "thoughts without their beginning": f"Önce [düşüneyim] {{biraz}}.\n</think>\n{whole}",
+        "thoughts that hold a draft": f'<think>{{"rows": [{{"query": "taslak", "response": "taslak", "iterations": 1}}]}}</think>{whole}',
+        "thoughts and a fence": f"<thinking>hm</thinking>\n```\n{whole}\n```",
+        "words around": f"Tabii! İşte istediğin satırlar:\n\n{whole}\n\nUmarım işine yarar.",
+        "a bare array": json.dumps(rows, ensure_ascii=False),
+        "an array between words": f"Buyur: {json.dumps(rows, ensure_ascii=False)} Hepsi bu.",
+        "another name": json.dumps({"examples": rows}),
+        "a note beside the rows": json.dumps({"language": "tr", "data": rows}),
+        "one a line": lines,
+        "pretty": json.dumps({"rows": rows}, indent=2),
+        "several arrays": json.dumps(rows[:3]) + "\n\n" + json.dumps(rows[3:]),
+        "cut off": whole[:-2] + ', {"query": "yarim',
+    }
+
+
+@pytest.mark.parametrize("shape", shapes())
+def test_rows_are_read_in_whatever_a_model_wraps_them(shape):
+    rows, reasons = parse_rows(shapes()[shape], WANTED, 0, DEFAULT_BANDS)
+    assert [row.example.query for row in rows] == [f"{word} ile ne yapsam {n}" for n, word in enumerate(WORDS[:6])]
+    assert not reasons
+
+
+@pytest.mark.parametrize(
+    "text", ["[" * 100_000, "{" * 100_000, "{[" * 50_000, '["' * 100_000, "[1," * 100_000, "<think>" * 50_000]
+)
+def test_an_answer_of_brackets_is_given_up_in_time(text):
+    start = time.perf_counter()
+    assert parse_rows(text, WANTED, 0, DEFAULT_BANDS)[0] == []
+    assert time.perf_counter() - start < 5
 
 
 def test_rows_that_the_filters_refuse_count_against_the_teacher(make_run):
@@ -384,7 +469,3 @@ def test_a_key_that_is_not_set_is_named(project, seed, recipe, category, steps, 
     wanted = recipe(project.root, category("poems", "tr", "low", sea=3), teacher=teacher)
     with pytest.raises(TeacherError, match="NO_SUCH_KEY is not set"):
         steps(wanted, project.root)
-
-
-def test_the_bound_on_an_answer_is_a_megabyte():
-    assert MAX_ANSWER == 1 << 20

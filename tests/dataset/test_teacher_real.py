@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from jessyfile.dataset.completions import Address, Kept
 from jessyfile.dataset.example import DEFAULT_BANDS
-from jessyfile.dataset.http import Address
 from jessyfile.dataset.select import Wanted
 from jessyfile.dataset.teacher import TeacherRun
 from jessyfile.language.recipe import Teacher
@@ -28,7 +28,7 @@ def served(capfd):
 
 def run_at(url, cache):
     teacher = Teacher(url, "gemma3:270m", None, 2, 2, 0.9, 300.0, 0.0)
-    return TeacherRun(teacher, Address(url, KEY, 300.0), cache, DEFAULT_BANDS)
+    return TeacherRun(teacher, Address(url, KEY, 300.0), Kept(cache), DEFAULT_BANDS)
 
 
 @pytest.mark.real

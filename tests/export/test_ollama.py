@@ -1,6 +1,7 @@
 """The Ollama client does what its API asks, and every misbehaviour ends in one EngineError in time."""
 
 import hashlib
+import threading
 import time
 
 import pytest
@@ -17,8 +18,8 @@ def silent(*_):
 
 @pytest.fixture
 def served():
-    with fake_ollama() as (state, url), OllamaClient(url) as client:
-        yield state, client
+    with fake_ollama() as (state, url):
+        yield state, OllamaClient(url)
 
 
 def test_a_model_is_uploaded_once_and_created(served, tmp_path):
@@ -76,8 +77,8 @@ def test_a_create_without_a_final_success_has_failed(lines, says, served):
         (lambda h: send(h, 200, {"version": 3}), "not as Ollama does"),
         (lambda h: send(h, 200, []), "not as Ollama does"),
         (lambda h: send_lines(h, [b"{"]), "not JSON"),
-        (lambda h: send_lines(h, [b"x" * (2 << 20)]), "answers with more than"),
-        (lambda h: send(h, 200, {"version": "1"}, headers=[("Content-Encoding", "gzip")]), "compresses"),
+        (lambda h: send_lines(h, [b"x" * (2 << 20)]), "longer than 1 MiB"),
+        (lambda h: send(h, 200, {"version": "1"}, headers=[("Content-Encoding", "gzip")]), "compressed its answer"),
         (lambda h: h.wfile.write(b"SSH-2.0-OpenSSH\r\n\r\n"), "broke"),
         (lambda h: h.connection.close(), "broke"),
     ],
@@ -89,28 +90,36 @@ def test_a_strange_server_is_one_clear_line(answer, says, served):
         client.version()
 
 
-def test_an_answer_that_drips_is_cut_off(served, monkeypatch):
-    """A byte now and then never ends a read's own time limit; the whole exchange has one too."""
+@pytest.mark.parametrize("beginning", [b"HTTP/1.1 200 OK\r\nx: ", b"HTTP/1.1 200 OK\r\n\r\n"])
+def test_an_answer_that_drips_is_cut_off(served, monkeypatch, beginning):
+    """A byte now and then never ends a read's own time limit, in the headers neither; the whole exchange has one too."""
     state, client = served
-    state.create_lines = [{"status": "x"}] * 50
-    ticks = iter(range(0, 10_000_000, 10_000))
-    monkeypatch.setattr(ollama.time, "monotonic", lambda: next(ticks))
+    done = threading.Event()
+
+    def drip(handler):
+        handler.wfile.write(beginning)
+        while not done.wait(0.02):
+            handler.wfile.write(b"x")
+
+    state.answer[("POST", "/api/create")] = drip
+    monkeypatch.setattr(ollama, "_CREATE_SECONDS", 0.4)
+    started = time.perf_counter()
     with pytest.raises(EngineError, match="too long"):
         client.create({"model": "t:candidate"}, silent)
+    assert time.perf_counter() - started < 2
+    done.set()
 
 
 def test_nobody_there_is_found_out_at_once():
     started = time.perf_counter()
     assert answers("http://127.0.0.1:9") is None
     assert time.perf_counter() - started < 1
-    with OllamaClient("http://127.0.0.1:9") as client, pytest.raises(EngineError, match="does not answer at") as caught:
-        client.version()
+    with pytest.raises(EngineError, match="does not answer at") as caught:
+        OllamaClient("http://127.0.0.1:9").version()
     assert "engine embedded" in caught.value.hint
 
 
 def test_a_silent_server_does_not_hold_up_the_choice_of_engine(served):
-    import threading
-
     state, client = served
     done = threading.Event()
     state.answer[("GET", "/api/version")] = lambda handler: done.wait(5)
@@ -130,5 +139,5 @@ def test_versions_with_a_known_hole_are_named():
 
 @pytest.mark.parametrize("url", ["", "127.0.0.1:11434", "ftp://x", "http://[", "http://\n"])
 def test_an_address_that_is_none_is_refused(url):
-    with pytest.raises(EngineError), OllamaClient(url) as client:
-        client.version()
+    with pytest.raises(EngineError, match="is no address of an Ollama server"):
+        OllamaClient(url).version()

@@ -21,6 +21,7 @@ HEAVY = (
     "transformers",
     "numpy",
     "scipy",
+    "httpcore",
     "httpx",
     "rich",
     "lingua",
