@@ -1,6 +1,8 @@
 """What all tests share: generated examples are not timed, for the machines that run them are shared and noisy; and test processes
 that run side by side each keep to processors of their own.
 
+The fast BLAS is opened before any module of the tests imports MLX, as jessy does it: the other one is slower and gives other bits.
+
 Threads that wait for each other by spinning, as a BLAS's and llama.cpp's do, need a processor each: with two such processes on the
 same two, a test can take many times as long.
 """
@@ -10,6 +12,9 @@ import os
 import pytest
 from hypothesis import settings
 
+from jessyfile.models.accelerate import prepare
+
+prepare()
 settings.register_profile("jessy", deadline=None)
 settings.load_profile("jessy")
 

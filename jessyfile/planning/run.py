@@ -243,9 +243,17 @@ class _Apply:
             raise
         release_memory(cost)
         action = self._action(decision, inputs, object_id, facts, cost)
+        self._remove_damaged(decision)
         self.decider.actions.remember(action)
         self.ran.add(step.name)
         return action
+
+    def _remove_damaged(self, decision: Decision) -> None:
+        """Remove earlier results of the step that are damaged: a result with timings in it never has their name again."""
+        store = self.decider.store
+        for action in self.decider.actions.of(decision.step.name, decision.own.hash):
+            if not store.has(action.object):
+                store.remove(action.object)
 
     def _action(
         self, decision: Decision, inputs: Mapping[str, str], object_id: str, facts: Facts, cost: Measured

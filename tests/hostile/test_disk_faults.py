@@ -1,104 +1,102 @@
-"""Every call that touches the disk fails in turn: one typed error, nothing lost, and the same command then succeeds."""
+"""Every call of the real pipeline that touches the disk fails in turn: one typed error, nothing lost, and the same
+command then succeeds.
+
+The default run tries a call of every other step, `make stress` every call with every fault; JESSY_TURN=n chooses others.
+"""
 
 from __future__ import annotations
 
 import errno
 import os
 import shutil
-import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import disk
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))
-
-import kill_world as world
+import real_world as world
+from conftest import Edited  # noqa: TC002 (in the signatures of fixtures)
 
 from jessyfile.errors import JessyError
-from jessyfile.planning.maintenance import check
 from jessyfile.planning.plan import make_plan
 from jessyfile.planning.state import load_state
 
+TURN = int(os.environ.get("JESSY_TURN", "0"))
 FAULTS = (errno.ENOSPC, errno.EIO, errno.EACCES, errno.EMFILE)
-CALLS = world.WRITES + world.READS
+CALLS = disk.WRITES + disk.READS
 
 
-@pytest.fixture
-def applied(tmp_path: Path) -> Path:
-    root, recipe = world.fresh(tmp_path / "applied")
-    world.run(root, recipe)
-    return root
+@pytest.fixture(scope="module")
+def calls(edited: Edited, tmp_path_factory: pytest.TempPathFactory) -> list[world.Point]:
+    found = world.points(edited.tree.restore(tmp_path_factory.mktemp("counted") / "project"))
+    assert {point.call.name for point in found} == set(CALLS)
+    return found
 
 
-def fault_at(number: int, code: int):
-    def act(call: int, moment: str) -> bool:
-        if call == number and moment == "before":
+def fault_at(number: int, code: int) -> Callable[[disk.Call], None]:
+    def act(call: disk.Call) -> None:
+        if call.number == number:
             raise OSError(code, os.strerror(code), "the disk")
-        return True
 
     return act
 
 
-def try_points(applied: Path, tmp_path: Path, step: int) -> int:
-    """Fail every `step`-th call with each fault in turn; return how many applies failed by it."""
-    edited = {"lora__rank": 8}
-    root, recipe = world.copy(applied, tmp_path / "whole", **edited)
-    with world.at_disk_call(root, lambda number, when: True, CALLS) as count:
-        expected = world.bytes_of(world.run(root, recipe))
-    assert count[0] > 300
+def try_points(points: Sequence[world.Point], turn: int, edited: Edited, tmp_path: Path) -> int:
+    """Fail each call with one of the faults; return how many applies failed by it."""
     failed = 0
-    for number in range(1, count[0] + 1, step):
-        code = FAULTS[number // step % len(FAULTS)]
-        root, recipe = world.copy(applied, tmp_path / "faulty", **edited)
+    for number, point in enumerate(points):
+        code = FAULTS[(number + turn) % len(FAULTS)]
+        root = edited.tree.restore(tmp_path / "faulty")
         before = load_state(root, "tiny")
         try:
-            with world.at_disk_call(root, fault_at(number, code), CALLS):
-                world.run(root, recipe)
+            with disk.watched(root, fault_at(point.call.number, code), CALLS):
+                world.apply(root)
         except JessyError as error:
             failed += 1
-            assert error.message, (number, code)
+            assert error.message, (point, code)
             assert "\n" not in error.message
+        except BaseException:
+            print("failed", point, errno.errorcode[code])
+            raise
         assert load_state(root, "tiny").serial >= before.serial
-        assert check(root) == [], (number, code)
-        assert world.bytes_of(world.run(root, recipe)) == expected, (number, code)
-        assert not make_plan(recipe, root, world.pipeline()).changes
+        world.is_intact(root, (edited.old, edited.new))
+        world.recovers(root, edited.expected)
         shutil.rmtree(root)
     return failed
 
 
-def test_some_failing_calls_end_in_a_typed_error_and_lose_nothing(applied, tmp_path):
-    assert try_points(applied, tmp_path, step=13) > 15
+def test_some_failing_calls_end_in_a_typed_error_and_lose_nothing(calls, edited, tmp_path):
+    chosen = world.some(calls, TURN)[TURN % 2 :: 2]
+    assert try_points(chosen, TURN, edited, tmp_path) >= len(chosen) // 2
 
 
 @pytest.mark.stress
 @pytest.mark.parametrize("turn", range(len(FAULTS)))
-def test_every_failing_call_ends_in_a_typed_error_and_loses_nothing(applied, tmp_path, turn, monkeypatch):
-    monkeypatch.setattr(sys.modules[__name__], "FAULTS", FAULTS[turn:] + FAULTS[:turn])
-    assert try_points(applied, tmp_path, step=1) > 200
+def test_every_failing_call_ends_in_a_typed_error_and_loses_nothing(calls, edited, tmp_path, turn):
+    assert try_points(calls, turn, edited, tmp_path) > len(calls) // 4
 
 
-def test_a_full_disk_says_so_and_how_to_go_on(applied, tmp_path):
-    root, recipe = world.copy(applied, tmp_path / "full", lora__rank=8)
+def test_a_full_disk_says_so_and_how_to_go_on(edited, tmp_path):
+    root = edited.tree.restore(tmp_path / "full")
 
-    def full(number: int, when: str) -> bool:
-        if when == "before" and number > 60:
+    def full(call: disk.Call) -> None:
+        if call.number > 60:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "x")
-        return True
 
-    with pytest.raises(JessyError, match="no space left") as caught, world.at_disk_call(root, full, ("write", "fsync")):
-        world.run(root, recipe)
+    with pytest.raises(JessyError, match="no space left") as caught, disk.watched(root, full, ("write", "fsync")):
+        world.apply(root)
     assert "free some space" in (caught.value.hint or "")
+    world.is_intact(root, (edited.old,))
 
 
-def test_a_plan_works_on_a_read_only_disk(applied):
+def test_a_plan_works_on_a_read_only_disk(edited, tmp_path):
     """Planning a project that cannot be written, from a CI machine's cache for instance, must not fail."""
-    recipe = world.fake_recipe(applied, lora__rank=8)
+    root = edited.tree.restore(tmp_path / "read only")
+    recipe, steps = world.compiled(root)
 
-    def read_only(number: int, when: str) -> bool:
+    def read_only(call: disk.Call) -> None:
         raise OSError(errno.EROFS, os.strerror(errno.EROFS), "x")
 
-    with world.at_disk_call(
-        applied, read_only, ("write", "fsync", "replace", "mkdir", "link", "unlink", "rmdir", "chmod")
-    ):
-        plan = make_plan(recipe, applied, world.pipeline())
-    assert {step.name for step in plan.steps if step.cause} == {"train"}
+    with disk.watched(root, read_only, tuple(name for name in disk.WRITES if name != "open")):
+        plan = make_plan(recipe, root, steps)
+    assert {step.name for step in plan.steps if step.cause} >= {"base", "data.turkish", "train"}

@@ -1,91 +1,120 @@
-"""Killed at any point, an apply leaves nothing corrupt, resumes by itself, and ends with the bytes of an
-uninterrupted run."""
+"""Killed before any write, an apply leaves everything usable, and the same command ends with the bytes of an
+undisturbed run.
+
+The default run tries at least one point of every step and one of every kind of call, `make stress` all of them;
+JESSY_TURN=n chooses others.
+"""
 
 from __future__ import annotations
 
+import itertools
 import os
 import random
 import shutil
 import signal
-import sys
+from collections.abc import Iterable
 from pathlib import Path
 
+import disk
 import pytest
+import real_world as world
+from conftest import Edited  # noqa: TC002 (in the signatures of fixtures)
 
-sys.path.insert(0, str(Path(__file__).parent))
+from jessyfile.errors import Interrupted
 
-import kill_world as world
-
-from jessyfile.planning.maintenance import check
-from jessyfile.planning.plan import make_plan
-
-RANDOM_KILLS = int(os.environ.get("JESSY_KILLS", "60"))
-SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
+TURN = int(os.environ.get("JESSY_TURN", "0"))
+REAL_KILLS = int(os.environ.get("JESSY_KILLS", "2"))
 
 
-@pytest.fixture
-def applied(tmp_path: Path) -> Path:
-    """A project that was applied once, so that a killed apply has a state to overwrite."""
-    root, recipe = world.fresh(tmp_path / "applied")
-    world.run(root, recipe)
-    return root
+@pytest.fixture(scope="module")
+def killed(edited: Edited, tmp_path_factory: pytest.TempPathFactory) -> list[world.Remains]:
+    """What a kill before each write of an apply leaves."""
+    root = edited.tree.restore(tmp_path_factory.mktemp("killed") / "project")
+    found = world.remains(root, lambda where: world.apply(root, observer=where))
+    steps = {entry.step for entry in found}
+    assert steps == {"begin", "end", *(step.name for step in world.compiled(root)[1])}
+    return found
 
 
-def sweep(applied: Path, tmp_path: Path, points) -> None:
-    edited = {"lora__rank": 8, "export__quantize": "f16"}
-    root, recipe = world.copy(applied, tmp_path / "whole", **edited)
-    expected = world.bytes_of(world.run(root, recipe))
-    for number, when, name in points:
-        root, recipe = world.copy(applied, tmp_path / "killed", **edited)
-        code = world.apply_killed_at(root, recipe, number, when, name)
-        assert code == -signal.SIGKILL if name is signal.SIGKILL else code in (0, 130), (number, when, name, code)
-        assert check(root) == [], (number, when, name)
-        result = world.run(root, recipe)
-        assert world.bytes_of(result) == expected, (number, when, name)
-        assert not make_plan(recipe, root, world.pipeline()).changes
-        assert litter(root) == [], (number, when, name)
+def survive(trees: Iterable[tuple[str, disk.Tree]], edited: Edited, tmp_path: Path) -> None:
+    for number, (what, tree) in enumerate(trees):
+        root = tree.restore(tmp_path / f"after {number}")
+        try:
+            world.is_intact(root, (edited.old, edited.new))
+            world.recovers(root, edited.expected)
+        except BaseException:
+            print("killed before", what)
+            raise
         shutil.rmtree(root)
 
 
-def litter(root: Path) -> list[str]:
-    """Return what no apply would ever remove: staging folders, half-written files, finished work."""
-    store = [path.name for path in (root / ".jessy" / "store").iterdir() if path.name.startswith(".")]
-    work = [path.name for path in (root / ".jessy" / "work").glob("*")]
-    return store + work + [path.name for path in (root / ".jessy").rglob(".*.tmp") if path.parent.name != ".jessy"]
+def trees_of(found: Iterable[world.Remains], torn: bool) -> list[tuple[str, disk.Tree]]:
+    whole = [(f"{entry.step}: {entry.call}", entry.tree) for entry in found]
+    halves = [(f"half of the write before {what}", half) for what, tree in whole if (half := tree.torn())]
+    return [*whole, *halves] if torn else whole
 
 
-def every_point(applied: Path, tmp_path: Path, signals) -> list[tuple[int, str, signal.Signals]]:
-    root, recipe = world.copy(applied, tmp_path / "counted", lora__rank=8, export__quantize="f16")
-    calls = world.count_calls(root, recipe)
-    assert calls > 100
-    return [(number, when, name) for number in range(1, calls + 1) for when in ("before", "after") for name in signals]
+def test_a_kill_at_some_writes_of_every_step_loses_nothing(killed, edited, tmp_path):
+    survive(trees_of(world.some(killed, TURN), torn=False), edited, tmp_path)
 
 
-def test_a_kill_before_or_after_some_writes_loses_nothing(applied, tmp_path):
-    """Every third write point in the default run, each with the signal that its number gives; all of them under
-    stress."""
-    points = every_point(applied, tmp_path, SIGNALS)
-    sweep(applied, tmp_path, points[::29])
+def test_a_kill_within_some_writes_loses_nothing(killed, edited, tmp_path):
+    """A half-written file lies there: no step takes it for its own."""
+    torn = [entry for entry in killed if entry.tree.torn()]
+    chosen = world.some(torn, TURN)[TURN % 3 :: 3]
+    survive([(what, tree) for what, tree in trees_of(chosen, torn=True) if what.startswith("half")], edited, tmp_path)
 
 
 @pytest.mark.stress
-def test_a_kill_at_every_write_point_with_every_signal_loses_nothing(applied, tmp_path):
-    sweep(applied, tmp_path, every_point(applied, tmp_path, SIGNALS))
+def test_a_kill_at_every_write_loses_nothing(killed, edited, tmp_path):
+    survive(trees_of(killed, torn=True), edited, tmp_path)
 
 
-def test_random_kills_lose_nothing(applied, tmp_path):
-    points = every_point(applied, tmp_path, (signal.SIGKILL,))
-    sweep(applied, tmp_path, random.Random(7).choices(points, k=RANDOM_KILLS))
+def test_a_process_that_is_really_killed_leaves_what_the_sweep_takes_for_it(killed, edited, tmp_path):
+    """Without this the sweep could prove something about remains that no killed process leaves."""
+    points = random.Random(TURN).sample(
+        [entry for entry in killed if entry.step != "end"], min(REAL_KILLS, len(killed) // 2)
+    )
+    with world.Mortal() as mortal:
+        for entry in points:
+            root = edited.tree.restore(tmp_path / str(entry.call.number))
+            assert mortal.apply(root, entry.call.number) == -signal.SIGKILL
+            assert world.shape(disk.Camera(root).take()) == world.shape(entry.tree), entry.call
+            world.is_intact(root, (edited.old, edited.new))
+            world.recovers(root, edited.expected)
 
 
-def test_killed_again_and_again_an_apply_still_ends(tmp_path):
+def test_killed_again_and_again_an_apply_still_ends(edited, tmp_path):
     """A machine that dies every few writes gets there in the end, for each life keeps what it finished."""
-    root, recipe = world.fresh(tmp_path / "whole")
-    expected = world.bytes_of(world.run(root, recipe))
-    root, recipe = world.fresh(tmp_path / "mortal")
+    root = edited.tree.restore(tmp_path / "mortal")
     lives = 0
-    while world.apply_killed_at(root, recipe, 150, "after", signal.SIGKILL) != 0:
-        lives += 1
-        assert lives < 40
-    assert lives > 0
-    assert world.bytes_of(world.run(root, recipe)) == expected
+    with world.Mortal() as mortal:
+        while mortal.apply(root, 400) != 0:
+            lives += 1
+            assert lives < 12
+    assert lives > 1
+    world.recovers(root, edited.expected)
+
+
+def test_asked_to_stop_in_any_step_an_apply_stops_or_ends_and_goes_on(killed, edited, tmp_path):
+    """A signal is heard between two units of work: what comes out is `interrupted` or a finished apply, nothing else."""
+    from jessyfile.commands.signals import stopping
+
+    points = world.some(killed, TURN)[TURN % 4 :: 4]
+    stopped = 0
+    for entry, name in zip(points, itertools.cycle((signal.SIGTERM, signal.SIGINT)), strict=False):
+        root = edited.tree.restore(tmp_path / str(entry.call.number))
+
+        def ask(call: disk.Call, number: int = entry.call.number, name: int = name) -> None:
+            if call.number == number:
+                os.kill(os.getpid(), name)
+
+        try:
+            with stopping(lambda: "jessy apply") as stop, disk.watched(root, ask):
+                world.apply(root, stop=stop)
+        except Interrupted:
+            stopped += 1
+        world.is_intact(root, (edited.old, edited.new))
+        world.recovers(root, edited.expected)
+        shutil.rmtree(root)
+    assert stopped >= len(points) - 1  # nothing is left to stop after the last step

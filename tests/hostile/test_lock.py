@@ -9,8 +9,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-import kill_world as world
 import pytest
+import real_world as world
 
 from jessyfile.errors import LockedError
 from jessyfile.planning.mutex import project_lock

@@ -1,24 +1,30 @@
-"""A stored result that is damaged in whatever way is found before it is used, and made anew or named."""
+"""A stored result of the real pipeline that is damaged in whatever way is found before it is used, and made anew or
+named.
+
+The default run damages a file of every object in one way, `make stress` every file in every way; JESSY_TURN=n chooses
+others.
+"""
 
 from __future__ import annotations
 
 import os
 import shutil
-import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
+import disk
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))
-
-import kill_world as world
+import real_world as world
 
 from jessyfile.errors import DamagedError, StateError
 from jessyfile.planning import store as store_module
 from jessyfile.planning.maintenance import check, repair
-from jessyfile.planning.plan import make_plan
+from jessyfile.planning.plan import Selection, make_plan
 from jessyfile.planning.store import Store
 from jessyfile.project import state_file
+
+TURN = int(os.environ.get("JESSY_TURN", "0"))
 
 
 def flip_a_bit(path: Path, other: Path) -> None:
@@ -51,6 +57,34 @@ def add_a_file(path: Path, other: Path) -> None:
 DAMAGES = (flip_a_bit, truncate, fill_with_zeros, swap, delete, add_a_file)
 
 
+@dataclass(frozen=True)
+class Stored:
+    """A project that was applied, what that made, and each step's object."""
+
+    tree: disk.Tree
+    expected: dict[str, str]
+    objects: dict[str, str]
+
+    def restored(self, folder: Path) -> Path:
+        return self.tree.restore(folder)
+
+    def files(self, root: Path, step: str) -> list[Path]:
+        folder = root / ".jessy" / "store" / self.objects[step]
+        return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+@pytest.fixture(scope="module")
+def stored(applied: Path) -> Stored:
+    result = world.apply(applied)
+    objects = {step.name: step.object for step in result.steps}
+    return Stored(disk.Camera(applied).take(), world.made(result), objects)
+
+
+@pytest.fixture
+def root(stored: Stored, tmp_path: Path) -> Path:
+    return stored.restored(tmp_path / "project")
+
+
 def own_bytes(path: Path) -> None:
     """Give a file bytes of its own that may be changed, as a copy of the project on another disk has."""
     data = path.read_bytes()
@@ -58,120 +92,116 @@ def own_bytes(path: Path) -> None:
     path.write_bytes(data)
 
 
-def files_of(root: Path) -> list[Path]:
-    return sorted(path for path in (root / ".jessy" / "store").rglob("*") if path.is_file())
+def hurt(stored: Stored, root: Path, step: str, number: int, damage) -> None:
+    files = stored.files(root, step)
+    victim = files[number % len(files)]
+    own_bytes(victim)
+    damage(victim, next(path for path in stored.files(root, "base") if path != victim))
 
 
-@pytest.fixture
-def applied(tmp_path: Path):
-    root, recipe = world.fresh(tmp_path / "applied")
-    result = world.run(root, recipe)
-    return root, world.bytes_of(result)
+def readers(root: Path, step: str) -> tuple[str, ...]:
+    """Return the steps that read a step's object; the step itself when nothing does."""
+    return tuple(one.name for one in world.compiled(root)[1] if step in one.inputs) or (step,)
 
 
-@pytest.mark.parametrize("small", [1 << 20, 0], ids=["small files", "big files"])
-@pytest.mark.parametrize("damage", DAMAGES)
-def test_damage_anywhere_is_found_before_use(damage, small, applied, tmp_path, monkeypatch):
-    """`big files` plans by size only: the damage then shows when a step is about to read the object."""
-    monkeypatch.setattr(store_module, "SMALL", small)
-    source, expected = applied
-    for number in range(len(files_of(source))):
-        root, recipe = world.copy(source, tmp_path / "damaged")
-        files = files_of(root)
-        own_bytes(files[number])
-        damage(files[number], files[number - 1])
-        assert len(check(root)) == 1
-        result = world.run(root, recipe, selection=world_selection())
-        assert world.bytes_of(result) == {**world.bytes_of(result), **used(expected)}
+def survive(damages: Iterable[tuple[str, int, object]], stored: Stored, tmp_path: Path) -> None:
+    for step, number, damage in damages:
+        root = stored.restored(tmp_path / "damaged")
+        hurt(stored, root, step, number, damage)
+        try:
+            assert [entry.name for entry in check(root)] == [stored.objects[step]]
+            result = world.apply(root, Selection(replace=readers(root, step)))
+            assert world.made(result) == stored.expected
+            world.is_intact(root, (stored.expected["gguf/model.gguf"],))
+            assert world.changes(root) == []
+        except BaseException:
+            print("damaged", step, number, damage)
+            raise
         shutil.rmtree(root)
 
 
-def world_selection():
-    """Run `gguf` again, so that it reads what `train` made, which reads what `base` and `dataset` made."""
-    from jessyfile.planning.plan import Selection
+@pytest.mark.parametrize("small", [1 << 20, 0], ids=["small files", "big files"])
+def test_damage_is_found_before_use(small, stored, tmp_path, monkeypatch):
+    """`big files` plans by size only: the damage then shows when a step is about to read the object."""
+    monkeypatch.setattr(store_module, "SMALL", small)
+    turn = TURN + 3 * (small == 0)
+    points = [(step, turn, DAMAGES[(turn + i) % len(DAMAGES)]) for i, step in enumerate(stored.objects)]
+    survive(points[turn % 2 :: 2], stored, tmp_path)
 
-    return Selection(replace=("gguf", "train"))
 
-
-def used(expected: dict[str, bytes]) -> dict[str, bytes]:
-    return {name: data for name, data in expected.items() if name.startswith(("train/", "gguf/"))}
+@pytest.mark.stress
+@pytest.mark.parametrize("small", [1 << 20, 0], ids=["small files", "big files"])
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_damage_anywhere_is_found_before_use(damage, small, stored, tmp_path, monkeypatch):
+    monkeypatch.setattr(store_module, "SMALL", small)
+    root = stored.restored(tmp_path / "counted")
+    counts = {step: len(stored.files(root, step)) for step in stored.objects}
+    survive([(step, i, damage) for step, count in counts.items() for i in range(count)], stored, tmp_path)
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_fsck_names_what_is_damaged_and_repair_lets_apply_make_it_anew(damage, applied):
-    root, expected = applied
-    victim = next(path for path in files_of(root) if path.name == "model.gguf")
+def test_fsck_names_what_is_damaged_and_repair_lets_apply_make_it_anew(damage, stored, root):
+    victim = next(path for path in stored.files(root, "gguf") if path.name == "model.gguf")
     own_bytes(victim)
-    damage(victim, next(path for path in files_of(root) if path.name == "adapter.txt"))
+    damage(victim, stored.files(root, "train")[0])
     found = check(root)
-    assert [entry.name for entry in found] == [victim.parents[1].name]
+    assert [entry.name for entry in found] == [stored.objects["gguf"]]
     repair(root, found)
     assert check(root) == []
-    recipe = world.fake_recipe(root)
-    plan = make_plan(recipe, root, world.pipeline())
-    assert {step.name: [r.kind for r in step.reasons] for step in plan.steps if step.runs} == {"gguf": ["lost"]}
-    assert world.bytes_of(world.run(root, recipe)) == expected
+    recipe, steps = world.compiled(root)
+    plan = make_plan(recipe, root, steps)
+    assert {step.name: [r.kind for r in step.reasons] for step in plan.steps if step.cause}["gguf"] == ["lost"]
+    assert world.made(world.apply(root)) == stored.expected
 
 
-def test_a_damaged_object_is_never_handed_out(applied):
-    root, _ = applied
-    victim = next(path for path in files_of(root) if path.name == "adapter.txt")
+def test_a_damaged_object_is_never_handed_out(stored, root):
+    victim = next(path for path in stored.files(root, "train") if path.name == "adapters.safetensors")
     own_bytes(victim)
     flip_a_bit(victim, victim)
-    with pytest.raises(DamagedError, match=r"adapter\.txt has other bytes"):
-        Store(root).verified(victim.parents[1].name)
+    with pytest.raises(DamagedError, match=r"adapters\.safetensors has other bytes"):
+        Store(root).verified(stored.objects["train"])
 
 
 @pytest.mark.parametrize("damage", [flip_a_bit, truncate, fill_with_zeros])
-def test_a_damaged_record_of_a_run_counts_as_forgotten(damage, applied):
+def test_a_damaged_record_of_a_run_counts_as_forgotten(damage, stored, root):
     """A record names an object by its hash: one that is not as written is not believed, and its step runs again."""
-    root, expected = applied
     for record in sorted((root / ".jessy" / "actions").rglob("*.json")):
         damage(record, record)
-    recipe = world.fake_recipe(root)
-    plan = make_plan(recipe, root, world.pipeline())
-    assert all(step.answer == "will" for step in plan.steps)
-    assert world.bytes_of(world.run(root, recipe)) == expected
+    assert world.changes(root) == list(stored.objects)
+    assert world.made(world.apply(root)) == stored.expected
 
 
 @pytest.mark.parametrize("damage", [flip_a_bit, truncate, fill_with_zeros])
-def test_a_damaged_state_is_named_and_left_alone(damage, applied):
-    root, _ = applied
+def test_a_damaged_state_is_named_and_left_alone(damage, root):
     path = state_file(root, "tiny")
     damage(path, path)
     before = path.read_bytes()
     with pytest.raises(StateError, match="damaged") as caught:
-        make_plan(world.fake_recipe(root), root, world.pipeline())
+        world.changes(root)
     assert "remove it" in (caught.value.hint or "")
     assert path.read_bytes() == before
 
 
-def test_a_state_removed_costs_nothing_but_the_old_values(applied):
-    root, _ = applied
+def test_a_state_removed_costs_nothing_but_the_old_values(root):
     state_file(root, "tiny").unlink()
-    assert not make_plan(world.fake_recipe(root), root, world.pipeline()).changes
+    assert world.changes(root) == []
 
 
-def test_a_newer_state_is_refused_by_plan_and_apply_and_not_written(applied):
-    root, _ = applied
+def test_a_newer_state_is_refused_by_plan_and_apply_and_not_written(root):
     path = state_file(root, "tiny")
     newer = path.read_text().replace('"version": 1', '"version": 2')
     path.write_text(newer)
-    for act in (
-        lambda: make_plan(world.fake_recipe(root), root, world.pipeline()),
-        lambda: world.run(root, world.fake_recipe(root)),
-    ):
+    for act in (world.changes, world.apply):
         with pytest.raises(StateError, match="newer jessy"):
-            act()
+            act(root)
     assert path.read_text() == newer
 
 
-def test_a_link_out_of_the_store_is_no_file_of_an_object(applied, tmp_path):
+def test_a_link_out_of_the_store_is_no_file_of_an_object(stored, root, tmp_path):
     """A link planted in the store must not make jessy read or keep what lies elsewhere."""
-    root, _ = applied
-    victim = next(path for path in files_of(root) if path.name == "adapter.txt")
+    victim = next(path for path in stored.files(root, "train") if path.name == "adapters.safetensors")
     elsewhere = tmp_path / "elsewhere.txt"
     elsewhere.write_bytes(victim.read_bytes())
     victim.unlink()
     os.symlink(elsewhere, victim)
-    assert Store(root).damage(victim.parents[1].name) is not None
+    assert Store(root).damage(stored.objects["train"]) is not None

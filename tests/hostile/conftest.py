@@ -1,0 +1,42 @@
+"""One project for all sweeps: applied once, then changed so that every step runs again while the old model is served."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+import disk
+import real_world as world
+
+
+@dataclass(frozen=True)
+class Edited:
+    """A project between two applies: its tree, the model that is served, and what an undisturbed apply makes."""
+
+    tree: disk.Tree
+    old: str
+    expected: dict[str, str]
+
+    @property
+    def new(self) -> str:
+        return self.expected["gguf/model.gguf"]
+
+
+@pytest.fixture(scope="package")
+def applied(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = world.fresh(tmp_path_factory.mktemp("world") / "applied")
+    assert world.apply(root).exit_code == 0
+    return root
+
+
+@pytest.fixture(scope="package")
+def edited(applied: Path) -> Edited:
+    root = world.edited(disk.copy(applied, applied.parent / "edited"))
+    tree, old = disk.Camera(root).take(), world.served(root)["latest"]
+    assert world.changes(root) == [step.name for step in world.compiled(root)[1]]
+    return Edited(tree, old, world.made(world.apply(root)))
