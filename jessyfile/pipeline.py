@@ -99,10 +99,29 @@ def _promote(context: StepContext) -> Facts:
     return run_promote(context)
 
 
+def _teacher_allowed(outlook: Outlook) -> Iterator[Finding]:
+    from jessyfile.planning.consent import findings, teacher_sends
+
+    return findings(outlook, teacher_sends(outlook.recipe), "data")
+
+
+def _judge_allowed(outlook: Outlook) -> Iterator[Finding]:
+    from jessyfile.planning.consent import findings, judge_sends
+
+    return findings(outlook, judge_sends(outlook.recipe), "judge")
+
+
+def _engine_allowed(outlook: Outlook) -> Iterator[Finding]:
+    from jessyfile.planning.consent import engine_sends, findings
+
+    return findings(outlook, engine_sends(outlook.recipe), "import")
+
+
 def _engine_answers(outlook: Outlook) -> Iterator[Finding]:
     from jessyfile.export.export_checks import import_preflight
 
-    return import_preflight(outlook)
+    yield from _engine_allowed(outlook)
+    yield from import_preflight(outlook)
 
 
 def _rows_trained(recipe: Recipe, root: Path, facts: Mapping[str, Facts]) -> float | None:  # noqa: ARG001 (as `Step.units` is called)
@@ -151,6 +170,7 @@ def compile_steps(recipe: Recipe) -> tuple[Step, ...]:
                 *rows,
             ),
             files=category_files(category.name),
+            preflight=_teacher_allowed,
         )
         for category in recipe.dataset.categories
     )
@@ -231,6 +251,7 @@ def compile_steps(recipe: Recipe) -> tuple[Step, ...]:
             inputs=("base",),
             reads=(*sampling, "eval.suite.*", *rows, "export.quantize", "deploy.engine", "deploy.ollama"),
             files=suite_files,
+            preflight=_engine_allowed,
             resumable=True,
             units=_cases,
         ),
@@ -241,6 +262,7 @@ def compile_steps(recipe: Recipe) -> tuple[Step, ...]:
             inputs=("import",),
             reads=(*sampling, "eval.suite.*", *rows),
             files=suite_files,
+            preflight=_engine_allowed,
             resumable=True,
             units=_cases,
         ),
@@ -258,6 +280,7 @@ def compile_steps(recipe: Recipe) -> tuple[Step, ...]:
                 "personality.often",
             ),
             files=suite_files,
+            preflight=_judge_allowed,
             version=3,
         ),
         Step(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from jessyfile.commands.common import load, recipe_options
+from jessyfile.commands.common import load, recipe_options, sending_options
 from jessyfile.commands.unknown_command import is_recipe, unknown_command
 from jessyfile.errors import DatasetError, Interrupted, ProjectError
 from jessyfile.text.printable import printable
@@ -41,20 +41,31 @@ def data() -> None:
 
 @data.command(MAKE)
 @recipe_options
+@sending_options
 @click.option(
     "--output", type=click.Path(path_type=Path), help="Where the rows go; .jessy/data/NAME unless said otherwise."
 )
-def make(recipe: Path, arg: tuple[str, ...], variant: str | None, set_: tuple[str, ...], output: Path | None) -> None:
+def make(
+    recipe: Path,
+    arg: tuple[str, ...],
+    variant: str | None,
+    set_: tuple[str, ...],
+    allow_host: tuple[str, ...],
+    output: Path | None,
+) -> None:
     """Make a recipe's rows, print their report card, and say where they lie. Trains nothing."""
     from jessyfile.commands.signals import stopping
     from jessyfile.dataset.card_text import card_text
-    from jessyfile.planning.command_line import Call, shell_line
+    from jessyfile.planning.command_line import Call, options, shell_line
+    from jessyfile.planning.consent import OPTION, require, teacher_sends
     from jessyfile.project import find_root, jessy_folder
 
     loaded = load(recipe, arg, variant, set_)
     root = find_root(recipe)
     folder = output or jessy_folder(root) / "data" / loaded.name
-    words = [*Call(str(recipe), arg, variant, set_).words(), *(["--output", str(output)] if output else [])]
+    require(teacher_sends(loaded))
+    single = options("--output", [str(output)] if output else [])
+    words = [*Call(str(recipe), arg, variant, set_).words(), *options(OPTION, allow_host), *single]
     with stopping(lambda: shell_line("data", MAKE, *words)) as stop:
         card = _made(loaded, root, folder, stop)
     click.echo(printable(card_text(card)), nl=False)

@@ -72,7 +72,7 @@ def render_plan(
 
 def _findings(plan: Plan, command: str | None) -> list[str]:
     """Return what is known to be wrong; an apply under way leaves the errors to what it raises."""
-    shown = [finding for finding in plan.findings if command is not None or finding.severity == "warning"]
+    shown = [finding for finding in plan.findings if command is not None or finding.severity != "error"]
     return [f"{finding}\n" for finding in shown]
 
 
