@@ -10,7 +10,9 @@ from pathlib import Path
 
 from jessyfile.language.recipe import Recipe
 from jessyfile.planning.preflight import Finding, Outlook
-from jessyfile.planning.steps import Facts, Step, StepContext
+from jessyfile.planning.steps import Step, StepContext
+from jessyfile.results.facts import EncodeFacts, Facts
+from jessyfile.results.typed_json import Record, read_as
 
 # Each step's function is imported when the step runs: planning must start none of what training needs.
 
@@ -124,16 +126,17 @@ def _engine_answers(outlook: Outlook) -> Iterator[Finding]:
     yield from import_preflight(outlook)
 
 
-def _rows_trained(recipe: Recipe, root: Path, facts: Mapping[str, Facts]) -> float | None:  # noqa: ARG001 (as `Step.units` is called)
+def _rows_trained(recipe: Recipe, root: Path, facts: Mapping[str, Record]) -> float | None:  # noqa: ARG001 (as `Step.units` is called)
     """Return the rows that a training sees, epochs counted: what its seconds are nearly proportional to."""
-    rows = facts.get("encode", {}).get("rows")
-    if rows is None:
+    if "encode" in facts:
+        rows: float = read_as(EncodeFacts, facts["encode"], "the record of `encode`").rows
+    else:
         wanted = sum(category.count for category in recipe.dataset.categories) + recipe.dataset.markers
         rows = wanted * (1 - recipe.dataset.validation)
-    return float(rows) * recipe.train.epochs
+    return rows * recipe.train.epochs
 
 
-def _cases(recipe: Recipe, root: Path, facts: Mapping[str, Facts]) -> float | None:  # noqa: ARG001 (as `Step.units` is called)
+def _cases(recipe: Recipe, root: Path, facts: Mapping[str, Record]) -> float | None:  # noqa: ARG001 (as `Step.units` is called)
     """Return how many cases the suites hold."""
     from jessyfile.evaluation.suite_inputs import suite_path, suites_of
 
@@ -199,7 +202,7 @@ def compile_steps(recipe: Recipe) -> tuple[Step, ...]:
                 *rows,
             ),
             files=dataset_files,
-            version=2,
+            version=3,
         ),
         Step(
             "encode",
@@ -281,7 +284,7 @@ def compile_steps(recipe: Recipe) -> tuple[Step, ...]:
             ),
             files=suite_files,
             preflight=_judge_allowed,
-            version=3,
+            version=4,
         ),
         Step(
             "promote",

@@ -145,10 +145,11 @@ def _finish(loaded: Recipe, result: RunResult, call: Call) -> Path | None:
 
 def _conclude(result: RunResult, report: Path | None) -> None:
     from jessyfile.report import summary_lines
+    from jessyfile.results.facts import JudgeFacts
 
-    judge = result.step("judge")
+    judge = result.facts_of("judge", JudgeFacts)
     if judge is not None and result.run is not None:
-        click.echo(printable("\n".join(summary_lines(judge.facts))))
+        click.echo(printable("\n".join(summary_lines(judge))))
     if report is not None:
         click.echo(f"report: {printable(str(report))}")
     if result.withheld is not None:

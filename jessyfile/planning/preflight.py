@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from jessyfile.language.recipe import Recipe
-    from jessyfile.planning.steps import Facts, Step
+    from jessyfile.planning.steps import Step
+    from jessyfile.results.typed_json import Record
 
 Severity = Literal["error", "note", "warning"]
 Reach = Literal["recipe", "machine", "network"]
@@ -56,7 +57,7 @@ class Finding:
 class Kept:
     """A step whose earlier result is kept: what it returned, and its folder in the store."""
 
-    facts: Facts
+    facts: Record
     folder: Path
 
 
