@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jessyfile.errors import ProjectError
-from jessyfile.fsops import read_bytes
+from jessyfile.fsops import storage_error
+from jessyfile.language.suggest import similar
 
 if TYPE_CHECKING:
     from jessyfile.importing.recipe_text import Imported
@@ -24,12 +25,24 @@ _YAML = (".yaml", ".yml", ".json")
 def import_file(path: Path, *, target: Path | None = None, name: str | None = None) -> Imported:
     """Return the recipe that equals a Modelfile, or an mlx_lm.lora configuration when the name ends in .yaml.
 
-    `target` is where the recipe will stand: its paths count from there. `name` is the model's; left out, it is made
-    from the file's. Raises ModelfileError for a Modelfile that Ollama refuses, ProjectError for YAML
-    that is not read and for a file that is not there.
+    Args:
+        path: the file to read.
+        target: where the recipe will stand; its paths count from there.
+        name: the model's name; made from the file's unless given.
+
+    Raises:
+        ModelfileError: Ollama would refuse the Modelfile.
+        ProjectError: the file is not there, is another tool's, or is YAML that is not read.
     """
+    from jessyfile.importing.foreign import foreign_file
+
     target = target or path.with_suffix(".jessy")
     data = _read(path)
+    if refused := foreign_file(path, data):
+        raise refused
+    if len(data) > MAX_BYTES:
+        hint = "no Modelfile or configuration is so long"
+        raise ProjectError(f"`{path}` has more than {MAX_BYTES:,} bytes", hint=hint)
     if path.suffix.lower() in _YAML:
         from jessyfile.importing.from_mlx_lm import import_mlx_lm
 
@@ -40,12 +53,21 @@ def import_file(path: Path, *, target: Path | None = None, name: str | None = No
 
 
 def _read(path: Path) -> bytes:
+    """Return a file's first mebibyte and one byte: more is no Modelfile."""
     try:
-        data = read_bytes(path)
+        with open(path, "rb") as handle:
+            return handle.read(MAX_BYTES + 1)
     except FileNotFoundError:
-        raise ProjectError(f"there is no file `{path}`", hint="name a Modelfile or an mlx-lm configuration") from None
-    if len(data) > MAX_BYTES:
-        raise ProjectError(
-            f"`{path}` has more than {MAX_BYTES:,} bytes", hint="no Modelfile or configuration is so long"
-        )
-    return data
+        near = similar(path.name, _names_in(path.parent))
+        hint = f"did you mean `{path.with_name(near)}`?" if near else "name a Modelfile or an mlx-lm configuration"
+        raise ProjectError(f"there is no file `{path}`", hint=hint) from None
+    except IsADirectoryError:
+        inside = [name for name in _names_in(path) if name.lower() == "modelfile" or name.endswith(_YAML)]
+        hint = f"name the file in it: `jessy import {path / inside[0]}`" if inside else "name a Modelfile in it"
+        raise ProjectError(f"`{path}` is a folder", hint=hint) from None
+    except OSError as error:
+        raise storage_error(error, path, "read") from error
+
+
+def _names_in(folder: Path) -> list[str]:
+    return sorted(entry.name for entry in folder.iterdir()) if folder.is_dir() else []

@@ -14,6 +14,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from jessyfile.errors import ProjectError
+from jessyfile.importing.foreign import foreign_configuration, tool_of
 from jessyfile.importing.quote import model_name, number, one_line, written
 from jessyfile.importing.recipe_text import DATASET, EVAL, START, Draft, Imported
 from jessyfile.importing.schedule import add_schedule
@@ -22,7 +24,6 @@ from jessyfile.language.suggest import similar
 from jessyfile.language.table import root
 
 _REPO = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
-_DEFAULT_MODEL = "Qwen/Qwen3-0.6b"
 _NOT_HERE = {
     "adapter_path": "jessy keeps adapters in `.jessy/`",
     "resume_adapter_file": "jessy resumes by itself; to build on an adapter, name its folder with ADAPTER",
@@ -49,6 +50,11 @@ _LORA_KEYS = ("rank", "scale", "dropout", "keys")
 def import_mlx_lm(data: bytes, path: Path, target: Path, name: str | None = None) -> Imported:
     """Return the recipe; see `import_file`. Raises ProjectError for YAML that is not read."""
     tree = {key: entry for key, entry in read_yaml(data).items() if entry.value is not None}
+    if tool := tool_of(tree):
+        raise foreign_configuration(tree, tool, path)
+    if "model" not in tree:
+        hint = "add the line `model: organization/name`, as mlx_lm.lora was called with --model"
+        raise ProjectError(f"`{path}` does not say which model is trained", hint=hint)
     return Import(tree, Draft(str(path), target), path.parent, name or model_name(path.stem)).run()
 
 
@@ -141,9 +147,7 @@ class Import:
     # FROM and the data
 
     def _model(self) -> None:
-        entry = self.tree.get("model", Entry(_DEFAULT_MODEL, 0))
-        if "model" not in self.tree:
-            self.draft.note(0, f"model is not set: mlx-lm's default {_DEFAULT_MODEL} is written")
+        entry = self.tree["model"]
         self.draft.add(f"FROM {self._reference(str(entry.value), entry.line)}")
 
     def _reference(self, model: str, line: int) -> str:

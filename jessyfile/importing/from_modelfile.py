@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import math
 import os
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from jessyfile.importing.modelfile_reader import Command, Comment, Modelfile, decode_modelfile, parse_modelfile
+from jessyfile.importing.modelfile_reader import (
+    AFTER_QUOTES,
+    Command,
+    Comment,
+    Modelfile,
+    decode_modelfile,
+    parse_modelfile,
+)
 from jessyfile.importing.quote import is_number, model_name, number, one_line, portable, written
 from jessyfile.importing.recipe_text import DATASET, EVAL, START, Draft, Imported
 from jessyfile.language.suggest import similar
@@ -19,6 +27,9 @@ _ELSEWHERE = {
     "renderer": "jessy serves with TEMPLATE, not with a renderer built into Ollama",
     "parser": "jessy reads answers as they are, not with a parser built into Ollama",
 }
+_RUNNING_TEXT = ("system", "template", "license", "message")
+_ANY_SIGN = re.compile(r"[ \t]#")
+_LONE_SIGN = re.compile(r"[ \t]#[ \t]")
 _IGNORED = ("penalize_newline", "low_vram", "f16_kv", "logits_all", "vocab_only", "use_mlock", "mirostat",
             "mirostat_tau", "mirostat_eta")  # fmt: skip
 _TRUE = ("1", "t", "T", "TRUE", "true", "True")
@@ -72,6 +83,7 @@ class _Import:
 
     def _command(self, command: Command) -> None:
         self._vanished(command)
+        self._inline_comment(command)
         later = 0 if self._repeats(command) else self.last[command.name]
         if later > command.line and (command.name in _LAST_WINS or command.word == "parameter"):
             self._left_out(command, self._title(command), f"line {later} says it again, and the last one holds")
@@ -107,6 +119,18 @@ class _Import:
                 command,
                 f"{self._title(command)} loses {count} character{'s' * (count > 1)} that Ollama drops ({points})",
             )
+
+    def _inline_comment(self, command: Command) -> None:
+        """Note a comment that Ollama takes for a part of the value; in running text a lone `#` alone looks like one."""
+        first = command.args.split("\n", 1)[0]
+        if command.quoted:
+            found = AFTER_QUOTES.search(first)
+        else:
+            found = (_LONE_SIGN if command.name in _RUNNING_TEXT else _ANY_SIGN).search(first)
+        if found:
+            title, value = self._title(command), one_line(first, 80)
+            ends = f"the text runs on to line {command.last_line}" if command.quoted else f"{title} would be `{value}`"
+            self._note(command, f"Ollama has no inline comments, so {ends}", "put the comment on a line of its own")
 
     # what a Modelfile says, by instruction
 

@@ -37,6 +37,8 @@ _SKIP = re.compile(r"[ \t\r\n]*")
 _LETTERS = re.compile(r"[A-Za-z]*")
 _KEY = re.compile(r"[A-Za-z0-9_]*")
 _SHOWN = 40
+NO_COMMENTS = "Ollama has no inline comments: put it on a line of its own"
+AFTER_QUOTES = re.compile(r'"[ \t]+#')
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +46,7 @@ class Command:
     """One instruction as Ollama keeps it: FROM is `model`, a PARAMETER goes by its key, a MESSAGE is `role: text`.
 
     Two are equal when Ollama would keep the same. `line` and `last_line` count from 1; `word` is the instruction as
-    written, in lower case; `vanished` holds the characters that were dropped.
+    written, in lower case; `vanished` holds the characters that were dropped; `quoted` says that it began with a quote.
     """
 
     name: str
@@ -53,6 +55,7 @@ class Command:
     last_line: int = field(default=0, compare=False)
     word: str = field(default="", compare=False)
     vanished: str = field(default="", compare=False)
+    quoted: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +137,8 @@ class _Reader:
             role = self._role()
         value, raw = self._value(word)
         args = f"{role}: {value}" if role else value
-        return Command(name, args, self._line(start), self._line(max(start, self.at - 1)), word, _dropped(raw))
+        last = self._line(max(start, self.at - 1))
+        return Command(name, args, self._line(start), last, word, _dropped(raw), bool(_opening(_kept(raw))))
 
     def _word(self) -> str:
         """Return the instruction in lower case; its first character may be anything, as with Ollama."""
@@ -181,11 +185,9 @@ class _Reader:
             if not quotes or (size >= 2 * len(quotes) and kept.endswith(quotes)):
                 break
             if end == len(self.text):
-                self._fail(
-                    start,
-                    f"{word.upper()} opens a text with {quotes} that is never closed",
-                    f"end the text's last line with {quotes}",
-                )
+                first = self.text[start : self._line_end(start)]
+                helps = NO_COMMENTS if AFTER_QUOTES.search(first) else f"end the text's last line with {quotes}"
+                self._fail(start, f"{word.upper()} opens a text with {quotes} that is never closed", helps)
             self.at, end = end + 1, self._line_end(end + 1)
             size += 1
         self.at = end

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from jessyfile.language.fit import surely_fits
 from jessyfile.language.metric_table import metric_unit
+from jessyfile.language.model_names import is_name, is_path, what_was_meant
 from jessyfile.language.parse import CONTROL
 from jessyfile.language.project_files import Project, Refused
 from jessyfile.language.schema_messages import explain_error
 from jessyfile.language.syntax import MAX_BYTES, Token
 from jessyfile.language.table import Schema, unit_of
-from jessyfile.language.values import Json, Unfit, convert, null_word, wrong_kind
+from jessyfile.language.values import Json, Unfit, convert, null_word, short, wrong_kind
 from jessyfile.language.variables import Value
 
 if TYPE_CHECKING:
@@ -57,20 +59,25 @@ def judge(schema: Schema, value: Json) -> None:
 
 def _path(value: Value, unit: str, project: Project, folder: Path) -> str:
     """Return a path as counted from the root; `./` stands before a model's, to tell it from a name."""
-    if unit == "model" and value.kind != "PATH" and not _is_model_path(value.text):
-        if value.kind in ("NAME", "WORD", "REF", "STRING", "URL"):
-            return value.text
-        raise wrong_kind(value, unit)
+    if unit == "model" and not _names_path(value, folder):
+        return _model_name(value)
     if value.kind not in ("STRING", "PATH") and unit != "model":
         raise wrong_kind(value, unit, f'put it into quotes: `"{value.text}"`')
     relative = project.relative(project.existing(value.text, folder, is_folder=unit == "folder"))
     return f"./{relative}" if unit == "model" else relative
 
 
-def _is_model_path(text: str) -> bool:
-    """Return whether FROM names a file or folder and not a model by its name."""
-    marked = text.startswith(("./", "../", "/", "~")) or ".." in text.split("/")
-    return marked or (text.lower().endswith(".gguf") and not text.startswith("hf:"))
+def _names_path(value: Value, folder: Path) -> bool:
+    marked = value.kind == "PATH" or is_path(value.text)
+    return marked or (not is_name(value.text) and os.path.exists(folder / value.text))
+
+
+def _model_name(value: Value) -> str:
+    if value.kind not in ("NAME", "WORD", "REF", "STRING", "URL"):
+        raise wrong_kind(value, "model")
+    if not is_name(value.text):
+        raise Unfit("J021", f"cannot be `{short(value.text)}`", "no model's name", what_was_meant(value.text))
+    return value.text
 
 
 def _file_text(unit: Unit, token: Token) -> Value:

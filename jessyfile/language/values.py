@@ -171,7 +171,7 @@ def _choice(value: Value, schema: Schema) -> str:
     listed = ", ".join(f"`{c}`" for c in choices)
     raise Unfit(
         "J016",
-        f"cannot be `{_short(value.text)}`",
+        f"cannot be `{short(value.text)}`",
         "not a choice",
         f"did you mean `{near}`?" if near else f"it can be {listed}",
         near,
@@ -186,7 +186,7 @@ def _bare(value: Value) -> str:
 
 def _string(value: Value) -> str:
     if value.kind not in _QUOTED:
-        raise wrong_kind(value, "string", f'put it into quotes: `"{_short(value.text)}"`')
+        raise wrong_kind(value, "string", f'put it into quotes: `"{short(value.text)}"`')
     return value.text
 
 
@@ -213,7 +213,8 @@ def _comparison(value: Value) -> str:
     return value.text
 
 
-def _short(text: str) -> str:
+def short(text: str) -> str:
+    """Return a text as a message shows it."""
     return text if len(text) <= 40 else text[:39] + "…"
 
 

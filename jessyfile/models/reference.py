@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from jessyfile.errors import ModelError
+from jessyfile.language.model_names import HUB, NAME, is_path, what_was_meant
 
 Kind = Literal["folder", "gguf", "hub", "name"]
-_HUB = re.compile(r"hf:(?P<repo>[\w.-]+/[\w.-]+)(?:@(?P<revision>[\w./-]+))?", re.ASCII)
-_NAME = re.compile(r"(?:[\w.-]+(?::\d+)?/)?(?:[\w.-]+/)?(?P<model>[\w.-]+)(?::(?P<tag>[\w.-]+))?", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +30,7 @@ def parse_reference(text: str, folder: Path) -> Reference:
 
     Nothing is opened: whether a path is a folder or a file is the only thing asked of the disk.
     """
-    hub = _HUB.fullmatch(text)
+    hub = HUB.fullmatch(text)
     if hub is not None:
         return Reference(text, "hub", repo=hub["repo"], revision=hub["revision"])
     if text.startswith("hf:"):
@@ -41,18 +39,11 @@ def parse_reference(text: str, folder: Path) -> Reference:
             hint="write it as hf:organization/name, or hf:organization/name@revision",
         )
     path = (folder / Path(text).expanduser()).resolve()
-    if _is_path(text) or path.exists():
+    if is_path(text) or path.exists():
         return _local(text, path)
-    if _NAME.fullmatch(text) is None:
-        raise ModelError(
-            f"FROM `{text}` is no model name",
-            hint="write a path as ./folder or ./model.gguf, a hub repository as hf:org/name",
-        )
+    if NAME.fullmatch(text) is None:
+        raise ModelError(f"FROM `{text}` is no model name", hint=what_was_meant(text))
     return Reference(text, "name")
-
-
-def _is_path(text: str) -> bool:
-    return text.startswith(("./", "../", "/", "~")) or text.lower().endswith(".gguf")
 
 
 def _local(text: str, path: Path) -> Reference:

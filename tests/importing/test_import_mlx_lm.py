@@ -1,6 +1,7 @@
 """What `jessy import mlx-lm.yaml` writes trains as the configuration said; no key is swallowed."""
 
 import json
+import re
 
 import pytest
 from hypothesis import given, settings
@@ -51,6 +52,12 @@ def folder(tmp_path_factory):
 
 
 def imported(folder, text):
+    """Import a text; one that names no model gets a last line that does."""
+    named = re.search(r'^"?model"?:', text, re.MULTILINE)
+    return imported_as_it_is(folder, text if named else f"{text}\nmodel: a/b\n")
+
+
+def imported_as_it_is(folder, text):
     path = folder / "mlx-lm.yaml"
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
     return import_file(path, target=folder / "out.jessy")
@@ -81,9 +88,9 @@ def test_the_recipe_is_what_a_person_would_write(folder, snapshot):
     assert imported(folder, FULL).text == snapshot
 
 
-def test_an_empty_configuration_has_mlx_lms_defaults_and_not_ours(folder):
-    found, _ = recipe(folder, "")
-    assert found.base == "hf:Qwen/Qwen3-0.6b"
+def test_a_configuration_of_a_model_alone_has_mlx_lms_defaults_and_not_ours(folder):
+    found, _ = recipe(folder, "model: a/b")
+    assert found.base == "hf:a/b"
     assert (found.lora.rank, found.lora.alpha, found.lora.layers) == (8, 160, 16)
     train = found.train
     assert (train.batch_size, train.learning_rate, train.schedule) == (4, 1e-5, "constant")
@@ -151,7 +158,7 @@ def test_what_does_not_survive_is_named_with_its_line(folder, text, line, says):
 )
 def test_yaml_with_a_trap_is_refused_with_its_line(folder, text, says):
     with pytest.raises(ProjectError) as caught:
-        imported(folder, text)
+        imported_as_it_is(folder, text)
     assert says in caught.value.message
 
 
