@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from jessyfile.commands.common import load, recipe_options, sending_options
+from jessyfile.commands.common import load, recipe_options
 from jessyfile.commands.unknown_command import is_recipe, unknown_command
 from jessyfile.errors import DatasetError, Interrupted, ProjectError
 from jessyfile.text.printable import printable
 
 if TYPE_CHECKING:
-    from jessyfile.dataset.card import Card
     from jessyfile.dataset.rows import Row
     from jessyfile.language.recipe import Recipe
     from jessyfile.planning.steps import Stop
@@ -42,61 +41,49 @@ def data() -> None:
 
 @data.command(MAKE)
 @recipe_options
-@sending_options
 @click.option(
     "--output", type=click.Path(path_type=Path), help="Where the rows go; .jessy/data/NAME unless said otherwise."
 )
-def make(
-    recipe: Path,
-    arg: tuple[str, ...],
-    variant: str | None,
-    set_: tuple[str, ...],
-    allow_host: tuple[str, ...],
-    output: Path | None,
-) -> None:
+def make(recipe: Path, arg: tuple[str, ...], variant: str | None, set_: tuple[str, ...], output: Path | None) -> None:
     """Make a recipe's rows, print their report card, and say where they lie. Trains nothing."""
     from jessyfile.commands.signals import stopping
     from jessyfile.dataset.card_text import card_text
-    from jessyfile.planning.command_line import Call, options, shell_line
-    from jessyfile.planning.consent import OPTION, require, teacher_sends
+    from jessyfile.planning.command_line import Call, shell_line
     from jessyfile.project import find_root, jessy_folder
 
     loaded = load(recipe, arg, variant, set_)
     root = find_root(recipe)
     folder = output or jessy_folder(root) / "data" / loaded.name
-    require(teacher_sends(loaded))
-    single = options("--output", [str(output)] if output else [])
-    words = [*Call(str(recipe), arg, variant, set_).words(), *options(OPTION, allow_host), *single]
+    words = [*Call(str(recipe), arg, variant, set_).words(), *(["--output", str(output)] if output else [])]
     with stopping(lambda: shell_line("data", MAKE, *words)) as stop:
         card = _made(loaded, root, folder, stop)
     click.echo(printable(card_text(card)), nl=False)
     click.echo(f"\nrows: {printable(str(folder))}/train.jsonl, valid.jsonl   card: {printable(str(folder))}/card.html")
 
 
-def _made(recipe: Recipe, root: Path, folder: Path, stop: Stop) -> Card:
+def _made(recipe: Recipe, root: Path, folder: Path, stop: Stop) -> dict[str, Any]:
     """Run the data steps into a folder that takes its place when everything is there; return the card."""
-    from jessyfile.dataset.card import DatasetCard
+    import json
+
     from jessyfile.dataset.data_steps import CARD, run_category, run_dataset
     from jessyfile.fsops import remove_tree, staged_folder
-    from jessyfile.planning.canonical import normal
-    from jessyfile.planning.steps import StepContext
-    from jessyfile.results.typed_json import Record, load_as
+    from jessyfile.planning.steps import Facts, StepContext
 
-    facts: dict[str, Record] = {}
+    facts: dict[str, Facts] = {}
     inputs: dict[str, Path] = {}
     with staged_folder(folder) as staging:
         for category in recipe.dataset.categories:
             name = f"data.{category.name}"
             inputs[name] = staging / name
             inputs[name].mkdir()
-            context = StepContext(recipe, root, inputs[name], staging, {}, {}, _Quiet(), stop, name)
-            facts[name] = normal(run_category(context))
+            facts[name] = run_category(StepContext(recipe, root, inputs[name], staging, {}, {}, _Quiet(), stop, name))
             if stop.requested():
                 raise Interrupted("stopped before all rows were made; nothing was written")
         run_dataset(StepContext(recipe, root, staging, staging, inputs, facts, _Quiet(), stop, "dataset"))
         for part in inputs.values():
             remove_tree(part)
-        return load_as(DatasetCard, staging / CARD)
+        card: dict[str, Any] = json.loads((staging / CARD).read_text("utf-8"))
+    return card
 
 
 class _Quiet:
@@ -115,17 +102,28 @@ class _Quiet:
     "--against", multiple=True, type=click.Path(path_type=Path), help="A suite whose cases no row may give away."
 )
 def lint_command(path: Path, against: tuple[Path, ...]) -> None:
-    """Find every fault in a file of rows, or in every file below a folder."""
-    from jessyfile.dataset.lint import lint
+    """Find every fault in a file of rows or a suite of cases, or in every file below a folder."""
+    from jessyfile.dataset.lint import files_below, lint
+    from jessyfile.evaluation.cases import read_cases
 
     if not path.exists():
-        raise ProjectError(f"`{printable(str(path))}` is not there")
-    count, faults = lint(path, against or _suites_near(path))
+        raise ProjectError(f"`{path}` is not there")
+    files, suites = files_below(path)
+    count, faults = lint(files, against or _suites_near(path))
+    for suite in suites:
+        cases, wrong = read_cases(suite, str(suite))
+        count, faults = count + len(cases) + len({fault.line for fault in wrong}), faults + wrong
     for fault in faults:
         click.echo(printable(str(fault)))
     if faults:
-        raise DatasetError(f"{len(faults)} faults in {count} rows")
-    click.echo(f"{count} rows, no faults")
+        raise DatasetError(f"{_counted(len(faults), 'fault')} in {_counted(count, 'line')}")
+    if not count:
+        raise DatasetError(f"`{path}` holds no rows")
+    click.echo(f"{_counted(count, 'row')}, no faults")
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def _suites_near(path: Path) -> tuple[Path, ...]:
@@ -168,12 +166,12 @@ def _conversation(row: Row) -> str:
 @_filters
 def stats(path: Path | None, **wanted: str | None) -> None:
     """Count rows: topics by level, languages, lengths, how even and how alike they are."""
-    from jessyfile.dataset.card import Card, describe
+    from jessyfile.dataset.card import describe
     from jessyfile.dataset.card_text import card_text
 
     rows = _chosen(path, wanted)
     marked = sum(row.example.is_marker for row in rows)
-    click.echo(printable(card_text(Card(len(rows) - marked, marked, describe(rows)))), nl=False)
+    click.echo(printable(card_text({"rows": len(rows) - marked, "markers": marked, **describe(rows)})), nl=False)
 
 
 def _chosen(path: Path | None, wanted: dict[str, str | None]) -> list[Row]:
@@ -194,9 +192,10 @@ def _seeds() -> Path:
 
 def _read(path: Path) -> list[Row]:
     from jessyfile.dataset.formats import read_examples
+    from jessyfile.dataset.lint import files_below
     from jessyfile.text.json_lines import raise_faults
 
-    files = sorted(path.rglob("*.jsonl")) if path.is_dir() else [path]
+    files, _ = files_below(path)
     found = [read_examples(file, str(file)) for file in files]
     raise_faults([fault for _, faults in found for fault in faults], "the rows are malformed")
     return [row for rows, _ in found for row in rows]

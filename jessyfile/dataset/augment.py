@@ -12,7 +12,7 @@ from functools import cache
 
 from jessyfile.dataset.lexicon import load_table
 from jessyfile.resources import resource
-from jessyfile.text.turkish import TURKISH_LETTERS, ascii_folded, lower
+from jessyfile.text.turkish import ascii_folded, lower
 
 _CODE = re.compile(r"(`[^`]*`|https?://\S+)")
 _WORD = re.compile(r"[^\W\d_]+")
@@ -86,8 +86,3 @@ def _double(word: str, at: int) -> str:
 def _miss(word: str, at: int) -> str:
     keys = _NEIGHBOURS.get(word[at].lower(), "")
     return word[:at] + keys[0] + word[at + 1 :] if keys else _double(word, at)
-
-
-def has_turkish_letters(text: str) -> bool:
-    """Whether the text outside code has a letter that ASCII lacks, so that `asciified` would change it."""
-    return any(not TURKISH_LETTERS.isdisjoint(part) for part in _CODE.split(text) if not _CODE.fullmatch(part))

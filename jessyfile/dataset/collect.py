@@ -3,7 +3,7 @@ through every filter."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -15,7 +15,7 @@ from jessyfile.dataset.filters import Dropped, Tally, apply_checks, bands_of, ro
 from jessyfile.dataset.from_templates import composed
 from jessyfile.dataset.language import keep_declared
 from jessyfile.dataset.leaks import Case, find_leaks, load_cases
-from jessyfile.dataset.places import shown_path, suite_paths
+from jessyfile.dataset.places import passed_over, shown_path, suite_paths
 from jessyfile.dataset.seeds import load_seeds
 from jessyfile.dataset.select import Wanted, sample, wanted_topics
 from jessyfile.dataset.similarity import first_of_each
@@ -30,9 +30,9 @@ if TYPE_CHECKING:
     from jessyfile.dataset.settings import DataRecipe
     from jessyfile.language.recipe import Category
     from jessyfile.planning.steps import Stop
-    from jessyfile.results.facts import TeacherFacts
 
 _SPARE = 1.15
+_NOTES = 5
 
 
 @dataclass(slots=True)
@@ -43,7 +43,7 @@ class Collected:
     rows: list[Row] = field(default_factory=list)
     sources: dict[str, dict[str, int]] = field(default_factory=dict)
     tally: Tally = field(default_factory=Tally)
-    teacher: TeacherFacts | None = None
+    teacher: dict[str, object] | None = None
 
 
 def collect(recipe: DataRecipe, root: Path, category: Category, stop: Stop | None = None) -> Collected:
@@ -80,9 +80,9 @@ class _Collector:
         topics = wanted_topics(self.category)
         short = [shortage for wanted in topics if (shortage := self._topic(wanted))]
         if short:
-            raise _too_few(short, self.settings.teacher is not None)
+            raise _too_few(short, self.settings.teacher is not None, [*self._dropped(), *self._passed_over()])
         if self.run is not None:
-            self.out.teacher = self.run.report.facts()
+            self.out.teacher = self.run.report.to_json()
         return self.out
 
     def _topic(self, wanted: Wanted) -> tuple[Wanted, int] | None:
@@ -97,6 +97,13 @@ class _Collector:
         self.out.sources[wanted.name] = _by_source(rows)
         self.out.rows += rows
         return None
+
+    def _dropped(self) -> Iterator[str]:
+        for name, examples in self.out.tally.examples.items():
+            yield f"{self.out.tally.counts[name]} dropped ({name}): {examples[0]}"
+
+    def _passed_over(self) -> Iterator[str]:
+        return passed_over(self.recipe, self.root, self.category.name)
 
     def _from_templates(self, wanted: Wanted, rows: Sequence[Row], missing: int) -> list[Row]:
         if wanted.topic is None:
@@ -177,11 +184,12 @@ def _by_source(rows: Sequence[Row]) -> dict[str, int]:
     return counts
 
 
-def _too_few(short: Sequence[tuple[Wanted, int]], has_teacher: bool) -> DatasetError:
+def _too_few(short: Sequence[tuple[Wanted, int]], has_teacher: bool, notes: Sequence[str]) -> DatasetError:
     said = "; ".join(
         f"`{wanted.name}` asks for {wanted.count} rows and {found} were found: {wanted.count - found} are missing"
         for wanted, found in short
     )
+    said += "".join(f"\n  {note}" for note in notes[:_NOTES])
     wanted, found = short[0]
     file = f"data/seeds/{wanted.category}/{wanted.topic or wanted.category}.jsonl"
     teacher = (

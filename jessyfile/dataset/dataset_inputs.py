@@ -45,14 +45,15 @@ def _top_up_files(recipe: DataRecipe, root: Path, name: str) -> Iterator[Path]:
 
 
 def tops_up(recipe: DataRecipe, root: Path, name: str) -> bool:
-    """Whether a category may take rows from elsewhere than its seeds: a topic asks for more rows than its seed file
-    has lines.
+    """Whether a category may take rows from elsewhere than its seeds: it has a TEACHER, or a topic asks for more rows
+    than its seed file has lines.
 
     The plan and the step ask the same question, so that a step never reads a template or a suite that its
-    fingerprint leaves out.
+    fingerprint leaves out. How many seeds pass the filters is known only when they are read: a teacher is there to be
+    asked whatever the filters leave.
     """
     lines = {path.stem: _lines(path) for path in seed_files(recipe, root, name)}
-    return any(
+    return recipe.dataset.teacher is not None or any(
         wanted.count > (lines.get(wanted.topic, 0) if wanted.topic else sum(lines.values()))
         for wanted in wanted_of(recipe, name)
     )

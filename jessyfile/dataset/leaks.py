@@ -100,9 +100,7 @@ def _shared_words(rows: Sequence[Row], cases: Sequence[Case], found: dict[int, t
     if not by_gram:
         return
     for index, row in enumerate(rows):
-        grams = (
-            gram for text in row.text.split("\n") for gram in word_grams(folded_normal(text).split(), SHARED_WORDS)
-        )
+        grams = (gram for text in row.said for gram in word_grams(folded_normal(text).split(), SHARED_WORDS))
         case = next((by_gram[gram] for gram in grams if gram in by_gram), None)
         if case is not None:
             found.setdefault(index, (case, f"shares {SHARED_WORDS} words in a row with"))

@@ -13,11 +13,15 @@ from jessyfile.dataset.leaks import find_leaks, load_cases
 from jessyfile.dataset.places import MARKERS
 from jessyfile.dataset.rows import Row, from_json, schema_faults
 from jessyfile.dataset.similarity import near_pairs
+from jessyfile.errors import DatasetError
 from jessyfile.language.recipe import Complexity, Level
 from jessyfile.text.json_lines import Fault, Line, read_jsonl
+from jessyfile.text.row_forms import CASE, form_of
 from jessyfile.text.turkish import nfc, tokens
 
 SIMILARITY = 0.85
+_SUFFIXES = (".jsonl", ".json", ".ndjson", ".parquet", "")
+_WRITE = "write one object a line into a file that ends in .jsonl; data/README.md shows a row"
 _OPENING_SHARE = 0.04
 _OPENING_LEAST = 3
 _COMPLEXITY = Complexity(
@@ -25,14 +29,39 @@ _COMPLEXITY = Complexity(
 )
 
 
-def lint(path: Path, suites: Sequence[Path] = ()) -> tuple[int, list[Fault]]:
-    """Judge one file of rows or every `*.jsonl` below a folder; return how many rows there are and every fault, by
-    place.
+def files_below(path: Path) -> tuple[list[Path], list[Path]]:
+    """Return the files of rows and the suites of cases that a file or a folder holds; a suite lies in a folder `eval` or
+    begins with a case.
+
+    Raises DatasetError for a folder without JSON lines, and for a file that is named otherwise.
+    """
+    if not path.is_dir():
+        if path.suffix not in _SUFFIXES:
+            raise DatasetError(f"`{path}` is a {path.suffix} file; rows are JSON lines", hint=_WRITE)
+        found = [path]
+    else:
+        found = sorted(path.rglob("*.jsonl"))
+    if not found:
+        others = sum(other.is_file() for other in path.rglob("*"))
+        said = f"; {others} file{'s' if others > 1 else ''} of another kind {'are' if others > 1 else 'is'} not read"
+        raise DatasetError(f"there is no .jsonl file below `{path}`{said if others else ''}", hint=_WRITE)
+    suites = [file for file in found if _is_suite(file)]
+    return [file for file in found if file not in suites], suites
+
+
+def _is_suite(file: Path) -> bool:
+    if file.suffix == ".parquet":
+        return False
+    first = next((item for item in read_jsonl(file) if isinstance(item, Line)), None)
+    return file.parent.name == "eval" or (first is not None and form_of(first.value) is CASE)
+
+
+def lint(files: Sequence[Path], suites: Sequence[Path] = ()) -> tuple[int, list[Fault]]:
+    """Judge files of rows; return how many lines were read and every fault, by place.
 
     Rows are held against the schema, the filters, their folder's and file's name, one another, and the cases of
     `suites`.
     """
-    files = sorted(path.rglob("*.jsonl")) if path.is_dir() else [path]
     rows: list[Row] = []
     faults: list[Fault] = []
     for file in files:
@@ -41,9 +70,10 @@ def lint(path: Path, suites: Sequence[Path] = ()) -> tuple[int, list[Fault]]:
                 faults.append(item)
             else:
                 rows.append(item)
+    read = {row.place for row in rows} | {f"{fault.file}:{fault.line}" for fault in faults}
     faults += [_fault(rows[index], reason) for index, reason in language_faults(rows)]
     faults += [*_alike(rows), *_openings(rows), *_leaks(rows, suites)]
-    return len(rows), sorted(faults, key=lambda fault: (fault.file, fault.line, fault.message))
+    return len(read), sorted(faults, key=lambda fault: (fault.file, fault.line, fault.message))
 
 
 def _file(file: Path, checks: dict[str, Check]) -> Iterator[Row | Fault]:

@@ -27,10 +27,21 @@ def seed_folders(recipe: DataRecipe, root: Path) -> Iterator[Path]:
 
 
 def seed_files(recipe: DataRecipe, root: Path, category: str) -> tuple[Path, ...]:
-    """Return the seed files of a category (or of `markers`) from the first folder that has it, by name.
+    """Return the seed files of a category (or of `markers`): those of the first folder that has any, by name, then of the
+    folders after it the files of topics that the recipe names and that have none yet.
 
-    A folder outside the project's root is read only when it is the shipped one.
+    A category without topics, and the markers, are one folder's alone. A folder outside the project's root is read only
+    when it is the shipped one.
     """
+    topics = {topic.name for own in recipe.dataset.categories if own.name == category for topic in own.topics}
+    found: dict[str, Path] = {}
+    for folder in _allowed(recipe, root):
+        here = {path.stem: path for path in sorted((folder / category).glob("*.jsonl")) if path.is_file()}
+        found |= {stem: path for stem, path in here.items() if stem not in found and (not found or stem in topics)}
+    return tuple(found.values())
+
+
+def _allowed(recipe: DataRecipe, root: Path) -> Iterator[Path]:
     shipped = resource("data", "seeds").resolve()
     for folder in seed_folders(recipe, root):
         found = folder.resolve()
@@ -39,10 +50,22 @@ def seed_files(recipe: DataRecipe, root: Path, category: str) -> tuple[Path, ...
                 f"the seeds folder `{recipe.dataset.seeds}` lies outside the project",
                 hint="move it under the project's root",
             )
-        files = tuple(sorted(path for path in (found / category).glob("*.jsonl") if path.is_file()))
-        if files:
-            return files
-    return ()
+        yield found
+
+
+def passed_over(recipe: DataRecipe, root: Path, category: str) -> Iterator[str]:
+    """Yield, a sentence each, what lies where a category's seeds belong and is not read."""
+    read = seed_files(recipe, root, category)
+    for folder in dict.fromkeys(_allowed(recipe, root)):
+        place = folder / category
+        others = sorted(path for path in place.glob("*") if path.is_file() and path.suffix != ".jsonl")
+        yield from (
+            f"`{shown_path(path, root)}` is not read: rows are JSON lines in a file that ends in .jsonl"
+            for path in others
+        )
+        hidden = set(place.glob("*.jsonl")) - set(read)
+        if read and hidden:
+            yield f"`{shown_path(read[0].parent, root)}` takes the place of the rows that come with jessy"
 
 
 def shown_path(path: Path, root: Path) -> str:

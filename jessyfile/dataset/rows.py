@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -14,6 +14,7 @@ from jessyfile.dataset.example import TrainingExample, Turn
 from jessyfile.dataset.labels import Category
 from jessyfile.resources import resource
 from jessyfile.text.json_lines import Fault, Line, read_jsonl
+from jessyfile.text.row_forms import form_of
 from jessyfile.text.turkish import nfc
 
 
@@ -29,10 +30,14 @@ class Row:
     group: str = ""
 
     @property
+    def said(self) -> tuple[str, ...]:
+        """Everything that was said, in order, turn by turn."""
+        return (*(turn.content for turn in self.example.turns), self.example.query, self.example.response or "")
+
+    @property
     def text(self) -> str:
-        """Everything that was said, in order, one turn a line."""
-        turns = [turn.content for turn in self.example.turns]
-        return "\n".join([*turns, self.example.query, self.example.response or ""])
+        """Everything that was said, one turn a line."""
+        return "\n".join(self.said)
 
     @property
     def id(self) -> str:
@@ -61,25 +66,25 @@ def _turn_json(turn: Turn) -> dict[str, Any]:
     return value
 
 
-def from_json(value: Mapping[str, Any], spell: Callable[[str], str] = nfc) -> TrainingExample:
-    """Build an example from an object that the schema has passed; text is brought to NFC, or spelt otherwise."""
+def from_json(value: Mapping[str, Any]) -> TrainingExample:
+    """Build an example from an object that the schema has passed; text is brought to NFC."""
     response = value.get("response")
     return TrainingExample(
-        query=spell(value["query"]),
-        response=None if response is None else spell(response),
+        query=nfc(value["query"]),
+        response=None if response is None else nfc(response),
         complexity=value["complexity"],
         iterations_needed=value["iterations"],
         category=Category.named(value["category"]),
         topic=value["topic"],
         language=value["language"],
-        turns=(_turn(turn, spell) for turn in value.get("turns", ())),
+        turns=(_turn(turn) for turn in value.get("turns", ())),
         tags=value.get("tags", ()),
         source=value["source"],
     )
 
 
-def _turn(value: Mapping[str, Any], spell: Callable[[str], str]) -> Turn:
-    return Turn(value["role"], spell(value["content"]), value.get("complexity"), value.get("iterations"))
+def _turn(value: Mapping[str, Any]) -> Turn:
+    return Turn(value["role"], nfc(value["content"]), value.get("complexity"), value.get("iterations"))
 
 
 @cache
@@ -90,28 +95,48 @@ def _validator() -> Any:  # noqa: ANN401 (jsonschema ships no types)
     return Draft202012Validator(schema)
 
 
-def schema_faults(value: Mapping[str, Any], rules: Collection[str] | None = None) -> list[str]:
-    """Return what the schema says against an object, one sentence a fault, at most five; `rules` are the schema's
-    keywords to be held to, None for all."""
+def schema_faults(value: Mapping[str, Any]) -> list[str]:
+    """Return what the schema says against an object, one sentence a fault, at most five; one sentence in all for a row
+    in the form of another tool."""
     validator = _validator()
     if validator.is_valid(value):
         return []
-    found = (error for error in validator.iter_errors(value) if rules is None or error.validator in rules)
-    errors = sorted(found, key=lambda error: [str(part) for part in error.absolute_path])
-    return [_sentence(error) for error in errors[:5]]
+    errors = sorted(validator.iter_errors(value), key=lambda error: [str(part) for part in error.absolute_path])
+    missing = _missing(errors)
+    form = form_of(value)
+    if form is not None:
+        rest = [key for key in missing.get("", ()) if key not in ("query", "response")]
+        return [f"is in the {form.name} form: {form.reading}; it lacks {_quoted(rest)}"]
+    lacking = [f"{f'`{where}` ' if where else ''}lacks {_quoted(keys)}" for where, keys in missing.items()]
+    others = [_sentence(error) for error in errors if error.validator != "required"]
+    return [*lacking, *dict.fromkeys(others)][:5]
+
+
+def _missing(errors: Sequence[Any]) -> dict[str, list[str]]:
+    """Return the fields that are missing, by the place that lacks them; the schema says each several times."""
+    found: dict[str, list[str]] = {}
+    for error in errors:
+        if error.validator == "required":
+            keys = found.setdefault(_where(error), [])
+            keys += [key for key in error.validator_value if key not in error.instance and key not in keys]
+    return found
+
+
+def _quoted(keys: Iterable[str]) -> str:
+    return ", ".join(f"`{key[:40]}`" for key in keys)
+
+
+def _where(error: Any) -> str:  # noqa: ANN401 (jsonschema's ValidationError)
+    return ".".join(str(part) for part in error.absolute_path)
 
 
 def _sentence(error: Any) -> str:  # noqa: ANN401 (jsonschema's ValidationError)
-    where = ".".join(str(part) for part in error.absolute_path)
     if error.validator == "additionalProperties":
         extra = sorted(set(error.instance) - set(error.schema["properties"]))
-        return f"unknown field{'s' if len(extra) > 1 else ''} {', '.join(f'`{key[:40]}`' for key in extra[:5])}"
-    if error.validator == "required":
-        missing = [key for key in error.validator_value if key not in error.instance]
-        return f"{f'`{where}` ' if where else ''}lacks {', '.join(f'`{key}`' for key in missing)}"
+        return f"unknown field{'s' if len(extra) > 1 else ''} {_quoted(extra[:5])}"
     if error.schema is False:
         return "`response` does not belong in a marker row"
-    return f"`{where}` {_rule(error)}"
+    return f"`{_where(error)}` {_rule(error)}"
 
 
 def _rule(error: Any) -> str:  # noqa: ANN401 (jsonschema's ValidationError)

@@ -5,6 +5,10 @@ The similarity of two texts is the Jaccard index of their sets of character 4-gr
 suffixes to words, so characters see what whole words miss. Up to `EXACT_LIMIT` texts every pair is compared; above,
 MinHash (Broder 1997) in bands proposes pairs and each proposal is then measured exactly: a reported pair is always
 right, one in some thousands at the bound may be missed.
+
+Copies cost nothing: of texts with one normal form only the first is compared, and each other one is paired with it
+alone. A text is paired with `_CROWD` earlier ones at most, and where more than that share a band, with the first of
+them and `_BESIDE` neighbours: of thousands of texts that are all alike every one is reported, not every pair.
 """
 
 from __future__ import annotations
@@ -26,8 +30,9 @@ EXACT_LIMIT = 8192
 _PERMUTATIONS = 256
 _MISSED = 1e-3
 _BLOCK = 512
-_PAIR_BLOCK = 100_000
+_PAIR_BLOCK = 25_000
 _HEAD = 32
+_CROWD, _BESIDE, _SORTED = 64, 4, 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,20 +76,38 @@ def _mixed(points: NDArray[np.uint32]) -> NDArray[np.uint32]:
 
 
 def near_pairs(texts: Sequence[str], bound: float) -> Pairs:
-    """Return (i, j, similarity) of every pair i < j whose similarity is at least `bound`, ordered by j, then i."""
+    """Return (i, j, similarity) of every pair i < j whose similarity is at least `bound`, ordered by j, then i; a copy
+    is paired with the first of its kind alone."""
     import numpy as np
 
-    found = grams(texts)
+    first: dict[str, int] = {}
+    home = np.fromiter(
+        (first.setdefault(normal(text), index) for index, text in enumerate(texts)), np.int64, len(texts)
+    )
+    copies = np.flatnonzero(home != np.arange(len(texts)))
+    unique = np.array(list(first.values()), np.int64)
+    found = grams([texts[index] for index in first.values()])
     matrix, sizes = _matrix(found)
-    if len(texts) <= EXACT_LIMIT:
-        parts = list(_exact(matrix, sizes, bound))
-    else:
-        parts = list(_measured(matrix, sizes, _candidates(found, sizes, bound), bound))
-    if not parts:
-        return np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.float64)
+    near = _exact(matrix, sizes, bound) if len(unique) <= EXACT_LIMIT else _proposed(found, matrix, sizes, bound)
+    parts = [(unique[left], unique[right], similarity) for left, right, similarity in _thinned(near, len(unique))]
+    parts.append((home[copies], copies, np.ones(len(copies))))
     left, right, similarity = (np.concatenate(columns) for columns in zip(*parts, strict=True))
     order = np.lexsort((left, right))
     return left[order], right[order], similarity[order]
+
+
+def _thinned(blocks: Iterator[Pairs], count: int) -> Iterator[Pairs]:
+    """Leave every text its first `_CROWD` earlier ones; the blocks come in the order of the earlier texts."""
+    import numpy as np
+
+    met = np.zeros(count, np.int64)
+    for left, right, similarity in blocks:
+        order = np.lexsort((left, right))
+        later = right[order]
+        rank = np.arange(len(later)) - np.searchsorted(later, later)
+        keep = order[rank + met[later] < _CROWD]
+        met += np.bincount(right[keep], minlength=count)
+        yield left[keep], right[keep], similarity[keep]
 
 
 def _matrix(found: Grams) -> tuple[Any, NDArray[np.int64]]:
@@ -189,7 +212,8 @@ def _candidates(
     bands, width = banding(bound)
     fresh = [np.empty(0, np.int64)]
     for band in range(bands):
-        for left, right in _bucket_pairs(signed[:, band * width : (band + 1) * width]):
+        columns = np.arange(band * width, (band + 1) * width + _SORTED) % signed.shape[1]
+        for left, right in _bucket_pairs(signed[:, columns[:width]], signed[:, columns[width:]]):
             # two sets of unequal size cannot be near; after that ever more of the signatures is compared
             fits = np.minimum(sizes[left], sizes[right]) >= bound * np.maximum(sizes[left], sizes[right])
             left, right = left[fits], right[fits]
@@ -202,16 +226,25 @@ def _candidates(
         yield np.divmod(codes[start : start + _PAIR_BLOCK], len(found))
 
 
-def _bucket_pairs(band: NDArray[np.uint32]) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-    """Yield blocks of pairs of texts whose band is equal."""
+def _bucket_pairs(
+    band: NDArray[np.uint32], beside: NDArray[np.uint32]
+) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    """Yield blocks of pairs of texts whose band is equal; of a crowd, those pairs that leave nobody out."""
     import numpy as np
 
     keys = np.ascontiguousarray(band).view(np.dtype((np.void, band.dtype.itemsize * band.shape[1]))).ravel()
     _, bucket = np.unique(keys, return_inverse=True)
-    order = np.argsort(bucket, kind="stable").astype(np.int64)
+    # within a bucket by the next hashes, so that in a crowd neighbours are alike
+    order = np.lexsort((*beside.T, bucket)).astype(np.int64)
     sizes = np.bincount(bucket)
     begins = np.concatenate(([0], np.cumsum(sizes)))[:-1]
     remaining = (begins + sizes)[bucket[order]] - np.arange(len(order)) - 1
+    crowded = sizes > _CROWD
+    remaining = np.where(crowded[bucket[order]], np.minimum(remaining, _BESIDE), remaining)
+    if crowded.any():
+        leader = np.minimum.reduceat(order, begins)[bucket]
+        led = np.flatnonzero(crowded[bucket] & (leader != np.arange(len(bucket))))
+        yield leader[led], led
     total = np.concatenate(([0], np.cumsum(remaining)))
     start = 0
     while start < len(order):
@@ -225,13 +258,8 @@ def _bucket_pairs(band: NDArray[np.uint32]) -> Iterator[tuple[NDArray[np.int64],
         start = stop
 
 
-def _measured(
-    matrix: Any,  # noqa: ANN401 (scipy ships no types)
-    sizes: NDArray[np.int64],
-    blocks: Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]],
-    bound: float,
-) -> Iterator[Pairs]:
-    for left, right in blocks:
+def _proposed(found: Grams, matrix: Any, sizes: NDArray[np.int64], bound: float) -> Iterator[Pairs]:  # noqa: ANN401 (scipy ships no types)
+    for left, right in _candidates(found, sizes, bound):
         shared = matrix[left].multiply(matrix[right]).sum(axis=1)
         similarity = shared / (sizes[left] + sizes[right] - shared)
         keep = similarity >= bound
@@ -242,10 +270,10 @@ def first_of_each(texts: Sequence[str], bound: float) -> tuple[list[int], dict[i
     """Keep every text that is not near an earlier kept one; return the kept indices and {dropped: the kept one it is
     near}."""
     dropped: dict[int, int] = {}
-    left, right, _ = near_pairs(texts, bound)
-    for one, other in zip(left.tolist(), right.tolist(), strict=True):
-        if other not in dropped and one not in dropped:
-            dropped[other] = one
+    for one, other, alike in zip(*(column.tolist() for column in near_pairs(texts, bound)), strict=True):
+        # what has the very grams of a dropped text is near what that one is near
+        if other not in dropped and (one not in dropped or alike == 1):
+            dropped[other] = dropped.get(one, one)
     return [index for index in range(len(texts)) if index not in dropped], dropped
 
 

@@ -21,7 +21,6 @@ from jessyfile.dataset.rows import Row, from_json, schema_faults
 from jessyfile.dataset.select import Wanted, turn
 from jessyfile.errors import Interrupted, TeacherError
 from jessyfile.resources import resource
-from jessyfile.results.facts import TeacherFacts
 from jessyfile.text.json_lines import parse_value
 from jessyfile.text.printable import json_text
 from jessyfile.text.turkish import nfc
@@ -71,10 +70,10 @@ class Report:
     accepted: int = 0
     reasons: Counter[str] = field(default_factory=Counter)
 
-    def facts(self) -> TeacherFacts:
+    def to_json(self) -> dict[str, object]:
         """Return what belongs to the rows: numbers that a replay gives again."""
-        reasons = dict(sorted(self.reasons.items()))
-        return TeacherFacts(self.sent + self.replayed, self.written, self.accepted, reasons)
+        return {"requests": self.sent + self.replayed, "written": self.written, "accepted": self.accepted,
+                "reasons": dict(sorted(self.reasons.items()))}  # fmt: skip
 
 
 @dataclass(slots=True)

@@ -81,11 +81,12 @@ def even_sample(cases: Sequence[Case], limit: int | None) -> list[Case]:
     return [cases[number * len(cases) // limit] for number in range(limit)]
 
 
-def read_cases(path: Path) -> tuple[list[Case], list[Fault]]:
-    """Return a file's sound cases and everything that is wrong with the others."""
+def read_cases(path: Path, name: str | None = None) -> tuple[list[Case], list[Fault]]:
+    """Return a file's sound cases and everything that is wrong with the others; `name` stands for the file in faults."""
+    shown = name or path.name
     cases, faults = list[Case](), list[Fault]()
-    for item in read_jsonl(path, path.name):
-        found = [item] if isinstance(item, Fault) else [Fault(path.name, item.number, text) for text in _mistakes(item)]
+    for item in read_jsonl(path, shown):
+        found = [item] if isinstance(item, Fault) else [Fault(shown, item.number, text) for text in _mistakes(item)]
         faults += found
         if isinstance(item, Line) and not found:
             cases.append(_case(item.value))

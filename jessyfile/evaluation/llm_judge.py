@@ -13,13 +13,12 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from jessyfile.dataset.completions import Address, Failure, Kept, read_key, without_thoughts
 from jessyfile.errors import EvaluationError, Interrupted
 from jessyfile.evaluation.statistics import paired_interval
 from jessyfile.resources import resource
-from jessyfile.results.facts import Opinion
 
 if TYPE_CHECKING:
     from jessyfile.evaluation.answers import Answered
@@ -38,7 +37,7 @@ Item = tuple["Case", "Answered"]
 
 
 @dataclass(frozen=True, slots=True)
-class CaseOpinions:
+class Opinion:
     """Scores from 0 to 10 by case, of the candidate and of the base, and the last reason why one is missing.
 
     `incomplete` says that asking again may bring what is missing.
@@ -50,13 +49,20 @@ class CaseOpinions:
     problem: str = ""
     incomplete: bool = False
 
-    def mean(self) -> Opinion:
+    def to_json(self) -> dict[str, Any]:
         """Return means over the cases that both were scored on, with the interval of their difference."""
         shared = [case for case in self.after if case in self.before]
         low, high = paired_interval([float(self.after[case] - self.before[case]) for case in shared])
-        after, before = _mean(self.after, shared), _mean(self.before, shared)
-        interval = (round(low, 4), round(high, 4))
-        return Opinion(self.model, len(shared), after, before, *interval, self.problem, self.incomplete)
+        means = {"after": _mean(self.after, shared), "before": _mean(self.before, shared)}
+        interval = {"low": round(low, 4), "high": round(high, 4)}
+        return {
+            "model": self.model,
+            "n": len(shared),
+            **means,
+            **interval,
+            "problem": self.problem,
+            "incomplete": self.incomplete,
+        }
 
 
 @dataclass(slots=True)
@@ -122,7 +128,7 @@ def ask_opinion(
     kept: Kept,
     progress: Progress,
     stop: Stop,
-) -> CaseOpinions:
+) -> Opinion:
     """Score both models' answers; what cannot be scored is left out and said.
 
     Args:
@@ -151,7 +157,7 @@ def ask_opinion(
         else:
             scores[id(side)][case.id] = found
         progress.update(number + 1, len(items), text=judge.model)
-    return CaseOpinions(judge.model, scores[id(after)], scores[id(before)], problem, incomplete)
+    return Opinion(judge.model, scores[id(after)], scores[id(before)], problem, incomplete)
 
 
 def _mean(scores: Mapping[str, int], shared: Sequence[str]) -> float | None:

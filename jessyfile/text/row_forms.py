@@ -15,6 +15,11 @@ class Form:
     reading: str
 
 
+CASE = Form(
+    "evaluation case's",
+    frozenset({"prompt", "suite"}),
+    "a case belongs into data/eval/<suite>.jsonl and trains nothing",
+)
 _FORMS = (
     Form(
         "Alpaca", frozenset({"instruction", "output"}), "`instruction` and `input` are `query`, `output` is `response`"
@@ -36,7 +41,7 @@ _FORMS = (
         "`prompt` is `query`, `completion` is `response`",
     ),
     Form("question and answer", frozenset({"question", "answer"}), "`question` is `query`, `answer` is `response`"),
-    Form("evaluation case's", frozenset({"prompt", "suite"}), "cases belong into data/eval/<suite>.jsonl"),
+    CASE,
     Form("plain text", frozenset({"text"}), "a row needs a question and its answer"),
 )
 

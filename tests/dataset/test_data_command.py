@@ -81,7 +81,87 @@ def test_lint_lists_every_fault_with_file_and_line(project, seed, capsys):
         (7, "asks the same as"),
     ):
         assert any(line.startswith(f"{path}:{number}: ") and reason in line for line in lines), (number, lines)
-    assert "faults in 6 rows" in captured.err
+    assert "error[E500]: 7 faults in 7 lines" in captured.err
+
+
+FOREIGN = {
+    "Alpaca": {"instruction": "Çayı nasıl demlerim?", "input": "", "output": "Suyu kaynat, sonra bekle."},
+    "ShareGPT": {"conversations": [{"from": "human", "value": "naber"}, {"from": "gpt", "value": "İyiyim, sen?"}]},
+    "messages": {"messages": [{"role": "user", "content": "naber"}, {"role": "assistant", "content": "İyiyim, sen?"}]},
+    "prompt and completion": {"prompt": "naber", "completion": "İyiyim, sen nasılsın?"},
+    "preference": {"prompt": "naber", "chosen": "İyiyim, sen?", "rejected": "Bilmem."},
+    "question and answer": {"question": "naber", "answer": "İyiyim, sen nasılsın?"},
+    "plain text": {"text": "naber"},
+}
+
+
+@pytest.mark.parametrize("form", FOREIGN)
+def test_a_row_in_another_tools_form_is_one_fault_that_names_the_form(project, capsys, form):
+    """Each missing field was said four times over, and the form of the row never."""
+    path = project("rows.jsonl", FOREIGN[form], FOREIGN[form])
+    assert main(["data", "lint", str(path)]) == 1
+    captured = capsys.readouterr()
+    first, second = captured.out.splitlines()
+    assert first.startswith(f"{path}:1: is in the {form} form: ")
+    assert first.endswith("it lacks `complexity`, `iterations`, `category`, `topic`, `language`, `source`")
+    assert second.startswith(f"{path}:2: ")
+    assert "2 faults in 2 lines" in captured.err
+
+
+@pytest.mark.parametrize("indent", [None, 2])
+@pytest.mark.parametrize("form", ["Alpaca", "ShareGPT", "messages"])
+def test_a_json_array_is_said_once(project, capsys, form, indent):
+    """A pretty-printed array gave one fault a line, each about a column."""
+    path = project.root / "rows.json"
+    path.write_text(json.dumps([FOREIGN[form], FOREIGN[form]], indent=indent, ensure_ascii=False) + "\n", "utf-8")
+    assert main(["data", "lint", str(path)]) == 1
+    (line,) = capsys.readouterr().out.splitlines()
+    assert line.startswith(f"{path}:1: is one JSON array of rows in the {form} form; jessy takes one object a line")
+
+
+def test_an_object_over_several_lines_is_said_once(project, seed, capsys):
+    path = project.root / "row.jsonl"
+    path.write_text(json.dumps(seed("naber", "İyiyim, sen nasılsın?"), indent=2) + "\n", "utf-8")
+    assert main(["data", "lint", str(path)]) == 1
+    assert "is one JSON object over several lines" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("ends", ["\r", "\r\n", "\n"])
+def test_line_ends_of_every_system_are_read_or_named(project, seed, capsys, ends):
+    path = project.root / "casual.jsonl"
+    rows = [seed("naber", "İyiyim, sen nasılsın?"), seed("hava nasıl", "Bugün biraz serin ama güzel.")]
+    path.write_bytes("".join(json.dumps(row) + ends for row in rows).encode())
+    assert main(["data", "lint", str(path)]) == (1 if ends == "\r" else 0)
+    assert ("carriage return" if ends == "\r" else "2 rows, no faults") in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("command", ["lint", "show", "stats"])
+def test_a_folder_without_rows_is_no_success(project, capsys, command):
+    """`0 rows, no faults` and exit code 0 told a build server that the .txt files were checked."""
+    folder = project.root / "mine"
+    folder.mkdir()
+    (folder / "a.txt").write_text("naber\n", "utf-8")
+    assert main(["data", command, str(folder)]) == 1
+    assert f"there is no .jsonl file below `{folder}`; 1 file of another kind is not read" in capsys.readouterr().err
+    assert main(["data", command, str(folder / "a.txt")]) == 1
+    assert "is a .txt file; rows are JSON lines" in capsys.readouterr().err
+    (folder / "a.jsonl").write_text("\n\n", "utf-8")
+    assert main(["data", command, str(folder)]) == 1
+
+
+def test_lint_of_the_data_folder_holds_suites_against_their_own_schema(project, seed, capsys):
+    """Every sound case was called a row without query and answer."""
+    case = {"id": "mine-001", "suite": "mine", "prompt": "renk sever misin", "level": "low", "language": "tr"}
+    project("data/seeds/turkish/casual.jsonl", seed("naber", "İyiyim, sen nasılsın?"))
+    project("data/eval/mine.jsonl", case)
+    elsewhere = project("data/more/cases.jsonl", case | {"id": "mine-002", "level": 5})
+    assert main(["data", "lint", str(project.root / "data" / "eval")]) == 0
+    assert main(["data", "lint", str(project.root / "data")]) == 1
+    captured = capsys.readouterr()
+    assert captured.out.splitlines()[1:] == [
+        line for line in captured.out.splitlines() if f"{elsewhere}:1: level" in line
+    ]
+    assert "1 fault in 3 lines" in captured.err
 
 
 def test_lint_finds_a_worn_opening(project, seed, capsys):

@@ -55,6 +55,23 @@ def test_eight_shared_words_are_found_wherever_they_stand(project, row):
     assert "8 words in a row" in leak.how
 
 
+@pytest.mark.parametrize("between", [" ", "\n", "\n\n  ", " \u2028"])
+def test_a_sentence_wrapped_over_lines_is_still_the_sentence(project, row, between):
+    """An answer is often wrapped or set as a list: cut at its line ends, no part had eight words of the case."""
+    passage = "dün gece geç saatlere kadar oturup eski fotoğraflara baktım"
+    words = passage.split()
+    answer = row(query="ne yaptın", response=f"{' '.join(words[:4])}{between}{' '.join(words[4:])}.")
+    (leak,) = find_leaks([answer], cases(project, CASE | {"prompt": f"Sence tuhaf mı, {passage}?"}), 0.85)
+    assert "8 words in a row" in leak.how
+
+
+def test_eight_words_of_two_turns_are_no_passage(project, row):
+    passage = "dün gece geç saatlere kadar oturup eski fotoğraflara baktım"
+    words = passage.split()
+    answer = row(query=" ".join(words[:4]), response=" ".join(words[4:]))
+    assert find_leaks([answer], cases(project, CASE | {"prompt": f"Sence tuhaf mı, {passage}?"}), 0.99) == []
+
+
 def test_seven_shared_words_are_not(project, row):
     passage = "dün gece geç saatlere kadar oturup baktım"
     assert (
@@ -116,5 +133,5 @@ def test_generated_rows_that_leak_are_dropped_and_counted(root, recipe, category
     finally:
         suite.unlink()
     assert stolen not in {row["messages"][0]["content"] for row in [*second.rows(), *second.rows("valid")]}
-    assert second.summary.rows == 300
-    assert second.facts["data.turkish"].dropped["leak"].dropped >= 1
+    assert second.summary["rows"] == 300
+    assert second.facts["data.turkish"]["dropped"]["leak"]["dropped"] >= 1

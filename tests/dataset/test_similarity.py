@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import itertools
 import random
+import tracemalloc
 import unicodedata
 
 import pytest
@@ -46,8 +47,15 @@ def jaccard(one, other):
 
 
 def brute(texts, bound):
+    """Every near pair of different texts, and of a text's copies each with the first."""
+    forms = [normal(text) for text in texts]
+    first = [forms.index(form) for form in forms]
     pairs = itertools.combinations(range(len(texts)), 2)
-    return {(i, j) for i, j in pairs if jaccard(texts[i], texts[j]) >= bound}
+    return {
+        (i, j)
+        for i, j in pairs
+        if (first[j] == i if first[j] != j else first[i] == i and jaccard(texts[i], texts[j]) >= bound)
+    }
 
 
 texts = st.lists(st.text(alphabet="abcçışğüI İŞ.,!", max_size=25), max_size=12)
@@ -112,6 +120,58 @@ def test_a_row_is_kept_when_what_it_resembles_was_dropped():
     bound = min(jaccard(chain[0], chain[1]), jaccard(chain[1], chain[2]))
     assert jaccard(chain[0], chain[2]) < bound
     assert first_of_each(chain, bound)[0] == [0, 2]
+
+
+def greedy(texts, bound):
+    """Keep what is near no earlier kept text, by comparing all."""
+    kept = []
+    for index, text in enumerate(texts):
+        if all(jaccard(texts[one], text) < bound for one in kept):
+            kept.append(index)
+    return kept
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.lists(st.sampled_from(["bir iki", "BİR iki!", "bir ikiz", "iki bir", "ikiz", "", "?", "üç dört"]), max_size=14)
+)
+def test_copies_share_the_fate_of_the_first_of_their_kind(found):
+    kept, dropped = first_of_each(found, 0.5)
+    assert kept == greedy(found, 0.5)
+    assert set(dropped.values()) <= set(kept)
+    assert sorted([*kept, *dropped]) == list(range(len(found)))
+
+
+SENTENCE = "Bugün hava çok güzel, dışarı çıkıp biraz yürüyelim mi yoksa evde mi kalalım?"
+
+
+def test_twenty_thousand_copies_take_little_memory():
+    """Every pair of equal rows was built, 200 million of them, and the process ran out of memory."""
+    texts = [SENTENCE, SENTENCE.replace(",", " -"), "başka bir söz " * 3] * 6700
+    tracemalloc.start()
+    try:
+        left, right, alike = near_pairs(texts, 0.85)
+        kept, dropped = first_of_each(texts, 0.85)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert len(left) == len(texts) - 2
+    assert set(right.tolist()) == set(range(len(texts))) - {0, 2}
+    assert set(left.tolist()) == {0, 2}
+    assert set(alike.tolist()) == {1.0}
+    assert kept == [0, 2]
+    assert len(dropped) == len(texts) - 2
+    assert peak < 64 << 20
+
+
+@pytest.mark.parametrize("limit", [10, similarity.EXACT_LIMIT])
+def test_a_crowd_of_rows_that_differ_in_a_number_is_named_row_by_row(monkeypatch, limit):
+    monkeypatch.setattr(similarity, "EXACT_LIMIT", limit)
+    texts = [f"{SENTENCE} {number}" for number in range(1500)]
+    left, right, _ = near_pairs(texts, 0.85)
+    assert set(right.tolist()) == set(range(1, 1500))
+    assert len(left) <= 1500 * similarity._CROWD
+    assert first_of_each(texts, 0.85)[0] == [0]
 
 
 def test_nothing_and_one_are_no_pairs():

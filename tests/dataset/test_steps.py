@@ -12,16 +12,16 @@ from jessyfile.dataset.data_steps import levelled
 from jessyfile.dataset.dataset_inputs import category_files, dataset_files
 from jessyfile.dataset.similarity import near_pairs
 from jessyfile.errors import DatasetError
-from jessyfile.language.recipe import Replay
+from jessyfile.language.recipe import Category, Replay
 from jessyfile.text.turkish import TURKISH_LETTERS
 
 
 def test_the_reference_recipe_gives_every_count(recipe, reference, steps, root):
     made = steps(recipe(root, *reference, markers=56))
     expected = {f"{c.name}/{t.name}": t.count for c in reference for t in c.topics}
-    topics = {topic: count for topic, count in made.summary.topics.items() if not topic.startswith("markers/")}
+    topics = {topic: count for topic, count in made.summary["topics"].items() if not topic.startswith("markers/")}
     assert topics == expected
-    assert (made.summary.rows, made.summary.markers, made.summary.leaks) == (400, 56, 0)
+    assert (made.summary["rows"], made.summary["markers"], made.summary["leaks"]) == (400, 56, 0)
     kinds = Counter(row["kind"] for row in [*made.rows(), *made.rows("valid")])
     assert kinds == {"chat": 400, "marker": 56}
 
@@ -118,11 +118,11 @@ def test_duplicates_are_dropped_and_counted_with_both_places(project, seed, reci
     ]
     project("data/seeds/turkish/casual.jsonl", *rows)
     made = steps(recipe(project.root, category("turkish", "tr", "low", casual=2)), project.root)
-    dropped = made.facts["data.turkish"].dropped["duplicate"]
-    assert dropped.dropped == 1
-    assert dropped.examples == (
-        "data/seeds/turkish/casual.jsonl:2: says the same as data/seeds/turkish/casual.jsonl:1",
-    )
+    dropped = made.facts["data.turkish"]["dropped"]["duplicate"]
+    assert dropped["dropped"] == 1
+    assert dropped["examples"] == [
+        "data/seeds/turkish/casual.jsonl:2: says the same as data/seeds/turkish/casual.jsonl:1"
+    ]
 
 
 def test_two_categories_that_say_the_same_are_refused_with_both_places(project, seed, recipe, category, steps):
@@ -148,7 +148,7 @@ def six_hundred(recipe, category, steps, root, augment):
 
 
 def test_templates_and_augment_fill_up_to_the_exact_count(six_hundred):
-    assert six_hundred.summary.rows == 600
+    assert six_hundred.summary["rows"] == 600
     rows = [*six_hundred.rows(), *six_hundred.rows("valid")]
     assert len({row["id"] for row in rows}) == 600
     texts = ["\n".join(m["content"].split("]\n")[-1] for m in row["messages"]) for row in rows]
@@ -156,7 +156,7 @@ def test_templates_and_augment_fill_up_to_the_exact_count(six_hundred):
 
 
 def test_every_augment_share_is_met(six_hundred):
-    sources = six_hundred.facts["data.turkish"].topics["turkish/casual"]
+    sources = six_hundred.facts["data.turkish"]["topics"]["turkish/casual"]
     assert {name: count for name, count in sources.items() if name.startswith("augment")} == {
         "augment.asciify": 120,
         "augment.slang": 60,
@@ -179,7 +179,7 @@ def test_variants_fill_up_where_no_template_is(project, seed, recipe, category, 
     made = steps(
         recipe(project.root, category("turkish", "tr", "low", objects=14), augment=augment(0.3, 0, 0)), project.root
     )
-    assert made.facts["data.turkish"].topics["turkish/objects"] == {"hand": 10, "augment.asciify": 4}
+    assert made.facts["data.turkish"]["topics"]["turkish/objects"] == {"hand": 10, "augment.asciify": 4}
 
 
 def test_a_variant_stays_on_the_side_of_the_row_it_came_from(six_hundred):
@@ -242,6 +242,43 @@ def test_seeds_outside_the_project_are_refused(project, recipe, category, steps,
     wanted = replace(wanted, dataset=replace(wanted.dataset, seeds="../other"))
     with pytest.raises(DatasetError, match="lies outside the project"):
         steps(wanted, project.root)
+
+
+def test_one_seed_file_of_ones_own_does_not_hide_the_shipped_topics(project, seed, recipe, category, steps):
+    """With `turkish/slang.jsonl` in the project, `turkish/greetings` was said to have no rows at all."""
+    own = [seed(f"{w} nbr", f"{w.capitalize()} mi dedin, iyilik valla.", topic="slang") for w in ("kanka", "hocam")]
+    project("data/seeds/turkish/slang.jsonl", *own)
+    made = steps(recipe(project.root, category("turkish", "tr", "low", slang=2, greetings=20)), project.root)
+    assert made.summary["topics"] == {"turkish/slang": 2, "turkish/greetings": 20}
+    asked = {row["messages"][0]["content"] for row in [*made.rows(), *made.rows("valid")] if row["topic"] == "slang"}
+    assert asked == {row["query"] for row in own}
+
+
+def test_a_topic_takes_no_shipped_rows_where_a_file_of_another_name_has_its_rows(
+    project, seed, recipe, category, steps
+):
+    project("data/seeds/turkish/mine.jsonl", seed("selam dostum", "Selam, hoş geldin buraya.", topic="greetings"))
+    with pytest.raises(DatasetError) as caught:
+        steps(recipe(project.root, category("turkish", "tr", "low", greetings=2)), project.root)
+    assert "asks for 2 rows and 1 were found" in caught.value.message
+
+
+def test_a_shortage_names_what_was_dropped_and_what_is_not_read(project, seed, recipe, steps):
+    """Somebody put rows into a .txt file, and nothing said that it is not read."""
+    project(
+        "data/seeds/turkish/slang.jsonl", seed("nbr", "İyilik, senden naber?"), seed("su", "Kısa yaz: a@b.com olur.")
+    )
+    (project.root / "data" / "seeds" / "turkish" / "greetings.txt").write_text("selam\n", "utf-8")
+    wanted = recipe(project.root, Category("turkish", 5, "", "tr", None, ()))
+    with pytest.raises(DatasetError) as caught:
+        steps(wanted, project.root)
+    for said in (
+        "5 rows and 1 were found",
+        "1 dropped (personal): data/seeds/turkish/slang.jsonl:2: the text holds an e-mail address",
+        "`data/seeds/turkish/greetings.txt` is not read: rows are JSON lines",
+        "`data/seeds/turkish` takes the place of the rows that come with jessy",
+    ):
+        assert said in caught.value.message
 
 
 def test_the_reference_reads_no_templates_and_no_suites(recipe, reference, root):

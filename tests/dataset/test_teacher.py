@@ -130,7 +130,7 @@ def test_a_replay_without_the_server_gives_the_same_rows_and_asks_nothing(make_r
     second, waits = make_run(server.url)
     assert write(second) == rows
     assert (second.report.sent, waits) == (0, [])
-    assert second.report.facts() == first.report.facts()
+    assert second.report.to_json() == first.report.to_json()
 
 
 @pytest.mark.parametrize("concurrency", [1, 3, 8])
@@ -442,11 +442,28 @@ def test_a_recipe_with_a_teacher_gets_exact_counts_and_replays_byte_for_byte(pro
         (project.root / "templates" / "examples" / "turkish.casual.j2").write_text("", "utf-8")
         first = steps(wanted, project.root)
     again = steps(wanted, project.root)
-    assert first.summary.rows == 20
-    assert first.facts["data.turkish"].topics["turkish/casual"] == {"hand": 1, "teacher": 19}
+    assert first.summary["rows"] == 20
+    assert first.facts["data.turkish"]["topics"]["turkish/casual"] == {"hand": 1, "teacher": 19}
     for name in ("train.jsonl", "valid.jsonl", "card.json"):
         assert (first.folder / name).read_bytes() == (again.folder / name).read_bytes()
     assert first.facts == again.facts
+
+
+def test_a_seed_file_with_as_many_lines_as_asked_and_one_said_twice_still_asks_the_teacher(
+    project, seed, recipe, category, steps
+):
+    """As many lines as rows were taken for enough; one was a near duplicate, and the error blamed a teacher nobody asked."""
+    rows = [
+        seed(f"deniz nasıl {word}", f"Deniz {word} pek sakin.", category="poems", topic="sea")
+        for word in ("bugün", "dün")
+    ]
+    project("data/seeds/poems/sea.jsonl", *rows, rows[0] | {"query": "Deniz nasıl, bugün?"})
+    with serving(good) as server:
+        made = steps(
+            recipe(project.root, category("poems", "tr", "low", sea=3), teacher=teacher_at(server.url)), project.root
+        )
+    assert made.facts["data.poems"]["topics"]["poems/sea"] == {"hand": 2, "teacher": 1}
+    assert made.facts["data.poems"]["dropped"]["duplicate"]["dropped"] >= 1
 
 
 def test_a_budget_that_ends_names_the_way_out(project, seed, recipe, category, steps):
