@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from jessyfile.dataset.example import Turn
 from jessyfile.errors import EvaluationError
-from jessyfile.evaluation.patterns import pattern_fault
 from jessyfile.evaluation.suite_inputs import suite_path, suites_of
 from jessyfile.resources import resource
 from jessyfile.text.json_lines import Fault, Line, read_jsonl
+from jessyfile.text.patterns import pattern_fault
 from jessyfile.text.turkish import nfc
 
 if TYPE_CHECKING:

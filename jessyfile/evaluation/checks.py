@@ -6,8 +6,8 @@ import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from jessyfile.evaluation.patterns import found
 from jessyfile.evaluation.words import holds
+from jessyfile.text.patterns import found
 
 if TYPE_CHECKING:
     from jessyfile.evaluation.cases import Check

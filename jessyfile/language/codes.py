@@ -241,7 +241,7 @@ CODES: dict[str, Code] = {
     ),
     "J038": Code(
         "not a regular expression",
-        "A rule between slashes is a regular expression.",
+        "A rule between slashes is a regular expression, and no repetition in it repeats another.",
         'PERSONALITY {\n  NEVER "/as an (ai/"\n}',
     ),
     "J040": Code(

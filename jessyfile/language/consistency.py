@@ -206,19 +206,20 @@ def suites_found(draft: Draft) -> Iterator[Diagnostic]:
 
 
 def rules_readable(draft: Draft) -> Iterator[Diagnostic]:
-    """A rule between slashes is a regular expression."""
+    """A rule between slashes is a regular expression that may be run over any answer."""
     for kind in ("always", "never", "often"):
         for rule in draft.get("personality", kind):
             if len(rule) > 2 and rule[0] == rule[-1] == "/":
-                try:
-                    re.compile(rule[1:-1])
-                except (re.error, RecursionError, OverflowError):
+                from jessyfile.text.patterns import pattern_fault
+
+                fault = pattern_fault(rule[1:-1])
+                if fault is not None:
                     yield mistake(
                         "J038",
-                        f"`{rule}` is no regular expression",
+                        fault,
                         draft.at("personality", kind),
                         f"in one of the {kind.upper()} rules",
-                        helps="close its brackets and escape its special characters, or leave the slashes out",
+                        helps="close its brackets, escape its special characters, repeat no repetition; or leave the slashes out",
                     )
 
 

@@ -1,7 +1,8 @@
-"""Regular expressions that may be run over any answer: those that can take exponential time are refused.
+"""Regular expressions that people write, in suites and as PERSONALITY rules, which may be run over any answer.
 
-A pattern is refused when a repetition without a small bound stands inside another, or repeats alternatives; matching
-takes texts of at most `MAX_TEXT` characters. Not covered: polynomial patterns of a high degree (`.*.*.*.*x`).
+A pattern that is sure to take exponential time on some text is refused: a repetition without a small bound stands inside
+another, or repeats alternatives. No such look finds every slow pattern, so each search also has a time limit, and texts are
+cut to `MAX_TEXT` characters.
 """
 
 from __future__ import annotations
@@ -11,23 +12,31 @@ import re._constants as codes  # type: ignore[import-not-found]
 import re._parser as parser  # type: ignore[import-not-found]
 import warnings
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from jessyfile.errors import EvaluationError
 from jessyfile.text.turkish import lower, nfc
 
+if TYPE_CHECKING:
+    import regex
+
 MAX_TEXT = 8000
+SECONDS = 1.0
 _SMALL = 8
 _REPEATS = (codes.MAX_REPEAT, codes.MIN_REPEAT, codes.POSSESSIVE_REPEAT)
 
 
 def pattern_fault(pattern: str) -> str | None:
     """Return what is wrong with a pattern in one sentence, None when it may be used."""
+    import regex
+
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             tree = parser.parse(pattern)
             re.compile(pattern)
-    except (re.error, RecursionError, OverflowError, Warning) as error:
+            _compiled(pattern)
+    except (re.error, regex.error, RecursionError, OverflowError, MemoryError, Warning) as error:
         return f"`{pattern[:80]}` is no regular expression: {error}"
     if _dangerous(tree, inside=False):
         return f"`{pattern[:80]}` could take exponential time: it repeats a repetition or alternatives"
@@ -35,14 +44,28 @@ def pattern_fault(pattern: str) -> str | None:
 
 
 def found(pattern: str, text: str) -> bool:
-    """Return whether a pattern occurs in a text in lower case, by Turkish rules or by plain ones (`If` is both)."""
+    """Return whether a pattern occurs in a text in lower case, by Turkish rules or by plain ones (`If` is both).
+
+    Raises EvaluationError when a search takes longer than SECONDS.
+    """
     compiled, short = _compiled(pattern), text[:MAX_TEXT]
-    return any(compiled.search(form) is not None for form in dict.fromkeys((lower(short), nfc(short).lower())))
+    try:
+        return any(
+            compiled.search(form, timeout=SECONDS) is not None
+            for form in dict.fromkeys((lower(short), nfc(short).lower()))
+        )
+    except TimeoutError as error:
+        raise EvaluationError(
+            f"the pattern `{pattern[:80]}` takes more than {SECONDS:g} s on one answer",
+            hint="write it without a repetition inside a repetition, and without several `.*`",
+        ) from error
 
 
 @cache
-def _compiled(pattern: str) -> re.Pattern[str]:
-    return re.compile(pattern)
+def _compiled(pattern: str) -> regex.Pattern[str]:
+    import regex  # the same language as the standard library's, with a time limit
+
+    return regex.compile(pattern, regex.VERSION0)
 
 
 def _dangerous(tree: Any, *, inside: bool) -> bool:  # noqa: ANN401 (nodes of the standard library's parser)
