@@ -6,7 +6,8 @@
     │   ├── LockedError            another process is writing
     │   ├── StateError             the state is newer or cannot be read
     │   ├── StalePlanError         a saved plan, or a file that a step was reading, is not what it was
-    │   └── PreflightError         something is known to be wrong before any step runs
+    │   ├── PreflightError         something is known to be wrong before any step runs
+    │   └── ConsentError           the recipe sends something to a server that nobody allowed
     ├── StorageError               the disk: full, read-only, unreadable
     │   └── DamagedError           an object in the store is not what its hash says
     ├── ModelError                 a base model is missing, malformed or of an unknown kind
@@ -100,6 +101,12 @@ class PreflightError(ProjectError):
     def __init__(self, message: str, findings: Sequence[object] = (), *, hint: str | None = None) -> None:
         super().__init__(message, hint=hint)
         self.findings = tuple(findings)
+
+
+class ConsentError(ProjectError):
+    """The recipe would send texts or a key to a server, and nothing outside the recipe allows it."""
+
+    code = "E205"
 
 
 class StorageError(JessyError):

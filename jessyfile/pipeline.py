@@ -10,7 +10,9 @@ from pathlib import Path
 
 from jessyfile.language.recipe import Recipe
 from jessyfile.planning.preflight import Finding, Outlook
-from jessyfile.planning.steps import Facts, Step, StepContext
+from jessyfile.planning.steps import Step, StepContext
+from jessyfile.results.facts import EncodeFacts, Facts
+from jessyfile.results.typed_json import Record, read_as
 
 # Each step's function is imported when the step runs: planning must start none of what training needs.
 
@@ -99,22 +101,42 @@ def _promote(context: StepContext) -> Facts:
     return run_promote(context)
 
 
+def _teacher_allowed(outlook: Outlook) -> Iterator[Finding]:
+    from jessyfile.planning.consent import findings, teacher_sends
+
+    return findings(outlook, teacher_sends(outlook.recipe), "data")
+
+
+def _judge_allowed(outlook: Outlook) -> Iterator[Finding]:
+    from jessyfile.planning.consent import findings, judge_sends
+
+    return findings(outlook, judge_sends(outlook.recipe), "judge")
+
+
+def _engine_allowed(outlook: Outlook) -> Iterator[Finding]:
+    from jessyfile.planning.consent import engine_sends, findings
+
+    return findings(outlook, engine_sends(outlook.recipe), "import")
+
+
 def _engine_answers(outlook: Outlook) -> Iterator[Finding]:
     from jessyfile.export.export_checks import import_preflight
 
-    return import_preflight(outlook)
+    yield from _engine_allowed(outlook)
+    yield from import_preflight(outlook)
 
 
-def _rows_trained(recipe: Recipe, root: Path, facts: Mapping[str, Facts]) -> float | None:  # noqa: ARG001 (as `Step.units` is called)
+def _rows_trained(recipe: Recipe, root: Path, facts: Mapping[str, Record]) -> float | None:  # noqa: ARG001 (as `Step.units` is called)
     """Return the rows that a training sees, epochs counted: what its seconds are nearly proportional to."""
-    rows = facts.get("encode", {}).get("rows")
-    if rows is None:
+    if "encode" in facts:
+        rows: float = read_as(EncodeFacts, facts["encode"], "the record of `encode`").rows
+    else:
         wanted = sum(category.count for category in recipe.dataset.categories) + recipe.dataset.markers
         rows = wanted * (1 - recipe.dataset.validation)
-    return float(rows) * recipe.train.epochs
+    return rows * recipe.train.epochs
 
 
-def _cases(recipe: Recipe, root: Path, facts: Mapping[str, Facts]) -> float | None:  # noqa: ARG001 (as `Step.units` is called)
+def _cases(recipe: Recipe, root: Path, facts: Mapping[str, Record]) -> float | None:  # noqa: ARG001 (as `Step.units` is called)
     """Return how many cases the suites hold."""
     from jessyfile.evaluation.suite_inputs import suite_path, suites_of
 
@@ -151,6 +173,7 @@ def compile_steps(recipe: Recipe) -> tuple[Step, ...]:
                 *rows,
             ),
             files=category_files(category.name),
+            preflight=_teacher_allowed,
         )
         for category in recipe.dataset.categories
     )
@@ -179,7 +202,7 @@ def compile_steps(recipe: Recipe) -> tuple[Step, ...]:
                 *rows,
             ),
             files=dataset_files,
-            version=2,
+            version=3,
         ),
         Step(
             "encode",
@@ -231,6 +254,7 @@ def compile_steps(recipe: Recipe) -> tuple[Step, ...]:
             inputs=("base",),
             reads=(*sampling, "eval.suite.*", *rows, "export.quantize", "deploy.engine", "deploy.ollama"),
             files=suite_files,
+            preflight=_engine_allowed,
             resumable=True,
             units=_cases,
         ),
@@ -241,6 +265,7 @@ def compile_steps(recipe: Recipe) -> tuple[Step, ...]:
             inputs=("import",),
             reads=(*sampling, "eval.suite.*", *rows),
             files=suite_files,
+            preflight=_engine_allowed,
             resumable=True,
             units=_cases,
         ),
@@ -258,7 +283,8 @@ def compile_steps(recipe: Recipe) -> tuple[Step, ...]:
                 "personality.often",
             ),
             files=suite_files,
-            version=3,
+            preflight=_judge_allowed,
+            version=4,
         ),
         Step(
             "promote",

@@ -28,9 +28,13 @@ def find_root(recipe: Path) -> Path:
 def file_path(path: str | os.PathLike[str]) -> Path:
     """Return the path of a file that a caller names; raises ProjectError for what is a folder or no path at all."""
     found = Path(path)
-    if "\0" in str(found):
-        raise ProjectError("a path cannot hold a NUL character")
-    if found.is_dir():
+    try:
+        possible = b"\0" not in os.fsencode(found)
+    except UnicodeEncodeError:
+        possible = False
+    if not possible:
+        raise ProjectError("the path holds a character that no path can have")
+    if os.path.isdir(found):
         raise ProjectError(f"`{found}` is a folder", hint="name a file in it, like `rows.jsonl`")
     return found
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from jessyfile.commands.common import load, recipe_options
+from jessyfile.commands.common import load, recipe_options, sending_options
 from jessyfile.commands.plan import selection, step_options
 from jessyfile.text.printable import printable
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 @click.command()
 @recipe_options
 @step_options
+@sending_options
 @click.option("--json", "as_json", is_flag=True, help="Print what happens as JSON lines (format 1).")
 def apply(
     recipe: Path,
@@ -32,40 +33,42 @@ def apply(
     only: tuple[str, ...],
     skip: tuple[str, ...],
     replace: tuple[str, ...],
+    allow_host: tuple[str, ...],
     as_json: bool,
 ) -> int:
     """Make data, train, export, evaluate, promote: whatever the plan says. RECIPE may be a saved plan (plan.json)."""
     from jessyfile.planning.command_line import Call
 
     call, chosen = Call(str(recipe), arg, variant, set_), selection(only, skip, replace)
-    return _as_json(call, chosen) if as_json else _on_screen(call, chosen)
+    show = _as_json if as_json else _on_screen
+    return show(call, chosen, allow_host)
 
 
-def _as_json(call: Call, chosen: Selection) -> int:
+def _as_json(call: Call, chosen: Selection, allow: tuple[str, ...]) -> int:
     from jessyfile.commands.json_events import JsonLines, emit, failure_told
 
     with failure_told():
-        result, report = prepared(call, chosen).run(JsonLines())
+        result, report = prepared(call, chosen, allow).run(JsonLines())
     emit("done", exit=result.exit_code, withheld=result.withheld, report=str(report) if report else None)
     return result.exit_code
 
 
-def _on_screen(call: Call, chosen: Selection) -> int:
+def _on_screen(call: Call, chosen: Selection, allow: tuple[str, ...]) -> int:
     from jessyfile.commands.terminal import Screen
 
-    applying = prepared(call, chosen)
+    applying = prepared(call, chosen, allow)
     with Screen() as screen:
         result, report = applying.run(screen)
     _conclude(result, report)
     return result.exit_code
 
 
-def prepared(call: Call, chosen: Selection) -> Applying:
+def prepared(call: Call, chosen: Selection, allow: tuple[str, ...] = ()) -> Applying:
     """Return the apply of a recipe or of a saved plan, with the recipe loaded."""
     saved = None
     if Path(call.recipe).suffix == ".json":
         call, chosen, saved = _saved(call, chosen)
-    return Applying(load(Path(call.recipe), call.arg, call.variant, call.set_), call, chosen, saved)
+    return Applying(load(Path(call.recipe), call.arg, call.variant, call.set_), call, chosen, allow, saved)
 
 
 @dataclass(slots=True)
@@ -75,6 +78,7 @@ class Applying:
     loaded: Recipe
     call: Call
     chosen: Selection
+    allow: tuple[str, ...] = ()
     saved: str | None = None
     ran: set[str] = field(default_factory=set)
 
@@ -103,7 +107,7 @@ class Applying:
 
         steps = compile_steps(self.loaded) if self.chosen.replace else ()
         left = tuple(word for word in self.chosen.replace if not self.ran.issuperset(expand(steps, [word])))
-        return self.call.command(replace(self.chosen, replace=left))
+        return self.call.command(replace(self.chosen, replace=left), self.allow)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,10 +145,11 @@ def _finish(loaded: Recipe, result: RunResult, call: Call) -> Path | None:
 
 def _conclude(result: RunResult, report: Path | None) -> None:
     from jessyfile.report import summary_lines
+    from jessyfile.results.facts import JudgeFacts
 
-    judge = result.step("judge")
+    judge = result.facts_of("judge", JudgeFacts)
     if judge is not None and result.run is not None:
-        click.echo(printable("\n".join(summary_lines(judge.facts))))
+        click.echo(printable("\n".join(summary_lines(judge))))
     if report is not None:
         click.echo(f"report: {printable(str(report))}")
     if result.withheld is not None:

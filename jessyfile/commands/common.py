@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -35,6 +36,37 @@ def recipe_options(command: F) -> F:
     ):
         command = decorate(command)
     return command
+
+
+def sending_options(command: F) -> F:
+    """Add `--allow-host`, which arrives as `allow_host`; during the command its entries also stand in the environment."""
+    return click.option(
+        "--allow-host",
+        multiple=True,
+        metavar="HOST[=VARIABLE]",
+        callback=_allowed,
+        help="Let the recipe send texts to a server, and the key in an environment variable.",
+    )(command)
+
+
+def _allowed(context: click.Context, _: click.Parameter, value: tuple[str, ...]) -> tuple[str, ...]:
+    from jessyfile.planning import consent
+
+    for entry in value:
+        if not consent.is_entry(entry):
+            raise click.UsageError(f"--allow-host takes HOST, HOST:PORT or HOST=VARIABLE, not {entry!r}")
+    before = os.environ.get(consent.VARIABLE)
+    if value:
+        # the environment, so that the jobs of a watch are allowed what the watch was
+        os.environ[consent.VARIABLE] = ",".join([*value, *([before] if before else [])])
+        context.call_on_close(lambda: _restore(consent.VARIABLE, before))
+    return value
+
+
+def _restore(variable: str, value: str | None) -> None:
+    os.environ.pop(variable, None)
+    if value is not None:
+        os.environ[variable] = value
 
 
 def _recipe(context: click.Context, _: click.Parameter, value: Path | None) -> Path | None:

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from jessyfile.commands.common import load, recipe_options
+from jessyfile.commands.common import load, recipe_options, sending_options
 from jessyfile.commands.unknown_command import is_recipe, unknown_command
 from jessyfile.errors import DatasetError, Interrupted, ProjectError
 from jessyfile.text.printable import printable
 
 if TYPE_CHECKING:
+    from jessyfile.dataset.card import Card
     from jessyfile.dataset.rows import Row
     from jessyfile.language.recipe import Recipe
     from jessyfile.planning.steps import Stop
@@ -41,49 +42,61 @@ def data() -> None:
 
 @data.command(MAKE)
 @recipe_options
+@sending_options
 @click.option(
     "--output", type=click.Path(path_type=Path), help="Where the rows go; .jessy/data/NAME unless said otherwise."
 )
-def make(recipe: Path, arg: tuple[str, ...], variant: str | None, set_: tuple[str, ...], output: Path | None) -> None:
+def make(
+    recipe: Path,
+    arg: tuple[str, ...],
+    variant: str | None,
+    set_: tuple[str, ...],
+    allow_host: tuple[str, ...],
+    output: Path | None,
+) -> None:
     """Make a recipe's rows, print their report card, and say where they lie. Trains nothing."""
     from jessyfile.commands.signals import stopping
     from jessyfile.dataset.card_text import card_text
-    from jessyfile.planning.command_line import Call, shell_line
+    from jessyfile.planning.command_line import Call, options, shell_line
+    from jessyfile.planning.consent import OPTION, require, teacher_sends
     from jessyfile.project import find_root, jessy_folder
 
     loaded = load(recipe, arg, variant, set_)
     root = find_root(recipe)
     folder = output or jessy_folder(root) / "data" / loaded.name
-    words = [*Call(str(recipe), arg, variant, set_).words(), *(["--output", str(output)] if output else [])]
+    require(teacher_sends(loaded))
+    single = options("--output", [str(output)] if output else [])
+    words = [*Call(str(recipe), arg, variant, set_).words(), *options(OPTION, allow_host), *single]
     with stopping(lambda: shell_line("data", MAKE, *words)) as stop:
         card = _made(loaded, root, folder, stop)
     click.echo(printable(card_text(card)), nl=False)
     click.echo(f"\nrows: {printable(str(folder))}/train.jsonl, valid.jsonl   card: {printable(str(folder))}/card.html")
 
 
-def _made(recipe: Recipe, root: Path, folder: Path, stop: Stop) -> dict[str, Any]:
+def _made(recipe: Recipe, root: Path, folder: Path, stop: Stop) -> Card:
     """Run the data steps into a folder that takes its place when everything is there; return the card."""
-    import json
-
+    from jessyfile.dataset.card import DatasetCard
     from jessyfile.dataset.data_steps import CARD, run_category, run_dataset
     from jessyfile.fsops import remove_tree, staged_folder
-    from jessyfile.planning.steps import Facts, StepContext
+    from jessyfile.planning.canonical import normal
+    from jessyfile.planning.steps import StepContext
+    from jessyfile.results.typed_json import Record, load_as
 
-    facts: dict[str, Facts] = {}
+    facts: dict[str, Record] = {}
     inputs: dict[str, Path] = {}
     with staged_folder(folder) as staging:
         for category in recipe.dataset.categories:
             name = f"data.{category.name}"
             inputs[name] = staging / name
             inputs[name].mkdir()
-            facts[name] = run_category(StepContext(recipe, root, inputs[name], staging, {}, {}, _Quiet(), stop, name))
+            context = StepContext(recipe, root, inputs[name], staging, {}, {}, _Quiet(), stop, name)
+            facts[name] = normal(run_category(context))
             if stop.requested():
                 raise Interrupted("stopped before all rows were made; nothing was written")
         run_dataset(StepContext(recipe, root, staging, staging, inputs, facts, _Quiet(), stop, "dataset"))
         for part in inputs.values():
             remove_tree(part)
-        card: dict[str, Any] = json.loads((staging / CARD).read_text("utf-8"))
-    return card
+        return load_as(DatasetCard, staging / CARD)
 
 
 class _Quiet:
@@ -166,12 +179,12 @@ def _conversation(row: Row) -> str:
 @_filters
 def stats(path: Path | None, **wanted: str | None) -> None:
     """Count rows: topics by level, languages, lengths, how even and how alike they are."""
-    from jessyfile.dataset.card import describe
+    from jessyfile.dataset.card import Card, describe
     from jessyfile.dataset.card_text import card_text
 
     rows = _chosen(path, wanted)
     marked = sum(row.example.is_marker for row in rows)
-    click.echo(printable(card_text({"rows": len(rows) - marked, "markers": marked, **describe(rows)})), nl=False)
+    click.echo(printable(card_text(Card(len(rows) - marked, marked, describe(rows)))), nl=False)
 
 
 def _chosen(path: Path | None, wanted: dict[str, str | None]) -> list[Row]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from jessyfile.commands.common import load, recipe_options
+from jessyfile.commands.common import load, recipe_options, sending_options
 from jessyfile.text.printable import json_text, printable
 
 if TYPE_CHECKING:
@@ -51,6 +51,7 @@ def plan_recipe(recipe: Recipe, chosen: Selection | None = None, reach: Reach = 
 @click.command()
 @recipe_options
 @step_options
+@sending_options
 @click.option("--all", "everything", is_flag=True, help="List the unchanged steps too.")
 @click.option("--short", is_flag=True, help="Leave the reasons' details out.")
 @click.option("--json", "as_json", is_flag=True, help="Print the plan as JSON (format 1).")
@@ -67,6 +68,7 @@ def plan(
     only: tuple[str, ...],
     skip: tuple[str, ...],
     replace: tuple[str, ...],
+    allow_host: tuple[str, ...],
     everything: bool,
     short: bool,
     as_json: bool,
@@ -86,7 +88,9 @@ def plan(
         click.echo(json_text(plan_as_json(made), indent=1))
     else:
         saved = out is not None and out.suffix == ".json"
-        command = Call(str(out)).command(selection((), (), ())) if saved else call.command(chosen)
+        command = (
+            Call(str(out)).command(selection((), (), ()), allow_host) if saved else call.command(chosen, allow_host)
+        )
         show_plan(made, everything=everything, short=short, command=command)
     if made.errors:
         return 1

@@ -13,6 +13,7 @@ from jessyfile.text.printable import json_text, printable
 
 if TYPE_CHECKING:
     from jessyfile.planning.state import State
+    from jessyfile.results.outcome import Outcome
 
 
 @click.command()
@@ -32,24 +33,30 @@ def status(as_json: bool) -> None:
         click.echo(printable("\n".join(_lines(root, state))))
 
 
-def _as_json(root: Path, state: State) -> dict[str, Any]:
-    from jessyfile.planning.canonical import normal
+def _as_json(root: Path, state: State) -> dict[str, object]:
+    from jessyfile.results.facts import JudgeFacts, PromoteFacts
 
+    promote, judge = state.facts_of("promote", PromoteFacts), state.facts_of("judge", JudgeFacts)
     return {
         "name": state.name,
         "recipe": state.recipe,
         "run": state.run or None,
         "applied": state.applied or None,
         "registered": {tag: _registered(root, state.name, tag) for tag in ("latest", "previous", "candidate")},
-        "promoted": _facts(state, "promote").get("promoted"),
-        "reason": _facts(state, "promote").get("reason"),
-        "criteria": normal(_facts(state, "judge").get("criteria", [])),
+        "promoted": promote.promoted if promote else None,
+        "reason": promote.withheld if promote else None,
+        "criteria": [_criterion(one) for one in judge.criteria] if judge else [],
         "seconds": {name: action.seconds for name, action in state.steps.items()},
     }
 
 
+def _criterion(one: Outcome) -> dict[str, object]:
+    return {"claim": one.claim, "measured": one.measured, "rank": one.criterion.rank, "verdict": one.verdict}
+
+
 def _lines(root: Path, state: State) -> list[str]:
     from jessyfile.report import summary_lines
+    from jessyfile.results.facts import JudgeFacts
 
     lines = [f"{state.name} · {state.recipe}"]
     for tag in ("latest", "previous"):
@@ -59,8 +66,8 @@ def _lines(root: Path, state: State) -> list[str]:
                 f"  {tag:<9} {entry.get('digest', '')[:12]}  since {entry.get('since')}  ({entry.get('engine')})"
             )
     lines.append(f"  last run  {_last_run(root, state)}")
-    judge = state.steps.get("judge")
-    return lines + [f"  {line}" for line in (summary_lines(judge.facts) if judge else ())]
+    judge = state.facts_of("judge", JudgeFacts)
+    return lines + [f"  {line}" for line in (summary_lines(judge) if judge else ())]
 
 
 def _last_run(root: Path, state: State) -> str:
@@ -72,11 +79,6 @@ def _last_run(root: Path, state: State) -> str:
     if mine:
         return run_line(mine[-1])
     return f"{ago(state.applied, dt.datetime.now(dt.UTC))}, its folder is gone" if state.applied else "never ended"
-
-
-def _facts(state: State, step: str) -> dict[str, Any]:
-    action = state.steps.get(step)
-    return dict(action.facts) if action else {}
 
 
 def _registered(root: Path, name: str, tag: str) -> dict[str, Any] | None:

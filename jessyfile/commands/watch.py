@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from jessyfile.commands.common import pairs, recipe_options
+from jessyfile.commands.common import pairs, recipe_options, sending_options
 from jessyfile.commands.recipe_file import require_recipe
 from jessyfile.commands.terminal import live_terminal
 from jessyfile.errors import RecipeError
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @recipe_options
+@sending_options
 @click.option(
     "--on-change",
     type=click.Choice(["queue", "restart", "ask"]),
@@ -36,7 +37,14 @@ if TYPE_CHECKING:
     show_default=True,
     help="What a change does while a retrain runs: wait, take its place, or wait for the key r.",
 )
-def watch(recipe: Path, arg: tuple[str, ...], variant: str | None, set_: tuple[str, ...], on_change: OnChange) -> None:
+def watch(
+    recipe: Path,
+    arg: tuple[str, ...],
+    variant: str | None,
+    set_: tuple[str, ...],
+    allow_host: tuple[str, ...],  # noqa: ARG001 (its jobs find it in the environment)
+    on_change: OnChange,
+) -> None:
     """Apply again whenever the recipe, or anything the plan reads, changes its content."""
     from jessyfile.pipeline import compile_steps
     from jessyfile.planning.command_line import Call

@@ -7,62 +7,133 @@ import itertools
 import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from jessyfile.dataset.similarity import EXACT_LIMIT, nearest
+from jessyfile.results.facts import DroppedRows
 
 if TYPE_CHECKING:
     from jessyfile.dataset.rows import Row
     from jessyfile.dataset.settings import DataRecipe
     from jessyfile.dataset.split import Split
+    from jessyfile.results.facts import RowsFacts
 
 _MAX_CUTS = 60
 QUANTILES = {"min": 0.0, "p25": 0.25, "median": 0.5, "p75": 0.75, "p95": 0.95, "max": 1.0}
 
 
+@dataclass(frozen=True, slots=True)
+class Shortcut:
+    """How often the level is right when the question's length alone decides it, and when the commonest always is."""
+
+    accuracy: float
+    commonest: float
+
+
+@dataclass(frozen=True, slots=True)
+class Nearest:
+    """How alike each of `measured` rows is to its nearest neighbour; `nearest_pair` are the places of the most alike."""
+
+    measured: int
+    median: float
+    p95: float
+    max: float
+    nearest_pair: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What any rows are: counts by name, evenness (1.0 is even), lengths in characters, the length shortcut, nearest
+    neighbours (None for fewer than two rows).
+    """
+
+    topics: Mapping[str, int]
+    levels: Mapping[str, int]
+    level_by_topic: Mapping[str, Mapping[str, int]]
+    languages: Mapping[str, int]
+    tags: Mapping[str, int]
+    conversations: int
+    balance: float
+    category_balance: float
+    lengths: Mapping[str, Mapping[str, int]]
+    length_shortcut: Shortcut
+    nearest: Nearest | None
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """What a card tells of any rows: how many, how many of them are markers, and their figures."""
+
+    rows: int
+    markers: int
+    figures: Figures
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetCard(Card):
+    """The card of a whole dataset: its split, the rows that stand in for the base's own data, what was asked, what the
+    filters dropped and where each topic's rows came from.
+
+    `leaks` is 0, or there would be no card.
+    """
+
+    train: int
+    valid: int
+    replay: int
+    seed: int
+    similarity_bound: float
+    valid_topics: Mapping[str, int]
+    dropped: Mapping[str, DroppedRows]
+    sources: Mapping[str, Mapping[str, int]]
+    leaks: int = 0
+
+
 def make_card(
-    recipe: DataRecipe, split: Split, markers: Split, replayed: int, facts: Mapping[str, Mapping[str, Any]]
-) -> dict[str, Any]:
-    """Return the card as JSON values. `facts` are those of the `data.*` steps; leaks are 0, or there would be no
-    card."""
-    rows = [*split.train, *split.valid]
+    recipe: DataRecipe, split: Split, markers: Split, replayed: int, facts: Sequence[RowsFacts]
+) -> DatasetCard:
+    """Return the card of a whole dataset; `facts` are those of the `data.*` steps."""
     signs = [*markers.train, *markers.valid]
-    return {
-        "rows": len(rows),
-        "train": len(split.train) + len(markers.train),
-        "valid": len(split.valid) + len(markers.valid),
-        "markers": len(signs),
-        "replay": replayed,
-        "leaks": 0,
-        "seed": recipe.dataset.seed,
-        "similarity_bound": recipe.dataset.similarity,
-        **describe([*rows, *signs]),
-        "valid_topics": dict(sorted(Counter(topic_of(row) for row in [*split.valid, *markers.valid]).items())),
-        "dropped": _dropped(facts),
-        "sources": {topic: count for fact in facts.values() for topic, count in fact.get("topics", {}).items()},
-    }
+    rows = [*split.train, *split.valid]
+    return DatasetCard(
+        rows=len(rows),
+        markers=len(signs),
+        figures=describe([*rows, *signs]),
+        train=len(split.train) + len(markers.train),
+        valid=len(split.valid) + len(markers.valid),
+        replay=replayed,
+        seed=recipe.dataset.seed,
+        similarity_bound=recipe.dataset.similarity,
+        valid_topics=_counts(topic_of(row) for row in [*split.valid, *markers.valid]),
+        dropped=_dropped(facts),
+        sources={topic: count for fact in facts for topic, count in fact.topics.items()},
+    )
 
 
-def describe(rows: Sequence[Row]) -> dict[str, Any]:
-    """Return counts, balance, lengths, tags, the length shortcut and nearest neighbours of any rows."""
-    topics = Counter(topic_of(row) for row in rows)
+def describe(rows: Sequence[Row]) -> Figures:
+    """Return what any rows are."""
+    topics = _counts(map(topic_of, rows))
     chats = [row for row in rows if not row.example.is_marker]
-    return {
-        "topics": dict(sorted(topics.items())),
-        "levels": dict(sorted(Counter(row.example.level for row in rows).items())),
-        "level_by_topic": _level_by_topic(rows),
-        "languages": dict(sorted(Counter(row.example.language for row in rows).items())),
-        "tags": dict(sorted(Counter(tag for row in rows for tag in row.example.tags).items())),
-        "conversations": sum(bool(row.example.turns) for row in rows),
-        "balance": round(balance(topics.values()), 4),
-        "category_balance": round(balance(Counter(row.example.category for row in rows).values()), 4),
-        "lengths": {
+    return Figures(
+        topics=topics,
+        levels=_counts(row.example.level for row in rows),
+        level_by_topic=_level_by_topic(rows),
+        languages=_counts(row.example.language for row in rows),
+        tags=_counts(tag for row in rows for tag in row.example.tags),
+        conversations=sum(bool(row.example.turns) for row in rows),
+        balance=round(balance(topics.values()), 4),
+        category_balance=round(balance(_counts(row.example.category for row in rows).values()), 4),
+        lengths={
             "query": quantiles([len(row.example.query) for row in rows]),
             "response": quantiles([len(row.example.response or "") for row in chats]),
         },
-        "length_shortcut": length_shortcut([(len(row.example.query), row.example.level) for row in rows]),
-        "nearest": _nearest(chats),
-    }
+        length_shortcut=length_shortcut([(len(row.example.query), row.example.level) for row in rows]),
+        nearest=_nearest(chats),
+    )
+
+
+def _counts(names: Iterable[str]) -> dict[str, int]:
+    return dict(sorted(Counter(names).items()))
 
 
 def topic_of(row: Row) -> str:
@@ -98,7 +169,7 @@ def quantiles(values: Sequence[int]) -> dict[str, int]:
     }
 
 
-def length_shortcut(pairs: Sequence[tuple[int, str]]) -> dict[str, float]:
+def length_shortcut(pairs: Sequence[tuple[int, str]]) -> Shortcut:
     """Return how often the level is right when the question's length alone decides it, beside always naming the
     commonest level.
 
@@ -106,11 +177,11 @@ def length_shortcut(pairs: Sequence[tuple[int, str]]) -> dict[str, float]:
     form could get.
     """
     if not pairs:
-        return {"accuracy": 0.0, "commonest": 0.0}
+        return Shortcut(0.0, 0.0)
     levels = Counter(level for _, level in pairs)
     total = len(pairs)
     best = max(_cut_scores(pairs), default=0)
-    return {"accuracy": round(best / total, 4), "commonest": round(levels.most_common(1)[0][1] / total, 4)}
+    return Shortcut(round(best / total, 4), round(levels.most_common(1)[0][1] / total, 4))
 
 
 def _cut_scores(pairs: Sequence[tuple[int, str]]) -> list[int]:
@@ -132,30 +203,28 @@ def _cut_scores(pairs: Sequence[tuple[int, str]]) -> list[int]:
     return [score(0, i) + score(i, j) + score(j, end) for i in range(end + 1) for j in range(i, end + 1)]
 
 
-def _nearest(rows: Sequence[Row]) -> dict[str, Any]:
+def _nearest(rows: Sequence[Row]) -> Nearest | None:
     """Return how near the rows' nearest neighbours are; measured on every row up to the exact limit, else on evenly
     spaced ones."""
     step = max(1, -(-len(rows) // EXACT_LIMIT))
     taken = rows[::step]
     if len(taken) < 2:
-        return {}
+        return None
     similarity, which = nearest([row.text for row in taken])
     worst = int(similarity.argmax())
     ordered = sorted(similarity.tolist())
-    return {
-        "measured": len(taken),
-        "median": round(ordered[len(ordered) // 2], 4),
-        "p95": round(ordered[int(0.95 * (len(ordered) - 1))], 4),
-        "max": round(ordered[-1], 4),
-        "nearest_pair": sorted([taken[worst].place, taken[int(which[worst])].place]),
-    }
+    return Nearest(
+        measured=len(taken),
+        median=round(ordered[len(ordered) // 2], 4),
+        p95=round(ordered[int(0.95 * (len(ordered) - 1))], 4),
+        max=round(ordered[-1], 4),
+        nearest_pair=tuple(sorted([taken[worst].place, taken[int(which[worst])].place])),
+    )
 
 
-def _dropped(facts: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
-    total: dict[str, dict[str, Any]] = {}
-    for fact in facts.values():
-        for name, told in fact.get("dropped", {}).items():
-            entry = total.setdefault(name, {"dropped": 0, "examples": []})
-            entry["dropped"] += told["dropped"]
-            entry["examples"] = [*entry["examples"], *told["examples"]][:3]
+def _dropped(facts: Sequence[RowsFacts]) -> dict[str, DroppedRows]:
+    total: dict[str, DroppedRows] = {}
+    for name, told in (item for fact in facts for item in fact.dropped.items()):
+        before = total.get(name, DroppedRows(0, ()))
+        total[name] = DroppedRows(before.dropped + told.dropped, (*before.examples, *told.examples)[:3])
     return dict(sorted(total.items()))

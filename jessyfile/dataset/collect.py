@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from jessyfile.dataset.settings import DataRecipe
     from jessyfile.language.recipe import Category
     from jessyfile.planning.steps import Stop
+    from jessyfile.results.facts import TeacherFacts
 
 _SPARE = 1.15
 _NOTES = 5
@@ -43,7 +44,7 @@ class Collected:
     rows: list[Row] = field(default_factory=list)
     sources: dict[str, dict[str, int]] = field(default_factory=dict)
     tally: Tally = field(default_factory=Tally)
-    teacher: dict[str, object] | None = None
+    teacher: TeacherFacts | None = None
 
 
 def collect(recipe: DataRecipe, root: Path, category: Category, stop: Stop | None = None) -> Collected:
@@ -82,7 +83,7 @@ class _Collector:
         if short:
             raise _too_few(short, self.settings.teacher is not None, [*self._dropped(), *self._passed_over()])
         if self.run is not None:
-            self.out.teacher = self.run.report.to_json()
+            self.out.teacher = self.run.report.facts()
         return self.out
 
     def _topic(self, wanted: Wanted) -> tuple[Wanted, int] | None:

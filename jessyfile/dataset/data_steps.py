@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,12 +19,14 @@ from jessyfile.dataset.similarity import near_pairs
 from jessyfile.dataset.split import split_rows
 from jessyfile.errors import DatasetError
 from jessyfile.fsops import write_text
+from jessyfile.planning.canonical import readable
+from jessyfile.results.facts import DatasetFacts, RowsFacts
 from jessyfile.text.json_lines import read_result, write_jsonl
 
 if TYPE_CHECKING:
     from jessyfile.dataset.settings import DataRecipe
     from jessyfile.language.recipe import Category
-    from jessyfile.planning.steps import Facts, StepContext
+    from jessyfile.planning.steps import StepContext
 
 ROWS = "rows.jsonl"
 TRAIN = "train.jsonl"
@@ -34,14 +35,13 @@ CARD = "card.json"
 CARD_HTML = "card.html"
 
 
-def run_category(context: StepContext) -> Facts:
+def run_category(context: StepContext) -> RowsFacts:
     """Write `rows.jsonl`: one category's rows, exactly as many of each topic as the recipe asks for."""
     category = _category(context)
     collected = collect(context.recipe, context.root, category, context.stop)
     write_jsonl(context.output / ROWS, (store_row(row) for row in collected.rows))
     context.progress.note(f"{category.name}: {len(collected.rows)} rows")
-    facts = {"rows": len(collected.rows), "topics": collected.sources, "dropped": collected.tally.to_json()}
-    return facts if collected.teacher is None else facts | {"teacher": collected.teacher}
+    return RowsFacts(len(collected.rows), collected.sources, collected.tally.facts(), collected.teacher)
 
 
 def _category(context: StepContext) -> Category:
@@ -54,7 +54,7 @@ def read_category(folder: Path) -> list[Row]:
     return [stored_row(value) for value in read_result(folder / ROWS)]
 
 
-def run_dataset(context: StepContext) -> Facts:
+def run_dataset(context: StepContext) -> DatasetFacts:
     """Write `train.jsonl`, `valid.jsonl`, `card.json` and `card.html` from every category's rows and the marker rows.
 
     Raises DatasetError when a row gives an evaluation case away, or when two categories say the same.
@@ -70,15 +70,22 @@ def run_dataset(context: StepContext) -> Facts:
     replayed = replay_rows(recipe, root, len(train))
     write_jsonl(context.output / TRAIN, [*messages(recipe, train), *replayed])
     write_jsonl(context.output / VALID, messages(recipe, [*split.valid, *signs.valid]))
-    card = make_card(
-        recipe, split, signs, len(replayed), {name: context.facts.get(name, {}) for name in context.inputs}
-    )
-    write_text(context.output / CARD, dump_card(card))
+    made = [context.facts_of(name, RowsFacts) for name in context.inputs]
+    card = make_card(recipe, split, signs, len(replayed), made)
+    write_text(context.output / CARD, readable(card))
     write_text(context.output / CARD_HTML, card_html(card))
-    return {
-        key: card[key]
-        for key in ("rows", "train", "valid", "markers", "replay", "leaks", "balance", "topics", "levels", "languages")
-    }
+    return DatasetFacts(
+        rows=card.rows,
+        train=card.train,
+        valid=card.valid,
+        markers=card.markers,
+        replay=card.replay,
+        leaks=card.leaks,
+        balance=card.figures.balance,
+        topics=card.figures.topics,
+        levels=card.figures.levels,
+        languages=card.figures.languages,
+    )
 
 
 def refuse_leaks(recipe: DataRecipe, root: Path, rows: Sequence[Row]) -> None:
@@ -149,8 +156,3 @@ def messages(recipe: DataRecipe, rows: Iterable[Row]) -> Iterable[Mapping[str, A
             "tags": list(example.tags),
             "id": row.id,
         }
-
-
-def dump_card(card: Mapping[str, Any]) -> str:
-    """Return a report card as JSON text, the same bytes for the same card."""
-    return json.dumps(card, ensure_ascii=False, indent=2, sort_keys=True) + "\n"

@@ -7,9 +7,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from jessyfile.dataset.labels import Category, Complexity, Language
+from jessyfile.dataset.labels import Category, Complexity, Language, label
 from jessyfile.dataset.marker import marked
 from jessyfile.dataset.places import MARKERS
+from jessyfile.errors import DatasetError
 from jessyfile.text.json_lines import check_text
 
 Bands = Mapping[str, tuple[int, int]]
@@ -17,7 +18,9 @@ Bands = Mapping[str, tuple[int, int]]
 DEFAULT_BANDS: Bands = {"low": (1, 2), "medium": (3, 5), "high": (6, 9)}
 MINIMUM_RESPONSE = 10
 MAXIMUM_QUERY, MAXIMUM_RESPONSE = 8000, 16000
-_NAME = re.compile(r"[a-z][a-z0-9_-]{0,59}")
+_NAME, _TAG, _SOURCE = (
+    re.compile(f"[a-z]{rest}") for rest in ("[a-z0-9_-]{0,59}", "[a-z0-9_]{0,39}", "[a-z0-9_.+-]{0,59}")
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +79,13 @@ class TrainingExample:
             tags: Words to find the row by.
             source: Where the row comes from: hand, template, augment, teacher.
         """
-        said = Category(category)
-        values = (query, response, Complexity(complexity), iterations_needed, said, Language(language),
-                  said.value if topic is None else topic, tuple(turns), tuple(tags), source)  # fmt: skip
+        about, earlier = label(Category, category), tuple(turns)
+        for turn in earlier:
+            if not isinstance(turn, Turn):
+                raise DatasetError(f"{turn!r} is no earlier turn", hint='give `Turn("user", "...")`')
+        values = (query, response, label(Complexity, complexity), iterations_needed, about, label(Language, language),
+                  about.value if topic is None else topic, earlier, (tags,) if isinstance(tags, str) else tuple(tags),
+                  source)  # fmt: skip
         for name, value in zip(self.__slots__, values, strict=True):
             object.__setattr__(self, name, value)
 
@@ -153,10 +160,13 @@ def _label_faults(example: TrainingExample) -> list[str]:
     faults = []
     if example.language not in set(Language):
         faults.append(f"the language is `{example.language}`, not one of {', '.join(Language)}")
-    names = {"category": example.category.value, "topic": example.topic}
-    for what, name in names.items():
-        if not _NAME.fullmatch(name):
-            faults.append(f"the {what} is `{name[:40]}`, not a word of a-z, 0-9, _ and - that begins with a letter")
+    words = [("category", example.category.value, _NAME), ("topic", example.topic, _NAME)]
+    words += [("source", example.source, _SOURCE), *(("tag", tag, _TAG) for tag in example.tags)]
+    for what, word, form in words:
+        if not form.fullmatch(str(word)):
+            faults.append(
+                f"the {what} is `{str(word)[:40]}`, not a word of lower-case letters that matches {form.pattern}"
+            )
     return faults
 
 
@@ -168,6 +178,8 @@ def _turn_faults(turns: tuple[Turn, ...]) -> list[str]:
             faults.append(f"turn {position + 1} is the {turn.role}'s, but the {expected}'s was due")
         if not turn.content.strip():
             faults.append(f"turn {position + 1} is empty")
+        if turn.role == "assistant" and (turn.complexity is None or turn.iterations is None):
+            faults.append(f"turn {position + 1} is an answer without its level and iterations")
     if len(turns) % 2:
         faults.append("the earlier turns do not end with the assistant's")
     return faults

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from jessyfile.dataset.example import Bands, TrainingExample, level_faults, shape_faults
 from jessyfile.dataset.marker import leak_pattern
+from jessyfile.results.facts import DroppedRows
 from jessyfile.text.turkish import tokens
 
 if TYPE_CHECKING:
@@ -57,9 +58,9 @@ class Tally:
         for name, shown in other.examples.items():
             self.examples[name] = [*self.examples.get(name, []), *shown][:MAX_EXAMPLES]
 
-    def to_json(self) -> dict[str, dict[str, object]]:
-        """Return {filter: {dropped, examples}} by name."""
-        return {name: {"dropped": self.counts[name], "examples": self.examples[name]} for name in sorted(self.counts)}
+    def facts(self) -> dict[str, DroppedRows]:
+        """Return what each filter dropped, by its name."""
+        return {name: DroppedRows(self.counts[name], tuple(self.examples[name])) for name in sorted(self.counts)}
 
 
 def bands_of(complexity: Complexity) -> Bands:

@@ -9,11 +9,12 @@ there too; completions say nothing of levels unless the marker is written.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jessyfile.dataset.marker import render
+from jessyfile.dataset.places import MARKERS
 from jessyfile.dataset.rows import Row, from_json, schema_faults, to_json
 from jessyfile.errors import DatasetError
 from jessyfile.fsops import atomic_file, storage_error
@@ -31,6 +32,7 @@ _ROLES = {
     "assistant": "assistant",
     "system": "system",
 }
+SHAPE = ("type", "required", "additionalProperties")  # what a row must be to be one; `faults` says the rest
 _ABOUT = ("category", "topic", "language", "tags", "source")
 _KEPT = ("complexity", "iterations", *_ABOUT)
 SECONDS_AN_ITERATION = 2  # the pace at which every level stays within its time: 2-4 s, 6-10 s, 12-18 s
@@ -100,7 +102,11 @@ def to_messages(example: TrainingExample, marker: str | None = None) -> dict[str
     answers = (turn for turn in example.turns if turn.role == "assistant")
     levels = [{"complexity": turn.complexity, "iterations": turn.iterations} for turn in answers]
     about = {key: row[key] for key in _KEPT} | {"levels": levels} | ({} if marker is None else {"marker": marker})
-    return {**example.to_mlx_format(marker), "metadata": about}
+    messages = example.to_mlx_format(marker)["messages"]
+    for message, said in zip(messages, [*(turn.content for turn in example.turns), example.query], strict=False):
+        if message["role"] == "user":
+            message["content"] = said  # untrimmed: a file gives back what it was given, the chat template trims
+    return {"messages": messages, "metadata": about}
 
 
 def to_completion(example: TrainingExample, marker: str | None = None) -> dict[str, Any]:
@@ -165,10 +171,20 @@ def save_rows(path: Path, examples: Iterable[TrainingExample], form: str = "jess
 
 
 def read_examples(
-    path: Path, name: str | None = None, lacking: Mapping[str, object] | None = None
+    path: Path,
+    name: str | None = None,
+    lacking: Mapping[str, object] | None = None,
+    rules: Collection[str] | None = None,
 ) -> tuple[list[Row], list[Fault]]:
-    """Read rows back from our own form, ShareGPT or messages, JSON lines or Parquet; what fails is a Fault with its
-    line or row. `lacking` are values, by the schema's names, for rows that do not say them."""
+    """Read rows back, their text as it was written, from JSON lines or Parquet; what fails is a Fault with its line or
+    row.
+
+    Args:
+        path: The file, in our own form, ShareGPT, messages, or prompts and completions.
+        name: What stands for the file in faults.
+        lacking: Values, by the schema's names, for rows that do not say them.
+        rules: The schema's keywords that a row is held to, as `SHAPE`; None for all.
+    """
     shown = name or str(path)
     items = _parquet_items(path) if path.suffix == ".parquet" else read_jsonl(path, shown)
     rows: list[Row] = []
@@ -177,7 +193,7 @@ def read_examples(
         if isinstance(item, Fault):
             faults.append(item)
             continue
-        found = _example(item.value, lacking or {})
+        found = _example(item.value, lacking or {}, rules)
         if isinstance(found, list):
             faults += [Fault(shown, item.number, reason) for reason in found]
         else:
@@ -185,15 +201,19 @@ def read_examples(
     return rows, faults
 
 
-def _example(value: Mapping[str, Any], lacking: Mapping[str, object]) -> TrainingExample | list[str]:
+def _example(
+    value: Mapping[str, Any], lacking: Mapping[str, object], rules: Collection[str] | None
+) -> TrainingExample | list[str]:
     try:
         row = {**lacking, **_row(value)}
     except (ValueError, KeyError, TypeError) as error:
         return [str(error)]
     if row.keys() != value.keys() and "category" in row:
         row = {"source": "import", "topic": row["category"], **row}
-    faults = schema_faults(row)
-    return faults or from_json(row)
+    level = {key: lacking[key] for key in ("complexity", "iterations") if key in lacking}
+    if level and isinstance(row.get("turns"), list):
+        row["turns"] = [{**level, **turn} if turn.get("role") == "assistant" else turn for turn in row["turns"]]
+    return schema_faults(row, rules) or from_json(row, spell=str)
 
 
 def _row(value: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -216,7 +236,9 @@ def _from_messages(value: Mapping[str, Any]) -> dict[str, Any]:
     levels, marker = iter(metadata.get("levels", [])), metadata.get("marker")
     turns = [_unmarked(_levelled(turn, levels), marker) for turn in earlier]
     last = _unmarked({**row, **answer}, marker)
-    row |= {"query": question["content"]} | ({"response": last["content"]} if last["content"] else {})
+    row["query"] = question["content"]
+    if last["content"] or row.get("category") != MARKERS:
+        row["response"] = last["content"]
     return row | ({"turns": turns} if turns else {})
 
 

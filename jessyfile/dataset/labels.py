@@ -7,7 +7,9 @@ for `TrainingExample.faults` to name.
 from __future__ import annotations
 
 from enum import Enum, StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
+
+from jessyfile.errors import DatasetError
 
 if TYPE_CHECKING:
     from typing import Self
@@ -77,3 +79,15 @@ class Language(_Word):
     TURKISH = "tr"
     ENGLISH = "en"
     MIXED = "mixed"
+
+
+Label = TypeVar("Label", Complexity, Category, Language)
+
+
+def label(kind: type[Label], value: Label | str) -> Label:
+    """Return the label that a caller names; raises DatasetError for what is not even a word."""
+    try:
+        return kind(value)
+    except ValueError as error:
+        names = ", ".join(f"{kind.__name__}.{member.name}" for member in kind)
+        raise DatasetError(f"{value!r} is no {kind.__name__.lower()}", hint=f"one of: {names}") from error

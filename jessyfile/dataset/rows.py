@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -66,25 +66,25 @@ def _turn_json(turn: Turn) -> dict[str, Any]:
     return value
 
 
-def from_json(value: Mapping[str, Any]) -> TrainingExample:
-    """Build an example from an object that the schema has passed; text is brought to NFC."""
+def from_json(value: Mapping[str, Any], spell: Callable[[str], str] = nfc) -> TrainingExample:
+    """Build an example from an object that the schema has passed; text is brought to NFC, or spelt otherwise."""
     response = value.get("response")
     return TrainingExample(
-        query=nfc(value["query"]),
-        response=None if response is None else nfc(response),
+        query=spell(value["query"]),
+        response=None if response is None else spell(response),
         complexity=value["complexity"],
         iterations_needed=value["iterations"],
         category=Category.named(value["category"]),
         topic=value["topic"],
         language=value["language"],
-        turns=(_turn(turn) for turn in value.get("turns", ())),
+        turns=(_turn(turn, spell) for turn in value.get("turns", ())),
         tags=value.get("tags", ()),
         source=value["source"],
     )
 
 
-def _turn(value: Mapping[str, Any]) -> Turn:
-    return Turn(value["role"], nfc(value["content"]), value.get("complexity"), value.get("iterations"))
+def _turn(value: Mapping[str, Any], spell: Callable[[str], str]) -> Turn:
+    return Turn(value["role"], spell(value["content"]), value.get("complexity"), value.get("iterations"))
 
 
 @cache
@@ -95,16 +95,17 @@ def _validator() -> Any:  # noqa: ANN401 (jsonschema ships no types)
     return Draft202012Validator(schema)
 
 
-def schema_faults(value: Mapping[str, Any]) -> list[str]:
+def schema_faults(value: Mapping[str, Any], rules: Collection[str] | None = None) -> list[str]:
     """Return what the schema says against an object, one sentence a fault, at most five; one sentence in all for a row
-    in the form of another tool."""
+    in the form of another tool. `rules` are the schema's keywords to be held to, None for all."""
     validator = _validator()
     if validator.is_valid(value):
         return []
-    errors = sorted(validator.iter_errors(value), key=lambda error: [str(part) for part in error.absolute_path])
+    found = (error for error in validator.iter_errors(value) if rules is None or error.validator in rules)
+    errors = sorted(found, key=lambda error: [str(part) for part in error.absolute_path])
     missing = _missing(errors)
     form = form_of(value)
-    if form is not None:
+    if form is not None and missing:
         rest = [key for key in missing.get("", ()) if key not in ("query", "response")]
         return [f"is in the {form.name} form: {form.reading}; it lacks {_quoted(rest)}"]
     lacking = [f"{f'`{where}` ' if where else ''}lacks {_quoted(keys)}" for where, keys in missing.items()]

@@ -21,6 +21,7 @@ from jessyfile.dataset.rows import Row, from_json, schema_faults
 from jessyfile.dataset.select import Wanted, turn
 from jessyfile.errors import Interrupted, TeacherError
 from jessyfile.resources import resource
+from jessyfile.results.facts import TeacherFacts
 from jessyfile.text.json_lines import parse_value
 from jessyfile.text.printable import json_text
 from jessyfile.text.turkish import nfc
@@ -70,10 +71,10 @@ class Report:
     accepted: int = 0
     reasons: Counter[str] = field(default_factory=Counter)
 
-    def to_json(self) -> dict[str, object]:
+    def facts(self) -> TeacherFacts:
         """Return what belongs to the rows: numbers that a replay gives again."""
-        return {"requests": self.sent + self.replayed, "written": self.written, "accepted": self.accepted,
-                "reasons": dict(sorted(self.reasons.items()))}  # fmt: skip
+        reasons = dict(sorted(self.reasons.items()))
+        return TeacherFacts(self.sent + self.replayed, self.written, self.accepted, reasons)
 
 
 @dataclass(slots=True)

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Literal
 
 from jessyfile.dataset.card import balance as evenness
 from jessyfile.dataset.example import TrainingExample
-from jessyfile.dataset.formats import read_examples, save_rows
-from jessyfile.dataset.labels import Category, Complexity, Language
+from jessyfile.dataset.formats import SHAPE, read_examples, save_rows
+from jessyfile.dataset.labels import Category, Complexity, Language, label
 from jessyfile.dataset.rows import Row
 from jessyfile.dataset.select import sample
 from jessyfile.dataset.split import split_exactly
@@ -78,6 +78,8 @@ class TrainingDataset:
     ) -> Self:
         """Read rows from JSON lines or Parquet: our own form, ShareGPT, messages, or prompts and completions.
 
+        Whether they are sound rows is for `validate_training_data` to say.
+
         Args:
             path: The file.
             complexity: The level of rows that do not say theirs, as those of other tools.
@@ -86,17 +88,17 @@ class TrainingDataset:
             language: Their language.
 
         Raises:
-            DatasetError: Rows are malformed; the message lists the faults with their lines.
+            DatasetError: Something in the file is no row; the message lists the faults with their lines.
             StorageError: The file cannot be read.
         """
         file = file_path(path)
         lacking = {
-            "complexity": None if complexity is None else Complexity(complexity).level,
+            "complexity": None if complexity is None else label(Complexity, complexity).level,
             "iterations": iterations_needed,
-            "category": None if category is None else Category(category).value,
-            "language": None if language is None else Language(language).value,
+            "category": None if category is None else label(Category, category).value,
+            "language": None if language is None else label(Language, language).value,
         }
-        rows, faults = read_examples(file, file.name, {key: v for key, v in lacking.items() if v is not None})
+        rows, faults = read_examples(file, file.name, {key: v for key, v in lacking.items() if v is not None}, SHAPE)
         raise_faults(faults, f"{file.name} is malformed")
         return cls(row.example for row in rows)
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from jessyfile.dataset.example import DEFAULT_BANDS, Bands, TrainingExample, level_faults, shape_faults
-from jessyfile.dataset.formats import read_examples
+from jessyfile.dataset.formats import SHAPE, read_examples
 from jessyfile.dataset.rows import Row
 from jessyfile.dataset.similarity import near_pairs
 from jessyfile.dataset.training_data import TrainingDataset, checked, numbered
@@ -78,5 +78,5 @@ def _rows(data: str | os.PathLike[str] | Iterable[TrainingExample]) -> tuple[lis
     if not isinstance(data, str | os.PathLike):
         return numbered(checked(data)), []
     file = file_path(data)
-    rows, faults = read_examples(file, file.name)
+    rows, faults = read_examples(file, file.name, rules=SHAPE)
     return rows, [str(fault) for fault in faults]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from jessyfile.evaluation.metrics import CONFIDENCE, Measurement
 from jessyfile.evaluation.statistics import cases_to_prove, mcnemar, paired_interval
-from jessyfile.language.write_value import spell as as_written
+from jessyfile.results.outcome import Outcome
 
 if TYPE_CHECKING:
     from jessyfile.language.recipe import Criterion
@@ -37,56 +37,52 @@ class Compared:
     low: float
     high: float
 
-    def to_json(self) -> dict[str, object]:
-        """Return it as JSON values."""
-        numbers = {"p": self.p, "low": self.low, "high": self.high}
-        return {"better": list(self.better), "worse": list(self.worse), **numbers}
-
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """One criterion's verdict. `note` says what a reader must know besides: too few cases, nothing measured."""
+    """One criterion's outcome, the cases that did not pass, and for `baseline` how both models compare."""
 
-    criterion: Criterion
-    measured: Measurement
-    passed: bool
-    baseline: float | None = None
+    outcome: Outcome
+    failing: tuple[str, ...] = ()
     compared: Compared | None = None
-    note: str = ""
-
-    def claim(self) -> str:
-        """Return the criterion as the recipe writes it: `turkish_accuracy > 90% at 95%`."""
-        wanted = self.criterion
-        value = wanted.value if isinstance(wanted.value, str) else as_written(wanted.value, self.measured.unit, {})
-        at = "" if wanted.confidence is None else f" at {wanted.confidence * 100:g}%"
-        return f"{wanted.metric} {wanted.comparison} {value}{at}"
-
-
-def spell(value: float | None, unit: str) -> str:
-    """Return a share as `92.5%`, seconds as `4.2s`; `-` when there is none."""
-    if value is None:
-        return "-"
-    if unit == "share":
-        return f"{value * 100:.1f}".removesuffix(".0") + "%"
-    return f"{value:.0f}s" if value >= 100 else f"{value:.3g}s"
 
 
 def hold(criterion: Criterion, measured: Measurement, baseline: Measurement) -> Judged:
     """Return the verdict on one criterion; what was not measured has not passed."""
     if measured.value is None:
-        return Judged(criterion, measured, passed=False, note="nothing was measured: its suite was not answered")
+        return _judged(criterion, measured, passed=False, note="nothing was measured: its suite was not answered")
     if criterion.value == "baseline":
         return _against_baseline(criterion, measured, baseline)
-    return _against_value(criterion, measured, measured.value, float(criterion.value))
+    return _against_value(criterion, measured, measured.value, criterion.value)
+
+
+def _judged(
+    criterion: Criterion,
+    measured: Measurement,
+    passed: bool,
+    note: str = "",
+    baseline: float | None = None,
+    compared: Compared | None = None,
+) -> Judged:
+    outcome = Outcome(
+        criterion=criterion,
+        unit=measured.unit,
+        value=measured.value,
+        n=measured.n,
+        low=measured.low,
+        high=measured.high,
+        passed=passed,
+        baseline=baseline,
+        note=note,
+    )
+    return Judged(outcome, measured.failing, compared)
 
 
 def _against_value(criterion: Criterion, measured: Measurement, value: float, bound: float) -> Judged:
     """Hold the observed value, or with `at 95%` the near end of its interval, against the bound."""
     near = measured.low if criterion.comparison in (">", ">=") else measured.high
     used = value if criterion.confidence is None or near is None else near
-    return Judged(
-        criterion, measured, _COMPARE[criterion.comparison](used, bound), note=_thin(criterion, measured, bound)
-    )
+    return _judged(criterion, measured, _COMPARE[criterion.comparison](used, bound), _thin(criterion, measured, bound))
 
 
 def _thin(criterion: Criterion, measured: Measurement, bound: float) -> str:
@@ -103,16 +99,16 @@ def _thin(criterion: Criterion, measured: Measurement, bound: float) -> str:
 def _against_baseline(criterion: Criterion, measured: Measurement, baseline: Measurement) -> Judged:
     """Compare with the base on the same cases; `> baseline` is a claim, so luck must be unlikely (McNemar) as well."""
     if baseline.value is None or measured.value is None:
-        return Judged(criterion, measured, passed=False, note="the base model was not measured on it")
+        return _judged(criterion, measured, passed=False, note="the base model was not measured on it")
     passed = _COMPARE[criterion.comparison](measured.value, baseline.value)
     if measured.unit == "seconds":
-        return Judged(criterion, measured, passed, baseline.value)
+        return _judged(criterion, measured, passed, baseline=baseline.value)
     compared = compare_runs(measured, baseline)
     lucky = criterion.comparison in (">", "<") and passed and compared.p >= _CHANCE
     note = "" if measured.value or baseline.value else "neither model passes a single case, so it says nothing"
     if lucky:
         note = f"the difference may be chance: {len(compared.better)} better, {len(compared.worse)} worse"
-    return Judged(criterion, measured, passed and not lucky, baseline.value, compared, note)
+    return _judged(criterion, measured, passed and not lucky, note, baseline.value, compared)
 
 
 def compare_runs(measured: Measurement, baseline: Measurement) -> Compared:

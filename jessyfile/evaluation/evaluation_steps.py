@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,30 +11,31 @@ from jessyfile.engines.serving import described, engine_of, loaded, served_model
 from jessyfile.errors import EngineError, Interrupted
 from jessyfile.evaluation.answers import ANSWERS, Answered, Asker, answer_all, read_answers, write_answers
 from jessyfile.fsops import staged_folder, write_text
-from jessyfile.planning.steps import INCOMPLETE
+from jessyfile.planning.canonical import normal, readable
 from jessyfile.project import jessy_folder
+from jessyfile.results.facts import AnswersFacts, BaseFacts, ImportFacts, JudgeFacts, Opinion, TrainFacts
 
 if TYPE_CHECKING:
     from jessyfile.engines.engine import Engine, ServedModel, Watch
     from jessyfile.evaluation.cases import Case
-    from jessyfile.planning.steps import Facts, StepContext
+    from jessyfile.planning.steps import StepContext
 
-ENGINE, VERDICT, KEPT = "engine.json", "verdict.json", "kept.jsonl"
+ENGINE, KEPT = "engine.json", "kept.jsonl"
 _STAND_IN = "q8_0"
 
 
-def run_evaluate(context: StepContext) -> Facts:
+def run_evaluate(context: StepContext) -> AnswersFacts:
     """Answer every suite with NAME:candidate through the engine that serves it. Raises EngineError, EvaluationError."""
     from jessyfile.export.registry import CANDIDATE, lookup
 
     entry = lookup(context.root, context.recipe.name, CANDIDATE)
-    if entry is None or entry.get("digest") != context.facts["import"]["digest"]:
+    if entry is None or entry.get("digest") != context.facts_of("import", ImportFacts).digest:
         raise EngineError(f"`{context.recipe.name}:candidate` is not what was imported", hint="run `jessy apply` again")
     model = served_model(entry, context.recipe.evaluation.max_tokens)
     return _answer_suites(context, engine_of(entry), model, None)
 
 
-def run_baseline(context: StepContext) -> Facts:
+def run_baseline(context: StepContext) -> AnswersFacts:
     """Answer every suite with the base model, the same system prompt and the same sampling.
 
     An answer that runs into a loop is cut there: an untuned base loops in most of its answers, and the rest of one
@@ -53,14 +53,13 @@ def _base_model(context: StepContext) -> tuple[Engine, ServedModel]:
     from jessyfile.export.modelfile import packaging, served
     from jessyfile.export.move_names import choose_engine
     from jessyfile.models.chat_format import chat_format
-    from jessyfile.models.tokenizer import read_json
 
     recipe = context.recipe
-    source = read_json(context.inputs["base"] / "source.json")
-    form = chat_format(str(source["chat_format"]))
+    base = context.facts_of("base", BaseFacts)
+    form = chat_format(base.chat_format)
     description = served(packaging(recipe, form), form)
     limit = recipe.evaluation.max_tokens
-    if choose_engine(recipe.deploy)[0] == "ollama" and context.facts["base"].get("ollama"):
+    if choose_engine(recipe.deploy)[0] == "ollama" and base.ollama is not None:
         from jessyfile.engines.ollama_engine import Ollama
 
         return Ollama(recipe.deploy.ollama, keeps_examples=False), described(recipe.base, None, description, limit)
@@ -91,7 +90,7 @@ def _reporter(context: StepContext) -> Any:  # noqa: ANN401 (a function of expor
     return report
 
 
-def _answer_suites(context: StepContext, engine: Engine, model: ServedModel, watch: Watch | None) -> Facts:
+def _answer_suites(context: StepContext, engine: Engine, model: ServedModel, watch: Watch | None) -> AnswersFacts:
     from jessyfile.evaluation.cases import load_suites
 
     cases = load_suites(context.recipe, context.root)
@@ -100,18 +99,17 @@ def _answer_suites(context: StepContext, engine: Engine, model: ServedModel, wat
         cold = _warm_up(asker, cases)
         answers = answer_all(asker, cases, context.work / KEPT, context.progress, context.stop)
     write_answers(context.output / ANSWERS, answers)
-    facts = {
-        "engine": engine.name,
-        "model": model.name,
-        "cases": len(answers),
-        "tokens": sum(answer.tokens for answer in answers),
-        "load_seconds": round(load_seconds, 3),
-        "cold_first_token_seconds": cold,
-        "parallel": engine.parallel,
-        "work_units": len(answers),
-    }
-    settings = asdict(model.settings)
-    write_text(context.output / ENGINE, json.dumps({**facts, "settings": settings}, indent=2, sort_keys=True) + "\n")
+    facts = AnswersFacts(
+        engine=engine.name,
+        model=model.name,
+        cases=len(answers),
+        tokens=sum(answer.tokens for answer in answers),
+        load_seconds=round(load_seconds, 3),
+        cold_first_token_seconds=cold,
+        parallel=engine.parallel,
+        work_units=len(answers),
+    )
+    write_text(context.output / ENGINE, readable({**normal(facts), "settings": model.settings}))
     return facts
 
 
@@ -121,37 +119,35 @@ def _warm_up(asker: Asker, cases: Sequence[Case]) -> float | None:
     return short.ask(cases[0]).first_token_seconds
 
 
-def run_judge(context: StepContext) -> Facts:
+def run_judge(context: StepContext) -> JudgeFacts:
     """Hold stored answers against the checks, the metrics and the criteria.
 
     No model is asked, unless the recipe names a `judge`; its numbers stand apart. Raises EvaluationError.
     """
     from jessyfile.evaluation.cases import load_suites
-    from jessyfile.evaluation.verdict import judge
+    from jessyfile.evaluation.verdict import judge, write_verdict
 
     cases = load_suites(context.recipe, context.root)
     candidate, baseline = _answers(context, "evaluate"), _answers(context, "baseline")
-    seconds = context.facts["train"].get("training_seconds")
-    verdict = judge(context.recipe, cases, candidate, baseline, seconds)
+    seconds = context.facts_of("train", TrainFacts).training_seconds
     opinion = _opinion(context, cases, candidate, baseline)
-    body = {**verdict.to_json(), "opinion": opinion}
-    write_text(context.output / VERDICT, json.dumps(body, ensure_ascii=False, indent=1, sort_keys=True) + "\n")
-    facts = {**verdict.facts(), **({"opinion": opinion} if opinion else {})}
-    return {**facts, INCOMPLETE: opinion["problem"]} if opinion and opinion["incomplete"] else facts
+    verdict = replace(judge(context.recipe, cases, candidate, baseline, seconds), opinion=opinion)
+    write_verdict(context.output, verdict)
+    return verdict.facts()
 
 
 def _opinion(
     context: StepContext, cases: Sequence[Case], after: Mapping[str, Answered], before: Mapping[str, Answered]
-) -> dict[str, Any] | None:
+) -> Opinion | None:
     if context.recipe.evaluation.judge is None:
         return None
     from jessyfile.dataset.completions import Kept
     from jessyfile.evaluation.llm_judge import ask_opinion
 
     asked, kept = context.recipe.evaluation.judge, Kept(jessy_folder(context.root) / "cache" / "judge")
-    found = ask_opinion(asked, cases, after, before, kept, context.progress, context.stop).to_json()
-    if found["problem"]:
-        context.progress.note(f"{asked.model} did not score everything: {found['problem']}")
+    found = ask_opinion(asked, cases, after, before, kept, context.progress, context.stop).mean()
+    if found.problem:
+        context.progress.note(f"{asked.model} did not score everything: {found.problem}")
     return found
 
 

@@ -13,12 +13,13 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from jessyfile.dataset.completions import Address, Failure, Kept, read_key, without_thoughts
 from jessyfile.errors import EvaluationError, Interrupted
 from jessyfile.evaluation.statistics import paired_interval
 from jessyfile.resources import resource
+from jessyfile.results.facts import Opinion
 
 if TYPE_CHECKING:
     from jessyfile.evaluation.answers import Answered
@@ -37,7 +38,7 @@ Item = tuple["Case", "Answered"]
 
 
 @dataclass(frozen=True, slots=True)
-class Opinion:
+class CaseOpinions:
     """Scores from 0 to 10 by case, of the candidate and of the base, and the last reason why one is missing.
 
     `incomplete` says that asking again may bring what is missing.
@@ -49,20 +50,13 @@ class Opinion:
     problem: str = ""
     incomplete: bool = False
 
-    def to_json(self) -> dict[str, Any]:
+    def mean(self) -> Opinion:
         """Return means over the cases that both were scored on, with the interval of their difference."""
         shared = [case for case in self.after if case in self.before]
         low, high = paired_interval([float(self.after[case] - self.before[case]) for case in shared])
-        means = {"after": _mean(self.after, shared), "before": _mean(self.before, shared)}
-        interval = {"low": round(low, 4), "high": round(high, 4)}
-        return {
-            "model": self.model,
-            "n": len(shared),
-            **means,
-            **interval,
-            "problem": self.problem,
-            "incomplete": self.incomplete,
-        }
+        after, before = _mean(self.after, shared), _mean(self.before, shared)
+        interval = (round(low, 4), round(high, 4))
+        return Opinion(self.model, len(shared), after, before, *interval, self.problem, self.incomplete)
 
 
 @dataclass(slots=True)
@@ -128,7 +122,7 @@ def ask_opinion(
     kept: Kept,
     progress: Progress,
     stop: Stop,
-) -> Opinion:
+) -> CaseOpinions:
     """Score both models' answers; what cannot be scored is left out and said.
 
     Args:
@@ -157,7 +151,7 @@ def ask_opinion(
         else:
             scores[id(side)][case.id] = found
         progress.update(number + 1, len(items), text=judge.model)
-    return Opinion(judge.model, scores[id(after)], scores[id(before)], problem, incomplete)
+    return CaseOpinions(judge.model, scores[id(after)], scores[id(before)], problem, incomplete)
 
 
 def _mean(scores: Mapping[str, int], shared: Sequence[str]) -> float | None:

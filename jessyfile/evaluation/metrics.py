@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from jessyfile.evaluation.checks import rule_holds
-from jessyfile.evaluation.scores import PERSONA_SUITE
 from jessyfile.evaluation.statistics import percentile, percentile_interval, wilson
-from jessyfile.language.metric_table import metric_level
+from jessyfile.language.metric_table import metric_level, metric_suites
+from jessyfile.results.outcome import Unit
 
 if TYPE_CHECKING:
     from jessyfile.evaluation.scores import Score
@@ -35,7 +35,7 @@ class Measurement:
     """
 
     metric: str
-    unit: Literal["share", "seconds"]
+    unit: Unit
     value: float | None
     n: int
     low: float | None = None
@@ -48,14 +48,9 @@ class Measurement:
         """Return the cases that did not pass."""
         return tuple(case for case, passed in self.outcomes.items() if not passed)
 
-    def to_json(self) -> dict[str, object]:
-        """Return the number with its interval and the failing cases."""
-        numbers = {"value": self.value, "n": self.n, "low": self.low, "high": self.high, "unit": self.unit}
-        return {**numbers, "failing": list(self.failing)}
-
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class ModelScores:
     """One model's scores over all suites, and how long its training took; None for the base."""
 
     scores: Sequence[Score]
@@ -89,10 +84,8 @@ class Run:
 
 def rule_of(metric: str) -> tuple[str | None, Rule]:
     """Return the suite that a share is taken over (None: all) and what a case must do to pass."""
-    if metric in _SHARES:
-        return _SHARES[metric]
-    suite, _, part = metric.rpartition(".")
-    return suite, _form if part == "form" else _relevance
+    suites = metric_suites(metric)
+    return (suites[0] if suites else None), _RULES.get(metric) or _PARTS[metric.rpartition(".")[2]]
 
 
 def _share(metric: str, outcomes: Mapping[str, bool], confidence: float) -> Measurement:
@@ -114,14 +107,6 @@ def _latency(metric: str, level: str, scores: Sequence[Score], confidence: float
     return Measurement(metric, "seconds", percentile(values, LATENCY_SHARE), len(values), low, high, {}, samples)
 
 
-def _form(score: Score) -> bool:
-    return score.form
-
-
-def _relevance(score: Score) -> bool | None:
-    return score.relevant if score.case.relevance else None
-
-
 def _accurate(score: Score) -> bool:
     return score.form and score.relevant
 
@@ -130,40 +115,35 @@ def _fitting(score: Score) -> bool:
     return score.shape and score.relevant
 
 
-def _efficient(score: Score) -> bool | None:
-    return score.band
-
-
 def _aware(score: Score) -> bool | None:
     """Whether a fact of an earlier turn was used; where a suite tags such cases, only those count."""
     asks = not score.case.tags or _CONTEXT_TAG in score.case.tags
     return score.relevant if asks and score.case.turns and score.case.relevance else None
 
 
-_SHARES: Mapping[str, tuple[str | None, Rule]] = {
-    "turkish_accuracy": ("turkish", _accurate),
-    "technical_accuracy": ("technical", _accurate),
-    "philosophical_depth": ("philosophical", _fitting),
-    "personality": (PERSONA_SUITE, _fitting),
-    "iteration_efficiency": ("iteration_control", _efficient),
-    "multi_turn": ("multi_turn", _fitting),
-    "context_awareness": ("multi_turn", _aware),
-    "emotional_intelligence": ("emotional", _fitting),
-    "level_accuracy": (None, lambda score: score.level),
-    "marker_format": (None, lambda score: score.marker),
-    "no_loops": (None, lambda score: score.loop is None),
-    "language": (None, lambda score: score.language),
+_RULES: Mapping[str, Rule] = {
+    "turkish_accuracy": _accurate,
+    "technical_accuracy": _accurate,
+    "philosophical_depth": _fitting,
+    "personality": _fitting,
+    "iteration_efficiency": lambda score: score.band,
+    "multi_turn": _fitting,
+    "context_awareness": _aware,
+    "emotional_intelligence": _fitting,
+    "level_accuracy": lambda score: score.level,
+    "marker_format": lambda score: score.marker,
+    "no_loops": lambda score: score.loop is None,
+    "language": lambda score: score.language,
+}
+_PARTS: Mapping[str, Rule] = {
+    "form": lambda score: score.form,
+    "relevance": lambda score: score.relevant if score.case.relevance else None,
 }
 
 
 def metrics_of(scores: Sequence[Score], complexity: Complexity) -> list[str]:
     """Return every metric that these scores can give, the named ones first."""
     suites = list(dict.fromkeys(score.case.suite for score in scores))
-    named = [metric for metric, (suite, _) in _SHARES.items() if suite is None or suite in suites]
+    named = [metric for metric in _RULES if set(metric_suites(metric)) <= set(suites)]
     latency = [f"latency.{level.name}" for level in complexity.levels]
-    return [
-        *named,
-        *latency,
-        "training_time",
-        *(f"{suite}.{part}" for suite in suites for part in ("form", "relevance")),
-    ]
+    return [*named, *latency, "training_time", *(f"{suite}.{part}" for suite in suites for part in _PARTS)]

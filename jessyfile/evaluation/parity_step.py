@@ -8,20 +8,22 @@ from typing import TYPE_CHECKING
 
 from jessyfile.errors import EvaluationError
 from jessyfile.fsops import write_text
+from jessyfile.planning.canonical import readable
 from jessyfile.text.json_lines import read_result
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from jessyfile.engines.engine import ServedModel
-    from jessyfile.planning.steps import Facts, StepContext
+    from jessyfile.planning.steps import StepContext
+    from jessyfile.results.facts import ParityFacts
 
 PARITY = "parity.json"
 _PROMPTS = 6
 _JESSY_WRITES = "q8_0"
 
 
-def run_parity(context: StepContext) -> Facts:
+def run_parity(context: StepContext) -> ParityFacts:
     """Compare greedy next tokens of merged model (MLX) and GGUF (embedded llama.cpp) on held-out questions.
 
     A type that jessy does not write itself is compared as it lies in the folder, before another program quantizes it.
@@ -39,7 +41,7 @@ def run_parity(context: StepContext) -> Facts:
         parity = compare(context.inputs["merge"], engine.next_logprobs, _prompts(context.inputs["dataset"], model))
     parity.require(context.recipe.export.quantize)
     facts = parity.facts()
-    write_text(context.output / PARITY, json.dumps(facts, sort_keys=True) + "\n")
+    write_text(context.output / PARITY, readable(facts))
     return facts
 
 

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from jessyfile.evaluation.answer_language import in_language
+from jessyfile.evaluation.answers import Answered
+from jessyfile.evaluation.cases import Case, Check
 from jessyfile.evaluation.checks import complaint, passes, rule_holds
 from jessyfile.evaluation.repetition import find_loop
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from jessyfile.evaluation.answers import Answered
-    from jessyfile.evaluation.cases import Case, Check
     from jessyfile.language.recipe import Complexity, Personality
 
 PERSONA_SUITE = "personality"

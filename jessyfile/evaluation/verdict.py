@@ -1,74 +1,100 @@
-"""The whole verdict of one run: scores, metrics, criteria, and what a reader needs to believe them."""
+"""The whole verdict of one run: criteria, metrics, and every case's scores. `verdict.json` is this value, written here
+and read here."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
 from jessyfile.errors import EvaluationError
-from jessyfile.evaluation.criteria import Judged, compare_runs, hold, spell
+from jessyfile.evaluation.criteria import Compared, Judged, compare_runs, hold
 from jessyfile.evaluation.length_baseline import level_by_length
-from jessyfile.evaluation.metrics import CONFIDENCE, Measurement, Run, metrics_of
+from jessyfile.evaluation.metrics import CONFIDENCE, Measurement, ModelScores, metrics_of
 from jessyfile.evaluation.scores import Score, score
+from jessyfile.fsops import write_text
+from jessyfile.planning.canonical import readable
+from jessyfile.results.facts import JudgeFacts, Opinion
+from jessyfile.results.typed_json import load_as
 
 if TYPE_CHECKING:
     from jessyfile.evaluation.answers import Answered
     from jessyfile.evaluation.cases import Case
     from jessyfile.language.recipe import Recipe
 
-_NO_MARKER = "none"
+VERDICT = "verdict.json"
+NO_MARKER = "none"
+Change = Literal["better", "worse", "same"]
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One metric of the candidate, the base's value, and for a share how the two compare on the same cases."""
+
+    after: Measurement
+    before: float | None
+    compared: Compared | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ScoredCase:
+    """One case's scores: the candidate's, and the base's where it was asked."""
+
+    after: Score
+    before: Score | None
+
+    @property
+    def change(self) -> Change:
+        """Whether the answer got better or worse, the marker left aside: shape and relevance together."""
+        if self.before is None:
+            return "same"
+        after, before = (one.shape + one.relevant for one in (self.after, self.before))
+        return "better" if after > before else "worse" if after < before else "same"
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Every number of a run, the criteria's verdicts, and both models' scores."""
+    """Every number of a run, the criteria's outcomes, and both models' scores."""
 
     criteria: tuple[Judged, ...]
-    candidate: Run
-    baseline: Run
-    metrics: Mapping[str, Measurement]
-    before: Mapping[str, Measurement]
-    by_length: Measurement
+    metrics: Mapping[str, Metric]
+    level_by_prompt_length: Measurement
+    cases: tuple[ScoredCase, ...]
+    opinion: Opinion | None = None
+    format: Literal[2] = 2
 
     @property
     def failed(self) -> tuple[str, ...]:
-        """Return the MUST criteria that did not pass."""
-        return tuple(j.criterion.metric for j in self.criteria if j.criterion.rank == "must" and not j.passed)
+        """The MUST criteria that did not pass."""
+        return self.facts().failed
 
-    def facts(self) -> dict[str, Any]:
-        """Return what the status and the step `promote` need."""
-        return {
-            "verdict": "fail" if self.failed else "pass",
-            "failed": list(self.failed),
-            "metrics": {name: _rounded(found.value) for name, found in self.metrics.items() if found.value is not None},
-            "criteria": [_line(judged) for judged in self.criteria],
-        }
+    def facts(self) -> JudgeFacts:
+        """Return what the status, the lock file and the step `promote` need."""
+        values = {name: metric.after.value for name, metric in self.metrics.items()}
+        measured = {name: round(value, 4) for name, value in values.items() if value is not None}
+        said = self.opinion
+        incomplete = said.problem if said is not None and said.incomplete else ""
+        return JudgeFacts(tuple(judged.outcome for judged in self.criteria), measured, said, incomplete)
 
-    def to_json(self) -> dict[str, Any]:
-        """Return everything that the report shows."""
-        return {
-            **self.facts(),
-            "format": 1,
-            "judged": [_judged(judged) for judged in self.criteria],
-            "measured": {name: self._measured(name) for name in self.metrics},
-            "level_by_prompt_length": self.by_length.to_json(),
-            "confusion": confusion(self.candidate.scores),
-            "cases": [_case(new, old) for new, old in self._pairs()],
-        }
+    def confusion(self) -> dict[str, dict[str, int]]:
+        """Return how often each level was given each marker: `{wanted: {said: count}}`, `none` for no marker."""
+        table: dict[str, dict[str, int]] = {}
+        for one in (case.after for case in self.cases):
+            if one.marker is not None:
+                row, said = table.setdefault(one.case.level, {}), one.answer.level or NO_MARKER
+                row[said] = row.get(said, 0) + 1
+        return table
 
-    def _measured(self, name: str) -> dict[str, Any]:
-        after, before = self.metrics[name], self.before[name]
-        found: dict[str, Any] = {**after.to_json(), "baseline": before.value}
-        if after.unit == "share" and before.n:
-            found["compared"] = compare_runs(after, before).to_json()
-        if after.samples:
-            found["samples"] = sorted(after.samples.values())
-        return found
 
-    def _pairs(self) -> list[tuple[Score, Score | None]]:
-        old = {score.case.id: score for score in self.baseline.scores}
-        return [(new, old.get(new.case.id)) for new in self.candidate.scores]
+def write_verdict(folder: Path, verdict: Verdict) -> None:
+    """Write `verdict.json` into a folder."""
+    write_text(folder / VERDICT, readable(verdict))
+
+
+def read_verdict(folder: Path) -> Verdict:
+    """Return what `write_verdict` wrote. Raises StateError when it is damaged or of another format."""
+    return load_as(Verdict, folder / VERDICT)
 
 
 def judge(
@@ -78,97 +104,44 @@ def judge(
     baseline: Mapping[str, Answered],
     training_seconds: float | None,
 ) -> Verdict:
-    """Score both models' answers and hold the recipe's criteria against them. Raises EvaluationError."""
+    """Score both models' answers and hold the recipe's criteria against them.
+
+    Args:
+        recipe: whose levels, PERSONALITY and criteria are asked.
+        cases: every case that was to be answered.
+        candidate: the candidate's answers by case.
+        baseline: the base model's answers by case.
+        training_seconds: how long the training took; None when it is not known.
+
+    Raises:
+        EvaluationError: a case has no answer of the candidate.
+    """
     missing = [case.id for case in cases if case.id not in candidate]
     if missing:
         raise EvaluationError(
             f"{len(missing)} cases have no answer, the first is `{missing[0]}`", hint="run `jessy apply` again"
         )
     often = recipe.personality.often
-    new = Run(_scores(recipe, cases, candidate), training_seconds, often)
-    old = Run(_scores(recipe, cases, baseline), None, often)
-    names = dict.fromkeys([*(c.metric for c in recipe.evaluation.criteria), *metrics_of(new.scores, recipe.complexity)])
-    judged = (
-        hold(c, new.measure(c.metric, c.confidence or CONFIDENCE), old.measure(c.metric, c.confidence or CONFIDENCE))
-        for c in recipe.evaluation.criteria
-    )
+    after = {case.id: _score(recipe, case, candidate[case.id]) for case in cases}
+    before = {case.id: _score(recipe, case, baseline[case.id]) for case in cases if case.id in baseline}
+    new = ModelScores(tuple(after.values()), training_seconds, often)
+    old = ModelScores(tuple(before.values()), None, often)
+    wanted = recipe.evaluation.criteria
+    names = dict.fromkeys([*(c.metric for c in wanted), *metrics_of(new.scores, recipe.complexity)])
     return Verdict(
-        criteria=tuple(judged),
-        candidate=new,
-        baseline=old,
-        metrics={name: new.measure(name) for name in names},
-        before={name: old.measure(name) for name in names},
-        by_length=level_by_length(cases, recipe.complexity),
+        criteria=tuple(
+            hold(c, *(side.measure(c.metric, c.confidence or CONFIDENCE) for side in (new, old))) for c in wanted
+        ),
+        metrics={name: _metric(new.measure(name), old.measure(name)) for name in names},
+        level_by_prompt_length=level_by_length(cases, recipe.complexity),
+        cases=tuple(ScoredCase(one, before.get(name)) for name, one in after.items()),
     )
 
 
-def _scores(recipe: Recipe, cases: Sequence[Case], answers: Mapping[str, Answered]) -> list[Score]:
-    found = ((case, answers[case.id]) for case in cases if case.id in answers)
-    return [score(case, answer, recipe.complexity, recipe.personality) for case, answer in found]
+def _score(recipe: Recipe, case: Case, answer: Answered) -> Score:
+    return score(case, answer, recipe.complexity, recipe.personality)
 
 
-def confusion(scores: Sequence[Score]) -> dict[str, dict[str, int]]:
-    """Return how often each level was given each marker: `{wanted: {said: count}}`, `none` for no marker."""
-    table: dict[str, dict[str, int]] = {}
-    for one in scores:
-        if one.marker is not None:
-            row, said = table.setdefault(one.case.level, {}), one.answer.level or _NO_MARKER
-            row[said] = row.get(said, 0) + 1
-    return table
-
-
-def _line(judged: Judged) -> dict[str, Any]:
-    found = judged.measured
-    interval = "" if found.low is None else f" [{spell(found.low, found.unit)}, {spell(found.high, found.unit)}]"
-    return {
-        "claim": judged.claim(),
-        "measured": f"{spell(found.value, found.unit)}{interval} n={found.n}",
-        "rank": judged.criterion.rank,
-        "verdict": "pass" if judged.passed else "fail",
-    }
-
-
-def _judged(judged: Judged) -> dict[str, Any]:
-    compared = judged.compared.to_json() if judged.compared is not None else None
-    return {
-        **_line(judged),
-        "metric": judged.criterion.metric,
-        "passed": judged.passed,
-        "note": judged.note,
-        "bound": judged.criterion.value if not isinstance(judged.criterion.value, str) else judged.baseline,
-        "baseline": judged.baseline,
-        "compared": compared,
-        **judged.measured.to_json(),
-    }
-
-
-def _case(new: Score, old: Score | None) -> dict[str, Any]:
-    case = new.case
-    return {
-        "id": case.id,
-        "suite": case.suite,
-        "level": case.level,
-        "language": case.language,
-        "turns": [{"role": turn.role, "content": turn.content} for turn in case.turns],
-        "prompt": case.prompt,
-        "after": _scored(new),
-        "before": _scored(old) if old is not None else None,
-        "change": _change(new, old),
-    }
-
-
-def _scored(one: Score) -> dict[str, Any]:
-    answer = {key: value for key, value in asdict(one.answer).items() if key != "id"}
-    return {**answer, "form": one.form, "shape": one.shape, "relevant": one.relevant, "failures": one.failures()}
-
-
-def _change(new: Score, old: Score | None) -> str:
-    """Say whether an answer got better or worse, the marker left aside: shape and relevance together."""
-    if old is None:
-        return "same"
-    after, before = (one.shape + one.relevant for one in (new, old))
-    return "better" if after > before else "worse" if after < before else "same"
-
-
-def _rounded(value: float | None) -> float | None:
-    return None if value is None else round(value, 4)
+def _metric(after: Measurement, before: Measurement) -> Metric:
+    compared = compare_runs(after, before) if after.unit == "share" and before.n else None
+    return Metric(after, before.value, compared)

@@ -2,31 +2,32 @@
 
 from __future__ import annotations
 
-import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from jessyfile.errors import ExportError, Interrupted
 from jessyfile.fsops import hash_file, remove_tree, write_text
 from jessyfile.models.tokenizer import read_json
+from jessyfile.planning.canonical import readable
+from jessyfile.results.facts import GgufFacts, ImportFacts, JudgeFacts, MergeFacts, ModelfileFacts, PromoteFacts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from jessyfile.planning.steps import Facts, StepContext
+    from jessyfile.planning.steps import StepContext
 
 GGUF_FILE, MODELFILE, CREATE_FILE, SERVED_FILE = "model.gguf", "Modelfile", "create.json", "served.json"
 
 
-def run_merge(context: StepContext) -> Facts:
+def run_merge(context: StepContext) -> MergeFacts:
     """Fill the output with the merged model folder, in the base's own type. Raises ExportError."""
     from jessyfile.export.merge import merge
 
     merged = merge(context.inputs["base"], context.inputs["train"], context.output, _reporter(context))
-    return {"changed": merged.changed, "relative_change": round(merged.relative_change, 6)}
+    return MergeFacts(merged.changed, round(merged.relative_change, 6))
 
 
-def run_gguf(context: StepContext) -> Facts:
+def run_gguf(context: StepContext) -> GgufFacts:
     """Fill the output with model.gguf, written and checked. Raises ExportError.
 
     A K-quant is made by `llama-quantize` where it is installed; else the file stays F16 and `pending` asks Ollama for
@@ -47,17 +48,17 @@ def run_gguf(context: StepContext) -> Facts:
         quantize_file(tool, first, target, wanted, context.stop)
         remove_tree(first)
     pending = wanted.upper() if wanted in K_QUANTS and not tool else None
-    return {
-        "type": "f16" if pending else wanted,
-        "pending": pending,
-        "tensors": written.tensors,
-        "bytes": target.stat().st_size,
-        "worst_nmse": float(f"{written.worst_nmse:.3g}"),
-        "digest": hash_file(target),
-    }
+    return GgufFacts(
+        type="f16" if pending else wanted,
+        pending=pending,
+        tensors=written.tensors,
+        bytes=target.stat().st_size,
+        worst_nmse=float(f"{written.worst_nmse:.3g}"),
+        digest=hash_file(target),
+    )
 
 
-def run_modelfile(context: StepContext) -> Facts:
+def run_modelfile(context: StepContext) -> ModelfileFacts:
     """Fill the output with Modelfile (for people), create.json (for Ollama) and served.json (for the engines).
 
     Raises ExportError.
@@ -71,32 +72,34 @@ def run_modelfile(context: StepContext) -> Facts:
     write_text(context.output / MODELFILE, text)
     _write_json(context.output / CREATE_FILE, create_request(pack, "candidate"))
     _write_json(context.output / SERVED_FILE, served(pack, form))
-    own = context.recipe.template is not None
-    return {"chat_format": form.name, "own_template": own, "not_in_text": list(lost)}
+    return ModelfileFacts(form.name, context.recipe.template is not None, lost)
 
 
-def run_import(context: StepContext) -> Facts:
+def run_import(context: StepContext) -> ImportFacts:
     """Register NAME:candidate with Ollama or the embedded engine. Raises EngineError or ExportError."""
     from jessyfile.export import move_names as register
 
-    gguf, folder, facts = context.inputs["gguf"] / GGUF_FILE, context.inputs["modelfile"], context.facts["gguf"]
+    gguf, folder, facts = (
+        context.inputs["gguf"] / GGUF_FILE,
+        context.inputs["modelfile"],
+        context.facts_of("gguf", GgufFacts),
+    )
     served = read_json(folder / SERVED_FILE)
     engine, version = register.choose_engine(context.recipe.deploy)
     pending = register.pending_quantization(facts, engine)
-    digest = str(facts["digest"])
     if engine == "ollama":
         _warn_of_old(context, str(version))
         body = read_json(folder / CREATE_FILE)
         url = context.recipe.deploy.ollama
         register.register_ollama(context.root, url, gguf, body, served, pending, _reporter(context))
     else:
-        register.register_embedded(context.root, context.recipe.name, gguf, digest, served)
-    found = {"engine": engine, "name": context.recipe.name, "tag": "candidate", "digest": digest}
+        register.register_embedded(context.root, context.recipe.name, gguf, facts.digest, served)
+    found = ImportFacts(engine, context.recipe.name, "candidate", facts.digest)
     _write_json(context.output / "import.json", found)
     return found
 
 
-def run_promote(context: StepContext) -> Facts:
+def run_promote(context: StepContext) -> PromoteFacts:
     """Move NAME:latest to the candidate when the verdict allows it, and the .env key with it. Raises EngineError.
 
     A failed MUST leaves everything where it was and says so in the facts.
@@ -104,18 +107,12 @@ def run_promote(context: StepContext) -> Facts:
     from jessyfile.export.dotenv import update_dotenv
     from jessyfile.export.move_names import promote
 
-    verdict, imported, name = context.facts["judge"], context.facts["import"], context.recipe.name
-    found: dict[str, Any] = {
-        "name": name,
-        "engine": imported["engine"],
-        "digest": imported["digest"],
-        "promoted": False,
-    }
-    if verdict["verdict"] != "pass":
-        found["reason"] = "failed: " + ", ".join(map(str, verdict.get("failed", [])))
-    else:
+    failed, name = context.facts_of("judge", JudgeFacts).failed, context.recipe.name
+    imported = context.facts_of("import", ImportFacts)
+    reason = f"failed: {', '.join(failed)}" if failed else ""
+    found = PromoteFacts(not failed, reason, name, imported.engine, imported.digest)
+    if not failed:
         promote(context.root, name)
-        found["promoted"] = True
         if context.recipe.deploy.dotenv is not None:
             update_dotenv(context.root, context.recipe.deploy.dotenv, f"{name}:latest")
     _write_json(context.output / "promote.json", found)
@@ -139,4 +136,4 @@ def _reporter(context: StepContext) -> Callable[[int, int, str], None]:
 
 
 def _write_json(path: Path, value: object) -> None:
-    write_text(path, json.dumps(value, ensure_ascii=False, indent=2, sort_keys=True) + "\n")
+    write_text(path, readable(value))

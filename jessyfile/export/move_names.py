@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from jessyfile.errors import EngineError, ExportError
 from jessyfile.export import ollama_api as ollama
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from jessyfile.language.recipe import Deploy
+    from jessyfile.results.facts import EngineName, GgufFacts
 
 Report = Callable[[int, int, str], None]
-EngineName = Literal["ollama", "embedded"]
 
 
 def choose_engine(deploy: Deploy) -> tuple[EngineName, str | None]:
@@ -103,14 +103,12 @@ def _must_keep(latest: Entry | None, previous: Entry | None, candidate: Entry) -
     return latest.get("digest") not in kept
 
 
-def pending_quantization(facts: Mapping[str, Any], engine: EngineName) -> str | None:
+def pending_quantization(facts: GgufFacts, engine: EngineName) -> str | None:
     """Return the K-quant that is left for Ollama to make. Raises ExportError when the engine cannot."""
-    pending = facts.get("pending")
-    if pending is None:
-        return None
-    if engine != "ollama":
+    pending = facts.pending
+    if pending is not None and engine != "ollama":
         hint = "install llama-quantize, start Ollama, or choose q8_0 or q4_0"
         raise ExportError(
-            f"`quantize {str(pending).lower()}` needs llama-quantize or Ollama, and neither is here", hint=hint
+            f"`quantize {pending.lower()}` needs llama-quantize or Ollama, and neither is here", hint=hint
         )
-    return str(pending)
+    return pending

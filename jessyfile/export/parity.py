@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from jessyfile.errors import ExportError
 from jessyfile.models.tokenizer import Tokenizer, load_tokenizer
+from jessyfile.results.facts import ParityFacts
 
 if TYPE_CHECKING:
     import numpy as np
@@ -87,14 +88,14 @@ class Parity:
         """Return the largest difference of a log-probability."""
         return max(position.largest for position in self.positions)
 
-    def facts(self) -> dict[str, float]:
+    def facts(self) -> ParityFacts:
         """Return the figures for a report."""
-        return {
-            "positions": len(self.positions),
-            "agreement": round(self.agreement, 4),
-            "divergence": float(f"{self.divergence:.3g}"),
-            "largest": float(f"{self.largest:.3g}"),
-        }
+        return ParityFacts(
+            positions=len(self.positions),
+            agreement=round(self.agreement, 4),
+            divergence=float(f"{self.divergence:.3g}"),
+            largest=float(f"{self.largest:.3g}"),
+        )
 
     def require(self, quantize: str) -> None:
         """Raise ExportError when the exported model is not the merged one, as far as its type explains."""

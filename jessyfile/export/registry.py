@@ -20,10 +20,11 @@ from jessyfile.errors import EngineError
 from jessyfile.export.dotenv import dotenv_holds
 from jessyfile.fsops import read_bytes, write_text
 from jessyfile.project import jessy_folder
+from jessyfile.results.facts import ImportFacts, PromoteFacts
+from jessyfile.results.typed_json import Record, read_as
 
 if TYPE_CHECKING:
     from jessyfile.language.recipe import Recipe
-    from jessyfile.planning.steps import Facts
 
 CANDIDATE, LATEST, PREVIOUS = "candidate", "latest", "previous"
 _TAGS = (CANDIDATE, LATEST, PREVIOUS)
@@ -73,23 +74,24 @@ def registered_names(root: Path) -> list[str]:
     return sorted(path.parent.relative_to(folder).as_posix() for path in folder.glob(f"**/{LATEST}.json"))
 
 
-def holds_candidate(recipe: Recipe, root: Path, facts: Facts) -> bool:
+def holds_candidate(recipe: Recipe, root: Path, facts: Record) -> bool:
     """Return whether what the step `import` registered is still NAME:candidate, its file included."""
-    return _holds(root, recipe.name, CANDIDATE, facts)
+    return _holds(root, recipe.name, CANDIDATE, read_as(ImportFacts, facts, "the record of `import`"))
 
 
-def holds_latest(recipe: Recipe, root: Path, facts: Facts) -> bool:
+def holds_latest(recipe: Recipe, root: Path, facts: Record) -> bool:
     """Return whether what the step `promote` did still stands; a model that was refused has nothing to hold."""
-    if not facts.get("promoted"):
+    promoted = read_as(PromoteFacts, facts, "the record of `promote`")
+    if not promoted.promoted:
         return True
     if recipe.deploy.dotenv is not None and not dotenv_holds(root, recipe.deploy.dotenv, f"{recipe.name}:{LATEST}"):
         return False
-    return _holds(root, recipe.name, LATEST, facts)
+    return _holds(root, recipe.name, LATEST, promoted)
 
 
-def _holds(root: Path, name: str, tag: str, facts: Facts) -> bool:
+def _holds(root: Path, name: str, tag: str, facts: ImportFacts | PromoteFacts) -> bool:
     entry = lookup(root, name, tag)
-    if entry is None or entry.get("digest") != facts.get("digest") or entry["engine"] != facts.get("engine"):
+    if entry is None or entry.get("digest") != facts.digest or entry["engine"] != facts.engine:
         return False
     return entry["engine"] != "embedded" or Path(str(entry.get("gguf"))).is_file()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from jessyfile.errors import Interrupted, ModelError
@@ -12,17 +13,19 @@ from jessyfile.models.lora import merge_folder
 from jessyfile.models.reference import parse_reference
 from jessyfile.models.resolve import Located, folder_digest, locate
 from jessyfile.models.tokenizer import load_tokenizer, read_json
+from jessyfile.planning.canonical import normal
+from jessyfile.results.facts import BaseFacts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from jessyfile.planning.steps import Facts, StepContext
+    from jessyfile.planning.steps import StepContext
 
 SOURCE_FILE = "source.json"
 
 
-def run_base(context: StepContext) -> Facts:
+def run_base(context: StepContext) -> BaseFacts:
     """Fill the output with config.json, model*.safetensors, tokenizer.json, tokenizer_config.json and source.json.
 
     A GGUF is dequantized to float32; a folder's files are linked as they are. Raises ModelError when there is no such
@@ -39,29 +42,17 @@ def run_base(context: StepContext) -> Facts:
     if adapter is not None:
         merge_folder(target, adapter, context.output, _reporter(context))
         remove_tree(target)
-    facts = {
-        **_described(context, found, form),
-        **({"adapter": folder_digest(adapter)} if adapter is not None else {}),
-        **_size(context.output),
-    }
-    write_bytes(context.output / SOURCE_FILE, dumps(facts) + b"\n")
-    return facts if found.ollama is None else {**facts, "ollama": found.ollama}
+    facts = _facts(found, form, adapter, context.output)
+    # who serves it on this machine is no part of what it is
+    told = {name: value for name, value in normal(facts).items() if name != "ollama" and value is not None}
+    write_bytes(context.output / SOURCE_FILE, dumps({"from": context.recipe.base, **told}) + b"\n")
+    return facts
 
 
 def _emptied(folder: Path) -> Path:
     """Return the folder without what an interrupted run has left in it."""
     remove_tree(folder)
     return make_folder(folder)
-
-
-def _described(context: StepContext, found: Located, form: ChatFormat) -> dict[str, object]:
-    return {
-        "from": context.recipe.base,
-        "source": found.source,
-        "kind": "gguf" if found.is_gguf else "folder",
-        "digest": found.digest,
-        "chat_format": form.name,
-    }
 
 
 def _adapter_folder(context: StepContext) -> Path | None:
@@ -125,16 +116,19 @@ def _complete_template(output: Path, form: ChatFormat) -> None:
     write_text(output / "tokenizer_config.json", text + "\n")
 
 
-def _size(folder: Path) -> dict[str, object]:
+def _facts(found: Located, form: ChatFormat, adapter: Path | None, folder: Path) -> BaseFacts:
     from jessyfile.models.load import weight_files
     from jessyfile.models.safetensors_check import check_safetensors
 
     tensors = [tensor for path in weight_files(folder) for tensor in check_safetensors(path).values()]
-    count = 0
-    for tensor in tensors:
-        elements = 1
-        for dimension in tensor.shape:
-            elements *= dimension
-        count += elements
-    config = read_json(folder / "config.json")
-    return {"model_type": config["model_type"], "parameters": count, "bytes": sum(tensor.nbytes for tensor in tensors)}
+    return BaseFacts(
+        source=found.source,
+        kind="gguf" if found.is_gguf else "folder",
+        digest=found.digest,
+        chat_format=form.name,
+        model_type=read_json(folder / "config.json")["model_type"],
+        parameters=sum(math.prod(tensor.shape) for tensor in tensors),
+        bytes=sum(tensor.nbytes for tensor in tensors),
+        adapter=folder_digest(adapter) if adapter is not None else None,
+        ollama=found.ollama,
+    )

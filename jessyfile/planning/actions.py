@@ -12,12 +12,15 @@ from jessyfile import fsops
 from jessyfile.planning.canonical import sealed, unsealed
 from jessyfile.planning.fingerprint import Own, fingerprint
 from jessyfile.project import jessy_folder
+from jessyfile.results.facts import CommonFacts
+from jessyfile.results.typed_json import read_as
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from jessyfile.planning.steps import Facts, Json
+    from jessyfile.planning.steps import F, Json
+    from jessyfile.results.typed_json import Record
 
 _VERSION = 1
 
@@ -35,7 +38,7 @@ class Action:
     own: str
     inputs: Mapping[str, str]
     object: str
-    facts: Facts
+    facts: Record
     seconds: float
     peak: int
     run: int
@@ -53,6 +56,15 @@ class Action:
     def own_part(self) -> Own:
         """The step's own values and files of that run."""
         return Own(self.parameters, self.files, self.version, self.own)
+
+    @property
+    def common(self) -> CommonFacts:
+        """What any step's facts may say."""
+        return read_as(CommonFacts, self.facts, f"the record of `{self.step}`")
+
+    def facts_of(self, kind: type[F]) -> F:
+        """Return what the step has said of its result. Raises StateError when its record does not fit."""
+        return read_as(kind, self.facts, f"the record of `{self.step}`")
 
     def as_json(self) -> dict[str, Any]:
         """Return the record as a JSON object."""

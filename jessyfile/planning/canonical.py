@@ -5,14 +5,18 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
 from typing import TYPE_CHECKING, Any
+
+from jessyfile.text.printable import json_text
 
 if TYPE_CHECKING:
     from jessyfile.planning.steps import Json
 
 
 def normal(value: object) -> Json:
-    """Return a JSON value with whole floats as integers and tuples as lists: `5.0`, `5` and `5s` are one value.
+    """Return a JSON value with whole floats as integers, tuples as lists and dataclasses as objects: `5.0`, `5` and
+    `5s` are one value.
 
     Raises TypeError for what is no JSON value, so that a step's odd fact is found where it is returned.
     """
@@ -24,7 +28,14 @@ def normal(value: object) -> Json:
         return {str(key): normal(entry) for key, entry in value.items()}
     if isinstance(value, list | tuple):
         return [normal(entry) for entry in value]
+    if is_dataclass(value):
+        return {part.name: normal(getattr(value, part.name)) for part in fields(value)}
     raise TypeError(f"not a JSON value: {type(value).__name__}")
+
+
+def readable(value: object) -> str:
+    """Return a JSON value, or a dataclass as one, as text for a file that people may open."""
+    return json_text(normal(value), indent=2, sort_keys=True) + "\n"
 
 
 def canonical(value: object) -> str:

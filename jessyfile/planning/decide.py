@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from jessyfile.planning.fingerprint import FileHashes, Own, own_part
-from jessyfile.planning.steps import INCOMPLETE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -80,18 +79,15 @@ class Decider:
         return Decision(step, own, "reused", usable[0])
 
     def _still_in_effect(self, step: Step, action: Action) -> bool:
-        if action.facts.get(INCOMPLETE):
+        if action.common.incomplete:
             return False
-        # a model that was not promoted has no effect outside that could have drifted
-        if step.still_in_effect is None or action.facts.get("promoted") is False:
-            return True
-        return step.still_in_effect(self.recipe, self.root, action.facts)
+        return step.still_in_effect is None or step.still_in_effect(self.recipe, self.root, action.facts)
 
 
 def _trouble(fitting: Sequence[Action], whole: Sequence[Action]) -> Trouble:
     if not whole:
         return "lost" if fitting else ""
-    return "unfinished" if all(action.facts.get(INCOMPLETE) for action in whole) else "drift"
+    return "unfinished" if all(action.common.incomplete for action in whole) else "drift"
 
 
 def _fits(action: Action, inputs: Mapping[str, str | None]) -> bool:

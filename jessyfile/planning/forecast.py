@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from jessyfile.language.recipe import Recipe
     from jessyfile.planning.state import State
     from jessyfile.planning.steps import Step
+    from jessyfile.results.typed_json import Record
 
 _KEPT = 20
 _RECENT = 5
@@ -129,7 +130,7 @@ class Forecaster:
         measured = step.calibrated(self.recipe, self.root, self._facts(step)) if step.calibrated else None
         return Forecast(measured[0], measured[1], 0) if measured else None
 
-    def _facts(self, step: Step) -> Mapping[str, Any]:
+    def _facts(self, step: Step) -> Mapping[str, Record]:
         return {name: self.state.steps[name].facts for name in step.inputs if name in self.state.steps}
 
 

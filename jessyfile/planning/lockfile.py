@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from jessyfile import fsops
 from jessyfile.planning.store import Store
+from jessyfile.results.facts import JudgeFacts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -13,7 +14,6 @@ if TYPE_CHECKING:
 
     from jessyfile.language.recipe import Recipe
     from jessyfile.planning.run import RunResult, StepResult
-    from jessyfile.planning.steps import Facts
 
 _MADE = (("base", "base"), ("dataset", "dataset"), ("train", "adapter"), ("gguf", "gguf"), ("modelfile", "modelfile"))
 
@@ -38,8 +38,9 @@ def _lines(recipe: Recipe, root: Path, result: RunResult) -> Iterator[str]:
         if step is not None:
             yield f"{label:<10} {_biggest(store, step)}"
     yield f"promoted   {'no: ' + result.withheld if result.withheld is not None else 'yes'}"
-    judge = result.step("judge")
-    yield from _scores(judge.facts) if judge else ()
+    judge = result.facts_of("judge", JudgeFacts)
+    for one in judge.criteria if judge else ():
+        yield f"{one.criterion.rank:<10} {one.claim}  {one.measured}  {one.verdict}"
 
 
 def _biggest(store: Store, step: StepResult) -> str:
@@ -49,9 +50,3 @@ def _biggest(store: Store, step: StepResult) -> str:
         return step.object
     big = max(entries, key=lambda entry: (entry.size, entry.name))
     return f"{step.object}  {big.name} sha256:{big.sha256}"
-
-
-def _scores(facts: Facts) -> Iterator[str]:
-    """Yield a line for every criterion in the facts of the step `judge`."""
-    for criterion in facts.get("criteria") or ():
-        yield f"{criterion['rank']:<10} {criterion['claim']}  {criterion['measured']}  {criterion['verdict']}"

@@ -21,13 +21,14 @@ from jessyfile.planning.reasons import Reason, reasons
 from jessyfile.planning.state import State, load_state
 from jessyfile.planning.store import Store
 from jessyfile.project import relative, work_folder
+from jessyfile.results.facts import EncodeFacts, PromoteFacts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from jessyfile.language.recipe import Recipe
-    from jessyfile.planning.steps import Facts, Step
+    from jessyfile.planning.steps import Step
 
 PLAN_FORMAT = 1
 
@@ -81,9 +82,9 @@ class Plan:
     state: State
     selection: Selection
     steps: tuple[PlannedStep, ...]
-    promotion: Facts | None
+    promotion: PromoteFacts | None
     last_seconds: float | None
-    mask: Facts | None = None
+    mask: EncodeFacts | None = None
     findings: tuple[Finding, ...] = ()
 
     @property
@@ -104,9 +105,7 @@ class Plan:
     @property
     def withheld(self) -> str | None:
         """Why the kept result is not promoted; None when it is, or when `promote` runs."""
-        if self.promotion is None or self.promotion.get("promoted") is not False:
-            return None
-        return str(self.promotion.get("reason") or "a MUST failed")
+        return self.promotion.withheld if self.promotion is not None else None
 
     @property
     def digest(self) -> str:
@@ -137,9 +136,10 @@ def plan_with(decider: Decider, steps: Sequence[Step], selection: Selection, rea
     # a plan must work on a disk that is full or read-only: only the next plan's speed hangs on this
     with contextlib.suppress(StorageError):
         decider.hashes.save()
-    kept = {name: decision.action.facts for name, decision in decisions.items() if decision.action}
+    kept = {name: decision.action for name, decision in decisions.items() if decision.action}
     where, last = relative(recipe.path, root), forecaster.last_full_run()
-    promotion, mask = kept.get("promote"), kept.get("encode")
+    promotion = kept["promote"].facts_of(PromoteFacts) if "promote" in kept else None
+    mask = kept["encode"].facts_of(EncodeFacts) if "encode" in kept else None
     return Plan(recipe.name, where, root, state, selection, planned, promotion, last, mask, findings)
 
 

@@ -72,7 +72,7 @@ def render_plan(
 
 def _findings(plan: Plan, command: str | None) -> list[str]:
     """Return what is known to be wrong; an apply under way leaves the errors to what it raises."""
-    shown = [finding for finding in plan.findings if command is not None or finding.severity == "warning"]
+    shown = [finding for finding in plan.findings if command is not None or finding.severity != "error"]
     return [f"{finding}\n" for finding in shown]
 
 
@@ -213,18 +213,14 @@ def _kept(plan: Plan, everything: bool) -> list[str]:
 def _mask(plan: Plan, everything: bool) -> list[str]:
     """Return what the mask trains, as the kept `encode` step counted it: a line, and one a category with
     `everything`."""
-    facts = plan.mask
-    if facts is None or not facts.get("tokens") or not (plan.changes or everything):
+    mask = plan.mask
+    if mask is None or not mask.tokens or not (plan.changes or everything):
         return []
-    ends = (
-        "the end of every answer too" if facts["ends_trained"] == facts["chat_rows"] else "NOT the end of every answer"
-    )
-    share = f"{facts['trained_tokens']} of {facts['tokens']} tokens are trained, {ends}"
-    lines = [f"    mask: {share}; {_count(facts['rows_cut'], 'row')} cut"]
+    ends = "the end of every answer too" if mask.ends_trained == mask.chat_rows else "NOT the end of every answer"
+    share = f"{mask.trained_tokens} of {mask.tokens} tokens are trained, {ends}"
+    lines = [f"    mask: {share}; {_count(mask.rows_cut, 'row')} cut"]
     if everything:
-        lines += [
-            f"      {name:<18} {c['trained']} of {c['tokens']}" for name, c in sorted(facts["categories"].items())
-        ]
+        lines += [f"      {name:<18} {c.trained} of {c.tokens}" for name, c in sorted(mask.categories.items())]
     return lines
 
 

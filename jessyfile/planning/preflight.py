@@ -20,16 +20,20 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from jessyfile.language.recipe import Recipe
-    from jessyfile.planning.steps import Facts, Step
+    from jessyfile.planning.steps import Step
+    from jessyfile.results.typed_json import Record
 
-Severity = Literal["error", "warning"]
+Severity = Literal["error", "note", "warning"]
 Reach = Literal["recipe", "machine", "network"]
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that stops an apply, or that one should know before it. `where` is its place as `file:line`."""
+    """One thing that stops an apply (error), may spoil it (warning), or is good to know before it (note, without a code).
+
+    `where` is its place as `file:line`.
+    """
 
     severity: Severity
     code: str
@@ -44,7 +48,8 @@ class Finding:
 
     def __str__(self) -> str:
         where = f" {self.where}:" if self.where else ""
-        line = f"{self.severity}[{self.code}]:{where} {self.message}"
+        code = f"[{self.code}]" if self.code else ""
+        line = f"{self.severity}{code}:{where} {self.message}"
         return f"{line}\n  = help: {self.help}" if self.help else line
 
 
@@ -52,7 +57,7 @@ class Finding:
 class Kept:
     """A step whose earlier result is kept: what it returned, and its folder in the store."""
 
-    facts: Facts
+    facts: Record
     folder: Path
 
 

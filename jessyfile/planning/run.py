@@ -21,8 +21,10 @@ from jessyfile.planning.preflight import refuse
 from jessyfile.planning.runs import Run, new_run, now
 from jessyfile.planning.state import State, load_state, save_state
 from jessyfile.planning.step_cost import Measured, measured, release_memory
-from jessyfile.planning.steps import Facts, Progress, Step, StepContext, Stop
+from jessyfile.planning.steps import F, Progress, Step, StepContext, Stop
 from jessyfile.project import jessy_folder
+from jessyfile.results.facts import CommonFacts, PromoteFacts
+from jessyfile.results.typed_json import Record, read_as
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -83,9 +85,13 @@ class StepResult:
     outcome: Literal["ran", "reused"]
     object: str
     folder: Path
-    facts: Facts
+    facts: Record
     seconds: float
     peak: int
+
+    def facts_of(self, kind: type[F]) -> F:
+        """Return what the step has said of its result. Raises StateError when its record does not fit."""
+        return read_as(kind, self.facts, f"the record of `{self.name}`")
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,13 +110,16 @@ class RunResult:
         """Return one step's result; None when it was left out."""
         return next((step for step in self.steps if step.name == name), None)
 
+    def facts_of(self, name: str, kind: type[F]) -> F | None:
+        """Return what a step has said of its result; None when it was left out. Raises StateError."""
+        step = self.step(name)
+        return step.facts_of(kind) if step is not None else None
+
     @property
     def withheld(self) -> str | None:
         """Why the candidate was not promoted; None when it was, or when `promote` was left out."""
-        promote = self.step("promote")
-        if promote is None or promote.facts.get("promoted") is not False:
-            return None
-        return str(promote.facts.get("reason") or "a MUST failed")
+        promote = self.facts_of("promote", PromoteFacts)
+        return promote.withheld if promote is not None else None
 
     @property
     def exit_code(self) -> int:
@@ -256,9 +265,9 @@ class _Apply:
                 store.remove(action.object)
 
     def _action(
-        self, decision: Decision, inputs: Mapping[str, str], object_id: str, facts: Facts, cost: Measured
+        self, decision: Decision, inputs: Mapping[str, str], object_id: str, facts: Record, cost: Measured
     ) -> Action:
-        own, peak = decision.own, int(facts.get("peak_bytes") or cost.peak)
+        own, peak = decision.own, read_as(CommonFacts, facts, decision.step.name).peak_bytes or cost.peak
         number = self.run.number if self.run else 0
         return Action(
             step=decision.step.name,
@@ -275,10 +284,10 @@ class _Apply:
             version=own.version,
         )
 
-    def _run(self, step: Step, output: Path, work: Path, progress: Progress) -> Facts:
+    def _run(self, step: Step, output: Path, work: Path, progress: Progress) -> Record:
         stop = _Told(self.stop)
         try:
-            facts: Facts = normal(step.run(self._context(step, output, work, progress, stop)))
+            facts: Record = normal(step.run(self._context(step, output, work, progress, stop)))
         except ConnectionError:
             raise  # whoever is told of the progress has gone: no fault of the disk
         except OSError as error:
@@ -346,7 +355,7 @@ class _Apply:
         ran = [step for step in result.steps if step.outcome == "ran" and step.name not in self.resumed]
         by_name = {step.name: step for step in self.steps}
         for step in ran:
-            units = step.facts.get("work_units")
+            units = read_as(CommonFacts, step.facts, step.name).work_units
             timings.add(step.name, Timing(step.seconds, step.peak, units, forecaster.base_of(by_name[step.name])))
         if len(ran) == len(self.steps):
             timings.add_full_run(self.recipe.name, result.seconds)

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from jessyfile.planning.steps import F
+
 VERSION = 1
 
 
@@ -38,6 +40,10 @@ class State:
     applied: str = ""
     recipe: str = ""
     steps: Mapping[str, Action] = field(default_factory=dict)
+
+    def facts_of(self, step: str, kind: type[F]) -> F | None:
+        """Return what a step has said of its last result, None when it has none. Raises StateError."""
+        return self.steps[step].facts_of(kind) if step in self.steps else None
 
     def with_step(self, action: Action) -> State:
         """Return the state after one more step has this result."""

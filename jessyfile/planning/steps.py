@@ -1,15 +1,18 @@
 """What a step is: a pure function from parameters, files and earlier outputs to a folder of files.
 
 A step never learns where it lies in the store. It is given folders to read (`StepContext.inputs`), an empty folder to
-fill (`output`) and a folder that survives an interruption (`work`). What it returns are *facts*: small JSON values
-that the plan, the status and the report show without opening the output.
+fill (`output`) and a folder that survives an interruption (`work`). What it returns are *facts* (`results.facts`):
+small values that the plan, the status and the report show without opening the output.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from jessyfile.results.facts import Facts
+from jessyfile.results.typed_json import Record, read_as
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,10 +21,7 @@ if TYPE_CHECKING:
     from jessyfile.planning.preflight import Finding, Outlook
 
 Json = Any  # JSON values: None, bool, int, float, str, lists and string-keyed mappings of them
-Facts = Mapping[str, Json]
-INCOMPLETE = (
-    "incomplete"  # the fact that says why a result lacks a part: it counts for now, and the next apply makes it anew
-)
+F = TypeVar("F", bound=Facts)
 
 
 class Progress(Protocol):
@@ -49,8 +49,8 @@ class StepContext:
     """What one run of a step is given.
 
     `name` is the step's own. `inputs` maps each input step's name to its verified output folder (read only). `facts`
-    maps it to what it returned. `work` keeps partial results (checkpoints, caches) of exactly this fingerprint until
-    the step is done.
+    maps it to the record of what it returned, which `facts_of` reads. `work` keeps partial results (checkpoints,
+    caches) of exactly this fingerprint until the step is done.
     """
 
     recipe: Recipe
@@ -58,10 +58,14 @@ class StepContext:
     output: Path
     work: Path
     inputs: Mapping[str, Path]
-    facts: Mapping[str, Facts]
+    facts: Mapping[str, Record]
     progress: Progress
     stop: Stop
     name: str = ""
+
+    def facts_of(self, step: str, kind: type[F]) -> F:
+        """Return what an input step has said of its result. Raises StateError when its record does not fit."""
+        return read_as(kind, self.facts[step], f"the record of `{step}`")
 
 
 def no_files(recipe: Recipe, root: Path) -> Sequence[Path]:  # noqa: ARG001 (what `Step.files` is called with)
@@ -99,8 +103,8 @@ class Step:
     files: Callable[[Recipe, Path], Sequence[Path]] = no_files
     version: int = 1
     resumable: bool = False
-    still_in_effect: Callable[[Recipe, Path, Facts], bool] | None = None
+    still_in_effect: Callable[[Recipe, Path, Record], bool] | None = None
     preflight: Callable[[Outlook], Iterable[Finding]] | None = None
     disk: Callable[[Outlook], int] | None = None
-    units: Callable[[Recipe, Path, Mapping[str, Facts]], float | None] | None = None
-    calibrated: Callable[[Recipe, Path, Mapping[str, Facts]], tuple[float, int] | None] | None = None
+    units: Callable[[Recipe, Path, Mapping[str, Record]], float | None] | None = None
+    calibrated: Callable[[Recipe, Path, Mapping[str, Record]], tuple[float, int] | None] | None = None

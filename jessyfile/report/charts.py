@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from markupsafe import Markup, escape
+
+from jessyfile.results.facts import LossPoint
 
 WIDTH, HEIGHT = 680, 260
 _LEFT, _RIGHT, _TOP, _BOTTOM = 48, 12, 12, 34
@@ -45,10 +46,10 @@ def ticks(low: float, high: float, about: int = 5) -> list[float]:
     return [round(number * step, 10) for number in range(first, last + 1)]
 
 
-def loss_curve(curve: Sequence[Mapping[str, Any]], validations: Sequence[Mapping[str, Any]]) -> Markup:
+def loss_curve(curve: Sequence[LossPoint], validations: Sequence[LossPoint]) -> Markup:
     """Draw the training loss of every update, and the validations over it."""
-    points = [(float(entry["update"]), float(entry["loss"])) for entry in curve]
-    checks = [(float(entry["update"]), float(entry["loss"])) for entry in validations]
+    points = [(float(entry.update), entry.loss) for entry in curve]
+    checks = [(float(entry.update), entry.loss) for entry in validations]
     finite = [point for point in (*points, *checks) if math.isfinite(point[1])]
     if not finite:
         return Markup("")
@@ -74,16 +75,23 @@ def _grid(x: Scale, y: Scale) -> Iterator[Markup]:
         yield _text(x(value), HEIGHT - _BOTTOM + 16, f"{value:g}", "middle")
 
 
-def latency_lanes(levels: Sequence[tuple[str, Sequence[float], float | None, float | None]]) -> Markup:
-    """Draw a lane a level: a dot an answer, its 95th percentile, and the limit that the recipe sets.
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """One level's times: the seconds of every answer, their 95th percentile, and the limit that the recipe sets."""
 
-    `levels` holds name, seconds of every answer, 95th percentile and limit.
-    """
-    drawn = [level for level in levels if level[1]]
+    level: str
+    seconds: Sequence[float]
+    p95: float | None
+    limit: float | None
+
+
+def latency_lanes(lanes: Sequence[Lane]) -> Markup:
+    """Draw a lane a level: a dot an answer, its 95th percentile, and the limit that the recipe sets."""
+    drawn = [lane for lane in lanes if lane.seconds]
     if not drawn:
         return Markup("")
-    longest = max(max(seconds) for _, seconds, _, _ in drawn)
-    near = [limit for _, _, _, limit in drawn if limit is not None and limit <= longest * 3]
+    longest = max(max(lane.seconds) for lane in drawn)
+    near = [lane.limit for lane in drawn if lane.limit is not None and lane.limit <= longest * 3]
     x = Scale(0.0, max([longest, *near]) * 1.06, _LEFT + 24, WIDTH - _RIGHT)
     height = _LANE * len(drawn) + _BOTTOM
     parts: list[Markup] = []
@@ -92,22 +100,21 @@ def latency_lanes(levels: Sequence[tuple[str, Sequence[float], float | None, flo
             Markup('<line class="grid" x1="{0}" x2="{0}" y1="4" y2="{1}"/>').format(_px(x(value)), height - _BOTTOM)
         )
         parts.append(_text(x(value), height - _BOTTOM + 16, f"{value:g}", "middle"))
-    for row, level in enumerate(drawn):
-        parts += _lane(level, x, row * _LANE + _LANE // 2)
+    for row, lane in enumerate(drawn):
+        parts += _lane(lane, x, row * _LANE + _LANE // 2)
     parts.append(_text(WIDTH - _RIGHT, height - 4, "seconds", "end"))
     return _svg(height, "Seconds to a complete answer by level", parts)
 
 
-def _lane(level: tuple[str, Sequence[float], float | None, float | None], x: Scale, middle: int) -> Iterator[Markup]:
-    name, seconds, p95, limit = level
-    yield _text(_LEFT + 14, middle + 4, name, "end")
-    for number, value in enumerate(seconds):
+def _lane(lane: Lane, x: Scale, middle: int) -> Iterator[Markup]:
+    yield _text(_LEFT + 14, middle + 4, lane.level, "end")
+    for number, value in enumerate(lane.seconds):
         offset = (number * 7919 % 31 - 15) * 0.9  # spread by a fixed rule, so that equal answers stay visible
         yield Markup('<circle class="dot" cx="{}" cy="{}" r="3"/>').format(_px(x(value)), _px(middle + offset))
-    if p95 is not None:
-        yield _mark(x(p95), middle, "p95", f"p95 {p95:.2g} s")
-    if limit is not None and limit <= x.high:
-        yield _mark(x(limit), middle, "limit", f"limit {limit:g} s")
+    if lane.p95 is not None:
+        yield _mark(x(lane.p95), middle, "p95", f"p95 {lane.p95:.2g} s")
+    if lane.limit is not None and lane.limit <= x.high:
+        yield _mark(x(lane.limit), middle, "limit", f"limit {lane.limit:g} s")
 
 
 def _mark(at: float, middle: int, kind: str, label: str) -> Markup:

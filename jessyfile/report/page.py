@@ -2,95 +2,96 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeVar
 
 from jessyfile import __version__
-from jessyfile.evaluation.criteria import spell
-from jessyfile.fsops import read_bytes
+from jessyfile.dataset.card import DatasetCard
+from jessyfile.dataset.data_steps import CARD
+from jessyfile.errors import StateError
+from jessyfile.evaluation.verdict import NO_MARKER, VERDICT, Metric, Verdict
 from jessyfile.planning.change_text import duration, size
-from jessyfile.report.charts import latency_lanes, loss_curve
-from jessyfile.resources import resource
-from jessyfile.text.printable import printable
+from jessyfile.report.charts import Lane, latency_lanes, loss_curve
+from jessyfile.results.facts import AnswersFacts, Curve, Mask, ParityFacts, PromoteFacts, TrainFacts
+from jessyfile.results.outcome import chance, spell
+from jessyfile.results.typed_json import load_as
+from jessyfile.text.html import render_template
 
 if TYPE_CHECKING:
-    from jinja2 import Environment
-
     from jessyfile.language.recipe import Recipe
     from jessyfile.planning.run import RunResult
 
-_FILES = {
-    "verdict": ("judge", "verdict.json"),
-    "curve": ("train", "curve.json"),
-    "card": ("dataset", "card.json"),
-    "mask": ("encode", "mask.json"),
-}
+T = TypeVar("T")
+_FILTERS: Mapping[str, Callable[..., object]] = {"duration": duration, "size": size, "spell": spell, "chance": chance}
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """What a run's steps left behind for the page; None where the step was left out."""
+
+    verdict: Verdict | None
+    curve: Curve | None
+    card: DatasetCard | None
+    mask: Mask | None
 
 
 def render_page(recipe: Recipe, result: RunResult) -> str:
     """Return the whole report as HTML; parts whose step was left out are missing."""
-    found = {name: _read(result, step, file) for name, (step, file) in _FILES.items()}
-    verdict, curve = found["verdict"], found["curve"]
-    bars, matrix = _bars(verdict), _matrix(recipe, verdict)
-    template = _environment().get_template("report.html.j2")
-    return template.render(
+    left = Left(
+        verdict=_read(result, "judge", VERDICT, Verdict),
+        curve=_read(result, "train", "curve.json", Curve),
+        card=_read(result, "dataset", CARD, DatasetCard),
+        mask=_read(result, "encode", "mask.json", Mask),
+    )
+    bars, matrix = _bars(left.verdict), _matrix(recipe, left.verdict)
+    promote = result.facts_of("promote", PromoteFacts)
+    return render_template(
+        "report.html.j2",
+        _FILTERS,
         recipe=recipe,
         where=result.plan.recipe,
         version=__version__,
         run=result.run.number if result.run is not None else None,
         withheld=result.withheld,
-        promoted=_facts(result, "promote").get("promoted"),
+        promoted=promote is not None and promote.promoted,
         steps=result.steps,
-        sections=_sections(found, bars, matrix),
-        trained=_facts(result, "train"),
-        evaluated=_facts(result, "evaluate"),
-        parity={
-            f"parity {name}": value
-            for name, value in _facts(result, "parity").items()
-            if not isinstance(value, list | dict)
-        },
-        verdict=verdict,
-        card=found["card"],
-        mask=found["mask"],
-        loss=loss_curve(curve.get("curve", ()), curve.get("validations", ())),
-        latency=latency_lanes(_lanes(recipe, verdict)),
+        sections=list(_sections(left, bars, matrix)),
+        trained=result.facts_of("train", TrainFacts),
+        evaluated=result.facts_of("evaluate", AnswersFacts),
+        parity=result.facts_of("parity", ParityFacts),
+        verdict=left.verdict,
+        card=left.card,
+        mask=left.mask,
+        loss=loss_curve(left.curve.curve, left.curve.validations) if left.curve else None,
+        latency=latency_lanes(_lanes(recipe, left.verdict)),
         bars=bars,
         matrix=matrix,
-        efficiency=verdict.get("measured", {}).get("iteration_efficiency", {}).get("value"),
-        suites=sorted({case["suite"] for case in verdict.get("cases", ())}),
-        changes=_changes(verdict),
     )
 
 
-def _read(result: RunResult, step: str, file: str) -> dict[str, Any]:
+def _read(result: RunResult, step: str, file: str, kind: type[T]) -> T | None:
+    """Return what a step left in a file; None when it was left out, or the file is not there or damaged."""
     found = result.step(step)
     try:
-        body = json.loads(read_bytes(found.folder / file)) if found is not None else {}
-    except (FileNotFoundError, ValueError):
-        return {}
-    return body if isinstance(body, dict) else {}
+        return load_as(kind, found.folder / file) if found is not None else None
+    except (FileNotFoundError, StateError):
+        return None
 
 
-def _facts(result: RunResult, step: str) -> Mapping[str, Any]:
-    found = result.step(step)
-    return found.facts if found is not None else {}
-
-
-def _sections(found: Mapping[str, Any], bars: Sequence[Bar], matrix: Matrix | None) -> list[tuple[str, str]]:
-    """Return id and title of every part that this page has."""
+def _sections(left: Left, bars: Sequence[Bar], matrix: Matrix | None) -> Iterator[tuple[str, str]]:
+    """Yield id and title of every part that this page has."""
     parts = (
-        ("verdict", "Verdict", found["verdict"]),
+        ("verdict", "Verdict", left.verdict),
         ("before", "Before and after", bars),
         ("levels", "Levels", matrix),
-        ("latency", "Latency", found["verdict"]),
-        ("training", "Training", found["curve"]),
-        ("answers", "Answers", found["verdict"]),
-        ("data", "Data", found["card"] or found["mask"]),
+        ("latency", "Latency", left.verdict),
+        ("training", "Training", left.curve),
+        ("answers", "Answers", left.verdict),
+        ("data", "Data", left.card or left.mask),
         ("made", "Made of", True),
     )
-    return [(name, title) for name, title, there in parts if there]
+    return ((name, title) for name, title, there in parts if there)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,35 +113,39 @@ class Bar:
     suite: bool
 
 
-def _bars(verdict: Mapping[str, Any]) -> list[Bar]:
-    measured = verdict.get("measured", {})
-    claimed = {criterion["metric"] for criterion in verdict.get("judged", ())}
-    return [_bar(name, found, claimed) for name, found in measured.items() if found["unit"] == "share" and found["n"]]
+def _bars(verdict: Verdict | None) -> list[Bar]:
+    if verdict is None:
+        return []
+    claimed = {judged.outcome.criterion.metric for judged in verdict.criteria}
+    return [bar for name, metric in verdict.metrics.items() if (bar := _bar(name, metric, name in claimed)) is not None]
 
 
-def _bar(name: str, found: Mapping[str, Any], claimed: Collection[str]) -> Bar:
-    compared = found.get("compared") or {}
+def _bar(name: str, metric: Metric, claimed: bool) -> Bar | None:
+    after, compared = metric.after, metric.compared
+    if after.unit != "share" or after.value is None or after.low is None or after.high is None:
+        return None
     return Bar(
         metric=name,
-        before=found.get("baseline"),
-        after=found["value"],
-        low=found["low"],
-        high=found["high"],
-        n=found["n"],
-        better=len(compared.get("better", ())),
-        worse=len(compared.get("worse", ())),
-        p=compared.get("p"),
-        suite=name.endswith((".form", ".relevance")) and name not in claimed,
+        before=metric.before,
+        after=after.value,
+        low=after.low,
+        high=after.high,
+        n=after.n,
+        better=len(compared.better) if compared else 0,
+        worse=len(compared.worse) if compared else 0,
+        p=compared.p if compared else None,
+        suite=name.endswith((".form", ".relevance")) and not claimed,
     )
 
 
-def _lanes(recipe: Recipe, verdict: Mapping[str, Any]) -> list[tuple[str, Sequence[float], float | None, float | None]]:
-    measured = verdict.get("measured", {})
-    found = []
-    for level in recipe.complexity.levels:
-        entry = measured.get(f"latency.{level.name}") or {}
-        found.append((level.name, entry.get("samples") or (), entry.get("value"), level.within))
-    return found
+def _lanes(recipe: Recipe, verdict: Verdict | None) -> list[Lane]:
+    metrics = verdict.metrics if verdict is not None else {}
+    found = [(level, metrics.get(f"latency.{level.name}")) for level in recipe.complexity.levels]
+    return [
+        Lane(level.name, sorted(metric.after.samples.values()), metric.after.value, level.within)
+        for level, metric in found
+        if metric is not None
+    ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,36 +156,11 @@ class Matrix:
     rows: tuple[tuple[str, tuple[int, ...], int], ...]
 
 
-def _matrix(recipe: Recipe, verdict: Mapping[str, Any]) -> Matrix | None:
-    table = verdict.get("confusion") or {}
+def _matrix(recipe: Recipe, verdict: Verdict | None) -> Matrix | None:
+    table = verdict.confusion() if verdict is not None else {}
     if not table:
         return None
     levels = [level.name for level in recipe.complexity.levels]
-    columns = (*levels, "none")
+    columns = (*levels, NO_MARKER)
     rows = [(name, tuple(table[name].get(column, 0) for column in columns)) for name in levels if name in table]
     return Matrix(columns, tuple((name, counts, sum(counts)) for name, counts in rows))
-
-
-def _changes(verdict: Mapping[str, Any]) -> dict[str, int]:
-    cases = verdict.get("cases", ())
-    return {kind: sum(case["change"] == kind for case in cases) for kind in ("better", "worse", "same")}
-
-
-def chance(p: float) -> str:
-    """Return a p-value as readers want it: `= 0.03`, `< 0.001`."""
-    return "< 0.001" if p < 0.001 else f"= {p:.2g}"
-
-
-def _environment() -> Environment:
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    made = Environment(
-        loader=FileSystemLoader(resource("templates", "report")),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    made.filters.update(clean=printable, duration=duration, size=size, spell=spell, chance=chance)
-    made.filters["percent"] = lambda share: spell(share, "share")
-    return made

@@ -2,32 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+
+from jessyfile.results.facts import JudgeFacts
+from jessyfile.results.outcome import Outcome
 
 _FAILED = {"must": "FAIL", "should": "warn", "may": "no"}
 
 
-def summary_lines(facts: Mapping[str, Any]) -> list[str]:
+def summary_lines(facts: JudgeFacts) -> list[str]:
     """Return a line for every criterion in the facts of the step `judge`, with what was measured, and the verdict.
 
     Nothing is coloured and nothing is escaped: whoever prints does both.
     """
-    criteria = facts.get("criteria") or ()
-    return [*_table(criteria), _verdict(facts)] if criteria else []
+    return [*_table(facts.criteria), _verdict(facts)] if facts.criteria else []
 
 
-def _table(criteria: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    wide = max(len(str(criterion["claim"])) for criterion in criteria)
-    for criterion in criteria:
-        rank = str(criterion["rank"])
-        word = "ok" if criterion["verdict"] == "pass" else _FAILED[rank]
-        yield f"  {word:<4}  {rank.upper():<6}  {criterion['claim']:<{wide}}  {criterion['measured']}"
+def _table(criteria: Sequence[Outcome]) -> Iterator[str]:
+    wide = max(len(one.claim) for one in criteria)
+    for one in criteria:
+        rank = one.criterion.rank
+        yield f"  {'ok' if one.passed else _FAILED[rank]:<4}  {rank.upper():<6}  {one.claim:<{wide}}  {one.measured}"
 
 
-def _verdict(facts: Mapping[str, Any]) -> str:
-    failed = [str(name) for name in facts.get("failed", ())]
-    if failed:
-        return f"failed: {', '.join(failed)}"
-    missed = [c for c in facts["criteria"] if c["verdict"] != "pass" and c["rank"] == "should"]
-    return "every MUST passed" + (f", {len(missed)} SHOULD did not" if missed else "")
+def _verdict(facts: JudgeFacts) -> str:
+    if facts.failed:
+        return f"failed: {', '.join(facts.failed)}"
+    missed = sum(one.criterion.rank == "should" and not one.passed for one in facts.criteria)
+    return "every MUST passed" + (f", {missed} SHOULD did not" if missed else "")

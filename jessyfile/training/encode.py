@@ -15,6 +15,7 @@ from jessyfile.dataset.marker import level_span
 from jessyfile.errors import TrainingError
 from jessyfile.models.chat_format import ChatFormat
 from jessyfile.models.tokenizer import Tokenizer
+from jessyfile.results.facts import MaskCount, MaskFacts
 from jessyfile.training.encoded import EncodedRow
 
 _GIVEN, _TRAINED, _LEVEL = range(3)  # a piece of a row: stands there, is learned, is learned and names the level
@@ -40,20 +41,18 @@ class MaskProof:
     tokens: Counter[str] = field(default_factory=Counter)
     trained: Counter[str] = field(default_factory=Counter)
 
-    def facts(self) -> dict[str, Any]:
-        """Return the counts as JSON values."""
-        return {
-            "rows": self.rows,
-            "rows_cut": self.cut,
-            "rows_without_trained_tokens": self.empty,
-            "chat_rows": self.chats,
-            "ends_trained": self.ends_trained,
-            "tokens": sum(self.tokens.values()),
-            "trained_tokens": sum(self.trained.values()),
-            "categories": {
-                name: {"tokens": self.tokens[name], "trained": self.trained[name]} for name in sorted(self.tokens)
-            },
-        }
+    def facts(self) -> MaskFacts:
+        """Return the counts as facts."""
+        return MaskFacts(
+            rows=self.rows,
+            rows_cut=self.cut,
+            rows_without_trained_tokens=self.empty,
+            chat_rows=self.chats,
+            ends_trained=self.ends_trained,
+            tokens=sum(self.tokens.values()),
+            trained_tokens=sum(self.trained.values()),
+            categories={name: MaskCount(self.tokens[name], self.trained[name]) for name in sorted(self.tokens)},
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,19 +7,21 @@ import ctypes
 import gc
 import json
 import sys
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 from jessyfile import fsops
 from jessyfile.errors import InsufficientMemoryError
 from jessyfile.language.recipe import Lora
-from jessyfile.planning.steps import Facts, StepContext
+from jessyfile.planning.canonical import readable
+from jessyfile.planning.steps import StepContext
+from jessyfile.results.facts import EncodeFacts, TrainFacts
 from jessyfile.training import adapter, encoded, schedule
 
 _MIN_RANK = 4
 
 
-def run_encode(context: StepContext) -> Facts:
+def run_encode(context: StepContext) -> EncodeFacts:
     """Tokenize both splits, prove the mask, and write `train.safetensors` and `valid.safetensors`."""
     from jessyfile.models.chat_format import chat_format
     from jessyfile.models.tokenizer import load_tokenizer
@@ -43,15 +45,17 @@ def run_encode(context: StepContext) -> Facts:
     prefix = encoded.common_prefix([*train, *valid])
     encoded.save(encoded.pack(train, prefix, encoder.end), context.output / "train.safetensors")
     encoded.save(encoded.pack(valid, prefix, encoder.end), context.output / "valid.safetensors")
-    facts = {**proof.facts(), "shared_prefix": len(prefix), "updates": schedule.updates(len(train), recipe.train)}
-    fsops.write_text(
-        context.output / "mask.json",
-        json.dumps({"train": facts, "valid": held_out.facts()}, indent=2, sort_keys=True) + "\n",
+    counts = proof.facts()
+    facts = EncodeFacts(
+        **{part.name: getattr(counts, part.name) for part in fields(counts)},
+        shared_prefix=len(prefix),
+        updates=schedule.updates(len(train), recipe.train),
     )
+    fsops.write_text(context.output / "mask.json", readable({"train": facts, "valid": held_out.facts()}))
     return facts
 
 
-def run_train(context: StepContext) -> Facts:
+def run_train(context: StepContext) -> TrainFacts:
     """Train the adapter; write it with its configuration and the loss curve."""
     from jessyfile.models.accelerate import prepare
     from jessyfile.models.load import load_model
@@ -61,7 +65,7 @@ def run_train(context: StepContext) -> Facts:
     while True:
         model, _ = load_model(context.inputs["base"])
         try:
-            return {**_train(context, model, lora, splits, rungs), "blas": blas.description}
+            return _train(context, model, lora, splits, rungs, blas.description)
         except InsufficientMemoryError as error:
             lora, splits = _next_rung(context, error, lora, splits, rungs)
         finally:
@@ -80,7 +84,7 @@ def _give_memory_back() -> None:
             ctypes.CDLL(None).malloc_trim(0)
 
 
-def _train(context: StepContext, model: Any, lora: Lora, splits: int, rungs: list[str]) -> dict[str, Any]:
+def _train(context: StepContext, model: Any, lora: Lora, splits: int, rungs: list[str], blas: str) -> TrainFacts:
     from jessyfile.training.throughput import peak_bytes
     from jessyfile.training.trainer import Trainer
 
@@ -104,19 +108,20 @@ def _train(context: StepContext, model: Any, lora: Lora, splits: int, rungs: lis
     adapter.write(context.output, trainer.best, lora, keys)
     curve = {"curve": cursor.curve, "validations": cursor.validations}
     fsops.write_text(context.output / "curve.json", json.dumps(curve) + "\n")
-    return {
-        "training_seconds": round(cursor.seconds, 2),
-        "updates": cursor.update,
-        "work_units": cursor.update * recipe.train.batch_size * recipe.train.grad_accumulation,
-        "trained_tokens": cursor.trained_tokens,
-        "final_loss": cursor.curve[-1]["loss"],
-        "best_validation_loss": cursor.best_loss,
-        "best_update": cursor.best_update or cursor.update,
-        "parameters": sum(int(array.size) for array in trainer.best.values()),
-        "rank": lora.rank,
-        "peak_bytes": peak_bytes(),
-        "rungs": [*rungs, *cursor.rungs],
-    }
+    return TrainFacts(
+        training_seconds=round(cursor.seconds, 2),
+        updates=cursor.update,
+        work_units=cursor.update * recipe.train.batch_size * recipe.train.grad_accumulation,
+        trained_tokens=cursor.trained_tokens,
+        final_loss=cursor.curve[-1]["loss"],
+        best_validation_loss=cursor.best_loss,
+        best_update=cursor.best_update or cursor.update,
+        parameters=sum(int(array.size) for array in trainer.best.values()),
+        rank=lora.rank,
+        peak_bytes=peak_bytes(),
+        rungs=(*rungs, *cursor.rungs),
+        blas=blas,
+    )
 
 
 def _next_rung(

@@ -8,7 +8,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from jessyfile import (
@@ -16,7 +16,6 @@ from jessyfile import (
     Complexity,
     DatasetError,
     DatasetMetadata,
-    JessyError,
     Language,
     ProjectError,
     StorageError,
@@ -122,24 +121,30 @@ TALK = row(
     tags=["multi_turn"],
     topic="friends",
 )
-TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1)
-
-
-def composed(example):
-    """The row with its texts as files keep them: composed letters, the question trimmed."""
-    from jessyfile.text.turkish import nfc
-
-    query, response = nfc(example.query).strip(), nfc(example.response)
-    return row(query=query, response=response, topic=example.topic)
+TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\0"))
 
 
 @pytest.mark.parametrize("form", ["messages", "sharegpt", "jessy"])
-@given(query=TEXT.filter(str.strip), response=TEXT.map(lambda text: f"Cevap: {text} \u2028\u0085 🙂"))
-def test_any_text_comes_back(tmp_path_factory, form, query, response):
+@given(query=TEXT, response=TEXT, earlier=TEXT, marker=st.sampled_from([None, "[{level} {iterations}]"]))
+@example("a\u2028b\u0085c", " 🙂\r\n\x1b[1m\ufeff", "e\u0301 \u00e9", None)
+def test_any_text_comes_back_as_it_was(tmp_path_factory, form, query, response, earlier, marker):
     path = tmp_path_factory.getbasetemp() / f"any-{form}.jsonl"
-    example = row(query=query.strip(), response=response)
-    TrainingDataset([example]).save(path, form)
-    assert [composed(found) for found in TrainingDataset.load(path)] == [composed(example)]
+    turns = [Turn("user", earlier), Turn("assistant", response, "low", 2)]
+    dataset = TrainingDataset([row(query=query, response=response), row(query=query, response=response, turns=turns)])
+    dataset.save(path, form, marker=marker)
+    assert TrainingDataset.load(path) == dataset
+
+
+def test_what_is_no_sound_row_is_loaded_and_then_named(tmp_path):
+    """A file with one short answer could not be loaded at all, and so not be mended in code either."""
+    wrong = [row(response="Evet."), row(level="hard", language="de"), row(iterations=12, tags="İki kelime", topic="")]
+    path = tmp_path / "rows.jsonl"
+    for form in ("messages", "sharegpt", "jessy"):
+        TrainingDataset(wrong).save(path, form)
+        assert TrainingDataset.load(path).examples == wrong
+        assert [example.faults() == [] for example in TrainingDataset.load(path)] == [False, False, False]
+        said = "\n".join(validate_training_data(path).issues)
+        assert all(f"rows.jsonl:{line}: " in said for line in (1, 2, 3))
 
 
 @pytest.mark.parametrize("suffix", ["jsonl", "parquet"])
@@ -185,6 +190,18 @@ def test_files_of_other_tools_are_read_when_their_labels_are_given(tmp_path, for
     assert read.validate()
 
 
+def test_the_labels_given_hold_for_earlier_answers_too(tmp_path):
+    path = tmp_path / "theirs.jsonl"
+    said = ["hi", "Hello, how are you?", "fine", "Glad to hear that."]
+    turns = [{"from": ("human", "gpt")[n % 2], "value": value} for n, value in enumerate(said)]
+    path.write_text(json.dumps({"conversations": [{"from": "system", "value": "Be kind."}, *turns]}) + "\n", "utf-8")
+    (read,) = TrainingDataset.load(
+        path, complexity="medium", iterations_needed=3, category="technical", language="english"
+    )
+    assert read.turns == (Turn("user", "hi"), Turn("assistant", "Hello, how are you?", "medium", 3))
+    assert read.validate()
+
+
 def test_the_designs_own_sharegpt_row_is_read(tmp_path):
     path = tmp_path / "rows.jsonl"
     said = {"complexity": "low", "iterations_used": 2, "response_time": "2s"}
@@ -201,6 +218,8 @@ UNREADABLE = {
     "NUL": (lambda folder: f"{folder}/a\0b", ProjectError),
     "not UTF-8": (lambda folder: _written(folder, b"\xff\xfe{}\n"), DatasetError),
     "no JSON": (lambda folder: _written(folder, b"hello\n"), DatasetError),
+    "a name too long": (lambda folder: folder / ("a" * 300), StorageError),
+    "half a letter": (lambda folder: f"{folder}/\ud800", ProjectError),
     "below a file": (lambda folder: _written(folder, b"") / "x.jsonl", StorageError),
 }
 
@@ -300,9 +319,10 @@ def test_labels_are_taken_by_name_and_unknown_ones_are_named():
     assert not row(level="lwo").validate()
     assert not row(language="german").validate()
     assert not row(category="").validate()
-    for bad in ({"level": None}, {"level": 7}, {"category": None}, {"language": 3}):
-        with pytest.raises((ValueError, JessyError)):
+    for bad in ({"level": None}, {"level": 7}, {"category": None}, {"language": 3}, {"turns": [{"role": "user"}]}):
+        with pytest.raises(DatasetError) as caught:
             row(**bad)
+        assert caught.value.hint
 
 
 def test_a_recipes_own_category_keeps_its_name(tmp_path):

@@ -13,7 +13,9 @@ from jessyfile.dataset.example import TrainingExample
 from jessyfile.dataset.rows import Row
 from jessyfile.dataset.settings import PlainRecipe, plain_recipe
 from jessyfile.language.recipe import Augment, Category, Complexity, Suite, Topic
+from jessyfile.planning.canonical import normal
 from jessyfile.planning.steps import StepContext
+from jessyfile.results.facts import DatasetFacts, RowsFacts
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -72,8 +74,8 @@ def make_recipe(root, *categories, markers=0, marker="[{level} {iterations}]", s
 @dataclass
 class Made:
     folder: Path
-    facts: dict
-    summary: dict
+    facts: dict[str, RowsFacts]
+    summary: DatasetFacts
 
     def rows(self, name="train"):
         return [json.loads(line) for line in (self.folder / f"{name}.jsonl").read_text("utf-8").splitlines()]
@@ -88,7 +90,7 @@ def run_steps(recipe, root, folder):
         facts[name] = run_category(StepContext(recipe, root, inputs[name], folder, {}, {}, Quiet(), Quiet(), name))
     output = folder / "dataset"
     output.mkdir(parents=True)
-    summary = run_dataset(StepContext(recipe, root, output, folder, inputs, facts, Quiet(), Quiet(), "dataset"))
+    summary = run_dataset(StepContext(recipe, root, output, folder, inputs, normal(facts), Quiet(), Quiet(), "dataset"))
     return Made(output, facts, summary)
 
 

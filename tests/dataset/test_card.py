@@ -7,9 +7,11 @@ import math
 
 import pytest
 
-from jessyfile.dataset.card import balance, describe, length_shortcut, quantiles
+from jessyfile.dataset.card import DatasetCard, Shortcut, balance, describe, length_shortcut, quantiles
 from jessyfile.dataset.card_html import card_html
 from jessyfile.dataset.card_text import card_text
+from jessyfile.results.facts import DroppedRows
+from jessyfile.results.typed_json import load_as
 
 
 @pytest.mark.parametrize(
@@ -33,36 +35,43 @@ def test_quantiles_are_nearest_ranks():
 
 def test_the_length_shortcut_finds_what_length_gives_away():
     telling = [(10, "low")] * 5 + [(50, "medium")] * 5 + [(200, "high")] * 5
-    assert length_shortcut(telling) == {"accuracy": 1.0, "commonest": 0.3333}
+    assert length_shortcut(telling) == Shortcut(1.0, 0.3333)
     silent = [(n, level) for n in (10, 20, 30) for level in ("low", "medium", "high")]
-    assert length_shortcut(silent)["accuracy"] == pytest.approx(1 / 3, abs=1e-3)
-    assert length_shortcut([]) == {"accuracy": 0.0, "commonest": 0.0}
+    assert length_shortcut(silent).accuracy == pytest.approx(1 / 3, abs=1e-3)
+    assert length_shortcut([]) == Shortcut(0.0, 0.0)
 
 
 def test_the_card_counts_rows(row):
     rows = [row(place=f"r:{n}", query=f"soru {n} {'abc'[n]}", response=f"{'xyz'[n] * 5} cevap {n}") for n in range(3)]
     rows.append(row(category="markers", topic="high", complexity="high", iterations_needed=7, response=None))
     card = describe(rows)
-    assert card["topics"] == {"markers/high": 1, "turkish/casual": 3}
-    assert card["levels"] == {"high": 1, "low": 3}
-    assert card["nearest"]["measured"] == 3
+    assert card.topics == {"markers/high": 1, "turkish/casual": 3}
+    assert card.levels == {"high": 1, "low": 3}
+    assert card.nearest.measured == 3
 
 
 def test_the_page_escapes_what_rows_hold(row):
-    card = {
-        "rows": 2,
-        **describe([row(), row(query="başka", response="Bambaşka bir cevap.", place="r:2")]),
-        "sources": {"<b>": {"hand": 1}},
-        "dropped": {"length": {"dropped": 1, "examples": ["<script>alert(1)</script>"]}},
-    }
+    card = DatasetCard(
+        rows=2,
+        markers=0,
+        figures=describe([row(topic="<i>"), row(query="başka", response="Bambaşka bir cevap.", place="r:2")]),
+        train=2,
+        valid=0,
+        replay=0,
+        seed=1,
+        similarity_bound=0.5,
+        valid_topics={},
+        sources={"<b>": {"hand": 1}},
+        dropped={"length": DroppedRows(1, ("<script>alert(1)</script>", "\x1b[31m"))},
+    )
     page = card_html(card)
     assert "<script>" not in page
     assert "&lt;script&gt;" in page
-    assert "http" not in page
+    assert not any(part in page for part in ("<b>", "<i>", "\x1b"))
+    assert "http:" not in page
+    assert "https:" not in page
 
 
 def test_the_text_shows_the_same_figures(root, recipe, reference, steps, snapshot):
-    import json
-
     made = steps(recipe(root, *reference))
-    assert card_text(json.loads((made.folder / "card.json").read_text("utf-8"))) == snapshot
+    assert card_text(load_as(DatasetCard, made.folder / "card.json")) == snapshot

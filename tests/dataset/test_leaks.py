@@ -133,5 +133,5 @@ def test_generated_rows_that_leak_are_dropped_and_counted(root, recipe, category
     finally:
         suite.unlink()
     assert stolen not in {row["messages"][0]["content"] for row in [*second.rows(), *second.rows("valid")]}
-    assert second.summary["rows"] == 300
-    assert second.facts["data.turkish"]["dropped"]["leak"]["dropped"] >= 1
+    assert second.summary.rows == 300
+    assert second.facts["data.turkish"].dropped["leak"].dropped >= 1

@@ -19,9 +19,9 @@ from jessyfile.text.turkish import TURKISH_LETTERS
 def test_the_reference_recipe_gives_every_count(recipe, reference, steps, root):
     made = steps(recipe(root, *reference, markers=56))
     expected = {f"{c.name}/{t.name}": t.count for c in reference for t in c.topics}
-    topics = {topic: count for topic, count in made.summary["topics"].items() if not topic.startswith("markers/")}
+    topics = {topic: count for topic, count in made.summary.topics.items() if not topic.startswith("markers/")}
     assert topics == expected
-    assert (made.summary["rows"], made.summary["markers"], made.summary["leaks"]) == (400, 56, 0)
+    assert (made.summary.rows, made.summary.markers, made.summary.leaks) == (400, 56, 0)
     kinds = Counter(row["kind"] for row in [*made.rows(), *made.rows("valid")])
     assert kinds == {"chat": 400, "marker": 56}
 
@@ -118,11 +118,11 @@ def test_duplicates_are_dropped_and_counted_with_both_places(project, seed, reci
     ]
     project("data/seeds/turkish/casual.jsonl", *rows)
     made = steps(recipe(project.root, category("turkish", "tr", "low", casual=2)), project.root)
-    dropped = made.facts["data.turkish"]["dropped"]["duplicate"]
-    assert dropped["dropped"] == 1
-    assert dropped["examples"] == [
-        "data/seeds/turkish/casual.jsonl:2: says the same as data/seeds/turkish/casual.jsonl:1"
-    ]
+    dropped = made.facts["data.turkish"].dropped["duplicate"]
+    assert dropped.dropped == 1
+    assert dropped.examples == (
+        "data/seeds/turkish/casual.jsonl:2: says the same as data/seeds/turkish/casual.jsonl:1",
+    )
 
 
 def test_two_categories_that_say_the_same_are_refused_with_both_places(project, seed, recipe, category, steps):
@@ -148,7 +148,7 @@ def six_hundred(recipe, category, steps, root, augment):
 
 
 def test_templates_and_augment_fill_up_to_the_exact_count(six_hundred):
-    assert six_hundred.summary["rows"] == 600
+    assert six_hundred.summary.rows == 600
     rows = [*six_hundred.rows(), *six_hundred.rows("valid")]
     assert len({row["id"] for row in rows}) == 600
     texts = ["\n".join(m["content"].split("]\n")[-1] for m in row["messages"]) for row in rows]
@@ -156,7 +156,7 @@ def test_templates_and_augment_fill_up_to_the_exact_count(six_hundred):
 
 
 def test_every_augment_share_is_met(six_hundred):
-    sources = six_hundred.facts["data.turkish"]["topics"]["turkish/casual"]
+    sources = six_hundred.facts["data.turkish"].topics["turkish/casual"]
     assert {name: count for name, count in sources.items() if name.startswith("augment")} == {
         "augment.asciify": 120,
         "augment.slang": 60,
@@ -179,7 +179,7 @@ def test_variants_fill_up_where_no_template_is(project, seed, recipe, category, 
     made = steps(
         recipe(project.root, category("turkish", "tr", "low", objects=14), augment=augment(0.3, 0, 0)), project.root
     )
-    assert made.facts["data.turkish"]["topics"]["turkish/objects"] == {"hand": 10, "augment.asciify": 4}
+    assert made.facts["data.turkish"].topics["turkish/objects"] == {"hand": 10, "augment.asciify": 4}
 
 
 def test_a_variant_stays_on_the_side_of_the_row_it_came_from(six_hundred):

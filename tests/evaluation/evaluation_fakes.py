@@ -12,9 +12,12 @@ from jessyfile.engines.engine import ChatMessage, GenerationSettings, Reply, Ser
 from jessyfile.evaluation.answers import Answered
 from jessyfile.evaluation.cases import Case, Check
 from jessyfile.language import load_recipe
+from jessyfile.planning.canonical import normal
 from jessyfile.planning.run import Silent
 from jessyfile.planning.steps import StepContext
 from jessyfile.resources import resource
+from jessyfile.results.facts import TrainFacts
+from jessyfile.results.typed_json import Record
 
 if TYPE_CHECKING:
     from jessyfile.language.recipe import Recipe
@@ -88,6 +91,29 @@ def make_answer(name: str = "turkish-001", text: str = "Bence pilav yap, yanına
         **values,
     }
     return Answered(id=name, text=text, **given)
+
+
+IMPORTED: Record = {"engine": "embedded", "name": "tiny", "tag": "candidate", "digest": "abc"}
+
+
+def trained(seconds: float = 95.0) -> Record:
+    """Return the record of a training that took so long."""
+    return normal(
+        TrainFacts(
+            training_seconds=seconds,
+            updates=8,
+            work_units=64,
+            trained_tokens=960,
+            final_loss=0.5,
+            best_validation_loss=1.1,
+            best_update=8,
+            parameters=3_000_000,
+            rank=16,
+            peak_bytes=3_200_000_000,
+            rungs=(),
+            blas="none",
+        )
+    )
 
 
 def by_id(*answers: Answered) -> Mapping[str, Answered]:

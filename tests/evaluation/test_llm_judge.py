@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from evaluation_fakes import CASE, Told, by_id, make_answer, make_case, make_context, make_recipe
+from evaluation_fakes import CASE, Told, by_id, make_answer, make_case, make_context, make_recipe, trained
 
 from jessyfile.dataset.completions import Address, Failure, Kept
 from jessyfile.errors import EvaluationError, Interrupted
@@ -15,7 +15,6 @@ from jessyfile.evaluation import evaluation_steps as step
 from jessyfile.evaluation import llm_judge as opinion
 from jessyfile.evaluation.answers import write_answers
 from jessyfile.language.recipe import Judge
-from jessyfile.planning.steps import INCOMPLETE
 
 JUDGE = Judge("http://judge.invalid/v1", "wise:1b", None)
 CASES = [make_case(f"turkish-{n:03}") for n in range(6)]
@@ -46,19 +45,19 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Callable[[Rule], list[str]]:
 
 
 @pytest.fixture
-def ask(tmp_path: Path) -> Callable[..., opinion.Opinion]:
-    def made(stop: Told | None = None) -> opinion.Opinion:
+def ask(tmp_path: Path) -> Callable[..., opinion.CaseOpinions]:
+    def made(stop: Told | None = None) -> opinion.CaseOpinions:
         return opinion.ask_opinion(JUDGE, CASES, AFTER, BEFORE, Kept(tmp_path / "kept"), Told(), stop or Told())
 
     return made
 
 
 def test_both_models_are_scored_on_the_same_cases(
-    server: Callable[[Rule], list[str]], ask: Callable[..., opinion.Opinion]
+    server: Callable[[Rule], list[str]], ask: Callable[..., opinion.CaseOpinions]
 ) -> None:
     asked = server(lambda prompt: "9" if "Bence pilav" in prompt else "Score: 2/10")
-    found = ask().to_json()
-    assert (found["n"], found["after"], found["before"], found["low"], found["problem"]) == (6, 9.0, 2.0, 7.0, "")
+    found = ask().mean()
+    assert (found.n, found.after, found.before, found.low, found.problem) == (6, 9.0, 2.0, 7.0, "")
     assert len(asked) == 12
     assert not any("candidate" in prompt or "turkish-" in prompt.split("user:")[0] for prompt in asked)
 
@@ -72,17 +71,17 @@ def test_an_answer_cannot_fill_in_the_judges_prompt() -> None:
 
 
 def test_a_judge_without_numbers_is_given_up_on(
-    server: Callable[[Rule], list[str]], ask: Callable[..., opinion.Opinion]
+    server: Callable[[Rule], list[str]], ask: Callable[..., opinion.CaseOpinions]
 ) -> None:
     asked = server(lambda _: "What a lovely answer!")
     found = ask()
     assert (found.after, found.before, found.problem, found.incomplete) == ({}, {}, "the judge gave no number", False)
     assert len(asked) == 4
-    assert found.to_json()["after"] is None
+    assert found.mean().after is None
 
 
 def test_a_few_answers_without_a_number_are_left_out_and_the_rest_is_scored(
-    server: Callable[[Rule], list[str]], ask: Callable[..., opinion.Opinion]
+    server: Callable[[Rule], list[str]], ask: Callable[..., opinion.CaseOpinions]
 ) -> None:
     """Three odd answers among hundreds ended the scoring, and the numbers of the first cases stood for all."""
     asked: list[str] = server(lambda _: "no idea" if len(asked) in (2, 5, 8) else "7")
@@ -96,14 +95,14 @@ def test_a_few_answers_without_a_number_are_left_out_and_the_rest_is_scored(
 
 
 def test_a_judge_that_thinks_aloud_is_read_behind_its_thoughts(
-    server: Callable[[Rule], list[str]], ask: Callable[..., opinion.Opinion]
+    server: Callable[[Rule], list[str]], ask: Callable[..., opinion.CaseOpinions]
 ) -> None:
     server(lambda _: "<think>Between 3 and 5?</think>\n8")
     assert set(ask().after.values()) == {8}
 
 
 def test_a_stop_is_no_score_and_what_was_scored_is_not_asked_again(
-    server: Callable[[Rule], list[str]], ask: Callable[..., opinion.Opinion]
+    server: Callable[[Rule], list[str]], ask: Callable[..., opinion.CaseOpinions]
 ) -> None:
     """Ctrl-C while a model was scoring committed the scores so far as if they were all."""
     asked = server(lambda _: "7")
@@ -120,7 +119,7 @@ def test_a_stop_is_no_score_and_what_was_scored_is_not_asked_again(
 
 
 def test_scores_that_a_failing_server_left_out_are_asked_for_again(
-    server: Callable[[Rule], list[str]], ask: Callable[..., opinion.Opinion]
+    server: Callable[[Rule], list[str]], ask: Callable[..., opinion.CaseOpinions]
 ) -> None:
     asked = server(lambda prompt: DOWN if len(asked) > 4 else "7")
     found = ask()
@@ -148,7 +147,7 @@ def test_a_judge_that_is_down_changes_no_verdict(tmp_path: Path, server: Callabl
     for name in ("evaluate", "baseline"):
         write_answers(tmp_path / name / "answers.jsonl", [make_answer()])
     inputs = {name: tmp_path / name for name in ("evaluate", "baseline")}
-    facts = step.run_judge(make_context(recipe, tmp_path, "judge", inputs=inputs, facts={"train": {}}))
-    assert facts["verdict"] == "pass"
-    assert facts["opinion"]["problem"] == DOWN.reason
-    assert facts[INCOMPLETE] == DOWN.reason
+    facts = step.run_judge(make_context(recipe, tmp_path, "judge", inputs=inputs, facts={"train": trained()}))
+    assert facts.failed == ()
+    assert facts.opinion.problem == DOWN.reason
+    assert facts.incomplete == DOWN.reason

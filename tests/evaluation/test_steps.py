@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from evaluation_fakes import CASE, FakeEngine, Told, make_context, make_recipe
+from evaluation_fakes import CASE, IMPORTED, FakeEngine, Told, make_context, make_recipe, trained
 
 from jessyfile.errors import EngineError, Interrupted
 from jessyfile.evaluation import evaluation_steps as step
 from jessyfile.evaluation.answers import read_answers
+from jessyfile.evaluation.verdict import read_verdict
 from jessyfile.export.registry import register
 
 SERVED = {
@@ -20,7 +21,8 @@ SERVED = {
     "messages": [],
     "parameters": {"temperature": 0.5, "num_predict": 20},
 }
-IMPORTED = {"import": {"digest": "abc"}}
+BASE = {"source": "a folder", "kind": "folder", "digest": "x", "chat_format": "gemma", "model_type": "gemma3_text",
+        "parameters": 1, "bytes": 4}  # fmt: skip
 
 
 @pytest.fixture
@@ -40,8 +42,8 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> FakeEngine:
 
 def test_the_candidate_answers_with_its_own_settings_on_a_warm_engine(root: Path, engine: FakeEngine) -> None:
     recipe = make_recipe(root)
-    facts = step.run_evaluate(make_context(recipe, root, "evaluate", facts=IMPORTED))
-    assert (facts["cases"], facts["model"], facts["engine"]) == (2, "tiny:candidate", "fake")
+    facts = step.run_evaluate(make_context(recipe, root, "evaluate", facts={"import": IMPORTED}))
+    assert (facts.cases, facts.model, facts.engine) == (2, "tiny:candidate", "fake")
     assert len(engine.asked) == 3  # one to warm up
     assert engine.loads == 0  # unloaded again
     written = json.loads((root / "out/evaluate/engine.json").read_text())
@@ -52,17 +54,19 @@ def test_the_candidate_answers_with_its_own_settings_on_a_warm_engine(root: Path
 def test_another_candidate_than_the_imported_one_is_not_measured(root: Path, engine: FakeEngine) -> None:
     """Two applies side by side: the verdict of one must not come from the other's model."""
     with pytest.raises(EngineError, match="not what was imported"):
-        step.run_evaluate(make_context(make_recipe(root), root, "evaluate", facts={"import": {"digest": "other"}}))
+        step.run_evaluate(
+            make_context(make_recipe(root), root, "evaluate", facts={"import": {**IMPORTED, "digest": "other"}})
+        )
     assert engine.asked == []
 
 
 def test_an_interrupted_evaluation_goes_on(root: Path, engine: FakeEngine) -> None:
     recipe = make_recipe(root)
     with pytest.raises(Interrupted):
-        step.run_evaluate(make_context(recipe, root, "evaluate", Told(patience=0), facts=IMPORTED))
+        step.run_evaluate(make_context(recipe, root, "evaluate", Told(patience=0), facts={"import": IMPORTED}))
     assert engine.loads == 0
     asked = len(engine.asked)
-    step.run_evaluate(make_context(recipe, root, "evaluate", facts=IMPORTED))
+    step.run_evaluate(make_context(recipe, root, "evaluate", facts={"import": IMPORTED}))
     assert len(engine.asked) == asked + 2  # the warm-up and the one that was left
 
 
@@ -71,7 +75,6 @@ def test_the_base_gets_the_same_prompt_and_its_loops_are_cut(
 ) -> None:
     base = root / "out/base"
     base.mkdir(parents=True)
-    (base / "source.json").write_text(json.dumps({"chat_format": "gemma", "source": "a folder"}))
     engine.answer = lambda prompt: "Bu böyle olmaz. " * 40
     models: list[Any] = []
     monkeypatch.setattr(engine, "load", lambda model: models.append(model) or 0.1)
@@ -85,34 +88,32 @@ def test_the_base_gets_the_same_prompt_and_its_loops_are_cut(
     monkeypatch.setattr("jessyfile.export.gguf_writer.write_gguf", write)
     recipe = make_recipe(root)
     for _ in range(2):
-        facts = step.run_baseline(make_context(recipe, root, "baseline", inputs={"base": base}))
+        facts = step.run_baseline(make_context(recipe, root, "baseline", inputs={"base": base}, facts={"base": BASE}))
     assert written == [recipe.export.quantize]  # the second run finds the first one's file
-    assert (models[0].system, models[0].chat_format, facts["model"]) == ("Kısa konuş.", "gemma", "gemma3:270m")
+    assert (models[0].system, models[0].chat_format, facts.model) == ("Kısa konuş.", "gemma", "gemma3:270m")
     assert {answer.stopped for answer in read_answers(root / "out/baseline/answers.jsonl")} == {"cut"}
 
 
 def test_the_judge_reads_and_asks_nobody(root: Path, engine: FakeEngine) -> None:
     recipe = make_recipe(root, "  MUST turkish_accuracy > 90%\n  MUST training_time < 1m")
-    step.run_evaluate(make_context(recipe, root, "evaluate", facts=IMPORTED))
+    step.run_evaluate(make_context(recipe, root, "evaluate", facts={"import": IMPORTED}))
     engine.asked.clear()
     inputs = {"evaluate": root / "out/evaluate", "baseline": root / "out/evaluate"}
-    facts = step.run_judge(
-        make_context(recipe, root, "judge", inputs=inputs, facts={"train": {"training_seconds": 61.0}})
-    )
+    facts = step.run_judge(make_context(recipe, root, "judge", inputs=inputs, facts={"train": trained(61.0)}))
     assert engine.asked == []
-    assert (facts["verdict"], facts["failed"]) == ("fail", ["training_time"])
-    assert facts["metrics"]["turkish_accuracy"] == 1.0
-    stored = json.loads((root / "out/judge/verdict.json").read_text(encoding="utf-8"))
-    assert stored["criteria"] == facts["criteria"]
-    assert [case["id"] for case in stored["cases"]] == ["turkish-001", "turkish-002"]
+    assert facts.failed == ("training_time",)
+    assert facts.metrics["turkish_accuracy"] == 1.0
+    stored = read_verdict(root / "out/judge")
+    assert stored.facts() == facts
+    assert [one.after.case.id for one in stored.cases] == ["turkish-001", "turkish-002"]
 
 
 def test_the_same_answers_give_the_same_verdict_bytes(root: Path, engine: FakeEngine) -> None:
     recipe = make_recipe(root, "  MUST turkish.relevance >= baseline")
-    step.run_evaluate(make_context(recipe, root, "evaluate", facts=IMPORTED))
+    step.run_evaluate(make_context(recipe, root, "evaluate", facts={"import": IMPORTED}))
     inputs = {"evaluate": root / "out/evaluate", "baseline": root / "out/evaluate"}
     found = set()
     for name in ("a", "b"):
-        step.run_judge(make_context(recipe, root, name, inputs=inputs, facts={"train": {}}))
+        step.run_judge(make_context(recipe, root, name, inputs=inputs, facts={"train": trained()}))
         found.add((root / "out" / name / "verdict.json").read_bytes())
     assert len(found) == 1

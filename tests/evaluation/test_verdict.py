@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from evaluation_fakes import by_id, make_answer, make_case, make_recipe
 
-from jessyfile.errors import EvaluationError
+from jessyfile.errors import EvaluationError, StateError
 from jessyfile.evaluation.cases import Case, Check
-from jessyfile.evaluation.verdict import Verdict, judge
+from jessyfile.evaluation.verdict import Verdict, judge, read_verdict, write_verdict
+from jessyfile.planning.canonical import readable
+from jessyfile.results.facts import JudgeFacts, Opinion
+from jessyfile.results.typed_json import read_as
 
 if TYPE_CHECKING:
     from jessyfile.evaluation.answers import Answered
@@ -39,9 +44,8 @@ def test_form_alone_is_not_accuracy(tmp_path: Path) -> None:
     """A well-formed answer that is beside the point passes `form` and fails `turkish_accuracy`."""
     found = verdict(tmp_path, "  MUST turkish_accuracy > 50%\n  MUST turkish.form > 50%", many(4, text=NONSENSE))
     assert found.failed == ("turkish_accuracy",)
-    assert found.metrics["turkish.form"].value == 1.0
-    assert found.metrics["turkish.relevance"].value == 0.0
-    assert found.facts()["verdict"] == "fail"
+    assert found.metrics["turkish.form"].after.value == 1.0
+    assert found.metrics["turkish.relevance"].after.value == 0.0
 
 
 @pytest.mark.parametrize(
@@ -57,15 +61,14 @@ def test_form_alone_is_not_accuracy(tmp_path: Path) -> None:
 def test_every_part_of_the_form_counts_and_is_named(tmp_path: Path, change: dict[str, Any], failure: str) -> None:
     found = verdict(tmp_path, "  MUST turkish_accuracy > 50%", many(2, **change))
     assert found.failed == ("turkish_accuracy",)
-    assert failure in found.to_json()["cases"][0]["after"]["failures"]
+    assert failure in found.cases[0].after.failures()
 
 
 def test_only_a_must_decides(tmp_path: Path) -> None:
     claims = "  SHOULD turkish_accuracy > 50%\n  MAY latency.low < 1s\n  MUST training_time < 2m"
     found = verdict(tmp_path, claims, many(3, text=NONSENSE, seconds=9.0))
-    assert [judged.passed for judged in found.criteria] == [False, False, True]
+    assert [judged.outcome.passed for judged in found.criteria] == [False, False, True]
     assert found.failed == ()
-    assert found.facts()["verdict"] == "pass"
 
 
 def test_at_95_asks_the_near_end_of_the_interval(tmp_path: Path) -> None:
@@ -73,14 +76,14 @@ def test_at_95_asks_the_near_end_of_the_interval(tmp_path: Path) -> None:
     assert verdict(tmp_path, claim, many(20)).failed == ()
     strict = verdict(tmp_path, f"{claim} at 95%", many(20))
     assert strict.failed == ("turkish_accuracy",)
-    assert "20 cases cannot prove it at 95%; it takes 35" in strict.criteria[0].note
+    assert "20 cases cannot prove it at 95%; it takes 35" in strict.criteria[0].outcome.note
     assert verdict(tmp_path, f"{claim} at 95%", many(50)).failed == ()
 
 
 def test_a_claim_that_was_not_measured_has_not_passed(tmp_path: Path) -> None:
     found = verdict(tmp_path, "  SUITE technical\n  MUST technical_accuracy > 0%", many(2))
     assert found.failed == ("technical_accuracy",)
-    assert "nothing was measured" in found.criteria[0].note
+    assert "nothing was measured" in found.criteria[0].outcome.note
 
 
 def test_the_base_is_not_held_to_the_marker(tmp_path: Path) -> None:
@@ -105,21 +108,21 @@ def test_better_than_the_base_must_not_be_luck(tmp_path: Path) -> None:
     assert verdict(tmp_path, "  MUST turkish.relevance >= baseline", after, before).failed == ()
     claimed = verdict(tmp_path, "  MUST turkish.relevance > baseline", after, before)
     assert claimed.failed == ("turkish.relevance",)
-    assert "may be chance: 3 better, 1 worse" in claimed.criteria[0].note
+    assert "may be chance: 3 better, 1 worse" in claimed.criteria[0].outcome.note
     assert verdict(tmp_path, "  MUST turkish.relevance >= baseline", before, after).failed == ("turkish.relevance",)
 
 
 def test_two_zeros_say_nothing(tmp_path: Path) -> None:
     found = verdict(tmp_path, "  MUST turkish.relevance >= baseline", many(3, text=NONSENSE), many(3, text=NONSENSE))
-    assert "says nothing" in found.criteria[0].note
+    assert "says nothing" in found.criteria[0].outcome.note
 
 
 def test_latency_is_by_the_cases_level_and_leaves_cut_answers_out(tmp_path: Path) -> None:
     answers = [make_answer("turkish-001", seconds=1.0), make_answer("turkish-002", seconds=50.0, stopped="cut")]
     found = verdict(tmp_path, "  MUST latency.low < 5s", answers)
-    measured = found.metrics["latency.low"]
+    measured = found.metrics["latency.low"].after
     assert (measured.value, measured.n, found.failed) == (1.0, 1, ())
-    assert found.metrics["latency.high"].n == 0
+    assert found.metrics["latency.high"].after.n == 0
 
 
 def test_context_is_asked_only_of_cases_that_need_it(tmp_path: Path) -> None:
@@ -132,7 +135,7 @@ def test_context_is_asked_only_of_cases_that_need_it(tmp_path: Path) -> None:
     ]
     answers = [make_answer("multi_turn-1"), make_answer("multi_turn-2", NONSENSE)]
     found = verdict(tmp_path, "  SUITE multi_turn\n  MAY context_awareness > 70%", answers, cases=cases)
-    assert (found.metrics["context_awareness"].value, found.metrics["multi_turn"].value) == (1.0, 0.5)
+    assert (found.metrics["context_awareness"].after.value, found.metrics["multi_turn"].after.value) == (1.0, 0.5)
 
 
 PERSONA = [
@@ -154,7 +157,7 @@ def test_personality_rules_are_judged(tmp_path: Path, rules: str, texts: list[st
     answers = [make_answer(case.id, text) for case, text in zip(PERSONA, texts, strict=True)]
     block = f"PERSONALITY {{\n  {rules}\n}}"
     found = verdict(tmp_path, "  SUITE personality\n  MAY personality > 40%", answers, cases=PERSONA, personality=block)
-    assert found.metrics["personality"].value == share
+    assert found.metrics["personality"].after.value == share
 
 
 def test_the_confusion_counts_every_marker(tmp_path: Path) -> None:
@@ -163,7 +166,7 @@ def test_the_confusion_counts_every_marker(tmp_path: Path) -> None:
         make_answer("turkish-002", level="high", iterations=7),
         make_answer("turkish-003", level=None, iterations=None),
     ]
-    assert verdict(tmp_path, "", answers).to_json()["confusion"] == {"low": {"low": 1, "high": 1, "none": 1}}
+    assert verdict(tmp_path, "", answers).confusion() == {"low": {"low": 1, "high": 1, "none": 1}}
 
 
 def graded(number: int, level: str, **values: Any) -> Case:
@@ -174,22 +177,48 @@ def test_prompt_length_alone_is_given_its_best_cuts(tmp_path: Path) -> None:
     longer = ["low", "low", "medium", "high", "high"]
     cases = [graded(n, level, prompt="x" * (n + 1)) for n, level in enumerate(longer)]
     found = verdict(tmp_path, "", [make_answer(case.id) for case in cases], cases=cases)
-    assert found.by_length.value == 1.0
+    assert found.level_by_prompt_length.value == 1.0
     mixed = [graded(n, level, prompt="x" * 9) for n, level in enumerate(["low", "medium", "high"])]
     same = verdict(tmp_path, "", [make_answer(case.id) for case in mixed], cases=mixed)
-    assert same.by_length.value == pytest.approx(1 / 3)
+    assert same.level_by_prompt_length.value == pytest.approx(1 / 3)
 
 
 def test_a_recipe_without_a_marker_is_judged_without_one(tmp_path: Path) -> None:
     recipe = make_recipe(tmp_path, "  MUST turkish_accuracy > 50%")
-    from dataclasses import replace
-
     bare = replace(recipe, complexity=replace(recipe.complexity, marker=None))
     answers = many(3, level=None, iterations=None)
     found = judge(bare, [make_case(answer.id) for answer in answers], by_id(*answers), {}, None)
     assert found.failed == ()
-    assert found.metrics["marker_format"].n == 0
-    assert found.metrics["training_time"].value is None
+    assert found.metrics["marker_format"].after.n == 0
+    assert found.metrics["training_time"].after.value is None
+
+
+def test_a_verdict_is_read_back_as_it_was_written(tmp_path: Path) -> None:
+    """The report, the status and the lock file show what was judged: not a number may change on the way."""
+    claims = "  MUST turkish.relevance > baseline\n  SHOULD turkish_accuracy > 90% at 95%\n  MAY latency.low < 5s"
+    found = verdict(tmp_path, claims, many(4), many(4, text=NONSENSE, level=None, iterations=None))
+    found = replace(found, opinion=Opinion("wise:1b", 4, 9.0, 2.0, 6.5, 7.0))
+    write_verdict(tmp_path, found)
+    assert read_verdict(tmp_path) == found
+    assert read_as(JudgeFacts, json.loads(readable(found.facts())), "judge") == found.facts()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "place"),
+    [
+        ('"format": 2', '"format": 1', r"\$\.format"),
+        ('"passed": true', '"pased": true', "passed"),
+        ('"n": 2', '"n": "2"', r"\.n`"),
+        ("{", "[", "damaged"),
+    ],
+)
+def test_a_verdict_of_another_format_is_refused_with_its_place(tmp_path: Path, old: str, new: str, place: str) -> None:
+    """A key that was renamed used to break the report while it was rendered, or to vanish from it."""
+    write_verdict(tmp_path, verdict(tmp_path, "  MUST turkish_accuracy > 1%", many(2)))
+    path = tmp_path / "verdict.json"
+    path.write_text(path.read_text("utf-8").replace(old, new, 1), "utf-8")
+    with pytest.raises(StateError, match=place):
+        read_verdict(tmp_path)
 
 
 def test_a_missing_answer_is_an_error_not_a_failure(tmp_path: Path) -> None:

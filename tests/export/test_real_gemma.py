@@ -28,7 +28,7 @@ def base(tmp_path_factory):
     root = tmp_path_factory.mktemp("gemma")
     run = context(root, recipe(root, base="gemma3:270m"))
     facts = run_base(run)
-    assert facts["parameters"] == 268_098_176
+    assert facts.parameters == 268_098_176
     return run.output
 
 

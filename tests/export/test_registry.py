@@ -71,7 +71,7 @@ def test_a_name_cannot_leave_the_registry(name, tmp_path):
 
 def test_the_plan_sees_a_registration_that_is_gone(tmp_path):
     """A removed file, a removed GGUF and another digest each make the step run again."""
-    facts = {"engine": "embedded", "name": "tiny", "digest": "one"}
+    facts = {"engine": "embedded", "name": "tiny", "tag": "candidate", "digest": "one"}
     asked = recipe(tmp_path)
     assert not holds_candidate(asked, tmp_path, facts)
     candidate(tmp_path, "one")

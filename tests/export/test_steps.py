@@ -16,7 +16,11 @@ from jessyfile.errors import EngineError, ExportError, Interrupted
 from jessyfile.export.export_steps import run_gguf, run_import, run_merge, run_modelfile, run_promote
 from jessyfile.export.parity import compare
 from jessyfile.export.registry import CANDIDATE, LATEST, PREVIOUS, holds_candidate, lookup
+from jessyfile.language.recipe import Criterion
 from jessyfile.models.base_step import run_base
+from jessyfile.planning.canonical import normal
+from jessyfile.results.facts import JudgeFacts
+from jessyfile.results.outcome import Outcome
 
 Q_PROJ = {"model.layers.1.self_attn.q_proj": (128, 64)}
 
@@ -40,8 +44,9 @@ class Line:
             self.step(name, run)
         return self
 
-    def promoted(self, verdict):
-        self.facts["judge"] = verdict
+    def promoted(self, passed=True):
+        criterion = Criterion("must", "turkish_accuracy", ">", 0.9, None)
+        self.facts["judge"] = JudgeFacts((Outcome(criterion, "share", 0.95, 40, 0.8, 0.99, passed),), {})
         return self.step("promote", run_promote)
 
 
@@ -55,14 +60,14 @@ def test_an_adapter_becomes_a_promoted_model_that_llama_cpp_serves(root):
     line = Line(root).packed()
     line.recipe.deploy.dotenv = (".env", "JESSY_MODEL")
     facts = line.step("import", run_import)
-    assert facts["engine"] == "embedded"
-    assert holds_candidate(line.recipe, root, facts)
+    assert facts.engine == "embedded"
+    assert holds_candidate(line.recipe, root, normal(facts))
     entry = lookup(root, "tiny", CANDIDATE)
     assert entry["gguf"] == str(line.inputs["gguf"] / "model.gguf")
     assert entry["served"]["system"] == "Kısa konuş."
     assert lookup(root, "tiny", LATEST) is None
-    assert line.promoted({"verdict": "pass", "failed": []})["promoted"]
-    assert lookup(root, "tiny", LATEST)["digest"] == facts["digest"]
+    assert line.promoted().promoted
+    assert lookup(root, "tiny", LATEST)["digest"] == facts.digest
     assert (root / ".env").read_text() == "JESSY_MODEL=tiny:latest\n"
     with llama_cpp(lookup(root, "tiny")["gguf"]) as engine:
         parity = compare(line.inputs["merge"], engine.ask, ["selam", "napıyon"], steps=2)
@@ -73,13 +78,13 @@ def test_an_adapter_becomes_a_promoted_model_that_llama_cpp_serves(root):
 def test_a_failed_must_leaves_latest_where_it_was(root):
     first = Line(root, seed=1).packed()
     first.step("import", run_import)
-    first.promoted({"verdict": "pass", "failed": []})
+    first.promoted()
     before = lookup(root, "tiny", LATEST)
     second = Line(root, seed=2).packed()
     second.step("import", run_import)
-    facts = second.promoted({"verdict": "fail", "failed": ["turkish_accuracy"]})
-    assert not facts["promoted"]
-    assert "turkish_accuracy" in facts["reason"]
+    facts = second.promoted(passed=False)
+    assert not facts.promoted
+    assert "turkish_accuracy" in facts.reason
     assert lookup(root, "tiny", LATEST) == before
     assert lookup(root, "tiny", CANDIDATE)["digest"] != before["digest"]
 
@@ -89,8 +94,8 @@ def test_ollama_gets_the_model_by_json_and_its_names_move(root):
         deploy = SimpleNamespace(engine="auto", ollama=url, dotenv=None)
         for seed in (1, 2):
             line = Line(root, seed=seed, deploy=deploy).packed()
-            assert line.step("import", run_import)["engine"] == "ollama"
-            assert line.promoted({"verdict": "pass", "failed": []})["promoted"]
+            assert line.step("import", run_import).engine == "ollama"
+            assert line.promoted().promoted
         body = next(body for word, body in state.bodies if word == "create")
         assert body["model"] == "tiny:candidate"
         assert body["files"].keys() == {"model.gguf"}
@@ -110,7 +115,7 @@ def test_an_interrupted_move_in_ollama_does_not_lose_the_previous_model(root, mo
         deploy = SimpleNamespace(engine="ollama", ollama=url, dotenv=None)
         lines = [Line(root, seed=seed, deploy=deploy).packed() for seed in (1, 2)]
         lines[0].step("import", run_import)
-        lines[0].promoted({"verdict": "pass", "failed": []})
+        lines[0].promoted()
         lines[1].step("import", run_import)
         copy, first = OllamaClient.copy, state.models["tiny:latest"]
 
@@ -121,9 +126,9 @@ def test_an_interrupted_move_in_ollama_does_not_lose_the_previous_model(root, mo
 
         monkeypatch.setattr(OllamaClient, "copy", dies)
         with pytest.raises(EngineError):
-            lines[1].promoted({"verdict": "pass", "failed": []})
+            lines[1].promoted()
         monkeypatch.setattr(OllamaClient, "copy", copy)
-        lines[1].promoted({"verdict": "pass", "failed": []})
+        lines[1].promoted()
         assert state.models["tiny:previous"] == first
         assert state.models["tiny:latest"] != first
 
@@ -151,7 +156,7 @@ def test_a_k_quant_is_left_to_ollama(root, monkeypatch):
     with fake_ollama() as (state, url):
         line = k_quant(root, monkeypatch, root / "nothing")
         line.recipe.deploy = SimpleNamespace(engine="auto", ollama=url, dotenv=None)
-        assert line.packed().facts["gguf"]["pending"] == "Q4_K_M"
+        assert line.packed().facts["gguf"].pending == "Q4_K_M"
         line.step("import", run_import)
         assert state.models["tiny:candidate"]["quantize"] == "Q4_K_M"
 
@@ -170,7 +175,7 @@ def test_a_k_quant_is_made_by_llama_quantize_where_it_is(root, monkeypatch):
     tool.write_text('#!/bin/sh\n[ "$3" = Q6_K ] || { echo \'unknown type\' >&2; exit 1; }\n/bin/cp "$1" "$2"\n')
     tool.chmod(0o755)
     facts = k_quant(root, monkeypatch, tool.parent, "q6_k").packed().facts["gguf"]
-    assert (facts["type"], facts["pending"]) == ("q6_k", None)
+    assert (facts.type, facts.pending) == ("q6_k", None)
     with pytest.raises(ExportError, match="unknown type"):
         k_quant(root, monkeypatch, tool.parent, "q5_k_m", seed=2).packed()
 

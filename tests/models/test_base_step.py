@@ -33,8 +33,10 @@ def test_a_folder_is_taken_as_it_is_and_gets_a_chat_template(tmp_path):
     tiny_model(tmp_path / "model")
     run = context(tmp_path, recipe(tmp_path))
     facts = run_base(run)
-    assert facts == source(run.output)
-    assert (facts["chat_format"], facts["kind"], facts["model_type"]) == ("gemma", "folder", "gemma3_text")
+    written = source(run.output)
+    assert written["from"] == "./model"
+    assert all(getattr(facts, name) == value for name, value in written.items() if name != "from")
+    assert (facts.chat_format, facts.kind, facts.model_type) == ("gemma", "folder", "gemma3_text")
     assert (run.output / "model.safetensors").read_bytes() == (tmp_path / "model" / "model.safetensors").read_bytes()
     assert "<start_of_turn>" in json.loads((run.output / "tokenizer_config.json").read_text())["chat_template"]
     assert "chat_template" not in (tmp_path / "model" / "tokenizer_config.json").read_text()
@@ -45,7 +47,7 @@ def test_a_gguf_becomes_the_same_model_in_float32(tmp_path):
     write_gguf(tmp_path / "model", tmp_path / "model.gguf", "f32", lambda *_: None)
     run = context(tmp_path, recipe(tmp_path, base="./model.gguf"))
     facts = run_base(run)
-    assert facts["digest"] == "sha256:" + hashlib.sha256((tmp_path / "model.gguf").read_bytes()).hexdigest()
+    assert facts.digest == "sha256:" + hashlib.sha256((tmp_path / "model.gguf").read_bytes()).hexdigest()
     before, after = Weights(tmp_path / "model"), Weights(run.output)
     assert before.names == after.names
     for name in before.names:
@@ -64,7 +66,7 @@ def test_an_adapter_is_part_of_the_base(tmp_path):
     left.write_text("left by an interrupted run")
     run_base(plain)
     facts = run_base(tuned)
-    assert facts["adapter"].startswith("sha256:")
+    assert facts.adapter.startswith("sha256:")
     one, two = Weights(plain.output), Weights(tuned.output)
     differ = [name for name in one.names if not np.array_equal(one.read(name), two.read(name))]
     assert differ == ["model.layers.0.self_attn.q_proj.weight"]
@@ -124,7 +126,7 @@ def test_the_local_ollama_store_is_read_without_ollama(tmp_path):
     assert stored_blob("tiny:1m") == blob
     assert stored_blob("tiny") is None
     facts = run_base(context(tmp_path, recipe(tmp_path, base="tiny:1m"), step="good"))
-    assert "Ollama store" in facts["source"]
+    assert "Ollama store" in facts.source
     blob.write_bytes(data[:-1] + b"x")
     with pytest.raises(ModelError, match="damaged"):
         run_base(context(tmp_path, recipe(tmp_path, base="tiny:1m"), step="bad"))

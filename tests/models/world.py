@@ -4,6 +4,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
 
+from jessyfile.planning.canonical import normal
+from jessyfile.planning.steps import StepContext
+
 
 @dataclass
 class Heard:
@@ -18,12 +21,12 @@ class Heard:
 
 
 def context(root: Path, recipe, inputs=None, facts=None, stop=False, step="step"):
-    """Return a StepContext-like object whose folders lie under `root`, and make them."""
+    """Return a StepContext whose folders lie under `root`, and make them."""
     output, work = root / ".jessy" / "store" / step, root / ".jessy" / "work" / step
     output.mkdir(parents=True, exist_ok=True)
     work.mkdir(parents=True, exist_ok=True)
-    return SimpleNamespace(
-        recipe=recipe, root=root, output=output, work=work, inputs=inputs or {}, facts=facts or {},
+    return StepContext(
+        recipe=recipe, root=root, output=output, work=work, inputs=inputs or {}, facts=normal(facts or {}),
         progress=Heard(), stop=SimpleNamespace(requested=lambda: stop), name=step,
     )  # fmt: skip
 

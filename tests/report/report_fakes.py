@@ -2,52 +2,61 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from evaluation_fakes import by_id, make_answer, make_case, make_recipe
+from evaluation_fakes import by_id, make_answer, make_case, make_recipe, trained
 
-from jessyfile.evaluation.verdict import judge
+from jessyfile.dataset.card import DatasetCard, Figures, Shortcut
+from jessyfile.evaluation.verdict import Verdict, judge
+from jessyfile.planning.canonical import normal, readable
 from jessyfile.planning.run import RunResult, StepResult
 from jessyfile.planning.runs import Run
+from jessyfile.results.facts import (
+    AnswersFacts,
+    Curve,
+    GgufFacts,
+    LossPoint,
+    Mask,
+    MaskCount,
+    MaskFacts,
+    ParityFacts,
+    PromoteFacts,
+)
 
 if TYPE_CHECKING:
     from jessyfile.language.recipe import Recipe
 
 CRITERIA = "  MUST turkish_accuracy > 60%\n  SHOULD turkish.relevance >= baseline\n  MAY latency.low < 5s\n"
-MASK = {
-    "train": {
-        "rows": 9,
-        "rows_cut": 0,
-        "chat_rows": 6,
-        "ends_trained": 6,
-        "tokens": 300,
-        "trained_tokens": 120,
-        "categories": {"turkish": {"tokens": 300, "trained": 120}},
-    }
-}
-CARD = {
-    "rows": 9,
-    "markers": 3,
-    "train": 8,
-    "valid": 1,
-    "leaks": 0,
-    "balance": 0.98,
-    "levels": {"low": 9},
-    "languages": {"tr": 9},
-    "topics": {"turkish/casual": 9},
-}
-CURVE = {
-    "curve": [{"update": n, "loss": 4.0 / n} for n in range(1, 9)],
-    "validations": [{"update": 4, "loss": 1.4}, {"update": 8, "loss": 1.1}],
-}
-TRAINED = {
-    "updates": 8, "training_seconds": 95.0, "trained_tokens": 960, "rank": 16, "parameters": 3_000_000,
-    "best_validation_loss": 1.1, "best_update": 8, "peak_bytes": 3_200_000_000, "rungs": [],
-}  # fmt: skip
-EVALUATED = {"engine": "embedded", "parallel": 1, "load_seconds": 1.5, "cold_first_token_seconds": 0.2}
+MASKED = MaskFacts(9, 0, 0, 6, 6, 300, 120, {"turkish": MaskCount(300, 120)})
+CARD = DatasetCard(
+    rows=9,
+    markers=3,
+    figures=Figures(
+        topics={"turkish/casual": 9},
+        levels={"low": 9},
+        level_by_topic={"turkish/casual": {"low": 9}},
+        languages={"tr": 9},
+        tags={},
+        conversations=0,
+        balance=0.98,
+        category_balance=1.0,
+        lengths={},
+        length_shortcut=Shortcut(1.0, 1.0),
+        nearest=None,
+    ),
+    train=8,
+    valid=1,
+    replay=0,
+    seed=42,
+    similarity_bound=0.8,
+    valid_topics={},
+    dropped={},
+    sources={},
+)
+CURVE = Curve(tuple(LossPoint(n, 4.0 / n) for n in range(1, 9)), (LossPoint(4, 1.4), LossPoint(8, 1.1)))
+EVALUATED = AnswersFacts("embedded", "tiny:candidate", 6, 72, 1.5, 0.2, 1, 6)
 
 
 @dataclass(frozen=True)
@@ -55,7 +64,7 @@ class FakePlan:
     recipe: str = "tiny.jessy"
 
 
-def make_verdict(recipe: Recipe, text: str = "Bence pilav yap, yanına da yoğurt.") -> Any:
+def make_verdict(recipe: Recipe, text: str = "Bence pilav yap, yanına da yoğurt.") -> Verdict:
     cases = [make_case(f"turkish-{n:03}") for n in range(1, 7)]
     new = [
         make_answer(case.id, text if n else "Bu çok derin bir soru.", seconds=0.5 + n / 4)
@@ -70,19 +79,20 @@ def make_result(folder: Path, text: str = "Bence pilav yap, yanına da yoğurt."
     recipe = make_recipe(folder, CRITERIA)
     verdict = make_verdict(recipe, text)
     files = {
-        "judge": ("verdict.json", {**verdict.to_json(), "opinion": None}),
+        "judge": ("verdict.json", verdict),
         "train": ("curve.json", CURVE),
         "dataset": ("card.json", CARD),
-        "encode": ("mask.json", MASK),
+        "encode": ("mask.json", Mask(MASKED, MASKED)),
     }
     facts = {
         "judge": verdict.facts(),
-        "train": TRAINED,
+        "train": trained(),
         "evaluate": EVALUATED,
-        "promote": {"promoted": True},
-        "gguf": {"digest": "ab" * 32},
+        "promote": PromoteFacts(True),
+        "gguf": GgufFacts("q8_0", None, 3, 9, 0.0, "ab" * 32),
+        "parity": ParityFacts(24, 1.0, 0.0015, 0.02),
     }
-    names = ("dataset", "encode", "train", "gguf", "evaluate", "judge", "promote")
+    names = ("dataset", "encode", "train", "gguf", "parity", "evaluate", "judge", "promote")
     steps = tuple(_step(folder, name, files.get(name), facts.get(name, {})) for name in names)
     run = Run(7, folder / "runs" / "7")
     run.folder.mkdir(parents=True, exist_ok=True)
@@ -93,5 +103,5 @@ def _step(folder: Path, name: str, file: tuple[str, Any] | None, facts: Any) -> 
     place = folder / "objects" / name
     place.mkdir(parents=True, exist_ok=True)
     if file is not None:
-        (place / file[0]).write_text(json.dumps(file[1], ensure_ascii=False), encoding="utf-8")
-    return StepResult(name, "ran", "0123456789abcdef" * 4, place, facts, 12.0, 10**9)
+        (place / file[0]).write_text(readable(file[1]), encoding="utf-8")
+    return StepResult(name, "ran", "0123456789abcdef" * 4, place, normal(facts), 12.0, 10**9)

@@ -9,7 +9,8 @@ from xml.etree import ElementTree as ET
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from jessyfile.report.charts import HEIGHT, WIDTH, latency_lanes, loss_curve, ticks
+from jessyfile.report.charts import HEIGHT, WIDTH, Lane, latency_lanes, loss_curve, ticks
+from jessyfile.results.facts import LossPoint
 
 LOSSES = st.lists(st.floats(0, 1e6) | st.sampled_from([math.nan, math.inf]), max_size=40)
 
@@ -23,8 +24,8 @@ def numbers(svg: str) -> list[tuple[float, float]]:
 @example(losses=[], checks=[5e-324])
 @given(LOSSES, LOSSES)
 def test_a_loss_curve_stays_in_its_frame(losses: list[float], checks: list[float]) -> None:
-    curve = [{"update": n, "loss": value} for n, value in enumerate(losses, 1)]
-    svg = loss_curve(curve, [{"update": n * 3, "loss": value} for n, value in enumerate(checks, 1)])
+    curve = [LossPoint(n, value) for n, value in enumerate(losses, 1)]
+    svg = loss_curve(curve, [LossPoint(n * 3, value) for n, value in enumerate(checks, 1)])
     if not any(map(math.isfinite, [*losses, *checks])):
         assert svg == ""
         return
@@ -34,7 +35,7 @@ def test_a_loss_curve_stays_in_its_frame(losses: list[float], checks: list[float
 
 @given(st.lists(st.floats(0.001, 1e4), max_size=30), st.none() | st.floats(0.1, 1e5))
 def test_latency_lanes_stay_in_their_frame(seconds: list[float], limit: float | None) -> None:
-    svg = latency_lanes([("low", seconds, max(seconds, default=None), limit), ("high", [], None, 60.0)])
+    svg = latency_lanes([Lane("low", seconds, max(seconds, default=None), limit), Lane("high", [], None, 60.0)])
     if not seconds:
         assert svg == ""
         return
@@ -44,7 +45,7 @@ def test_latency_lanes_stay_in_their_frame(seconds: list[float], limit: float | 
 
 
 def test_a_levels_name_is_text_in_the_chart() -> None:
-    assert "<b>" not in latency_lanes([("<b>", [1.0], 1.0, None)])
+    assert "<b>" not in latency_lanes([Lane("<b>", [1.0], 1.0, None)])
 
 
 @given(st.floats(-1e6, 1e6), st.floats(1e-3, 1e6))

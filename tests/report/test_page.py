@@ -11,7 +11,8 @@ import pytest
 from report_fakes import make_result
 
 from jessyfile.report import write_report
-from jessyfile.report.page import chance, render_page
+from jessyfile.report.page import render_page
+from jessyfile.results.outcome import chance
 from jessyfile.text.printable import printable
 
 HOSTILE = '<script>alert(1)</script> pilav \u202egnp.exe \x1b[31m\' onload="x" </style> {{ 7*7 }} yap'
@@ -51,7 +52,14 @@ def test_it_shows_everything_that_a_run_left_behind(tmp_path: Path) -> None:
     assert path == tmp_path / "runs" / "7" / "report.html"
     for section in ("verdict", "before", "levels", "latency", "training", "answers", "data", "made"):
         assert f'<section id="{section}">' in text
-    for words in ("turkish_accuracy &gt; 60%", "n = 6", "120 of 300 tokens", "promoted to tiny:latest", "ab" * 32):
+    for words in (
+        "turkish_accuracy &gt; 60%",
+        "n = 6",
+        "120 of 300 tokens",
+        "<dd>24</dd>",
+        "promoted to tiny:latest",
+        "ab" * 32,
+    ):
         assert words in text
     tags = Tags(text)
     assert tags.open == []

@@ -1,0 +1,134 @@
+"""What a recipe sends to a server, and whether the user allowed it.
+
+A recipe may come from anybody, and it names the servers and the environment variable whose value is sent there as a key.
+So what allows it comes from elsewhere: `--allow-host` or JESSY_ALLOW_HOSTS, for one command, remembered nowhere. An entry
+`HOST` allows the texts, `HOST=VARIABLE` also the key in that variable. What stays on this machine without a key is free.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from jessyfile.addresses import address_of, host_of, is_loopback
+from jessyfile.errors import ConsentError
+from jessyfile.planning.preflight import Finding
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from jessyfile.language.recipe import Recipe
+    from jessyfile.planning.preflight import Outlook
+
+VARIABLE = "JESSY_ALLOW_HOSTS"
+OPTION = "--allow-host"
+_SEPARATORS = re.compile(r"[\s,]+")
+_ENTRY = re.compile(r"[\w.:\[\]-]+(=[A-Za-z_][A-Za-z0-9_]*)?")
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """One thing that a recipe sends: `who` names the instruction, `what` the texts, `key_env` the variable with the key."""
+
+    who: str
+    url: str
+    what: str
+    key_env: str | None = None
+
+    @property
+    def host(self) -> str:
+        """The host that is reached, with its port where it is not the usual one. Raises ConsentError for no address."""
+        try:
+            return host_of(self.url).lower()
+        except ValueError as error:
+            raise ConsentError(
+                f"{self.who} names `{self.url}`: {error}", hint="write it as http://host:port"
+            ) from error
+
+    @property
+    def entry(self) -> str:
+        """The entry that allows it."""
+        return f"{self.host}={self.key_env}" if self.key_env else self.host
+
+    @property
+    def said(self) -> str:
+        """What is sent and where to, in words."""
+        key = f", and the key in {self.key_env}," if self.key_env else ""
+        return f"{self.what}{key} to {address_of(self.url).scheme}://{self.host} ({self.who})"
+
+    def is_allowed(self) -> bool:
+        """Return whether the user allowed it, or whether it needs no permission."""
+        # whoever may have the key of a server may have the texts as well, but not the other way round
+        if self.key_env:
+            return self.entry in allowed()
+        return self.stays_here or self.host in {entry.partition("=")[0] for entry in allowed()}
+
+    @property
+    def stays_here(self) -> bool:
+        """Whether it goes to this machine. Raises ConsentError for no address."""
+        return bool(self.host) and is_loopback(self.url)
+
+
+def allowed() -> frozenset[str]:
+    """Return the entries that the environment holds; a variable's name is kept as it is, hosts are in lower case."""
+    entries = (entry.partition("=") for entry in _SEPARATORS.split(os.environ.get(VARIABLE, "")) if entry)
+    return frozenset(f"{host.lower()}{equals}{name}" for host, equals, name in entries)
+
+
+def is_entry(text: str) -> bool:
+    """Return whether a text has the form of an entry."""
+    return _ENTRY.fullmatch(text) is not None
+
+
+def require(sendings: Iterable[Outgoing]) -> None:
+    """Raise ConsentError when one of them was not allowed, or when a key that is to be sent is not set."""
+    for sending in sendings:
+        if not sending.is_allowed():
+            hint = f"if you trust that server, add `{OPTION} {sending.entry}`, or set {VARIABLE}={sending.entry}"
+            raise ConsentError(f"the recipe sends {sending.said}, and nothing outside the recipe allows it", hint=hint)
+        if sending.key_env and not os.environ.get(sending.key_env):
+            hint = f"it is to hold the key for {sending.host}"
+            raise ConsentError(
+                f"{sending.who} needs the environment variable {sending.key_env}, which is not set", hint=hint
+            )
+
+
+def findings(outlook: Outlook, sendings: Sequence[Outgoing], step: str) -> Iterator[Finding]:
+    """Yield what is sent as notes, and what was not allowed as errors."""
+    if not outlook.machine:
+        return
+    for sending in sendings:
+        try:
+            require([sending])
+        except ConsentError as error:
+            yield replace(outlook, step=step).error(error)
+        else:
+            yield Finding("note", "", step, f"sends {sending.said}")
+
+
+def teacher_sends(recipe: Recipe) -> tuple[Outgoing, ...]:
+    """Return what rows that a TEACHER writes take."""
+    teacher = recipe.dataset.teacher
+    if teacher is None:
+        return ()
+    return (Outgoing(f"TEACHER {teacher.model}", teacher.url, "topics, prompts and example rows", teacher.key_env),)
+
+
+def judge_sends(recipe: Recipe) -> tuple[Outgoing, ...]:
+    """Return what the opinion of another model takes."""
+    judge = recipe.evaluation.judge
+    if judge is None:
+        return ()
+    return (
+        Outgoing(f"judge {judge.model}", judge.url, "questions of the suites and both models' answers", judge.key_env),
+    )
+
+
+def engine_sends(recipe: Recipe) -> tuple[Outgoing, ...]:
+    """Return what an Ollama takes that the recipe names, one that is not on this machine."""
+    deploy = recipe.deploy
+    sending = Outgoing("DEPLOY", deploy.ollama, "the model, its system prompt and the suites' questions")
+    named = deploy.engine != "embedded" and recipe.source("deploy.ollama") is not None
+    return (sending,) if named and not sending.stays_here else ()

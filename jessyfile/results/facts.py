@@ -1,0 +1,276 @@
+"""What each step says of its result, in small values that the plan, the status and the report show.
+
+Facts are written as JSON with the step's result and read back here, by the class of the step; they are no part of any
+hash. A class may gain a field with a default at any time; any other change of one raises its step's `version`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from jessyfile.results.outcome import Outcome
+
+EngineName = Literal["ollama", "embedded"]
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What every step's facts are; a step may say nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class CommonFacts:
+    """What planning reads in any step's facts: its amount of work in its own unit, its own measure of memory, and why
+    its result lacks a part (it counts for now, and the next apply makes it anew).
+    """
+
+    work_units: float | None = None
+    peak_bytes: int | None = None
+    incomplete: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class BaseFacts(Facts):
+    """`base`: the model that was found and what it is; `ollama` is the name under which the local Ollama serves it, if it
+    does.
+    """
+
+    source: str
+    kind: Literal["gguf", "folder"]
+    digest: str
+    chat_format: str
+    model_type: str
+    parameters: int
+    bytes: int
+    adapter: str | None = None
+    ollama: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DroppedRows:
+    """How many rows a filter dropped, and a few of them."""
+
+    dropped: int
+    examples: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TeacherFacts:
+    """What a teacher did: requests, rows written and accepted, and why the others were not."""
+
+    requests: int
+    written: int
+    accepted: int
+    reasons: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class RowsFacts(Facts):
+    """`data.<category>`: its rows; `topics` counts them by topic and source."""
+
+    rows: int
+    topics: Mapping[str, Mapping[str, int]]
+    dropped: Mapping[str, DroppedRows]
+    teacher: TeacherFacts | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetFacts(Facts):
+    """`dataset`: rows by split, kind, topic, level and language; `balance` is 1.0 for even topics."""
+
+    rows: int
+    train: int
+    valid: int
+    markers: int
+    replay: int
+    leaks: int
+    balance: float
+    topics: Mapping[str, int]
+    levels: Mapping[str, int]
+    languages: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class MaskCount:
+    """Tokens of one category, and those of them that are trained."""
+
+    tokens: int
+    trained: int
+
+
+@dataclass(frozen=True, slots=True)
+class MaskFacts(Facts):
+    """What the mask of one split trains."""
+
+    rows: int
+    rows_cut: int
+    rows_without_trained_tokens: int
+    chat_rows: int
+    ends_trained: int
+    tokens: int
+    trained_tokens: int
+    categories: Mapping[str, MaskCount]
+
+
+@dataclass(frozen=True, slots=True)
+class EncodeFacts(MaskFacts):
+    """`encode`: the mask of the training rows, the tokens that all rows begin with, and the updates to come."""
+
+    shared_prefix: int
+    updates: int
+
+
+@dataclass(frozen=True, slots=True)
+class Mask:
+    """`mask.json`: what is trained of the rows to train on and of those to validate with."""
+
+    train: MaskFacts
+    valid: MaskFacts
+
+
+@dataclass(frozen=True, slots=True)
+class LossPoint:
+    """The loss after an update."""
+
+    update: int
+    loss: float
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """`curve.json`: the training loss of every update, and the validations."""
+
+    curve: tuple[LossPoint, ...]
+    validations: tuple[LossPoint, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TrainFacts(Facts):
+    """`train`: how long, how much and how well; `rungs` says what memory made it give up."""
+
+    training_seconds: float
+    updates: int
+    work_units: float
+    trained_tokens: int
+    final_loss: float
+    best_validation_loss: float | None
+    best_update: int
+    parameters: int
+    rank: int
+    peak_bytes: int
+    rungs: tuple[str, ...]
+    blas: str
+
+
+@dataclass(frozen=True, slots=True)
+class MergeFacts(Facts):
+    """`merge`: how many tensors changed, and how much against their size."""
+
+    changed: int
+    relative_change: float
+
+
+@dataclass(frozen=True, slots=True)
+class GgufFacts(Facts):
+    """`gguf`: the file that was written; `pending` is the type that Ollama is left to make of it."""
+
+    type: str
+    pending: str | None
+    tensors: int
+    bytes: int
+    worst_nmse: float
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class ModelfileFacts(Facts):
+    """`modelfile`: the chat format, whether the recipe has a TEMPLATE, and what the text could not carry."""
+
+    chat_format: str
+    own_template: bool
+    not_in_text: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ParityFacts(Facts):
+    """`parity`: the share of next tokens that agree, mean divergence in nats and the largest difference."""
+
+    positions: int
+    agreement: float
+    divergence: float
+    largest: float
+
+
+@dataclass(frozen=True, slots=True)
+class ImportFacts(Facts):
+    """`import`: what is registered as NAME:candidate, and with which engine."""
+
+    engine: EngineName
+    name: str
+    tag: str
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class AnswersFacts(Facts):
+    """`evaluate` and `baseline`: who answered how many cases, and what loading and the first token took."""
+
+    engine: str
+    model: str
+    cases: int
+    tokens: int
+    load_seconds: float
+    cold_first_token_seconds: float | None
+    parallel: int
+    work_units: int
+
+
+@dataclass(frozen=True, slots=True)
+class Opinion:
+    """Mean scores from 0 to 10 by another language model, over the `n` cases that both models were scored on.
+
+    `low` and `high` bound the mean difference; `problem` is the last reason why a score is missing, `incomplete` that
+    asking again may bring it.
+    """
+
+    model: str
+    n: int
+    after: float | None
+    before: float | None
+    low: float
+    high: float
+    problem: str = ""
+    incomplete: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class JudgeFacts(Facts):
+    """`judge`: every criterion's outcome, and every metric's value."""
+
+    criteria: tuple[Outcome, ...]
+    metrics: Mapping[str, float]
+    opinion: Opinion | None = None
+    incomplete: str = ""
+
+    @property
+    def failed(self) -> tuple[str, ...]:
+        """The metrics of the MUST criteria that did not pass."""
+        return tuple(one.criterion.metric for one in self.criteria if one.criterion.rank == "must" and not one.passed)
+
+
+@dataclass(frozen=True, slots=True)
+class PromoteFacts(Facts):
+    """`promote`: whether NAME:latest is the candidate, and if not, why."""
+
+    promoted: bool
+    reason: str = ""
+    name: str = ""
+    engine: EngineName = "embedded"
+    digest: str = ""
+
+    @property
+    def withheld(self) -> str | None:
+        """Why the candidate was not promoted; None when it was."""
+        return None if self.promoted else self.reason or "a MUST failed"
