@@ -236,7 +236,6 @@ def compile_steps(recipe: Recipe) -> tuple[Step, ...]:
             "prove that the GGUF answers as the trained model does",
             _parity,
             inputs=("dataset", "merge", "gguf", "modelfile"),
-            reads=("export.quantize",),
         ),
         Step(
             "import",

@@ -20,14 +20,13 @@ if TYPE_CHECKING:
 
 PARITY = "parity.json"
 _PROMPTS = 6
-_JESSY_WRITES = "q8_0"
 
 
 def run_parity(context: StepContext) -> ParityFacts:
     """Compare greedy next tokens of merged model (MLX) and GGUF (embedded llama.cpp) on held-out questions.
 
-    A type that jessy does not write itself is compared as it lies in the folder, before another program quantizes it.
-    Raises ExportError when they are not one model.
+    A type that jessy does not write itself is compared as it lies in the folder, before another program quantizes it, and
+    by the limit of the type that it lies there in. Raises ExportError when they are not one model.
     """
     from jessyfile.engines.llamacpp_engine import LlamaCpp
     from jessyfile.engines.serving import described, loaded
@@ -39,7 +38,7 @@ def run_parity(context: StepContext) -> ParityFacts:
     engine = LlamaCpp(parallel=1)
     with loaded(engine, model):
         parity = compare(context.inputs["merge"], engine.next_logprobs, _prompts(context.inputs["dataset"], model))
-    parity.require(context.recipe.export.quantize)
+    parity.require(str(context.facts["gguf"]["type"]))
     facts = parity.facts()
     write_text(context.output / PARITY, readable(facts))
     return facts

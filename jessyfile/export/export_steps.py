@@ -20,7 +20,7 @@ GGUF_FILE, MODELFILE, CREATE_FILE, SERVED_FILE = "model.gguf", "Modelfile", "cre
 
 
 def run_merge(context: StepContext) -> MergeFacts:
-    """Fill the output with the merged model folder, in the base's own type. Raises ExportError."""
+    """Fill the output with the merged model folder, what changed in float32. Raises ExportError."""
     from jessyfile.export.merge import merge
 
     merged = merge(context.inputs["base"], context.inputs["train"], context.output, _reporter(context))

@@ -111,8 +111,8 @@ def _pair(arrays: Mapping[str, Any], module: str) -> tuple[Any, Any]:
 def merge_folder(base: Path, adapter_folder: Path, output: Path, report: Report) -> Merged:
     """Fill `output` with the base's folder, the adapter merged in; a quantized base comes out dequantized.
 
-    Every other tensor keeps its type. `report` is told tensors done, in all, and a name. Raises ModelError when the
-    adapter does not belong to this base.
+    A changed tensor is stored in float32: BF16 rounds a change of 0.1 % to two thirds of itself. Every other tensor keeps its
+    type. `report` is told tensors done, in all, and a name. Raises ModelError when the adapter does not belong to this base.
     """
     weights, adapter = Weights(base), read_adapter(adapter_folder)
     _check_belongs(weights, adapter)
@@ -124,7 +124,7 @@ def merge_folder(base: Path, adapter_folder: Path, output: Path, report: Report)
             report(number, len(names), name)
             return _merged_tensor(weights, adapter, name, sums)
 
-        return PlannedTensor(name, weights.dtype(name), weights.shape(name), make)
+        return PlannedTensor(name, _merged_dtype(weights, adapter, name), weights.shape(name), make)
 
     write_safetensors(output / "model.safetensors", [plan(number, name) for number, name in enumerate(names)])
     _copy_rest(base, output, weights.config)
@@ -147,6 +147,10 @@ def _check_belongs(weights: Weights, adapter: Adapter) -> None:
             )
 
 
+def _merged_dtype(weights: Weights, adapter: Adapter, name: str) -> str:
+    return "F32" if name.removesuffix(".weight") in adapter.pairs else weights.dtype(name)
+
+
 def _merged_tensor(weights: Weights, adapter: Adapter, name: str, sums: list[float]) -> np.ndarray[Any, Any]:
     import numpy as np
 
@@ -156,7 +160,7 @@ def _merged_tensor(weights: Weights, adapter: Adapter, name: str, sums: list[flo
         sums[0] += float(np.vdot(delta, delta))
         sums[1] += float(np.vdot(values, values))
         values = values + delta
-    return narrowed(values.reshape(weights.shape(name)), weights.dtype(name))
+    return narrowed(values.reshape(weights.shape(name)), _merged_dtype(weights, adapter, name))
 
 
 def _copy_rest(base: Path, output: Path, config: Mapping[str, Any]) -> None:

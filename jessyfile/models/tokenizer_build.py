@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from jessyfile.models.gguf_reader import GgufFile
 
 _NORMAL, _CONTROL, _USER = 1, 3, 4
+_LONGEST_ENTRY = 1024  # characters; the longest of a real vocabulary are runs of some hundred blanks
 _LLAMA3_SPLIT = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}"
     r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
@@ -89,6 +90,11 @@ def tokenizer_json(file: GgufFile) -> dict[str, Any]:
     types = _types(file, len(tokens))
     if len(set(tokens)) != len(tokens):
         raise ModelError(f"`{file.path.name}` has a vocabulary with the same token twice")
+    longest = max(map(len, tokens), default=0)
+    if longest > _LONGEST_ENTRY:
+        raise ModelError(
+            f"`{file.path.name}` has a vocabulary entry of {longest} characters; the limit is {_LONGEST_ENTRY}"
+        )
     spm = file.text("tokenizer.ggml.model") == "llama"
     parts = _sentencepiece(file, tokens, types) if spm else _byte_level(file, tokens)
     return {"version": "1.0", "truncation": None, "padding": None, "added_tokens": _added(tokens, types), **parts}
@@ -132,7 +138,6 @@ def _sentencepiece(file: GgufFile, tokens: Sequence[str], types: Sequence[int]) 
     scores = file.metadata.get("tokenizer.ggml.scores")
     if isinstance(scores, list) or getattr(scores, "shape", None) != (len(tokens),):
         raise ModelError(f"`{file.path.name}` has scores that do not match its {len(tokens)} tokens")
-    unknown = file.metadata.get("tokenizer.ggml.unknown_token_id")
     prefix = bool(file.metadata.get("tokenizer.ggml.add_space_prefix", True))
     spaces: list[dict[str, Any]] = [{"type": "Replace", "pattern": {"String": " "}, "content": "▁"}]
     decoders: list[dict[str, Any]] = [
@@ -149,7 +154,7 @@ def _sentencepiece(file: GgufFile, tokens: Sequence[str], types: Sequence[int]) 
         merges,
         byte_fallback=True,
         fuse_unk=True,
-        unk_token=tokens[unknown] if isinstance(unknown, int) else None,
+        unk_token=_unknown(file, tokens),
     )
     return {
         "normalizer": {"type": "Sequence", "normalizers": spaces},
@@ -158,6 +163,15 @@ def _sentencepiece(file: GgufFile, tokens: Sequence[str], types: Sequence[int]) 
         "decoder": {"type": "Sequence", "decoders": decoders},
         "model": model,
     }
+
+
+def _unknown(file: GgufFile, tokens: Sequence[str]) -> str | None:
+    number = file.metadata.get("tokenizer.ggml.unknown_token_id")
+    if not isinstance(number, int):
+        return None
+    if not 0 <= number < len(tokens):
+        raise ModelError(f"`{file.path.name}` names token {number} for the unknown, and has {len(tokens)} tokens")
+    return tokens[number]
 
 
 def _merges(tokens: Sequence[str], types: Sequence[int], scores: Sequence[float]) -> Iterator[tuple[str, str]]:

@@ -1,15 +1,15 @@
 """Checkpoints from which training goes on exactly as if it had not stopped.
 
-A checkpoint is a folder that appears whole or not at all: adapter, best adapter, optimizer state, cursor, and the hash of each. What a
-batch holds and what dropout drops follow from seed and cursor, so there is no random state to keep. The last two are kept; a damaged
-one is passed over for the one before.
+A checkpoint is a folder that appears whole or not at all: adapter, best adapter, optimizer state, curve, cursor, and the hash of each.
+What a batch holds and what dropout drops follow from seed and cursor, so there is no random state to keep. Each gets a number of its own,
+so that none takes another's place before it is whole; the last two are kept, and a damaged one is passed over for the one before.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from jessyfile import fsops
 from jessyfile.errors import StorageError
 
 _KEPT = 2
+_CURVE = ("update", "loss", "learning_rate", "gradient_norm")
 
 
 @dataclass(slots=True)
@@ -44,14 +45,16 @@ def save(folder: Path, cursor: Cursor, groups: Mapping[str, Arrays]) -> None:
     import numpy as np
     from safetensors.numpy import save as serialize
 
-    target = folder / f"checkpoint-{cursor.update:07d}"
-    with fsops.staged_folder(target) as staging:
+    number = max((int(path.name.rpartition("-")[2]) for path in _found(folder)), default=-1) + 1
+    curve = {key: np.array([entry[key] for entry in cursor.curve], np.float64) for key in _CURVE}
+    with fsops.staged_folder(folder / f"checkpoint-{number:07d}") as staging:
         hashes = {}
-        for name, arrays in groups.items():
+        for name, arrays in {**groups, "curve": curve}.items():
             path = staging / f"{name}.safetensors"
             fsops.write_bytes(path, serialize({key: np.array(array) for key, array in arrays.items()}))
             hashes[path.name] = fsops.hash_file(path)
-        fsops.write_text(staging / "cursor.json", json.dumps({"cursor": asdict(cursor), "hashes": hashes}))
+        plain = {entry.name: getattr(cursor, entry.name) for entry in fields(cursor) if entry.name != "curve"}
+        fsops.write_text(staging / "cursor.json", json.dumps({"cursor": plain, "hashes": hashes}))
     for old in _found(folder)[:-_KEPT]:
         fsops.remove_tree(old)
 
@@ -66,7 +69,7 @@ def latest(folder: Path) -> tuple[Cursor, dict[str, Arrays]] | None:
 
 
 def _found(folder: Path) -> list[Path]:
-    return sorted(folder.glob("checkpoint-*")) if folder.is_dir() else []
+    return sorted(folder.glob("checkpoint-" + "[0-9]" * 7)) if folder.is_dir() else []
 
 
 def _read(folder: Path) -> tuple[Cursor, dict[str, Arrays]] | None:
@@ -77,10 +80,11 @@ def _read(folder: Path) -> tuple[Cursor, dict[str, Arrays]] | None:
         record = json.loads((folder / "cursor.json").read_text(encoding="utf-8"))
         if any(fsops.hash_file(folder / name) != digest for name, digest in record["hashes"].items()):
             return None
-        groups: dict[str, Arrays] = {
-            Path(name).stem: {key: mx.array(array) for key, array in load((folder / name).read_bytes()).items()}
-            for name in record["hashes"]
-        }
-        return Cursor(**record["cursor"]), groups
+        groups: dict[str, Arrays] = {Path(name).stem: load((folder / name).read_bytes()) for name in record["hashes"]}
+        columns = [groups["curve"][key].tolist() for key in _CURVE]
+        del groups["curve"]  # float64, which MLX would round
+        curve = [dict(zip(_CURVE, (int(row[0]), *row[1:]), strict=True)) for row in zip(*columns, strict=True)]
+        arrays = {name: {key: mx.array(array) for key, array in group.items()} for name, group in groups.items()}
+        return Cursor(**record["cursor"], curve=curve), arrays
     except (OSError, ValueError, KeyError, TypeError, StorageError):
         return None

@@ -50,6 +50,7 @@ class Trainer:
     cursor: Cursor = field(default_factory=Cursor)
     best: Gradients = field(default_factory=dict)
     splits: int = 1
+    _lowest: float = math.inf
     _optimizer: Any = None
     _passes: Passes = field(init=False)
     _meter: Meter = field(default_factory=Meter)
@@ -81,11 +82,12 @@ class Trainer:
             if not self._advance(plan[self.cursor.update], total):
                 self._step_back()
                 continue
-            if (
-                self._due(self.train.validate_every or math.ceil(total / self.train.epochs), total)
-                and self._validate_and_is_stale()
-            ):
-                break
+            if self._due(self.train.validate_every or math.ceil(total / self.train.epochs), total):
+                if not self._validate():
+                    self._step_back()
+                    continue
+                if self.train.early_stop is not None and self.cursor.stale >= self.train.early_stop:
+                    break
             if self.cursor.update % self.train.checkpoint_every == 0:
                 self._save()
         if self.train.keep == "last" or not self.best:
@@ -161,11 +163,13 @@ class Trainer:
     def _due(self, every: int, total: int) -> bool:
         return self.cursor.update % every == 0 or self.cursor.update == total
 
-    def _validate_and_is_stale(self) -> bool:
-        """Measure the held-out rows, keep the adapter if it is the best so far; return True when early stopping says stop."""
+    def _validate(self) -> bool:
+        """Measure the held-out rows and keep the adapter if it is the best so far; return False when the loss is not finite."""
         if not len(self.held_out):
-            return False
+            return True
         value = self.validation_loss()
+        if not math.isfinite(value):
+            return False
         self.cursor.validations.append({"update": self.cursor.update, "loss": value})
         self.progress.note(f"validation loss {value:.4f} after update {self.cursor.update}")
         if self.cursor.best_loss is None or value < self.cursor.best_loss:
@@ -173,7 +177,7 @@ class Trainer:
             self.best = adapter.parameters(self.model)
         else:
             self.cursor.stale += 1
-        return self.train.early_stop is not None and self.cursor.stale >= self.train.early_stop
+        return True
 
     def validation_loss(self) -> float:
         """Return the mean cross-entropy in nats of the held-out rows' trained tokens, without dropout."""
@@ -182,9 +186,12 @@ class Trainer:
 
     def _diverges(self, mean: float) -> bool:
         """Return True when the mean over the last updates is far above the best such mean; one batch alone proves nothing."""
-        losses = [*(entry["loss"] for entry in self.cursor.curve), mean]
-        means = [sum(losses[i : i + _SMOOTHED]) / _SMOOTHED for i in range(len(losses) - _SMOOTHED + 1)]
-        return len(means) > _SMOOTHED and means[-1] > _DIVERGED * max(min(means), _SMALL_LOSS)
+        losses = [*(entry["loss"] for entry in self.cursor.curve[1 - _SMOOTHED :]), mean]
+        if len(losses) < _SMOOTHED:
+            return False
+        now = sum(losses) / _SMOOTHED
+        self._lowest = min(self._lowest, now)
+        return self.cursor.update >= 2 * _SMOOTHED - 1 and now > _DIVERGED * max(self._lowest, _SMALL_LOSS)
 
     def _step_back(self) -> None:
         """Return to the last good checkpoint with half the rate, as often as the recipe allows."""
@@ -224,6 +231,9 @@ class Trainer:
             self._save()
             return True
         self.cursor, groups = found
+        losses = [entry["loss"] for entry in self.cursor.curve]
+        means = (sum(losses[i - _SMOOTHED : i]) / _SMOOTHED for i in range(_SMOOTHED, len(losses) + 1))
+        self._lowest = min(means, default=math.inf)
         self.best = dict(groups["best"])
         self.model.load_weights(list(groups["adapter"].items()), strict=False)
         self._optimizer.state = tree_unflatten(list(groups["optimizer"].items()))

@@ -2,17 +2,21 @@
 
 import json
 import os
+import re
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from embedded import llama_cpp
 from fake_ollama import fake_ollama
+from safetensors.numpy import load_file, save_file
 from tiny import tiny_adapter, tiny_model
 from world import context, recipe
 
 from jessyfile.errors import EngineError, ExportError, Interrupted
+from jessyfile.evaluation.parity_step import run_parity
 from jessyfile.export.export_steps import run_gguf, run_import, run_merge, run_modelfile, run_promote
 from jessyfile.export.parity import compare
 from jessyfile.export.registry import CANDIDATE, LATEST, PREVIOUS, holds_candidate, lookup
@@ -159,6 +163,25 @@ def test_a_k_quant_is_left_to_ollama(root, monkeypatch):
         assert line.packed().facts["gguf"].pending == "Q4_K_M"
         line.step("import", run_import)
         assert state.models["tiny:candidate"]["quantize"] == "Q4_K_M"
+
+
+def test_what_ollama_will_quantize_is_held_to_the_limit_of_the_file_that_is_compared(root, monkeypatch):
+    """The F16 file was held to the limit of 4 bits, a thousand times too wide, so that a wrong conversion passed."""
+    (root / "dataset").mkdir()
+    row = {"messages": [{"role": "user", "content": "selam"}, {"role": "assistant", "content": "sana da"}]}
+    (root / "dataset" / "valid.jsonl").write_text(json.dumps(row) + "\n")
+    line = k_quant(root, monkeypatch, root / "nothing").packed()
+    line.inputs["dataset"] = root / "dataset"
+    assert line.step("parity", run_parity)["divergence"] < 1e-3
+    path = line.inputs["merge"] / "model.safetensors"  # a conversion that is a little wrong: its norms are too big
+    arrays = {
+        name: array + np.float32(0.3 if "post_attention_layernorm" in name else 0)
+        for name, array in load_file(path).items()
+    }
+    save_file(arrays, path)
+    with pytest.raises(ExportError, match=r"limit 0\.001") as caught:
+        line.step("parity", run_parity)
+    assert 0.001 < float(re.search(r"divergence ([\d.]+)", caught.value.message)[1]) < 1.0
 
 
 def test_a_k_quant_without_any_tool_says_what_to_do(root, monkeypatch):

@@ -1,5 +1,6 @@
 """A truncated, flipped or lying GGUF ends in ModelError that names a place, in bounded time and memory."""
 
+import dataclasses
 import os
 import random
 import struct
@@ -20,6 +21,7 @@ from jessyfile.export.gguf_container import ARRAY, STRING, U32, pair_bytes
 from jessyfile.export.gguf_writer import write_gguf
 from jessyfile.models.from_gguf import convert_gguf
 from jessyfile.models.gguf_reader import read_gguf
+from jessyfile.models.tokenizer_build import tokenizer_json
 
 COUNT = int(os.environ.get("JESSY_FUZZ", "300"))
 
@@ -165,3 +167,28 @@ def test_a_missing_block_is_named(good, tmp_path):
     path.write_bytes(good.replace(b"blk.1.ffn_down.weight", b"blk.1.ffn_dawn.weight"))
     with pytest.raises(ModelError, match=r"down_proj of block 1"):
         convert_gguf(path, tmp_path)
+
+
+def with_vocabulary(good, path, **changes):
+    """Return the good file's header with other tokenizer keys."""
+    path.write_bytes(good)
+    file = read_gguf(path)
+    keys = {f"tokenizer.ggml.{name}": value for name, value in changes.items()}
+    return dataclasses.replace(file, metadata={**file.metadata, **keys})
+
+
+@pytest.mark.parametrize("number", [-1, 2**32 - 1, 10_000])
+def test_an_unknown_token_outside_of_the_vocabulary_is_named(number, good, tmp_path):
+    """It ended as an IndexError, a bug in jessy."""
+    with pytest.raises(ModelError, match=f"names token {number} for the unknown"):
+        tokenizer_json(with_vocabulary(good, tmp_path / "lie.gguf", unknown_token_id=number))
+
+
+def test_a_vocabulary_entry_of_a_megabyte_is_refused_at_once(good, tmp_path):
+    """Its pairs were looked for at every cut, each a copy of the entry: minutes for a megabyte."""
+    tokens = list(read_gguf(with_vocabulary(good, tmp_path / "a.gguf").path).metadata["tokenizer.ggml.tokens"])
+    start = time.perf_counter()
+    with pytest.raises(ModelError, match="entry of 1000000 characters"):
+        tokenizer_json(with_vocabulary(good, tmp_path / "b.gguf", tokens=[*tokens[:-1], "a" * 1_000_000]))
+    assert time.perf_counter() - start < 5
+    assert tokenizer_json(with_vocabulary(good, tmp_path / "c.gguf", tokens=[*tokens[:-1], "▁" * 1000]))
