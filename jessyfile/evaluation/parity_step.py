@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from jessyfile.errors import EvaluationError
 from jessyfile.fsops import write_text
 from jessyfile.planning.canonical import readable
+from jessyfile.results.facts import GgufFacts
 from jessyfile.text.json_lines import read_result
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def run_parity(context: StepContext) -> ParityFacts:
     engine = LlamaCpp(parallel=1)
     with loaded(engine, model):
         parity = compare(context.inputs["merge"], engine.next_logprobs, _prompts(context.inputs["dataset"], model))
-    parity.require(str(context.facts["gguf"]["type"]))
+    parity.require(context.facts_of("gguf", GgufFacts).type)
     facts = parity.facts()
     write_text(context.output / PARITY, readable(facts))
     return facts

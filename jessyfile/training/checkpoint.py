@@ -80,11 +80,13 @@ def _read(folder: Path) -> tuple[Cursor, dict[str, Arrays]] | None:
         record = json.loads((folder / "cursor.json").read_text(encoding="utf-8"))
         if any(fsops.hash_file(folder / name) != digest for name, digest in record["hashes"].items()):
             return None
-        groups: dict[str, Arrays] = {Path(name).stem: load((folder / name).read_bytes()) for name in record["hashes"]}
-        columns = [groups["curve"][key].tolist() for key in _CURVE]
-        del groups["curve"]  # float64, which MLX would round
-        curve = [dict(zip(_CURVE, (int(row[0]), *row[1:]), strict=True)) for row in zip(*columns, strict=True)]
-        arrays = {name: {key: mx.array(array) for key, array in group.items()} for name, group in groups.items()}
-        return Cursor(**record["cursor"], curve=curve), arrays
+        stored = {Path(name).stem: load((folder / name).read_bytes()) for name in record["hashes"]}
+        columns = stored.pop("curve")  # float64, which MLX would round
+        rows = zip(*(columns[key].tolist() for key in _CURVE), strict=True)
+        curve = [dict(zip(_CURVE, (int(update), *rest), strict=True)) for update, *rest in rows]
+        groups: dict[str, Arrays] = {
+            name: {key: mx.array(array) for key, array in group.items()} for name, group in stored.items()
+        }
+        return Cursor(**record["cursor"], curve=curve), groups
     except (OSError, ValueError, KeyError, TypeError, StorageError):
         return None

@@ -172,7 +172,7 @@ def test_what_ollama_will_quantize_is_held_to_the_limit_of_the_file_that_is_comp
     (root / "dataset" / "valid.jsonl").write_text(json.dumps(row) + "\n")
     line = k_quant(root, monkeypatch, root / "nothing").packed()
     line.inputs["dataset"] = root / "dataset"
-    assert line.step("parity", run_parity)["divergence"] < 1e-3
+    assert line.step("parity", run_parity).divergence < 1e-3
     path = line.inputs["merge"] / "model.safetensors"  # a conversion that is a little wrong: its norms are too big
     arrays = {
         name: array + np.float32(0.3 if "post_attention_layernorm" in name else 0)
