@@ -4,13 +4,26 @@
     render_diagnostics(diagnostics) -> text for a terminal
     format_text(text) -> the text laid out
 
-What a name needs is imported when the name is first used.
+The stages from a text to a recipe, each with its module; `loading` calls them in this order:
+
+    parse       text -> statements; `malformed` words what is none, `syntax` holds grammar, tokens and limits
+    variables   ARG, LET and ${name}: a token -> the word or text it stands for
+    bind        statements -> nodes of the `table`; `instruction` and `form_match` read one statement into its values
+    reading     one value: units by `values`, paths by `project_files`, judged by its schema (`fit`, `schema_messages`)
+    layer       what one recipe says, by address
+    inherit     EXTENDS, INCLUDE, VARIANT: layers -> one merged set of values; `overrides` lays --set over them
+    document    merged values -> the JSON document, defaults filled in
+    draft       document and places together: what `consistency` (errors) and `practice` (warnings) ask
+    build       document -> the frozen tree in `recipe`
+
+Beside them: `diagnostics` and `codes` (what a mistake is), `render` (how it is printed), `suggest` (did you mean), `format`
+(layout), `printer` and `write_value` (recipe -> text). What a name needs is imported when the name is first used.
 """
 
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from jessyfile.language.diagnostics import Diagnostic, Place
@@ -30,8 +43,9 @@ _WHERE = {
     "format_text": "format",
 }
 
+if not TYPE_CHECKING:
 
-def __getattr__(name: str) -> Any:  # noqa: ANN401 (a module's attribute)
-    if name not in _WHERE:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_WHERE[name]}"), name)
+    def __getattr__(name: str) -> object:
+        if name not in _WHERE:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return getattr(importlib.import_module(f"{__name__}.{_WHERE[name]}"), name)

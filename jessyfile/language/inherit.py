@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MAX_FILES = 10_000
+_ACCEPTABLE = re.compile(r"\bJ2(?!11)[0-9]{2}\b")  # never J211: who reads the line cannot see what is accepted
 _DIRECTION = re.compile("[\u202a-\u202e\u2066-\u2069]")
 _OVERLAY_FORBIDDEN = ("JESSY", "EXTENDS", "INCLUDE", "ARG", "LET", "VARIANT")
 
@@ -67,6 +68,7 @@ class Composer:
         self.diagnostics: list[Diagnostic] = []
         self.read_files: list[Path] = []
         self.known_args: set[str] = set()
+        self.accepted: set[tuple[str | None, int, str]] = set()
         self.unbalanced = False
         self._count = 0
 
@@ -120,6 +122,9 @@ class Composer:
     def _file(self, file: SourceFile, recipe: _Recipe, path: list[Path], *, is_part: bool) -> tuple[Statement, ...]:
         parsed = parse(file)
         self.diagnostics.extend((*parsed.diagnostics, *_directions(file)))
+        for comment in parsed.comments:
+            codes = _ACCEPTABLE.findall(file.text, comment.start, comment.end)
+            self.accepted.update((file.name, comment.line, code) for code in codes)
         if file.path:
             self.read_files.append(file.path)
         if parsed.unbalanced:

@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from jessyfile.language import consistency, practice
 from jessyfile.language.build import build_recipe
 from jessyfile.language.diagnostics import Diagnostic, has_errors, in_order, mistake
 from jessyfile.language.document import build_document
-from jessyfile.language.draft import Draft
+from jessyfile.language.draft import Draft, Unknown
 from jessyfile.language.inherit import Composer, Merged, read_source
 from jessyfile.language.project_files import Project, Refused
 from jessyfile.language.schema_messages import missing_parts
-from jessyfile.language.semantics import examine
 from jessyfile.language.source import SourceFile, Span
+from jessyfile.language.syntax import MAX_MISTAKES
 from jessyfile.language.table import document_schema, node_at
 from jessyfile.project import find_root
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from jessyfile.language.recipe import Recipe, Source
 
@@ -73,12 +75,21 @@ def load_source(
     found = composer.diagnostics
     if not merged.unbalanced:
         found += _missing(document, merged, entry, {d.fix for d in found if d.fix})
-        found += examine(Draft(document, merged, project.root))
-    diagnostics = in_order(found)
+        found += _contradictions(Draft(document, merged, project.root))
+    diagnostics = in_order(d for d in found if (d.file, d.line, d.code) not in composer.accepted)
     if has_errors(diagnostics) or entry.path is None:
         return Loaded(None, diagnostics)
     recipe = build_recipe(document, entry.path, _sources(merged), tuple(dict.fromkeys(composer.read_files)))
     return Loaded(recipe, diagnostics)
+
+
+def _contradictions(draft: Draft) -> Iterator[Diagnostic]:
+    """Yield what no single value shows; a check ends quietly at a value that could not be read."""
+    for check in (*consistency.CHECKS, *practice.CHECKS):
+        try:
+            yield from islice(check(draft), MAX_MISTAKES)
+        except Unknown:
+            continue
 
 
 def _missing(document: dict[str, object], merged: Merged, entry: SourceFile, misspelt: set[str]) -> list[Diagnostic]:
@@ -87,7 +98,7 @@ def _missing(document: dict[str, object], merged: Merged, entry: SourceFile, mis
     found = []
     for address, name in missing_parts(document_schema(), document):
         target = (*address, name)
-        if name == "jessy" or not draft.known(*target) or (target, name) == (target, "*"):
+        if name == "jessy" or not draft.known(*target):
             continue
         node = node_at(target)
         example = node.schema.get("x-example") if node else None

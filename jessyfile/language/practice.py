@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from statistics import NormalDist
 
-from jessyfile.language.consistency import categories, criteria
+from jessyfile.language.consistency import Check, categories, criteria
 from jessyfile.language.diagnostics import Diagnostic, mistake
 from jessyfile.language.draft import Draft
 from jessyfile.language.metric_table import metric_suites
 
-Check = Callable[[Draft], Iterator[Diagnostic]]
-
 _FOUR_BITS = ("q4_1", "q4_0", "q4_k_m", "q4_k_s", "q3_k_m")
+_MOST_KEPT_OUT = 30  # per cent; beyond it the rows are missing, not the share
 _ATTENTION = {"q_proj", "k_proj", "v_proj", "o_proj"}
 
 
@@ -117,14 +116,15 @@ def validation_sees_topics(draft: Draft) -> Iterator[Diagnostic]:
     """Every topic has a row in the validation."""
     topics = sum(max(len(c["topic"]), 1) for c in draft.get("dataset", "category").values())
     total, share = rows(draft), draft.get("dataset", "validation")
-    held = round(total * share)
+    held, needed = round(total * share), math.ceil(100 * topics / total) if total else 100
     if held < topics:
+        few = f"{many(total, 'row')} for {many(topics, 'topic')} are too few to learn from: ask for more"
         yield mistake(
             "J205",
             f"validation holds {held} of {total} rows, too few for {many(topics, 'topic')}",
             draft.at("dataset", "validation"),
             "too small",
-            helps=f"keep at least {math.ceil(100 * topics / total)}% out",
+            helps=f"keep at least {needed}% out" if needed <= _MOST_KEPT_OUT else few,
         )
 
 

@@ -64,17 +64,12 @@ _PATTERNS = {
 
 
 def missing_parts(schema: Schema, document: Any, at: Address = ()) -> Iterator[tuple[Address, str]]:  # noqa: ANN401
-    """Yield what a document lacks: its place, and the name of what is required there (`*`: at least one named thing).
-
-    This is JSON Schema's `required` and `minProperties`; the values themselves were judged one by one as they were read.
-    """
+    """Yield the place and the name of what is required and not there; the values themselves were judged as they were read."""
     if not isinstance(document, dict):
         return
     yield from ((at, name) for name in schema.get("required", ()) if name not in document)
-    if len(document) < schema.get("minProperties", 0):
-        yield at, "*"
     extra = schema.get("additionalProperties")
     for name, value in document.items():
         inner = schema.get("properties", {}).get(name, extra)
-        if isinstance(inner, dict) and isinstance(value, dict):
+        if isinstance(inner, dict):
             yield from missing_parts(inner, value, (*at, name))

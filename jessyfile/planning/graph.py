@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 from typing import TYPE_CHECKING
 
 from jessyfile.errors import ProjectError
+from jessyfile.language.suggest import similar
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
@@ -77,6 +77,6 @@ def _label(name: str) -> str:
 
 
 def _unknown(name: str, known: Sequence[str]) -> ProjectError:
-    near = difflib.get_close_matches(name, known, n=1)
-    hint = f"a similar step exists: `{near[0]}`" if near else f"the steps are {', '.join(known)}"
+    near = similar(name, known)
+    hint = f"a similar step exists: `{near}`" if near else f"the steps are {', '.join(known)}"
     return ProjectError(f"no step is called `{name}`", hint=hint)
