@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -14,19 +13,6 @@ import disk
 import real_world as world
 
 
-@dataclass(frozen=True)
-class Edited:
-    """A project between two applies: its tree, the model that is served, and what an undisturbed apply makes."""
-
-    tree: disk.Tree
-    old: str
-    expected: dict[str, str]
-
-    @property
-    def new(self) -> str:
-        return self.expected["gguf/model.gguf"]
-
-
 @pytest.fixture(scope="package")
 def applied(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = world.fresh(tmp_path_factory.mktemp("world") / "applied")
@@ -35,8 +21,8 @@ def applied(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="package")
-def edited(applied: Path) -> Edited:
+def edited(applied: Path) -> world.Edited:
     root = world.edited(disk.copy(applied, applied.parent / "edited"))
     tree, old = disk.Camera(root).take(), world.served(root)["latest"]
     assert world.changes(root) == [step.name for step in world.compiled(root)[1]]
-    return Edited(tree, old, world.made(world.apply(root)))
+    return world.Edited(tree, old, world.made(world.apply(root)))

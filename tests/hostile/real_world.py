@@ -271,6 +271,19 @@ def shape(tree: disk.Tree) -> list[tuple[str, int]]:
     )
 
 
+@dataclass(frozen=True)
+class Edited:
+    """A project between two applies: its tree, the model that is served, and what an undisturbed apply makes."""
+
+    tree: disk.Tree
+    old: str
+    expected: dict[str, str]
+
+    @property
+    def new(self) -> str:
+        return self.expected["gguf/model.gguf"]
+
+
 def litter(root: Path) -> list[str]:
     """Return what no apply would ever remove: staging folders, half-written files, finished work."""
     store = [path.name for path in (root / ".jessy" / "store").iterdir() if path.name.startswith(".")]

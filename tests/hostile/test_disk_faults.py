@@ -15,7 +15,6 @@ from pathlib import Path
 import disk
 import pytest
 import real_world as world
-from conftest import Edited  # noqa: TC002 (in the signatures of fixtures)
 
 from jessyfile.errors import JessyError
 from jessyfile.planning.plan import make_plan
@@ -27,7 +26,7 @@ CALLS = disk.WRITES + disk.READS
 
 
 @pytest.fixture(scope="module")
-def calls(edited: Edited, tmp_path_factory: pytest.TempPathFactory) -> list[world.Point]:
+def calls(edited: world.Edited, tmp_path_factory: pytest.TempPathFactory) -> list[world.Point]:
     found = world.points(edited.tree.restore(tmp_path_factory.mktemp("counted") / "project"))
     assert {point.call.name for point in found} == set(CALLS)
     return found
@@ -41,7 +40,7 @@ def fault_at(number: int, code: int) -> Callable[[disk.Call], None]:
     return act
 
 
-def try_points(points: Sequence[world.Point], turn: int, edited: Edited, tmp_path: Path) -> int:
+def try_points(points: Sequence[world.Point], turn: int, edited: world.Edited, tmp_path: Path) -> int:
     """Fail each call with one of the faults; return how many applies failed by it."""
     failed = 0
     for number, point in enumerate(points):

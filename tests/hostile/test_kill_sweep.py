@@ -18,7 +18,6 @@ from pathlib import Path
 import disk
 import pytest
 import real_world as world
-from conftest import Edited  # noqa: TC002 (in the signatures of fixtures)
 
 from jessyfile.errors import Interrupted
 
@@ -27,7 +26,7 @@ REAL_KILLS = int(os.environ.get("JESSY_KILLS", "2"))
 
 
 @pytest.fixture(scope="module")
-def killed(edited: Edited, tmp_path_factory: pytest.TempPathFactory) -> list[world.Remains]:
+def killed(edited: world.Edited, tmp_path_factory: pytest.TempPathFactory) -> list[world.Remains]:
     """What a kill before each write of an apply leaves."""
     root = edited.tree.restore(tmp_path_factory.mktemp("killed") / "project")
     found = world.remains(root, lambda where: world.apply(root, observer=where))
@@ -36,7 +35,7 @@ def killed(edited: Edited, tmp_path_factory: pytest.TempPathFactory) -> list[wor
     return found
 
 
-def survive(trees: Iterable[tuple[str, disk.Tree]], edited: Edited, tmp_path: Path) -> None:
+def survive(trees: Iterable[tuple[str, disk.Tree]], edited: world.Edited, tmp_path: Path) -> None:
     for number, (what, tree) in enumerate(trees):
         root = tree.restore(tmp_path / f"after {number}")
         try:
