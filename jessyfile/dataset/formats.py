@@ -8,16 +8,15 @@ there too; completions say nothing of levels unless the marker is written.
 
 from __future__ import annotations
 
-import importlib
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jessyfile.dataset.marker import render
+from jessyfile.dataset.parquet import read_parquet, write_parquet
 from jessyfile.dataset.places import MARKERS
 from jessyfile.dataset.rows import Row, from_json, schema_faults, to_json
 from jessyfile.errors import DatasetError
-from jessyfile.fsops import atomic_file, storage_error
 from jessyfile.text.json_lines import Fault, Line, check_text, read_jsonl, write_jsonl
 
 if TYPE_CHECKING:
@@ -36,7 +35,6 @@ SHAPE = ("type", "required", "additionalProperties")  # what a row must be to be
 _ABOUT = ("category", "topic", "language", "tags", "source")
 _KEPT = ("complexity", "iterations", *_ABOUT)
 SECONDS_AN_ITERATION = 2  # the pace at which every level stays within its time: 2-4 s, 6-10 s, 12-18 s
-PARQUET_LIMIT = 1 << 30
 
 
 def to_sharegpt(example: TrainingExample) -> dict[str, Any]:
@@ -167,7 +165,7 @@ def save_rows(path: Path, examples: Iterable[TrainingExample], form: str = "jess
             check_text(value)
         except ValueError as error:
             raise DatasetError(f"row {number} {error}", hint="mend the text, then save again") from error
-    return _write_parquet(path, values) if path.suffix == ".parquet" else write_jsonl(path, values)
+    return write_parquet(path, values) if path.suffix == ".parquet" else write_jsonl(path, values)
 
 
 def read_examples(
@@ -186,7 +184,7 @@ def read_examples(
         rules: The schema's keywords that a row is held to, as `SHAPE`; None for all.
     """
     shown = name or str(path)
-    items = _parquet_items(path) if path.suffix == ".parquet" else read_jsonl(path, shown)
+    items: Iterable[Line | Fault] = read_parquet(path) if path.suffix == ".parquet" else read_jsonl(path, shown)
     rows: list[Row] = []
     faults: list[Fault] = []
     for item in items:
@@ -260,45 +258,3 @@ def _unmarked(turn: dict[str, Any], marker: object) -> dict[str, Any]:
         return turn
     line = render(marker, str(turn.get("complexity")), int(turn.get("iterations", 0))) + "\n"
     return turn | {"content": turn["content"].removeprefix(line)}
-
-
-def _pyarrow() -> tuple[Any, Any]:
-    """Return pyarrow and its Parquet module, an optional extra."""
-    try:
-        return importlib.import_module("pyarrow"), importlib.import_module("pyarrow.parquet")
-    except ImportError as error:
-        raise DatasetError("Parquet needs pyarrow", hint="install it with `pip install 'jessy[parquet]'`") from error
-
-
-def _write_parquet(path: Path, values: Sequence[Mapping[str, Any]]) -> int:
-    """Write one table; a nested value goes in as Arrow's own structure."""
-    arrow, parquet = _pyarrow()
-    # from_pylist takes the columns of the first row alone: every row is given every column
-    columns = list(dict.fromkeys(key for value in values for key in value))
-    table = arrow.Table.from_pylist([{column: value.get(column) for column in columns} for value in values])
-    with atomic_file(path) as handle:
-        parquet.write_table(table, handle, compression="zstd")
-    return len(values)
-
-
-def _parquet_items(path: Path) -> Iterable[Any]:
-    arrow, parquet = _pyarrow()
-    try:
-        if path.stat().st_size > PARQUET_LIMIT:
-            raise DatasetError(f"{path.name} is larger than 1 GiB")
-        table = parquet.read_table(path)
-    except OSError as error:
-        raise storage_error(error, path, "read") from error
-    except arrow.ArrowException as error:
-        raise DatasetError(f"{path.name} is not Parquet: {str(error).splitlines()[0].lower()}") from error
-    for number, value in enumerate(table.to_pylist(), start=1):
-        yield Line(number, _without_nulls(value))
-
-
-def _without_nulls(value: Any) -> Any:  # noqa: ANN401 (JSON)
-    """Drop what Arrow filled in: a struct column has every field in every row."""
-    if isinstance(value, dict):
-        return {key: _without_nulls(inner) for key, inner in value.items() if inner is not None}
-    if isinstance(value, list):
-        return [_without_nulls(inner) for inner in value]
-    return value
