@@ -25,8 +25,8 @@ def find_root(recipe: Path) -> Path:
     return folder
 
 
-def file_path(path: str | os.PathLike[str]) -> Path:
-    """Return the path of a file that a caller names; raises ProjectError for what is a folder or no path at all."""
+def possible_path(path: str | os.PathLike[str]) -> Path:
+    """Return a path that a caller names; raises ProjectError for one that no file can have."""
     found = Path(path)
     try:
         possible = b"\0" not in os.fsencode(found)
@@ -34,8 +34,14 @@ def file_path(path: str | os.PathLike[str]) -> Path:
         possible = False
     if not possible:
         raise ProjectError("the path holds a character that no path can have")
+    return found
+
+
+def file_path(path: str | os.PathLike[str]) -> Path:
+    """Return the path of a file that a caller names; raises ProjectError for a folder and what no file can have."""
+    found = possible_path(path)
     if os.path.isdir(found):
-        raise ProjectError(f"`{found}` is a folder", hint="name a file in it, like `rows.jsonl`")
+        raise ProjectError(f"`{found}` is a folder", hint="name a file in it")
     return found
 
 

@@ -22,7 +22,7 @@ class ValidationReport:
     """What `validate_training_data` found. `issues` are sentences that begin with the row's file and line, or with its
     place in the sequence; `duplicates` are (row, earlier row, similarity)."""
 
-    issues: Sequence[str] = ()
+    issues: list[str] = field(default_factory=list)
     total: int = 0
     counts: Mapping[str, int] = field(default_factory=dict)
     category_balance: float = 1.0
@@ -65,9 +65,7 @@ def validate_training_data(
     pairs = zip(left.tolist(), right.tolist(), alike.tolist(), strict=True)
     duplicates = [(rows[j].place, rows[i].place, round(value, 4)) for i, j, value in pairs]
     issues += [f"{late}: says the same as {early} ({value:.0%} alike)" for late, early, value in duplicates]
-    return ValidationReport(
-        tuple(issues), len(rows), dataset.metadata.categories, dataset.balance_score(), tuple(duplicates)
-    )
+    return ValidationReport(issues, len(rows), dataset.metadata.categories, dataset.balance_score(), tuple(duplicates))
 
 
 def _faults(example: TrainingExample, bands: Bands) -> list[str]:

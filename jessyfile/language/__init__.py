@@ -43,7 +43,7 @@ _WHERE = {
     "format_text": "format",
 }
 
-if not TYPE_CHECKING:
+if not TYPE_CHECKING:  # a type checker that saw this would take any name for one of these
 
     def __getattr__(name: str) -> object:
         if name not in _WHERE:

@@ -19,7 +19,7 @@ from jessyfile.language.schema_messages import missing_parts
 from jessyfile.language.source import SourceFile, Span
 from jessyfile.language.syntax import MAX_MISTAKES
 from jessyfile.language.table import document_schema, node_at
-from jessyfile.project import find_root
+from jessyfile.project import find_root, possible_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -38,13 +38,15 @@ class Loaded:
 def load_recipe(
     path: str | os.PathLike[str],
     *,
-    root: Path | None = None,
+    root: str | os.PathLike[str] | None = None,
     args: Mapping[str, str] | None = None,
     variant: str | None = None,
     sets: Mapping[str, str] | None = None,
 ) -> Loaded:
-    """Read a recipe with everything it names. Never raises for what a file holds, or for one that is not there."""
-    project = Project(Path(os.path.realpath(root or find_root(Path(path)))))
+    """Read a recipe with everything it names. Never raises for what a file holds, or for one that is not there; ProjectError
+    for a path that no file can have."""
+    path = possible_path(path)
+    project = Project(Path(os.path.realpath(root or find_root(path))))
     shown = project.relative(Path(os.path.realpath(path)))
     try:
         entry = read_source(project, project.existing(os.path.relpath(path, project.root), project.root), shown)

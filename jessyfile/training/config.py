@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 
 from jessyfile.errors import TrainingError
 from jessyfile.language.document import complete
@@ -20,14 +20,14 @@ class LoRAConfig:
 
     r: int = 16
     lora_alpha: float = 32
-    target_modules: Sequence[str] = ("q_proj", "k_proj", "v_proj", "o_proj")
+    target_modules: Sequence[str] = field(default_factory=lambda: ["q_proj", "k_proj", "v_proj", "o_proj"])
     lora_dropout: float = 0.05
     bias: str = "none"
 
     def __post_init__(self) -> None:
-        if isinstance(self.target_modules, str):
-            object.__setattr__(self, "target_modules", (self.target_modules,))
-        object.__setattr__(self, "target_modules", tuple(self.target_modules))
+        targets = self.target_modules
+        if isinstance(targets, Iterable):
+            object.__setattr__(self, "target_modules", [targets] if isinstance(targets, str) else list(targets))
         if self.bias != "none":
             raise TrainingError(f"bias is {self.bias!r}, and biases are not trained", hint='leave it at "none"')
         _check("lora", self, _LORA)
@@ -57,12 +57,11 @@ class TrainingConfig:
 
 
 _LORA = {"r": "rank", "lora_alpha": "alpha", "target_modules": "targets", "lora_dropout": "dropout"}
-_TRAIN = {field.name: field.name for field in fields(TrainingConfig)} | {"gradient_accumulation": "grad_accumulation"}
+_TRAIN = {part.name: part.name for part in fields(TrainingConfig)} | {"gradient_accumulation": "grad_accumulation"}
 
 
 def _renamed(config: LoRAConfig | TrainingConfig, names: Mapping[str, str]) -> dict[str, Json]:
-    values = {name: getattr(config, own) for own, name in names.items()}
-    return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
+    return {name: getattr(config, own) for own, name in names.items()}
 
 
 def _check(block: str, config: LoRAConfig | TrainingConfig, names: Mapping[str, str]) -> None:

@@ -31,6 +31,7 @@ BAD_LORA = [
     {"target_modules": []},
     {"target_modules": ["q_proj", "q_proj"]},
     {"target_modules": ["query"]},
+    {"target_modules": None},
     {"bias": "all"},
 ]
 BAD_TRAINING = [

@@ -95,7 +95,7 @@ def test_an_empty_dataset_is_a_dataset(tmp_path):
     assert empty.split(0.9) == (TrainingDataset([]), TrainingDataset([]))
     empty.save(tmp_path / "none.jsonl")
     assert TrainingDataset.load(tmp_path / "none.jsonl") == empty
-    assert validate_training_data(empty).issues == ()
+    assert validate_training_data(empty).issues == []
 
 
 @given(st.lists(rows(), min_size=1, max_size=30), st.sampled_from(["category", "topic", "complexity", "language"]))
@@ -306,6 +306,19 @@ def test_the_generator_takes_the_project_around_the_working_folder(tmp_path, mon
     assert made.query == "git rebase nedir?"
     assert TrainingDataGenerator(str(tmp_path)).generate_technical(1) == [made]
     assert len(TrainingDataGenerator().generate_conversational(5)) == 5
+
+
+def test_the_generators_mix_is_the_reference_recipes():
+    from jessyfile import load_recipe
+    from jessyfile.dataset import generator, training_data
+
+    recipe = load_recipe(Path(__file__).parents[2] / "recipes" / "v2.jessy").recipe
+    written = {
+        category.name: (category.language, tuple((topic.name, topic.count, topic.level) for topic in category.topics))
+        for category in recipe.dataset.categories
+    }
+    assert written == generator._MIXES
+    assert {category.name: category.count for category in recipe.dataset.categories} == training_data.REFERENCE_MIX
 
 
 def test_labels_are_taken_by_name_and_unknown_ones_are_named():

@@ -64,6 +64,16 @@ def test_what_is_no_recipe_says_so(tmp_path, monkeypatch, path, kind):
             jessyfile.plan(name)
 
 
+def test_reading_says_what_is_no_recipe_without_raising_for_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for path in ("", ".", "missing.jessy", "a" * 300):
+        loaded = jessyfile.load_recipe(path, root=str(tmp_path))
+        assert loaded.recipe is None
+        assert loaded.diagnostics
+    with pytest.raises(jessyfile.ProjectError):
+        jessyfile.load_recipe("a\0b")
+
+
 def test_a_recipe_that_is_read_takes_nothing_from_outside(recipe):
     read = jessyfile.load_recipe(recipe).recipe
     with pytest.raises(jessyfile.RecipeError, match="already read"):

@@ -77,10 +77,10 @@ def test_the_full_dataset_is_the_reference_mix_and_is_saved(tmp_path):
         "philosophical": 50,
         "iteration_control": 50,
     }
-    assert validate_training_data(dataset).issues == ()
+    assert validate_training_data(dataset).issues == []
     dataset.save(str(tmp_path / "train.jsonl"))
     assert TrainingDataset.load(tmp_path / "train.jsonl") == dataset
-    assert validate_training_data(str(tmp_path / "train.jsonl")).issues == ()
+    assert validate_training_data(str(tmp_path / "train.jsonl")).issues == []
 
 
 def test_what_the_generator_saves_is_sharegpt(tmp_path):
@@ -152,6 +152,7 @@ def test_errors_say_what_to_do_in_order():
 def test_configurations_have_the_defaults_of_the_design():
     lora = LoRAConfig(r=16, lora_alpha=32, target_modules=["q_proj", "v_proj"], lora_dropout=0.05, bias="none")
     assert (lora.to_lora().rank, lora.to_lora().alpha, lora.to_lora().targets) == (16, 32, ("q_proj", "v_proj"))
+    assert lora.target_modules == ["q_proj", "v_proj"]
     assert (LoRAConfig().r, LoRAConfig().lora_alpha, LoRAConfig().lora_dropout, LoRAConfig().bias) == (
         16,
         32,
