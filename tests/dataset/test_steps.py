@@ -249,7 +249,7 @@ def test_one_seed_file_of_ones_own_does_not_hide_the_shipped_topics(project, see
     own = [seed(f"{w} nbr", f"{w.capitalize()} mi dedin, iyilik valla.", topic="slang") for w in ("kanka", "hocam")]
     project("data/seeds/turkish/slang.jsonl", *own)
     made = steps(recipe(project.root, category("turkish", "tr", "low", slang=2, greetings=20)), project.root)
-    assert made.summary["topics"] == {"turkish/slang": 2, "turkish/greetings": 20}
+    assert made.summary.topics == {"turkish/slang": 2, "turkish/greetings": 20}
     asked = {row["messages"][0]["content"] for row in [*made.rows(), *made.rows("valid")] if row["topic"] == "slang"}
     assert asked == {row["query"] for row in own}
 
