@@ -19,6 +19,7 @@
     ├── ExportError                the merged model, the GGUF or the Modelfile is not what was trained
     │   └── ModelfileError         a Modelfile's text is not one that Ollama reads
     ├── EngineError                an engine failed to load, answer or register
+    │   └── ContextFullError       a conversation does not fit into the context window
     ├── EvaluationError            a suite or a criterion cannot be judged
     └── Interrupted                Ctrl-C, SIGTERM or SIGHUP; exit 130, resumable
 
@@ -188,6 +189,12 @@ class EngineError(JessyError):
     """An engine could not load a model, answer, or register one."""
 
     code = "E800"
+
+
+class ContextFullError(EngineError):
+    """A conversation has more tokens than the context window."""
+
+    code = "E801"
 
 
 class EvaluationError(JessyError):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from jessyfile.commands.common import load, recipe_options, sending_options
+from jessyfile.commands.common import load_call, recipe_options, sample_option, sending_options
 from jessyfile.commands.plan import selection, step_options
 from jessyfile.text.printable import printable
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 @click.command()
 @recipe_options
 @step_options
+@sample_option
 @sending_options
 @click.option("--json", "as_json", is_flag=True, help="Print what happens as JSON lines (format 1).")
 def apply(
@@ -33,13 +35,14 @@ def apply(
     only: tuple[str, ...],
     skip: tuple[str, ...],
     replace: tuple[str, ...],
+    sample: int | None,
     allow_host: tuple[str, ...],
     as_json: bool,
 ) -> int:
     """Make data, train, export, evaluate, promote: whatever the plan says. RECIPE may be a saved plan (plan.json)."""
     from jessyfile.planning.command_line import Call
 
-    call, chosen = Call(str(recipe), arg, variant, set_), selection(only, skip, replace)
+    call, chosen = Call(str(recipe), arg, variant, set_, sample), selection(only, skip, replace)
     show = _as_json if as_json else _on_screen
     return show(call, chosen, allow_host)
 
@@ -59,7 +62,7 @@ def _on_screen(call: Call, chosen: Selection, allow: tuple[str, ...]) -> int:
     applying = prepared(call, chosen, allow)
     with Screen() as screen:
         result, report = applying.run(screen)
-    _conclude(result, report)
+    _conclude(result, report, applying.call)
     return result.exit_code
 
 
@@ -68,7 +71,7 @@ def prepared(call: Call, chosen: Selection, allow: tuple[str, ...] = ()) -> Appl
     saved = None
     if Path(call.recipe).suffix == ".json":
         call, chosen, saved = _saved(call, chosen)
-    return Applying(load(Path(call.recipe), call.arg, call.variant, call.set_), call, chosen, allow, saved)
+    return Applying(load_call(call), call, chosen, allow, saved)
 
 
 @dataclass(slots=True)
@@ -140,10 +143,10 @@ def _finish(loaded: Recipe, result: RunResult, call: Call) -> Path | None:
     """Write the lock file and the report; return where the report lies, None when nothing ran."""
     from jessyfile.run_recipe import write_outcome
 
-    return write_outcome(loaded, result, variant=call.variant, as_written=not (call.arg or call.set_))
+    return write_outcome(loaded, result, variant=call.variant, as_written=not (call.arg or call.set_ or call.sample))
 
 
-def _conclude(result: RunResult, report: Path | None) -> None:
+def _conclude(result: RunResult, report: Path | None, call: Call) -> None:
     from jessyfile.report import summary_lines
     from jessyfile.results.facts import JudgeFacts
 
@@ -152,10 +155,20 @@ def _conclude(result: RunResult, report: Path | None) -> None:
         click.echo(printable("\n".join(summary_lines(judge))))
     if report is not None:
         click.echo(f"report: {printable(str(report))}")
+    for line in _ending(result, call, judged=judge is not None and result.run is not None):
+        click.echo(printable(line))
+
+
+def _ending(result: RunResult, call: Call, *, judged: bool) -> Iterator[str]:
+    """Yield what came of an apply and what to do next; the criteria that failed stand above when they were `judged` now."""
+    name, promote = result.name, result.step("promote")
     if result.withheld is not None:
-        click.echo(printable(f"{result.name} is not promoted: {result.withheld}"))
-    elif (promote := result.step("promote")) is not None and promote.outcome == "ran":
-        click.echo(printable(f"{result.name}:latest is the new model. Ask it: jessy chat {result.name}"))
+        yield f"{name} is not promoted{'' if judged else f': {result.withheld}'}; {name}:latest stays as it was"
+        yield f"look at the candidate: jessy chat {name}:candidate"
+    elif promote is not None and promote.outcome == "ran":
+        yield f"{name}:latest is the new model. Ask it: jessy chat {name}"
+    if call.sample is not None and promote is not None:
+        yield f"this was a sample of the recipe; the whole is: {replace(call, sample=None).command(result.plan.selection)}"
 
 
 def _saved(call: Call, chosen: Selection) -> tuple[Call, Selection, str]:

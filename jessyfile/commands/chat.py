@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from jessyfile.errors import ContextFullError
 from jessyfile.text.printable import json_text, printable
 
 if TYPE_CHECKING:
@@ -16,6 +20,8 @@ if TYPE_CHECKING:
     from jessyfile.engines.engine import ChatMessage, Engine, Watch
     from jessyfile.language.recipe import Complexity
 
+_TAGS = ("latest", "candidate", "previous")
+_HELP = "/clear begins anew   /bye or Ctrl-D ends   Ctrl-C stops an answer   /help says this"
 _LONGEST = 1024
 _MARKER_ROOM = 100
 
@@ -23,22 +29,23 @@ _MARKER_ROOM = 100
 @click.command()
 @click.argument("name")
 @click.argument("prompt", required=False)
-@click.option(
-    "--tag", type=click.Choice(["latest", "candidate", "previous"]), default="latest", show_default=True,
-    help="Which registered model of that name.",
-)  # fmt: skip
+@click.option("--tag", type=click.Choice(_TAGS), help="Which registered model of that name; NAME:TAG says the same.")
 @click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON (format 1); takes a prompt.")
 @click.option(
     "--max-tokens", type=click.IntRange(1, 100_000), default=_LONGEST, show_default=True, help="Longest answer."
 )
-def chat(name: str, prompt: str | None, tag: str, as_json: bool, max_tokens: int) -> None:
-    """Ask a promoted model; shows level, iterations and seconds. Without PROMPT it converses until Ctrl-D."""
+def chat(name: str, prompt: str | None, tag: str | None, as_json: bool, max_tokens: int) -> None:
+    """Ask a promoted model; shows level, iterations and seconds. Without PROMPT it converses until Ctrl-D.
+
+    NAME may carry a tag: jessy:candidate is what the last apply made, promoted or not.
+    """
     from jessyfile.commands.history import here
     from jessyfile.engines.promoted import find
     from jessyfile.engines.serving import engine_of, loaded, served_model
 
     if as_json and prompt is None:
         raise click.UsageError("--json takes a prompt")
+    name, tag = _tagged(name, tag)
     found = find(here(), name, tag)
     engine = engine_of(found.entry)
     with loaded(engine, served_model(found.entry, max_tokens)):
@@ -49,6 +56,16 @@ def chat(name: str, prompt: str | None, tag: str, as_json: bool, max_tokens: int
             _converse(talk, f"{name}:{tag}")
 
 
+def _tagged(name: str, tag: str | None) -> tuple[str, str]:
+    """Return name and tag, of which the tag may be part of the name; a colon in a name is never anything else."""
+    bare, colon, own = name.partition(":")
+    if colon and own not in _TAGS:
+        raise click.UsageError(f"a model's tag is {', '.join(_TAGS)}, not {printable(own)!r}")
+    if colon and tag not in (None, own):
+        raise click.UsageError(f"{printable(name)} and --tag {tag} name two models")
+    return bare, own or tag or _TAGS[0]
+
+
 @dataclass(slots=True)
 class Conversation:
     """A conversation under way; earlier answers stay as the model wrote them, markers included."""
@@ -56,16 +73,28 @@ class Conversation:
     engine: Engine
     complexity: Complexity
     turns: list[ChatMessage] = field(default_factory=list)
+    forgotten: int = 0
 
     def ask(self, prompt: str, watch: Watch | None = None) -> Answer:
-        """Ask the next question and remember the answer."""
+        """Ask the next question and remember the answer; the oldest turns are let go when the context window is full.
+
+        Raises ContextFullError when the question alone does not fit.
+        """
         from jessyfile.engines.adaptive import ask
         from jessyfile.engines.engine import ChatMessage
 
         turns = [*self.turns, ChatMessage("user", prompt)]
-        answer = ask(self.engine, turns, self.complexity, watch=watch)
-        self.turns = [*turns, ChatMessage("assistant", answer.reply.text)]
-        return answer
+        self.forgotten = 0
+        while True:
+            try:
+                answer = ask(self.engine, turns, self.complexity, watch=watch)
+            except ContextFullError:
+                if len(turns) == 1:
+                    raise
+                turns, self.forgotten = turns[2:], self.forgotten + 1
+            else:
+                self.turns = [*turns, ChatMessage("assistant", answer.reply.text)]
+                return answer
 
 
 def summary(answer: Answer) -> str:
@@ -73,7 +102,7 @@ def summary(answer: Answer) -> str:
     reply, parts = answer.reply, [answer.level or "no level"]
     if answer.iterations is not None:
         parts.append(f"{answer.iterations} iteration{'' if answer.iterations == 1 else 's'}")
-    cut = ", cut off at the limit" if reply.stopped == "length" else ""
+    cut = {"length": ", cut off at the limit", "cut": ", stopped"}.get(reply.stopped, "")
     return " · ".join(
         [*parts, f"{reply.seconds:.1f} s", f"{reply.tokens} token{'' if reply.tokens == 1 else 's'}{cut}"]
     )
@@ -81,7 +110,11 @@ def summary(answer: Answer) -> str:
 
 def _print_answer(talk: Conversation, prompt: str) -> None:
     live = Live(talk.complexity, lambda text: click.echo(printable(text), nl=False))
-    answer = talk.ask(prompt, live.show if sys.stdout.isatty() else None)
+    if sys.stdout.isatty():
+        with _cutting() as cut:
+            answer = talk.ask(prompt, lambda text: live.show(text) or cut.asked)
+    else:
+        answer = talk.ask(prompt)
     live.finish(answer.text)
     click.echo(f"\n{click.style(printable(summary(answer)), dim=True)}")
 
@@ -109,22 +142,92 @@ def answer_as_json(prompt: str, answer: Answer) -> dict[str, Any]:
 
 
 def _converse(talk: Conversation, name: str) -> None:
+    from jessyfile.commands.output import unheard
+
     if sys.stdin.isatty():
-        click.echo(printable(f"{name}, Ctrl-D ends"))
-    for prompt in _prompts():
+        _line_editing()
+        click.echo(printable(f"{name}; /help says more, Ctrl-D ends"))
+    for line in _lines():
+        if line.startswith("/"):
+            if not _command(talk, line):
+                return
+        else:
+            _turn(talk, line)
+        if unheard():
+            return
+
+
+def _line_editing() -> None:
+    """Give `input` arrow keys and a history, where Python was built with them."""
+    with contextlib.suppress(ImportError):
+        import readline  # noqa: F401
+
+
+def _command(talk: Conversation, line: str) -> bool:
+    """Do what a line that begins with a slash asks for; return False when it ends the conversation."""
+    word = line.strip().casefold()
+    if word == "/clear":
+        talk.turns = []
+        click.echo("the conversation begins anew")
+    elif word != "/bye":
+        click.echo(_HELP)
+    return word != "/bye"
+
+
+def _turn(talk: Conversation, prompt: str) -> None:
+    """Ask one question of a conversation; what goes wrong with it alone is said, and the conversation goes on."""
+    try:
         _print_answer(talk, prompt)
+    except ContextFullError as error:
+        click.echo(printable(f"{error.message}; ask something shorter, or {error.hint}"), err=True)
+        return
+    if talk.forgotten:
+        count = "turn" if talk.forgotten == 1 else f"{talk.forgotten} turns"
+        click.echo(click.style(f"(the oldest {count} no longer fit into the context window)", dim=True))
 
 
-def _prompts() -> Iterator[str]:
+def _lines() -> Iterator[str]:
+    """Yield what is typed, line by line, until the end of the input; Ctrl-C gives the line up."""
+    at_terminal = sys.stdin.isatty()
     while True:
         try:
-            line = input("> " if sys.stdin.isatty() else "")
+            line = input("> " if at_terminal else "")
         except EOFError:
-            if sys.stdin.isatty():
+            if at_terminal:
                 click.echo()
             return
+        except KeyboardInterrupt:
+            if not at_terminal:
+                raise
+            click.echo("\n(Ctrl-D or /bye ends)")
+            continue
         if line.strip():
             yield line
+
+
+class _Cut:
+    """Ctrl-C while an answer is written: the first cuts the answer, the second ends the command."""
+
+    def __init__(self) -> None:
+        self.asked = False
+
+    def heard(self, number: int, frame: FrameType | None) -> None:
+        """Be the handler."""
+        del number, frame
+        if self.asked:
+            raise KeyboardInterrupt
+        self.asked = True
+
+
+@contextlib.contextmanager
+def _cutting() -> Iterator[_Cut]:
+    """Let Ctrl-C cut the answer of the block."""
+    cut = _Cut()
+    before = signal.signal(signal.SIGINT, cut.heard)
+    try:
+        yield cut
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 @dataclass(slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -16,6 +16,7 @@ from jessyfile.text.printable import printable
 if TYPE_CHECKING:
     from jessyfile.language import Diagnostic
     from jessyfile.language.recipe import Recipe
+    from jessyfile.planning.command_line import Call
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -36,6 +37,14 @@ def recipe_options(command: F) -> F:
     ):
         command = decorate(command)
     return command
+
+
+sample_option = click.option(
+    "--sample",
+    type=click.IntRange(min=1),
+    metavar="ROWS",
+    help="A small first look: about so many rows, spread as the recipe's are, as the model NAME-sample.",
+)
 
 
 def sending_options(command: F) -> F:
@@ -90,16 +99,35 @@ def pairs(items: tuple[str, ...], option: str) -> dict[str, str]:
 
 def load(recipe: Path, arg: tuple[str, ...], variant: str | None, set_: tuple[str, ...]) -> Recipe:
     """Load a recipe and print its warnings. Raises ProjectError when it is no recipe's file, RecipeError for mistakes."""
-    from jessyfile.commands.recipe_file import require_recipe
-    from jessyfile.language import load_recipe, render_diagnostics
+    from jessyfile.planning.command_line import Call
 
-    require_recipe(recipe)
-    loaded = load_recipe(recipe, args=pairs(arg, "--arg"), variant=variant, sets=pairs(set_, "--set"))
+    return load_call(Call(str(recipe), arg, variant, set_))
+
+
+def load_call(call: Call) -> Recipe:
+    """Load the recipe of a call, cut down to its sample, and print its warnings. Raises as `load` does."""
+    from jessyfile.language import render_diagnostics
+    from jessyfile.planning.sample import sample_settings, without_dotenv
+
+    recipe, found = _loaded(call, {})
+    if call.sample is not None:
+        # what the language warns of is the recipe, not the few rows of its sample
+        recipe = without_dotenv(_loaded(call, sample_settings(recipe, call.sample))[0])
+    if found:
+        print(render_diagnostics(found), file=sys.stderr)
+    return recipe
+
+
+def _loaded(call: Call, more: Mapping[str, str]) -> tuple[Recipe, Sequence[Diagnostic]]:
+    from jessyfile.commands.recipe_file import require_recipe
+    from jessyfile.language import load_recipe
+
+    path, sets = Path(call.recipe), {**pairs(call.set_, "--set"), **more}
+    require_recipe(path)
+    loaded = load_recipe(path, args=pairs(call.arg, "--arg"), variant=call.variant, sets=sets)
     if loaded.recipe is None:
-        raise RecipeError(f"{verdict(recipe, loaded.diagnostics)}; nothing was started", loaded.diagnostics)
-    if loaded.diagnostics:
-        print(render_diagnostics(loaded.diagnostics), file=sys.stderr)
-    return loaded.recipe
+        raise RecipeError(f"{verdict(path, loaded.diagnostics)}; nothing was started", loaded.diagnostics)
+    return loaded.recipe, loaded.diagnostics
 
 
 def verdict(recipe: Path, found: Sequence[Diagnostic]) -> str:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace as replaced
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from jessyfile.commands.common import load, recipe_options, sending_options
+from jessyfile.commands.common import load, load_call, recipe_options, sample_option, sending_options
 from jessyfile.text.printable import json_text, printable
 
 if TYPE_CHECKING:
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from jessyfile.planning.plan import Plan, Selection
     from jessyfile.planning.preflight import Reach
 
+_LONG = 1800.0
+_FIRST_LOOK = 100
 _STEPS = (
     click.option("--replace", multiple=True, metavar="STEP", help="Run a step again although it would be kept."),
     click.option("--skip", multiple=True, metavar="STEP", help="Leave a step out, and what needs it."),
@@ -51,6 +54,7 @@ def plan_recipe(recipe: Recipe, chosen: Selection | None = None, reach: Reach = 
 @click.command()
 @recipe_options
 @step_options
+@sample_option
 @sending_options
 @click.option("--all", "everything", is_flag=True, help="List the unchanged steps too.")
 @click.option("--short", is_flag=True, help="Leave the reasons' details out.")
@@ -68,6 +72,7 @@ def plan(
     only: tuple[str, ...],
     skip: tuple[str, ...],
     replace: tuple[str, ...],
+    sample: int | None,
     allow_host: tuple[str, ...],
     everything: bool,
     short: bool,
@@ -80,8 +85,8 @@ def plan(
     from jessyfile.planning.command_line import Call
     from jessyfile.planning.plan_json import plan_as_json, save_plan
 
-    call, chosen = Call(str(recipe), arg, variant, set_), selection(only, skip, replace)
-    made = plan_recipe(load(recipe, arg, variant, set_), chosen, "network" if probe else "machine")
+    call, chosen = Call(str(recipe), arg, variant, set_, sample), selection(only, skip, replace)
+    made = plan_recipe(load_call(call), chosen, "network" if probe else "machine")
     if out is not None:
         save_plan(out, made, call)
     if as_json:
@@ -92,9 +97,18 @@ def plan(
             Call(str(out)).command(selection((), (), ()), allow_host) if saved else call.command(chosen, allow_host)
         )
         show_plan(made, everything=everything, short=short, command=command)
+        if sample is None and not saved and takes_long(made):
+            first = replaced(call, sample=_FIRST_LOOK).command(chosen, allow_host)
+            click.echo(printable(f"A first look at {_FIRST_LOOK} rows, as a model of its own: {first}"))
     if made.errors:
         return 1
     return 2 if detailed_exitcode and made.changes else 0
+
+
+def takes_long(made: Plan) -> bool:
+    """Return whether what is known of a plan's training and answers is more than half an hour."""
+    known = [step.forecast.seconds for step in made.steps if step.runs and step.forecast is not None]
+    return not made.errors and sum(known) > _LONG
 
 
 def show_plan(made: Plan, *, everything: bool = False, short: bool = False, command: str | None = None) -> None:

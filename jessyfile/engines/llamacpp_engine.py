@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from jessyfile.engines.engine import ChatMessage, GenerationSettings, Reply, ServedModel, TokenLogprob
 from jessyfile.engines.gather import Gathered, pieces_of
-from jessyfile.errors import EngineError, ModelError
+from jessyfile.errors import ContextFullError, EngineError, ModelError
 from jessyfile.models.chat_format import chat_format
 
 if TYPE_CHECKING:
@@ -189,7 +189,7 @@ def _checked_chunk(chunk: Json) -> dict[str, Json]:
         return chunk
     if isinstance(error, dict) and error.get("type") == "exceed_context_size_error":
         size, room = error.get("n_prompt_tokens"), error.get("n_ctx")
-        raise EngineError(
+        raise ContextFullError(
             f"the conversation has {size} tokens and the context window {room}", hint="raise PARAMETER num_ctx"
         )
     reason = error.get("message") if isinstance(error, dict) else error

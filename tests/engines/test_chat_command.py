@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,9 +13,9 @@ import pytest
 from click.testing import CliRunner
 from evaluation_fakes import FakeEngine
 
-from jessyfile.commands.chat import Live, chat
+from jessyfile.commands.chat import Live, _cutting, chat
 from jessyfile.engines import promoted, serving
-from jessyfile.errors import EngineError
+from jessyfile.errors import ContextFullError, EngineError
 from jessyfile.export.registry import register
 
 SERVED = {"chat_format": "gemma", "system": None, "messages": [], "parameters": {}}
@@ -50,6 +52,75 @@ def test_a_conversation_remembers_what_was_said_with_its_markers(engine: FakeEng
     run("tiny", typed="selam\n\nnaber\n")
     last = [turn.content for turn in engine.asked[-1]]
     assert last == ["selam", "[low 1]\nselam diyorsun\x1b[2J.", "naber"]
+
+
+@pytest.mark.parametrize(
+    "words", [("tiny:candidate",), ("tiny", "--tag", "candidate"), ("tiny:candidate", "--tag", "candidate")]
+)
+def test_a_tag_may_stand_in_the_name(engine: FakeEngine, tmp_path: Path, words: tuple[str, ...]) -> None:
+    """`tiny:latest`, as every message prints it, was taken for `tiny:latest:latest`."""
+    with pytest.raises(EngineError, match="there is no model `tiny:candidate`"):
+        run(words[0], "selam", *words[1:])
+    register(tmp_path, "tiny", "candidate", {"engine": "embedded", "gguf": "m.gguf", "digest": "b", "served": SERVED})
+    assert "selam diyorsun" in run(words[0], "selam", *words[1:])
+    assert "selam diyorsun" in run("tiny:latest", "selam")
+
+
+@pytest.mark.parametrize(
+    "words", [("tiny:7b", "x"), ("tiny:", "x"), ("tiny:latest:latest", "x"), ("tiny:latest", "x", "--tag", "candidate")]
+)
+def test_a_tag_that_is_none_is_a_usage_error(engine: FakeEngine, words: tuple[str, ...]) -> None:
+    assert CliRunner().invoke(chat, words).exit_code == 2  # click's own code; `main` makes it the one for usage
+
+
+def test_a_full_context_window_lets_the_oldest_turns_go(engine: FakeEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The conversation ended with an error, and everything said in it was gone."""
+    whole = engine.chat
+
+    def small(messages, *rest):
+        if len(messages) > 3:
+            raise ContextFullError(
+                "the conversation has 9 tokens and the context window 8", hint="raise PARAMETER num_ctx"
+            )
+        return whole(messages, *rest)
+
+    monkeypatch.setattr(engine, "chat", small)
+    said = run("tiny", typed="bir\niki\nüç\ndört\n")
+    assert [turn.content for turn in engine.asked[-1]][::2] == ["üç", "dört"]
+    assert said.count("(the oldest turn no longer fit") == 2
+
+
+def test_a_question_that_does_not_fit_alone_is_said_and_the_conversation_goes_on(
+    engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = engine.chat
+
+    def small(messages, *rest):
+        if len(messages[-1].content) > 10:
+            raise ContextFullError(
+                "the conversation has 9 tokens and the context window 8", hint="raise PARAMETER num_ctx"
+            )
+        return whole(messages, *rest)
+
+    monkeypatch.setattr(engine, "chat", small)
+    said = run("tiny", typed="çok ama çok uzun bir soru\nselam\n")
+    assert "ask something shorter" in said
+    assert "selam diyorsun" in said
+
+
+def test_slash_commands_are_not_sent_to_the_model(engine: FakeEngine) -> None:
+    said = run("tiny", typed="bir\n/help\n/clear\niki\n/bye\nüç\n")
+    assert [[turn.content for turn in asked] for asked in engine.asked] == [["bir"], ["iki"]]
+    assert "/clear begins anew" in said
+
+
+def test_ctrl_c_cuts_an_answer_and_not_the_conversation() -> None:
+    with _cutting() as cut:
+        os.kill(os.getpid(), signal.SIGINT)
+        assert cut.asked
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
+            signal.sigtimedwait([], 1)
 
 
 def test_a_model_that_is_not_there_is_named_with_those_that_are(engine: FakeEngine) -> None:
