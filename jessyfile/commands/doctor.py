@@ -13,8 +13,8 @@ from pathlib import Path
 
 import click
 
+from jessyfile import machine
 from jessyfile.planning.change_text import size
-from jessyfile.planning.step_cost import machine_memory
 from jessyfile.text.printable import json_text, printable
 
 _PACKAGES = ("mlx", "mlx-lm", "xllamacpp", "gguf", "lark", "tokenizers", "safetensors")
@@ -83,9 +83,7 @@ def _backend() -> Finding:
 
 
 def _cores() -> Finding:
-    from jessyfile.engines.llamacpp_engine import available_cores
-
-    usable, all_of_them = available_cores(), os.cpu_count() or 1
+    usable, all_of_them = machine.cores(), os.cpu_count() or 1
     return Finding("cores", f"{usable}" if usable == all_of_them else f"{usable} of {all_of_them}")
 
 
@@ -96,7 +94,7 @@ def _memory() -> Finding:
 
 def memory() -> tuple[int, int | None]:
     """Return the machine's memory in bytes and, where the system says so, how much is available."""
-    total = machine_memory()
+    total = machine.memory()
     try:
         lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
     except OSError:

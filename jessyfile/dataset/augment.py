@@ -10,8 +10,8 @@ import random
 import re
 from functools import cache
 
-from jessyfile.dataset.lexicon import load_table
 from jessyfile.resources import resource
+from jessyfile.text.lexicon import load_table
 from jessyfile.text.turkish import ascii_folded, lower
 
 _CODE = re.compile(r"(`[^`]*`|https?://\S+)")

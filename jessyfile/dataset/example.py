@@ -11,11 +11,12 @@ from jessyfile.dataset.labels import Category, Complexity, Language, label
 from jessyfile.dataset.marker import marked
 from jessyfile.dataset.places import MARKERS
 from jessyfile.errors import DatasetError
+from jessyfile.language.build import default_complexity
 from jessyfile.text.json_lines import check_text
 
 Bands = Mapping[str, tuple[int, int]]
 
-DEFAULT_BANDS: Bands = {"low": (1, 2), "medium": (3, 5), "high": (6, 9)}
+DEFAULT_BANDS: Bands = {level.name: level.iterations for level in default_complexity().levels}
 MINIMUM_RESPONSE = 10
 MAXIMUM_QUERY, MAXIMUM_RESPONSE = 8000, 16000
 _NAME, _TAG, _SOURCE = (

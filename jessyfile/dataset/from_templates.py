@@ -18,7 +18,7 @@ from jessyfile.dataset.templates import Intent, Line
 from jessyfile.text.turkish import normal
 
 if TYPE_CHECKING:
-    from jessyfile.dataset.lexicon import Item
+    from jessyfile.text.lexicon import Item
 
 T = TypeVar("T")
 MAX_SAME_ANSWER = 2

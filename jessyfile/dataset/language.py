@@ -1,57 +1,29 @@
-"""Whether an answer is in the language that its row declares.
-
-Answers of twenty letters or more are judged by lingua, limited to ten languages (two would call German and Azeri
-Turkish); shorter ones by words that only one of the two languages has. In doubt a row stays: a filter that eats good
-Turkish is worse than none.
-"""
+"""Whether an answer is in the language that its row declares. In doubt a row stays: a filter that eats good Turkish is
+worse than none."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
-from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from jessyfile.dataset.filters import Dropped, Tally
-from jessyfile.dataset.lexicon import load_table
-from jessyfile.resources import resource
-from jessyfile.text.turkish import TURKISH_LETTERS, ascii_folded, tokens
+from jessyfile.text.answer_language import (
+    NAMES,
+    confidences,
+    everyday_share,
+    is_long,
+    languages,
+    looks_turkish,
+    prose,
+)
+from jessyfile.text.turkish import TURKISH_LETTERS
 
 if TYPE_CHECKING:
     from jessyfile.dataset.rows import Row
 
-ENOUGH_LETTERS = 20
-_LANGUAGES = [
-    "AZERBAIJANI",
-    "ARABIC",
-    "DUTCH",
-    "ENGLISH",
-    "FRENCH",
-    "GERMAN",
-    "ITALIAN",
-    "RUSSIAN",
-    "SPANISH",
-    "TURKISH",
-]
-_TAKEN = {"tr": ("TURKISH",), "en": ("ENGLISH",), "mixed": ("TURKISH", "ENGLISH")}
 _UNLIKELY = 0.15
 _WORDY = 0.12
 _NATIVE = TURKISH_LETTERS | frozenset("âîûÂÎÛ")
-_CODE = re.compile(r"```.*?(?:```|$)|`[^`\n]*`", re.DOTALL)
-
-
-@cache
-def _detector() -> Any:  # noqa: ANN401 (lingua ships no types)
-    from lingua import Language, LanguageDetectorBuilder
-
-    return LanguageDetectorBuilder.from_languages(*(getattr(Language, name) for name in _LANGUAGES)).build()
-
-
-@cache
-def _words(language: str) -> frozenset[str]:
-    """The language's everyday words; the Turkish ones also as people type them without Turkish letters."""
-    words = {item["word"] for item in load_table(resource("data").parent, f"words_{language}").items}
-    return frozenset(words | {ascii_folded(word) for word in words})
 
 
 def keep_declared(rows: Sequence[Row], tally: Tally) -> list[Row]:
@@ -64,45 +36,30 @@ def keep_declared(rows: Sequence[Row], tally: Tally) -> list[Row]:
 
 def language_faults(rows: Sequence[Row]) -> list[tuple[int, str]]:
     """Return (index, reason) of every row whose answer is not in the language that it declares."""
-    texts = [_CODE.sub(" ", row.example.response or "") for row in rows]
-    long = [index for index, text in enumerate(texts) if sum(c.isalpha() for c in text) >= ENOUGH_LETTERS]
-    judged = dict(zip(long, _confidences([texts[index] for index in long]), strict=True))
+    texts = [prose(row.example.response or "") for row in rows]
+    long = [index for index, text in enumerate(texts) if is_long(text)]
+    judged = dict(zip(long, confidences([texts[index] for index in long]), strict=True))
     reasons = (_refusal(row.example.language, texts[index], judged.get(index)) for index, row in enumerate(rows))
     return [(index, reason) for index, reason in enumerate(reasons) if reason is not None]
 
 
-def _confidences(texts: Sequence[str]) -> list[Mapping[str, float]]:
-    if not texts:
-        return []
-    judged = _detector().compute_language_confidence_values_in_parallel(list(texts))
-    return [{value.language.name: value.value for value in values} for values in judged]
-
-
 def _refusal(declared: str, text: str, confidence: Mapping[str, float] | None) -> str | None:
-    taken = _TAKEN[declared]
-    shares = {"TURKISH": _share(text, "tr"), "ENGLISH": _share(text, "en")}
+    taken = languages(declared)
     if confidence is None:
-        return _by_words(declared, text, shares)
+        return _by_words(declared, text)
     likely = max(confidence, key=lambda name: confidence[name])
     if likely in taken or sum(confidence[name] for name in taken) >= _UNLIKELY:
         return None
     native = all(letter.isascii() or letter in _NATIVE for letter in text if letter.isalpha())
-    if native and likely not in shares and max(shares[name] for name in taken) >= _WORDY:
+    if native and likely not in ("tr", "en") and max(everyday_share(text, name) for name in taken) >= _WORDY:
         return None
-    return f"reads like {likely.title()}, declared `{declared}`"
+    return f"reads like {NAMES[likely]}, declared `{declared}`"
 
 
-def _share(text: str, language: str) -> float:
-    """Return how many of the words are everyday words of this language and not of the other."""
-    found = tokens(text)
-    own, other = _words(language), _words("en" if language == "tr" else "tr")
-    return sum(word in own and word not in other for word in found) / len(found) if found else 0.0
-
-
-def _by_words(declared: str, text: str, shares: Mapping[str, float]) -> str | None:
-    turkish = shares["TURKISH"] or not TURKISH_LETTERS.isdisjoint(text)
-    if declared == "tr" and shares["ENGLISH"] >= 0.5 and not turkish:
+def _by_words(declared: str, text: str) -> str | None:
+    turkish, english = looks_turkish(text), everyday_share(text, "en")
+    if declared == "tr" and english >= 0.5 and not turkish:
         return "reads like English, declared `tr`"
-    if declared == "en" and turkish and not shares["ENGLISH"]:
+    if declared == "en" and turkish and not english:
         return "reads like Turkish, declared `en`"
     return None

@@ -6,7 +6,6 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from jessyfile.dataset.example import DEFAULT_BANDS
 from jessyfile.dataset.filters import Check, row_checks
 from jessyfile.dataset.language import language_faults
 from jessyfile.dataset.leaks import find_leaks, load_cases
@@ -14,7 +13,7 @@ from jessyfile.dataset.places import MARKERS
 from jessyfile.dataset.rows import Row, from_json, schema_faults
 from jessyfile.dataset.similarity import near_pairs
 from jessyfile.errors import DatasetError
-from jessyfile.language.recipe import Complexity, Level
+from jessyfile.language.build import default_complexity
 from jessyfile.text.json_lines import Fault, Line, read_jsonl
 from jessyfile.text.row_forms import CASE, form_of
 from jessyfile.text.turkish import nfc, tokens
@@ -24,9 +23,6 @@ _SUFFIXES = (".jsonl", ".json", ".ndjson", ".parquet", "")
 _WRITE = "write one object a line into a file that ends in .jsonl; data/README.md shows a row"
 _OPENING_SHARE = 0.04
 _OPENING_LEAST = 3
-_COMPLEXITY = Complexity(
-    tuple(Level(name, band, None) for name, band in DEFAULT_BANDS.items()), "[{level} {iterations}]"
-)
 
 
 def files_below(path: Path) -> tuple[list[Path], list[Path]]:
@@ -65,7 +61,7 @@ def lint(files: Sequence[Path], suites: Sequence[Path] = ()) -> tuple[int, list[
     rows: list[Row] = []
     faults: list[Fault] = []
     for file in files:
-        for item in _file(file, row_checks(_COMPLEXITY)):
+        for item in _file(file, row_checks(default_complexity())):
             if isinstance(item, Fault):
                 faults.append(item)
             else:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from jessyfile.dataset.example import DEFAULT_BANDS
-from jessyfile.language.recipe import Augment, Category, Complexity, Dataset, Evaluation, Level, Teacher
+from jessyfile.language.build import default_complexity
+from jessyfile.language.recipe import Augment, Category, Complexity, Dataset, Evaluation, Teacher
 
 
 class DataRecipe(Protocol):
@@ -50,5 +50,5 @@ def plain_recipe(
 ) -> PlainRecipe:
     """Return a recipe for data alone, with the levels' default bands, no marker and no suites of its own."""
     dataset = Dataset(seed, 0.1, "", 0, similarity, categories, augment or Augment(), teacher, None)
-    levels = tuple(Level(name, band, None) for name, band in DEFAULT_BANDS.items())
+    levels = default_complexity().levels
     return PlainRecipe(dataset, Complexity(levels, None), Evaluation((), (), None, 256), root / "recipe.jessy")

@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, Any
 
 from jessyfile.dataset.completions import Address, Failure, Kept, without_thoughts
 from jessyfile.dataset.example import Bands
-from jessyfile.dataset.lexicon import load_table
 from jessyfile.dataset.rows import Row, from_json, schema_faults
 from jessyfile.dataset.select import Wanted, turn
 from jessyfile.errors import Interrupted, TeacherError
 from jessyfile.resources import resource
 from jessyfile.results.facts import TeacherFacts
 from jessyfile.text.json_lines import parse_value
+from jessyfile.text.lexicon import load_table
 from jessyfile.text.printable import json_text
 from jessyfile.text.turkish import nfc
 

@@ -15,10 +15,10 @@ from functools import cache
 from pathlib import Path
 
 from jessyfile.dataset.labels import Language
-from jessyfile.dataset.lexicon import Item, Table, load_table, table_path
 from jessyfile.errors import DatasetError
 from jessyfile.fsops import storage_error
 from jessyfile.resources import resource
+from jessyfile.text.lexicon import Item, Table, load_table, table_path
 from jessyfile.text.lines import lines
 from jessyfile.text.turkish import capitalized, nfc, uncapitalized
 

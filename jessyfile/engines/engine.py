@@ -7,7 +7,7 @@ engine is used by one thread unless `parallel` says how many requests it serves 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -43,6 +43,9 @@ class GenerationSettings:
     frequency_penalty: float = 0.0
     num_ctx: int = 4096
     stop: tuple[str, ...] = ()
+
+
+SAMPLING = tuple(part.name for part in fields(GenerationSettings) if part.name not in ("max_tokens", "stop"))
 
 
 @dataclass(frozen=True, slots=True)

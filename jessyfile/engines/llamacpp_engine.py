@@ -9,7 +9,6 @@ Not covered: images, grammars, several models at once.
 
 from __future__ import annotations
 
-import os
 import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from jessyfile.engines.engine import ChatMessage, GenerationSettings, Reply, ServedModel, TokenLogprob
 from jessyfile.engines.gather import Gathered, pieces_of
 from jessyfile.errors import ContextFullError, EngineError, ModelError
+from jessyfile.machine import cores
 from jessyfile.models.chat_format import chat_format
 
 if TYPE_CHECKING:
@@ -125,16 +125,9 @@ class LlamaCpp:
         return self._server
 
 
-def available_cores() -> int:
-    """Return how many processor cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
 def default_parallel() -> int:
     """Return how many answers to make at once: one on few cores, where sharing them gains nothing and blurs latency."""
-    return max(1, min(4, available_cores() // 4))
+    return max(1, min(4, cores() // 4))
 
 
 def _checked(model: ServedModel) -> Path:
@@ -150,7 +143,7 @@ def _checked(model: ServedModel) -> Path:
 
 
 def _parameters(parameters: Any, model: ServedModel, path: Path, parallel: int) -> Any:  # noqa: ANN401 (untyped library)
-    threads = model.threads or available_cores()
+    threads = model.threads or cores()
     parameters.model.path = str(path)
     parameters.n_parallel = parallel
     parameters.n_ctx = model.settings.num_ctx * parallel

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from jessyfile.engines.engine import SAMPLING
 from jessyfile.engines.gather import Gathered, pieces_of
 from jessyfile.errors import EngineError
 
@@ -21,10 +22,6 @@ if TYPE_CHECKING:
 
 _ANSWER_SECONDS = 600.0
 _KEEP_ALIVE = "5m"
-_OPTIONS = (
-    "temperature", "seed", "top_p", "top_k", "min_p", "typical_p", "repeat_penalty", "repeat_last_n",
-    "presence_penalty", "frequency_penalty", "num_ctx",
-)  # fmt: skip
 
 
 class Ollama:
@@ -112,7 +109,7 @@ class Ollama:
 
 
 def _options(settings: GenerationSettings, model: ServedModel) -> dict[str, Any]:
-    found: dict[str, Any] = {key: getattr(settings, key) for key in _OPTIONS}
+    found: dict[str, Any] = {key: getattr(settings, key) for key in SAMPLING}
     found["num_predict"] = settings.max_tokens
     if settings.stop:
         found["stop"] = list(settings.stop)

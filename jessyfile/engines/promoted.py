@@ -9,12 +9,9 @@ from typing import Any
 
 from jessyfile.errors import EngineError
 from jessyfile.export.registry import LATEST, lookup, registered_names
+from jessyfile.language.build import default_complexity
 from jessyfile.language.recipe import Complexity, Level
 
-DEFAULT = Complexity(
-    levels=(Level("low", (1, 2), None), Level("medium", (3, 5), None), Level("high", (6, 9), None)),
-    marker="[{level} {iterations}]",
-)
 _PREFIX = "complexity.level."
 
 
@@ -48,6 +45,6 @@ def _applied_complexity(root: Path, name: str) -> Complexity:
         if address.startswith(_PREFIX) and address.endswith(".iterations")
     )
     if not levels:
-        return DEFAULT
+        return default_complexity()
     # the state keeps addresses in alphabetical order; the lowest level is the one with the fewest iterations
     return Complexity(tuple(sorted(levels, key=lambda level: level.iterations)), values.get("complexity.marker"))

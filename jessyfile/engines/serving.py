@@ -7,16 +7,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jessyfile.engines.engine import ChatMessage, GenerationSettings, ServedModel
+from jessyfile.engines.engine import SAMPLING, ChatMessage, GenerationSettings, ServedModel
 from jessyfile.errors import EngineError
 
 if TYPE_CHECKING:
     from jessyfile.engines.engine import Engine
 
-_SAMPLING = (
-    "temperature", "seed", "top_p", "top_k", "min_p", "typical_p", "repeat_penalty", "repeat_last_n",
-    "presence_penalty", "frequency_penalty", "num_ctx",
-)  # fmt: skip
 _RANDOM_SEED = -1
 
 
@@ -25,7 +21,7 @@ def settings_of(parameters: Mapping[str, Any], max_tokens: int) -> GenerationSet
 
     A seed of -1 (a new one each time) becomes the fixed default: what is measured must be repeatable.
     """
-    given = {key: parameters[key] for key in _SAMPLING if key in parameters}
+    given = {key: parameters[key] for key in SAMPLING if key in parameters}
     if given.get("seed") == _RANDOM_SEED:
         del given["seed"]
     wished = parameters.get("num_predict", max_tokens)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from jessyfile.evaluation.answer_language import in_language
 from jessyfile.evaluation.answers import Answered
 from jessyfile.evaluation.cases import Case, Check
 from jessyfile.evaluation.checks import complaint, passes, rule_holds
 from jessyfile.evaluation.repetition import find_loop
+from jessyfile.text.answer_language import in_language
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from jessyfile.language import recipe as tree
+from jessyfile.language.table import document_schema
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -48,9 +50,16 @@ def _parameters(parameters: Json) -> tuple[tree.Parameter, ...]:
     return tuple(tree.Parameter(key, value) for key, value in pairs)
 
 
+@cache
+def default_complexity() -> tree.Complexity:
+    """Return the levels and the marker of a recipe that says nothing of them, as the schema has them."""
+    parts = document_schema()["properties"]["complexity"]["properties"]
+    return _complexity({name: parts[name]["default"] for name in ("level", "marker")})
+
+
 def _complexity(complexity: Json) -> tree.Complexity:
     levels = tuple(
-        tree.Level(name, tuple(level["iterations"]), level["within"]) for name, level in complexity["level"].items()
+        tree.Level(name, tuple(level["iterations"]), level.get("within")) for name, level in complexity["level"].items()
     )
     return tree.Complexity(levels, complexity["marker"])
 

@@ -12,9 +12,9 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
+from jessyfile import machine
 from jessyfile.errors import JessyError, PreflightError, StorageError
 from jessyfile.planning.change_text import size
-from jessyfile.planning.step_cost import machine_memory
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -156,7 +156,7 @@ def _disk(running: Sequence[Step], outlook: Outlook) -> Iterator[Finding]:
 
 
 def _memory(peaks: Mapping[str, int | None]) -> Iterator[Finding]:
-    total = machine_memory()
+    total = machine.memory()
     for name, peak in peaks.items():
         if peak and total and peak > total:
             message = f"{name} is expected to need {size(peak)} of memory and this machine has {size(total)}"

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
-import gc
-import os
 import sys
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from jessyfile.machine import give_memory_back
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,29 +44,14 @@ def measured() -> Iterator[Measured]:
 
 
 def release_memory(cost: Measured) -> None:
-    """Give back what a step left behind, if it took much: cycles, MLX's cache of freed buffers, and the C library's free lists.
+    """Give back what a step left behind, if it took much.
 
     Without it a training's gigabytes stay with the process while the next steps load models of their own. To look for cycles takes a
     tenth of a second in a large process, which a small and short step does not deserve. Only Linux can tell what one step took.
     """
     if sys.platform == "linux" and cost.peak - cost.before < _MUCH and cost.seconds < _LONG:
         return
-    gc.collect()
-    # asked for only where some step loaded it: planning itself knows no MLX
-    mlx = sys.modules.get("mlx.core")
-    if mlx is not None:
-        mlx.clear_cache()
-    if sys.platform == "linux":
-        with contextlib.suppress(OSError, AttributeError):
-            ctypes.CDLL(None).malloc_trim(0)
-
-
-def machine_memory() -> int:
-    """Return this machine's physical memory in bytes, 0 when it does not say."""
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (ValueError, OSError, AttributeError):
-        return 0
+    give_memory_back()
 
 
 def _reset_peak() -> None:

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
-import ctypes
-import gc
 import json
-import sys
 from dataclasses import fields, replace
 from typing import Any
 
 from jessyfile import fsops
 from jessyfile.errors import InsufficientMemoryError
 from jessyfile.language.recipe import Lora
+from jessyfile.machine import give_memory_back
 from jessyfile.planning.canonical import readable
 from jessyfile.planning.steps import StepContext
 from jessyfile.results.facts import EncodeFacts, TrainFacts
@@ -70,18 +67,7 @@ def run_train(context: StepContext) -> TrainFacts:
             lora, splits = _next_rung(context, error, lora, splits, rungs)
         finally:
             del model
-            _give_memory_back()
-
-
-def _give_memory_back() -> None:
-    """Let go of what training held: MLX keeps freed arrays, and glibc keeps freed pages, for a process that goes on to serve models."""
-    import mlx.core as mx
-
-    gc.collect()
-    mx.clear_cache()
-    if sys.platform == "linux":
-        with contextlib.suppress(OSError, AttributeError):  # another C library has no malloc_trim
-            ctypes.CDLL(None).malloc_trim(0)
+            give_memory_back()
 
 
 def _train(context: StepContext, model: Any, lora: Lora, splits: int, rungs: list[str], blas: str) -> TrainFacts:

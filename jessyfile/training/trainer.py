@@ -14,6 +14,7 @@ from typing import Any
 
 from jessyfile.errors import ConvergenceError, Interrupted
 from jessyfile.language.recipe import Lora, Train
+from jessyfile.machine import cores
 from jessyfile.planning.steps import Progress, Stop
 from jessyfile.training import adapter, checkpoint, schedule
 from jessyfile.training.batches import LossWeights, epoch_batches
@@ -22,7 +23,7 @@ from jessyfile.training.cpu_ops import fast_activations
 from jessyfile.training.encoded import Encoded
 from jessyfile.training.gradient import Gradients, Passes, Totals, on_gpu, passes
 from jessyfile.training.throughput import Meter
-from jessyfile.training.workers import Workers, cores, workers
+from jessyfile.training.workers import Workers, workers
 
 _BETAS = [0.9, 0.999]
 _SMOOTHED = 16  # updates whose mean loss is looked at: batches of short rows and of long ones differ by nature

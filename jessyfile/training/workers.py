@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import contextlib
 import copy
-import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -76,11 +75,6 @@ def workers(model: Any, count: int) -> Iterator[Workers]:
         for thread in threads:
             thread.submit(mx.clear_streams)  # MLX aborts the process when a thread ends with its stream alive
             thread.shutdown(wait=True)
-
-
-def cores() -> int:
-    """Return how many processors this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def shares(costs: Sequence[float], count: int) -> list[list[int]]:

@@ -17,6 +17,7 @@ from jessyfile.commands.chat import Live, _cutting, chat
 from jessyfile.engines import promoted, serving
 from jessyfile.errors import ContextFullError, EngineError
 from jessyfile.export.registry import register
+from jessyfile.language.build import default_complexity
 
 SERVED = {"chat_format": "gemma", "system": None, "messages": [], "parameters": {}}
 
@@ -142,7 +143,7 @@ def test_the_levels_are_those_of_the_last_apply(tmp_path: Path, monkeypatch: pyt
 
 def test_an_answer_shown_live_never_shows_its_marker() -> None:
     whole, shown = "[low 1]\nSor kanka,\ndinliyorum. ", list[str]()
-    live = Live(promoted.DEFAULT, shown.append)
+    live = Live(default_complexity(), shown.append)
     for end in range(1, len(whole) + 1):
         assert live.show(whole[:end]) is False
         assert "[" not in "".join(shown)

@@ -11,11 +11,11 @@ from pytest_bdd import parsers, scenarios, then, when
 
 from jessyfile.engines.adaptive import Answer, ask
 from jessyfile.engines.engine import ChatMessage
-from jessyfile.engines.promoted import DEFAULT
-from jessyfile.evaluation.answer_language import in_language
 from jessyfile.evaluation.cases import Check
 from jessyfile.evaluation.checks import passes
 from jessyfile.evaluation.repetition import find_loop
+from jessyfile.language.build import default_complexity
+from jessyfile.text.answer_language import in_language
 
 HERE = Path(__file__).parent
 RECORDED = json.loads((HERE / "recorded.json").read_text(encoding="utf-8"))
@@ -24,7 +24,7 @@ scenarios(str(HERE / "small_talk.feature"))
 
 @when(parsers.parse('someone writes "{question}"'), target_fixture="answer")
 def _answer(question: str) -> Answer:
-    return ask(FakeEngine(RECORDED.__getitem__), [ChatMessage("user", question)], DEFAULT)
+    return ask(FakeEngine(RECORDED.__getitem__), [ChatMessage("user", question)], default_complexity())
 
 
 @pytest.fixture

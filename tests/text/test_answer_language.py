@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from evaluation_fakes import seed_rows
 
-from jessyfile.evaluation.answer_language import in_language
+from jessyfile.text.answer_language import in_language
 
 
 @pytest.mark.parametrize(
