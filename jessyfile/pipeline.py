@@ -229,7 +229,8 @@ def compile_steps(recipe: Recipe) -> tuple[Step, ...]:
             "render the Modelfile",
             _modelfile,
             inputs=("base",),
-            reads=("name", "system", "template", "parameter.*", "message.*", "license.*", "requires"),
+            reads=("name", "system", "template", "parameter.*", "message.*", "license.*", "requires", *rows),
+            version=2,
         ),
         Step(
             "parity",

@@ -16,9 +16,9 @@ from jessyfile.errors import ContextFullError
 from jessyfile.text.printable import json_text, printable
 
 if TYPE_CHECKING:
-    from jessyfile.engines.adaptive import Answer
-    from jessyfile.engines.engine import ChatMessage, Engine, Watch
-    from jessyfile.language.recipe import Complexity
+    from jessyfile.engines.adaptive import MarkedReply
+    from jessyfile.engines.engine import Engine, OnPiece
+    from jessyfile.language.recipe import Complexity, Message
 
 _TAGS = ("latest", "candidate", "previous")
 _HELP = "/clear begins anew   /bye or Ctrl-D ends   Ctrl-C stops an answer   /help says this"
@@ -72,32 +72,32 @@ class Conversation:
 
     engine: Engine
     complexity: Complexity
-    turns: list[ChatMessage] = field(default_factory=list)
+    turns: list[Message] = field(default_factory=list)
     forgotten: int = 0
 
-    def ask(self, prompt: str, watch: Watch | None = None) -> Answer:
+    def ask(self, prompt: str, on_piece: OnPiece | None = None) -> MarkedReply:
         """Ask the next question and remember the answer; the oldest turns are let go when the context window is full.
 
         Raises ContextFullError when the question alone does not fit.
         """
         from jessyfile.engines.adaptive import ask
-        from jessyfile.engines.engine import ChatMessage
+        from jessyfile.language.recipe import Message
 
-        turns = [*self.turns, ChatMessage("user", prompt)]
+        turns = [*self.turns, Message("user", prompt)]
         self.forgotten = 0
         while True:
             try:
-                answer = ask(self.engine, turns, self.complexity, watch=watch)
+                answer = ask(self.engine, turns, self.complexity, on_piece)
             except ContextFullError:
                 if len(turns) == 1:
                     raise
                 turns, self.forgotten = turns[2:], self.forgotten + 1
             else:
-                self.turns = [*turns, ChatMessage("assistant", answer.reply.text)]
+                self.turns = [*turns, Message("assistant", answer.reply.text)]
                 return answer
 
 
-def summary(answer: Answer) -> str:
+def summary(answer: MarkedReply) -> str:
     """Return what an answer took: `low · 1 iteration · 0.8 s · 23 tokens`."""
     reply, parts = answer.reply, [answer.level or "no level"]
     if answer.iterations is not None:
@@ -109,7 +109,7 @@ def summary(answer: Answer) -> str:
 
 
 def _print_answer(talk: Conversation, prompt: str) -> None:
-    live = Live(talk.complexity, lambda text: click.echo(printable(text), nl=False))
+    live = StreamedAnswer(talk.complexity, lambda text: click.echo(printable(text), nl=False))
     if sys.stdout.isatty():
         with _cutting() as cut:
             answer = talk.ask(prompt, lambda text: live.show(text) or cut.asked)
@@ -124,7 +124,7 @@ def _print_json(talk: Conversation, prompt: str) -> None:
     click.echo(json_text(answer_as_json(prompt, answer), indent=1))
 
 
-def answer_as_json(prompt: str, answer: Answer) -> dict[str, Any]:
+def answer_as_json(prompt: str, answer: MarkedReply) -> dict[str, Any]:
     """Return an answer in the format of `--json`."""
     reply = answer.reply
     return {
@@ -231,7 +231,7 @@ def _cutting() -> Iterator[_Cut]:
 
 
 @dataclass(slots=True)
-class Live:
+class StreamedAnswer:
     """Shows an answer while it is written, once its marker line is over; `finish` shows what is left."""
 
     complexity: Complexity

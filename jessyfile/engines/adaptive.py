@@ -1,25 +1,20 @@
-"""Read the complexity marker of an answer, take it off, and spend the iterations that it asks for.
-
-The marker is the first line of an answer (`[low 1]` by default). `low` is answered at once. For more, `Deepen` is the
-seam: whoever has a second pass to spend on a question gives one; without it the first answer stands.
-"""
+"""Read the complexity marker of an answer, its first line (`[low 1]` by default), and take it off."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
 from jessyfile.dataset.marker import pattern
-from jessyfile.engines.engine import ChatMessage, Reply
+from jessyfile.engines.engine import Reply
+from jessyfile.language.recipe import Message
 
 if TYPE_CHECKING:
-    from jessyfile.engines.engine import Engine, GenerationSettings, Watch
+    from jessyfile.engines.engine import Engine, OnPiece
     from jessyfile.language.recipe import Complexity
-
-Deepen = Callable[["Answer", Sequence[ChatMessage]], "Answer"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +27,7 @@ class Marked:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class MarkedReply:
     """A reply whose marker was read: `text` is what the person sees, `reply` what the engine gave."""
 
     text: str
@@ -60,18 +55,9 @@ def read_marker(text: str, complexity: Complexity) -> Marked:
 
 
 def ask(
-    engine: Engine,
-    messages: Sequence[ChatMessage],
-    complexity: Complexity,
-    settings: GenerationSettings | None = None,
-    deepen: Deepen | None = None,
-    watch: Watch | None = None,
-) -> Answer:
-    """Ask a loaded model, read the marker, and hand anything above the lowest level to `deepen`."""
-    reply = engine.chat(messages, settings, watch)
+    engine: Engine, messages: Sequence[Message], complexity: Complexity, on_piece: OnPiece | None = None
+) -> MarkedReply:
+    """Ask a loaded model and read the marker of its answer."""
+    reply = engine.chat(messages, None, on_piece)
     marked = read_marker(reply.text, complexity)
-    answer = Answer(marked.text, marked.level, marked.iterations, reply)
-    lowest = complexity.levels[0].name if complexity.levels else None
-    if deepen is None or answer.level in (None, lowest):
-        return answer
-    return deepen(answer, messages)
+    return MarkedReply(marked.text, marked.level, marked.iterations, reply)

@@ -1,25 +1,19 @@
 """What an engine is: something that loads a model and answers.
 
-Three engines keep this protocol: `llamacpp` (embedded llama.cpp), `ollama` (over HTTP) and `mlx` (in the process). An
-engine is used by one thread unless `parallel` says how many requests it serves at once.
+Two engines keep this protocol: `llamacpp` (embedded llama.cpp) and `ollama` (over HTTP). An engine is used by one
+thread unless `parallel` says how many requests it serves at once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Literal, Protocol
 
-Watch = Callable[[str], bool]
+from jessyfile.language.recipe import Message
 
-
-@dataclass(frozen=True, slots=True)
-class ChatMessage:
-    """One turn of a conversation."""
-
-    role: Literal["system", "user", "assistant"]
-    content: str
+OnPiece = Callable[[str], bool]  # is shown the answer so far; ends it by returning True
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +44,9 @@ SAMPLING = tuple(part.name for part in fields(GenerationSettings) if part.name n
 
 @dataclass(frozen=True, slots=True)
 class ServedModel:
-    """A model as it is served: its file or folder, chat format, system prompt, example messages and parameters.
+    """A model as it is served: its file, chat format, system prompt, example messages and parameters.
 
-    `path` is a GGUF for the embedded engine, an MLX folder for `mlx`, None for Ollama (which knows it by `name`).
+    `path` is a GGUF for the embedded engine, None for Ollama (which knows it by `name`).
     `chat_format` names one of `models.chat_format`'s formats; the engine renders the prompt with it, system prompt and
     example messages included. `threads` and `gpu_layers` are the engine's choice when None.
     """
@@ -61,12 +55,12 @@ class ServedModel:
     path: Path | None
     chat_format: str
     system: str | None = None
-    messages: tuple[ChatMessage, ...] = ()
+    messages: tuple[Message, ...] = ()
     settings: GenerationSettings = field(default_factory=GenerationSettings)
     threads: int | None = None
     gpu_layers: int | None = None
 
-    def conversation(self, messages: Sequence[ChatMessage]) -> list[ChatMessage]:
+    def conversation(self, messages: Sequence[Message]) -> list[Message]:
         """Return what the model is shown: its own example messages, then the given ones."""
         return [*self.messages, *messages]
 
@@ -105,17 +99,14 @@ class Engine(Protocol):
 
     def chat(
         self,
-        messages: Sequence[ChatMessage],
+        messages: Sequence[Message],
         settings: GenerationSettings | None = None,
-        watch: Watch | None = None,
+        on_piece: OnPiece | None = None,
     ) -> Reply:
         """Answer a conversation that ends with a user turn; the model's own settings unless others are given.
 
-        `watch` is shown the answer so far after every piece; it cuts the answer by returning True.
+        `on_piece` is shown the answer so far after every piece; it cuts the answer by returning True.
         """
-
-    def stream(self, messages: Sequence[ChatMessage], settings: GenerationSettings | None = None) -> Iterator[str]:
-        """Answer piece by piece."""
 
     def next_logprobs(self, prompt: str, top: int) -> list[TokenLogprob]:
         """Return the `top` most probable next tokens after a rendered prompt, best first."""

@@ -11,19 +11,20 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from jessyfile.engines.engine import ChatMessage, GenerationSettings, Reply, ServedModel, TokenLogprob
-from jessyfile.engines.gather import Gathered, pieces_of
+from jessyfile.engines.engine import GenerationSettings, Reply, ServedModel, TokenLogprob
+from jessyfile.engines.gather import Gathered
 from jessyfile.errors import ContextFullError, EngineError, ModelError
+from jessyfile.language.recipe import Message
 from jessyfile.machine import cores
 from jessyfile.models.chat_format import chat_format
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from jessyfile.engines.engine import Watch
+    from jessyfile.engines.engine import OnPiece
 
 Json = Any
 _SILENT = -1
@@ -59,12 +60,12 @@ class LlamaCpp:
 
     def chat(
         self,
-        messages: Sequence[ChatMessage],
+        messages: Sequence[Message],
         settings: GenerationSettings | None = None,
-        watch: Watch | None = None,
+        on_piece: OnPiece | None = None,
     ) -> Reply:
         """Answer a conversation. Raises EngineError when it does not fit into the context window."""
-        gathered, last = Gathered(watch), dict[str, Json]()
+        gathered, last = Gathered(on_piece), dict[str, Json]()
 
         def piece(chunk: Json) -> bool:
             last.update(_checked_chunk(chunk))
@@ -75,11 +76,6 @@ class LlamaCpp:
         stopped: Any = "length" if _reason(last) == "length" else "stop"
         tokens = None if gathered.cut else int(usage.get("completion_tokens", len(gathered.pieces)))
         return gathered.reply(int(usage.get("prompt_tokens", 0)), tokens, stopped)
-
-    def stream(self, messages: Sequence[ChatMessage], settings: GenerationSettings | None = None) -> Iterator[str]:
-        """Answer piece by piece; closing the iterator ends the answer."""
-        request = self._request(messages, settings)
-        return pieces_of(lambda push: self._complete(request, lambda chunk: push(_text(_checked_chunk(chunk)))))
 
     def next_logprobs(self, prompt: str, top: int) -> list[TokenLogprob]:
         """Return the `top` most probable next tokens after a rendered prompt (BOS is added), best first."""
@@ -95,7 +91,7 @@ class LlamaCpp:
         """Give the memory back."""
         self._server = self._model = None
 
-    def _request(self, messages: Sequence[ChatMessage], settings: GenerationSettings | None) -> dict[str, Json]:
+    def _request(self, messages: Sequence[Message], settings: GenerationSettings | None) -> dict[str, Json]:
         self._loaded()
         model = self._model
         if model is None:  # pragma: no cover (`_loaded` has raised)

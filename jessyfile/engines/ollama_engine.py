@@ -10,15 +10,16 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from jessyfile.engines.engine import SAMPLING
-from jessyfile.engines.gather import Gathered, pieces_of
+from jessyfile.engines.gather import Gathered
 from jessyfile.errors import EngineError
 
 if TYPE_CHECKING:
-    from jessyfile.engines.engine import ChatMessage, GenerationSettings, Reply, ServedModel, TokenLogprob, Watch
+    from jessyfile.engines.engine import GenerationSettings, OnPiece, Reply, ServedModel, TokenLogprob
+    from jessyfile.language.recipe import Message
 
 _ANSWER_SECONDS = 600.0
 _KEEP_ALIVE = "5m"
@@ -50,12 +51,12 @@ class Ollama:
 
     def chat(
         self,
-        messages: Sequence[ChatMessage],
+        messages: Sequence[Message],
         settings: GenerationSettings | None = None,
-        watch: Watch | None = None,
+        on_piece: OnPiece | None = None,
     ) -> Reply:
         """Answer a conversation. Raises EngineError."""
-        gathered, last = Gathered(watch), dict[str, Any]()
+        gathered, last = Gathered(on_piece), dict[str, Any]()
 
         def event(found: Mapping[str, Any]) -> bool:
             last.update(found)
@@ -65,11 +66,6 @@ class Ollama:
         tokens = None if gathered.cut else int(last.get("eval_count") or len(gathered.pieces))
         stopped: Any = "length" if last.get("done_reason") == "length" else "stop"
         return gathered.reply(int(last.get("prompt_eval_count") or 0), tokens, stopped)
-
-    def stream(self, messages: Sequence[ChatMessage], settings: GenerationSettings | None = None) -> Iterator[str]:
-        """Answer piece by piece; closing the iterator ends the answer."""
-        request = self._request(messages, settings)
-        return pieces_of(lambda push: self._exchange("/api/chat", request, lambda found: push(_text(found))))
 
     def next_logprobs(self, prompt: str, top: int) -> list[TokenLogprob]:  # noqa: ARG002 (the protocol's signature)
         """Refuse: Ollama gives no token ids. Raises EngineError."""
@@ -84,7 +80,7 @@ class Ollama:
             except EngineError:
                 return
 
-    def _request(self, messages: Sequence[ChatMessage], settings: GenerationSettings | None) -> dict[str, Any]:
+    def _request(self, messages: Sequence[Message], settings: GenerationSettings | None) -> dict[str, Any]:
         model = self._model
         if model is None:
             raise EngineError("no model is loaded in Ollama")

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jessyfile.engines.engine import SAMPLING, ChatMessage, GenerationSettings, ServedModel
-from jessyfile.errors import EngineError
+from jessyfile.engines.engine import SAMPLING, GenerationSettings, ServedModel
+from jessyfile.errors import EngineError, StateError
+from jessyfile.results.served import ParameterValue, Served
+from jessyfile.results.typed_json import read_as
 
 if TYPE_CHECKING:
     from jessyfile.engines.engine import Engine
@@ -16,47 +18,49 @@ if TYPE_CHECKING:
 _RANDOM_SEED = -1
 
 
-def settings_of(parameters: Mapping[str, Any], max_tokens: int) -> GenerationSettings:
+def settings_of(parameters: Mapping[str, ParameterValue], max_tokens: int) -> GenerationSettings:
     """Return the settings that a model's parameters ask for, an answer never longer than `max_tokens`.
 
-    A seed of -1 (a new one each time) becomes the fixed default: what is measured must be repeatable.
+    A seed of -1 (a new one each time) becomes the fixed default: what is measured must be repeatable. Raises StateError
+    for a value that is none of its key.
     """
     given = {key: parameters[key] for key in SAMPLING if key in parameters}
     if given.get("seed") == _RANDOM_SEED:
         del given["seed"]
-    wished = parameters.get("num_predict", max_tokens)
-    longest = min(max_tokens, wished) if wished > 0 else max_tokens
-    return GenerationSettings(**given, max_tokens=longest, stop=_texts(parameters.get("stop", ())))
+    wished = parameters.get("num_predict")
+    longest = min(max_tokens, wished) if isinstance(wished, int) and wished > 0 else max_tokens
+    stop = parameters.get("stop", ())
+    stops = (stop,) if isinstance(stop, str) else stop
+    return read_as(GenerationSettings, {**given, "max_tokens": longest, "stop": stops}, "the model's parameters")
 
 
 def served_model(entry: Mapping[str, Any], max_tokens: int) -> ServedModel:
     """Return the model that a registration describes. Raises EngineError for one that does not."""
-    served, name = entry.get("served") or {}, f"{entry.get('name')}:{entry.get('tag')}"
+    name = f"{entry.get('name')}:{entry.get('tag')}"
     try:
-        model = described(name, entry.get("gguf"), served, max_tokens)
-    except (KeyError, TypeError, ValueError) as error:
+        return described(name, entry.get("gguf"), served_of(entry), max_tokens)
+    except StateError as error:
         raise EngineError(f"the registration of {name} is not usable", hint="run `jessy apply` again") from error
-    return model
 
 
-def described(name: str, path: str | Path | None, served: Mapping[str, Any], max_tokens: int) -> ServedModel:
-    """Return a model from its `served.json`: chat format, system prompt, example messages and parameters."""
-    parameters = served.get("parameters") or {}
+def served_of(entry: Mapping[str, Any]) -> Served:
+    """Return how a registered model is served. Raises StateError when its record does not fit."""
+    return read_as(Served, entry.get("served"), "the registration")
+
+
+def described(name: str, path: str | Path | None, served: Served, max_tokens: int) -> ServedModel:
+    """Return a model as it is served, under a name and from a file."""
+    threads, layers = served.parameters.get("num_thread"), served.parameters.get("num_gpu")
     return ServedModel(
         name=name,
         path=Path(path) if path is not None else None,
-        chat_format=served["chat_format"],
-        system=served.get("system"),
-        messages=messages_of(served.get("messages") or ()),
-        settings=settings_of(parameters, max_tokens),
-        threads=parameters.get("num_thread") or None,
-        gpu_layers=_layers(parameters.get("num_gpu", -1)),
+        chat_format=served.chat_format,
+        system=served.system,
+        messages=served.messages,
+        settings=settings_of(served.parameters, max_tokens),
+        threads=threads if isinstance(threads, int) and threads else None,
+        gpu_layers=layers if isinstance(layers, int) and layers >= 0 else None,
     )
-
-
-def messages_of(turns: Sequence[Mapping[str, str]]) -> tuple[ChatMessage, ...]:
-    """Return turns as messages."""
-    return tuple(ChatMessage(turn["role"], turn["content"]) for turn in turns)  # type: ignore[arg-type]
 
 
 def engine_of(entry: Mapping[str, Any]) -> Engine:
@@ -80,11 +84,3 @@ def loaded(engine: Engine, model: ServedModel) -> Iterator[float]:
         yield seconds
     finally:
         engine.unload()
-
-
-def _texts(value: object) -> tuple[str, ...]:
-    return (value,) if isinstance(value, str) else tuple(map(str, value))  # type: ignore[call-overload]
-
-
-def _layers(value: int) -> int | None:
-    return None if value < 0 else value

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 
 from jessyfile.dataset.marker import marked
 from jessyfile.engines.adaptive import read_marker
-from jessyfile.engines.engine import ChatMessage
 from jessyfile.errors import Interrupted
 from jessyfile.fsops import append_line
+from jessyfile.language.recipe import Message
 from jessyfile.text.json_lines import read_log, write_jsonl
 from jessyfile.text.printable import json_text
 
 if TYPE_CHECKING:
-    from jessyfile.engines.engine import Engine, GenerationSettings, Watch
+    from jessyfile.engines.engine import Engine, GenerationSettings, OnPiece
     from jessyfile.evaluation.cases import Case
     from jessyfile.language.recipe import Complexity
     from jessyfile.planning.steps import Progress, Stop
@@ -45,13 +45,12 @@ class Answered:
     stopped: str
 
 
-def conversation(case: Case, complexity: Complexity) -> list[ChatMessage]:
+def conversation(case: Case, complexity: Complexity) -> list[Message]:
     """Return a case's turns as the model saw such turns in training: earlier answers behind their markers."""
     messages = [
-        ChatMessage(turn.role, _content(turn.content, turn.complexity, turn.iterations, complexity))
-        for turn in case.turns
+        Message(turn.role, _content(turn.content, turn.complexity, turn.iterations, complexity)) for turn in case.turns
     ]
-    return [*messages, ChatMessage("user", case.prompt)]
+    return [*messages, Message("user", case.prompt)]
 
 
 def _content(text: str, level: str | None, iterations: int | None, complexity: Complexity) -> str:
@@ -62,16 +61,16 @@ def _content(text: str, level: str | None, iterations: int | None, complexity: C
 
 @dataclass(frozen=True, slots=True)
 class Asker:
-    """Asks a loaded engine. `watch` may cut an answer short."""
+    """Asks a loaded engine. `on_piece` may cut an answer short."""
 
     engine: Engine
     complexity: Complexity
     settings: GenerationSettings
-    watch: Watch | None = None
+    on_piece: OnPiece | None = None
 
     def ask(self, case: Case) -> Answered:
         """Return one case's answer."""
-        reply = self.engine.chat(conversation(case, self.complexity), self.settings, self.watch)
+        reply = self.engine.chat(conversation(case, self.complexity), self.settings, self.on_piece)
         said = read_marker(reply.text, self.complexity)
         return Answered(
             id=case.id,

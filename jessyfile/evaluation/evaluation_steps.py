@@ -16,7 +16,7 @@ from jessyfile.project import jessy_folder
 from jessyfile.results.facts import AnswersFacts, BaseFacts, ImportFacts, JudgeFacts, Opinion, TrainFacts
 
 if TYPE_CHECKING:
-    from jessyfile.engines.engine import Engine, ServedModel, Watch
+    from jessyfile.engines.engine import Engine, OnPiece, ServedModel
     from jessyfile.evaluation.cases import Case
     from jessyfile.planning.steps import StepContext
 
@@ -50,14 +50,14 @@ def run_baseline(context: StepContext) -> AnswersFacts:
 def _base_model(context: StepContext) -> tuple[Engine, ServedModel]:
     """Return the base as Ollama has it when the recipe took it from there, else as a GGUF of the export's type."""
     from jessyfile.engines.llamacpp_engine import LlamaCpp
-    from jessyfile.export.modelfile import packaging, served
+    from jessyfile.export.modelfile import served
     from jessyfile.export.move_names import choose_engine
     from jessyfile.models.chat_format import chat_format
 
     recipe = context.recipe
     base = context.facts_of("base", BaseFacts)
     form = chat_format(base.chat_format)
-    description = served(packaging(recipe, form), form)
+    description = served(recipe, form)
     limit = recipe.evaluation.max_tokens
     if choose_engine(recipe.deploy)[0] == "ollama" and base.ollama is not None:
         from jessyfile.engines.ollama_engine import Ollama
@@ -90,11 +90,11 @@ def _reporter(context: StepContext) -> Any:  # noqa: ANN401 (a function of expor
     return report
 
 
-def _answer_suites(context: StepContext, engine: Engine, model: ServedModel, watch: Watch | None) -> AnswersFacts:
+def _answer_suites(context: StepContext, engine: Engine, model: ServedModel, on_piece: OnPiece | None) -> AnswersFacts:
     from jessyfile.evaluation.cases import load_suites
 
     cases = load_suites(context.recipe, context.root)
-    asker = Asker(engine, context.recipe.complexity, model.settings, watch)
+    asker = Asker(engine, context.recipe.complexity, model.settings, on_piece)
     with loaded(engine, model) as load_seconds:
         cold = _warm_up(asker, cases)
         answers = answer_all(asker, cases, context.work / KEPT, context.progress, context.stop)

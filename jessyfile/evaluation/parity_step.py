@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -10,6 +9,8 @@ from jessyfile.errors import EvaluationError
 from jessyfile.fsops import write_text
 from jessyfile.planning.canonical import readable
 from jessyfile.results.facts import GgufFacts
+from jessyfile.results.served import Served
+from jessyfile.results.typed_json import load_as
 from jessyfile.text.json_lines import read_result
 
 if TYPE_CHECKING:
@@ -31,10 +32,10 @@ def run_parity(context: StepContext) -> ParityFacts:
     """
     from jessyfile.engines.llamacpp_engine import LlamaCpp
     from jessyfile.engines.serving import described, loaded
-    from jessyfile.export.export_steps import GGUF_FILE
+    from jessyfile.export.export_steps import GGUF_FILE, SERVED_FILE
     from jessyfile.export.parity import compare
 
-    served = json.loads((context.inputs["modelfile"] / "served.json").read_text(encoding="utf-8"))
+    served = load_as(Served, context.inputs["modelfile"] / SERVED_FILE)
     model = described(context.recipe.name, context.inputs["gguf"] / GGUF_FILE, served, max_tokens=1)
     engine = LlamaCpp(parallel=1)
     with loaded(engine, model):
@@ -47,14 +48,14 @@ def run_parity(context: StepContext) -> ParityFacts:
 
 def _prompts(dataset: Path, model: ServedModel) -> list[str]:
     """Return rendered first questions of the held-out rows, spread over them; of the training rows if none are held out."""
-    from jessyfile.engines.engine import ChatMessage
+    from jessyfile.language.recipe import Message
     from jessyfile.models.chat_format import chat_format
 
     rows = read_result(dataset / "valid.jsonl") or read_result(dataset / "train.jsonl")
     if not rows:
         raise EvaluationError("parity has no question to ask", hint="the dataset is empty")
     form = chat_format(model.chat_format)
-    asked = [ChatMessage("user", rows[i]["messages"][0]["content"]) for i in _spread(len(rows))]
+    asked = [Message("user", rows[i]["messages"][0]["content"]) for i in _spread(len(rows))]
     return [form.render([question], model.system) for question in asked]
 
 

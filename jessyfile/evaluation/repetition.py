@@ -13,7 +13,7 @@ from jessyfile.text.turkish import tokens, word_grams
 
 # how often in a row a phrase of so many words is no longer style: "çok çok", "hadi hadi hadi" are
 _TIMES = {1: 6, 2: 4, 3: 3, 4: 3, 5: 3, 6: 3, 7: 3}
-_LONG_PHRASE, _LONG_TIMES = 8, 2
+_TIMES_BEYOND = 2
 _LONGEST = 40
 _CHARACTERS = re.compile(r"([^\W\d_]{1,8}?|\d)\1{11,}")
 _GRAM, _ENOUGH_GRAMS, _REPEATED_SHARE = 4, 20, 0.5
@@ -35,7 +35,7 @@ def looping(text: str) -> bool:
 
 def _phrase_in_a_row(words: list[str]) -> str | None:
     for size in range(1, min(_LONGEST, len(words) // 2) + 1):
-        times = _TIMES.get(size, _LONG_TIMES)
+        times = _TIMES.get(size, _TIMES_BEYOND)
         run = _longest_run(words, size)
         if run is not None and run[1] >= times * size:
             return " ".join(words[run[0] : run[0] + size])

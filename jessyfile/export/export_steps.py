@@ -9,6 +9,8 @@ from jessyfile.fsops import hash_file, remove_tree, write_text
 from jessyfile.models.tokenizer import read_json
 from jessyfile.planning.canonical import readable
 from jessyfile.results.facts import GgufFacts, ImportFacts, JudgeFacts, MergeFacts, ModelfileFacts, PromoteFacts
+from jessyfile.results.served import Served
+from jessyfile.results.typed_json import load_as
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -71,7 +73,7 @@ def run_modelfile(context: StepContext) -> ModelfileFacts:
     text, lost = modelfile_text(pack)
     write_text(context.output / MODELFILE, text)
     _write_json(context.output / CREATE_FILE, create_request(pack, "candidate"))
-    _write_json(context.output / SERVED_FILE, served(pack, form))
+    _write_json(context.output / SERVED_FILE, served(context.recipe, form))
     return ModelfileFacts(form.name, context.recipe.template is not None, lost)
 
 
@@ -84,7 +86,7 @@ def run_import(context: StepContext) -> ImportFacts:
         context.inputs["modelfile"],
         context.facts_of("gguf", GgufFacts),
     )
-    served = read_json(folder / SERVED_FILE)
+    served = load_as(Served, folder / SERVED_FILE)
     engine, version = register.choose_engine(context.recipe.deploy)
     pending = register.pending_quantization(facts, engine)
     if engine == "ollama":

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from jessyfile.errors import ExportError
 from jessyfile.importing.modelfile_reader import Command, read_modelfile
 from jessyfile.resources import resource
+from jessyfile.results.served import ParameterValue, Served
 
 if TYPE_CHECKING:
     from jessyfile.language.recipe import Message, Recipe
@@ -79,26 +80,25 @@ def create_request(pack: Packaging, tag: str) -> dict[str, Any]:
     return body
 
 
-def served(pack: Packaging, form: ChatFormat) -> dict[str, Any]:
-    """Return what an engine needs beside the weights: name, chat format, system prompt, messages, parameters."""
-    return {
-        "name": pack.name,
-        "chat_format": form.name,
-        "system": pack.system,
-        "messages": [{"role": message.role, "content": message.content} for message in pack.messages],
-        "parameters": grouped(pack.parameters),
-    }
+def served(recipe: Recipe, form: ChatFormat) -> Served:
+    """Return how the recipe's model is served: what an engine needs beside the weights, and how answers are read."""
+    pack = packaging(recipe, form)
+    # a level's time limit is a criterion's business: a change of it makes no other model
+    levels = tuple(replace(level, within=None) for level in recipe.complexity.levels)
+    return Served(
+        name=pack.name,
+        chat_format=form.name,
+        system=pack.system,
+        messages=pack.messages,
+        parameters=grouped(pack.parameters),
+        complexity=replace(recipe.complexity, levels=levels),
+    )
 
 
-def grouped(parameters: Sequence[tuple[str, Value]]) -> dict[str, Any]:
-    """Return parameters as a mapping; `stop` is a list, for it may come several times."""
-    found: dict[str, Any] = {}
-    for key, value in parameters:
-        if key == "stop":
-            found.setdefault(key, []).append(str(value))
-        else:
-            found[key] = value
-    return found
+def grouped(parameters: Sequence[tuple[str, Value]]) -> dict[str, ParameterValue]:
+    """Return parameters as a mapping; `stop` is a tuple, for it may come several times."""
+    stops = tuple(str(value) for key, value in parameters if key == "stop")
+    return {**dict(parameters), **({"stop": stops} if stops else {})}
 
 
 def modelfile_text(pack: Packaging) -> tuple[str, tuple[str, ...]]:

@@ -17,12 +17,14 @@ from jessyfile.export.registry import (
     register,
     take_candidate,
 )
+from jessyfile.planning.canonical import normal
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from jessyfile.language.recipe import Deploy
     from jessyfile.results.facts import EngineName, GgufFacts
+    from jessyfile.results.served import Served
 
 Report = Callable[[int, int, str], None]
 
@@ -43,7 +45,7 @@ def choose_engine(deploy: Deploy) -> tuple[EngineName, str | None]:
     return "embedded", None
 
 
-def register_embedded(root: Path, name: str, gguf: Path, digest: str, served: Mapping[str, Any]) -> None:
+def register_embedded(root: Path, name: str, gguf: Path, digest: str, served: Served) -> None:
     """Make a GGUF of the store NAME:candidate of the embedded engine.
 
     Raises EngineError for a file outside the project.
@@ -52,7 +54,7 @@ def register_embedded(root: Path, name: str, gguf: Path, digest: str, served: Ma
         place = gguf.resolve().relative_to(root.resolve()).as_posix()
     except ValueError as error:
         raise EngineError(f"`{gguf}` lies outside the project and cannot be registered") from error
-    register(root, name, CANDIDATE, {"engine": "embedded", "gguf": place, "digest": digest, "served": dict(served)})
+    register(root, name, CANDIDATE, {"engine": "embedded", "gguf": place, "digest": digest, "served": normal(served)})
 
 
 def register_ollama(
@@ -60,17 +62,17 @@ def register_ollama(
     url: str,
     gguf: Path,
     body: Mapping[str, Any],
-    served: Mapping[str, Any],
+    served: Served,
     quantize: str | None,
     report: Report,
 ) -> None:
     """Create NAME:candidate in Ollama and remember it. Raises EngineError."""
-    name = str(served["name"])
+    name = served.name
     client = ollama.OllamaClient(url)
     digest = client.push_blob(gguf, report)
     request = {**body, "model": f"{name}:{CANDIDATE}", "files": {"model.gguf": digest}}
     client.create(request if quantize is None else {**request, "quantize": quantize}, report)
-    entry = {"engine": "ollama", "ollama": url, "digest": digest.removeprefix("sha256:"), "served": dict(served)}
+    entry = {"engine": "ollama", "ollama": url, "digest": digest.removeprefix("sha256:"), "served": normal(served)}
     register(root, name, CANDIDATE, entry)
 
 

@@ -14,7 +14,7 @@ Not covered: tools, images, thinking switches, and dates that some official temp
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from jessyfile.errors import ModelError
 
@@ -191,7 +191,6 @@ MISTRAL = ChatFormat(
     reply_lead=" ",
 )
 FORMATS: Mapping[str, ChatFormat] = {form.name: form for form in (GEMMA, CHATML, LLAMA3, MISTRAL)}
-FormatName = Literal["gemma", "chatml", "llama3", "mistral"]
 _SIGNS = (("<start_of_turn>", GEMMA), ("<|im_start|>", CHATML), ("<|start_header_id|>", LLAMA3), ("[INST]", MISTRAL))
 
 

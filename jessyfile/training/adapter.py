@@ -94,14 +94,6 @@ def write_arrays(path: Path, arrays: dict[str, Any]) -> None:
     fsops.write_bytes(path, save({name: np.array(array, dtype=np.float32) for name, array in arrays.items()}))
 
 
-def read_arrays(path: Path) -> dict[str, Any]:
-    """Read safetensors into MLX arrays."""
-    import mlx.core as mx
-    from safetensors.numpy import load
-
-    return {name: mx.array(array) for name, array in load(path.read_bytes()).items()}
-
-
 def norm(arrays: dict[str, Any]) -> float:
     """Return the Euclidean norm of all arrays together."""
     import mlx.core as mx

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from evaluation_fakes import FakeEngine
 from hypothesis import given
 from hypothesis import strategies as st
 
 from jessyfile.dataset.marker import marked
-from jessyfile.engines.adaptive import Answer, ask, read_marker
-from jessyfile.engines.engine import ChatMessage
+from jessyfile.engines.adaptive import read_marker
 from jessyfile.language.recipe import Complexity, Level
 
 LEVELS = (Level("low", (1, 2), 5.0), Level("medium", (3, 5), None), Level("high", (6, 9), None))
@@ -54,17 +52,3 @@ def test_what_training_writes_is_what_the_runtime_reads(level: Level, iterations
     found = read_marker(marked(USUAL.marker, level.name, iterations, text), USUAL)
     assert (found.level, found.iterations) == (level.name, iterations)
     assert found.text == text.strip()
-
-
-def test_low_is_answered_at_once_and_more_is_handed_on() -> None:
-    """The second pass is spent on what the model itself calls harder than its lowest level."""
-    deepened: list[str | None] = []
-
-    def deepen(answer: Answer, messages: object) -> Answer:
-        deepened.append(answer.level)
-        return answer
-
-    engine = FakeEngine(lambda prompt: f"[{prompt} 3]\nTamam.")
-    for prompt in ("low", "medium", "high", "unknown"):
-        ask(engine, [ChatMessage("user", prompt)], USUAL, deepen=deepen)
-    assert deepened == ["medium", "high"]

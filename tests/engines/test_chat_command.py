@@ -7,26 +7,25 @@ import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 from click.testing import CliRunner
-from evaluation_fakes import FakeEngine
+from evaluation_fakes import USUAL, FakeEngine, served
 
-from jessyfile.commands.chat import Live, _cutting, chat
+from jessyfile.commands.chat import StreamedAnswer, _cutting, chat
 from jessyfile.engines import promoted, serving
 from jessyfile.errors import ContextFullError, EngineError
 from jessyfile.export.registry import register
-from jessyfile.language.build import default_complexity
-
-SERVED = {"chat_format": "gemma", "system": None, "messages": [], "parameters": {}}
+from jessyfile.language.recipe import Complexity, Level
+from jessyfile.planning.actions import Action
+from jessyfile.planning.state import State, save_state
 
 
 @pytest.fixture
 def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeEngine]:
     (tmp_path / ".jessy").mkdir()
     monkeypatch.chdir(tmp_path)
-    register(tmp_path, "tiny", "latest", {"engine": "embedded", "gguf": "m.gguf", "digest": "a", "served": SERVED})
+    register(tmp_path, "tiny", "latest", {"engine": "embedded", "gguf": "m.gguf", "digest": "a", "served": served()})
     made = FakeEngine(lambda prompt: f"[low 1]\n{prompt} diyorsun\x1b[2J.")
     monkeypatch.setattr(serving, "engine_of", lambda entry: made)
     yield made
@@ -62,7 +61,7 @@ def test_a_tag_may_stand_in_the_name(engine: FakeEngine, tmp_path: Path, words: 
     """`tiny:latest`, as every message prints it, was taken for `tiny:latest:latest`."""
     with pytest.raises(EngineError, match="there is no model `tiny:candidate`"):
         run(words[0], "selam", *words[1:])
-    register(tmp_path, "tiny", "candidate", {"engine": "embedded", "gguf": "m.gguf", "digest": "b", "served": SERVED})
+    register(tmp_path, "tiny", "candidate", {"engine": "embedded", "gguf": "m.gguf", "digest": "b", "served": served()})
     assert "selam diyorsun" in run(words[0], "selam", *words[1:])
     assert "selam diyorsun" in run("tiny:latest", "selam")
 
@@ -130,20 +129,24 @@ def test_a_model_that_is_not_there_is_named_with_those_that_are(engine: FakeEngi
     assert error.value.hint == "registered are tiny"
 
 
-@pytest.mark.usefixtures("engine")
-def test_the_levels_are_those_of_the_last_apply(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    levels = {"complexity.level.zor.iterations": [4, 9], "complexity.level.kolay.iterations": [1, 3]}
-    values = {**levels, "complexity.marker": "<{level} {iterations}>"}
-    state = SimpleNamespace(steps={"evaluate": SimpleNamespace(parameters=values)})
-    monkeypatch.setattr("jessyfile.planning.state.load_state", lambda root, name: state)
-    found = promoted.find(tmp_path, "tiny").complexity
-    assert [level.name for level in found.levels] == ["kolay", "zor"]
-    assert found.marker == "<{level} {iterations}>"
+def test_answers_are_read_by_the_marker_that_the_model_was_trained_with(engine: FakeEngine, tmp_path: Path) -> None:
+    """A recipe got another marker and its candidate was withheld: the promoted model still writes the old one, and
+    `jessy chat` looked for the new."""
+    own = Complexity((Level("kolay", (1, 3), None), Level("zor", (4, 9), None)), "<{level} {iterations}>")
+    entry = {"engine": "embedded", "gguf": "n.gguf", "digest": "b"}
+    register(tmp_path, "tiny", "candidate", {**entry, "served": served(own)})
+    parameters = {"complexity.level.kolay.iterations": [1, 3], "complexity.marker": own.marker}
+    action = Action("evaluate", "o", {}, "x", {}, 1.0, 0, 1, "", parameters, {}, 1)
+    save_state(tmp_path, State("tiny", "l", steps={"evaluate": action}))
+    assert promoted.find(tmp_path, "tiny").complexity == USUAL
+    assert run("tiny", "selam").startswith("selam diyorsun")
+    engine.answer = lambda prompt: "<zor 5>\nOlur."
+    assert run("tiny", "selam", "--tag", "candidate").startswith("Olur.\nzor · 5 iterations")
 
 
 def test_an_answer_shown_live_never_shows_its_marker() -> None:
     whole, shown = "[low 1]\nSor kanka,\ndinliyorum. ", list[str]()
-    live = Live(default_complexity(), shown.append)
+    live = StreamedAnswer(USUAL, shown.append)
     for end in range(1, len(whole) + 1):
         assert live.show(whole[:end]) is False
         assert "[" not in "".join(shown)

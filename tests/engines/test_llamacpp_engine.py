@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from jessyfile.engines import llamacpp_engine as llamacpp
-from jessyfile.engines.engine import ChatMessage, GenerationSettings, ServedModel
+from jessyfile.engines.engine import GenerationSettings, ServedModel
 from jessyfile.errors import EngineError
+from jessyfile.language.recipe import Message
 
 MODEL = ServedModel("tiny", Path("model.gguf"), "gemma", "Kısa konuş.", settings=GenerationSettings(max_tokens=8))
 
@@ -61,7 +62,7 @@ def test_the_prompt_is_ours_with_the_system_prompt_and_no_bos(engine: llamacpp.L
         piece("am"),
         piece("", "stop", usage={"completion_tokens": 3, "prompt_tokens": 9}),
     )
-    reply = engine.chat([ChatMessage("user", " selam ")])
+    reply = engine.chat([Message("user", " selam ")])
     assert (
         FakeServer.asked["prompt"] == "<start_of_turn>user\nKısa konuş.\n\nselam<end_of_turn>\n<start_of_turn>model\n"
     )
@@ -79,12 +80,12 @@ def test_every_parallel_answer_has_the_whole_window_and_the_port_is_locked(engin
 
 def test_an_answer_at_the_limit_says_so(engine: llamacpp.LlamaCpp) -> None:
     FakeServer.chunks = (piece("a"), piece("", "length", usage={"completion_tokens": 8, "prompt_tokens": 9}))
-    assert engine.chat([ChatMessage("user", "selam")]).stopped == "length"
+    assert engine.chat([Message("user", "selam")]).stopped == "length"
 
 
 def test_a_cut_answer_counts_the_pieces_it_got(engine: llamacpp.LlamaCpp) -> None:
     FakeServer.chunks = tuple(piece(letter) for letter in "abcdef")
-    reply = engine.chat([ChatMessage("user", "selam")], watch=lambda text: len(text) == 3)
+    reply = engine.chat([Message("user", "selam")], on_piece=lambda text: len(text) == 3)
     assert (reply.text, reply.tokens, reply.stopped) == ("abc", 3, "cut")
 
 
@@ -103,13 +104,13 @@ def test_a_refusal_in_the_stream_becomes_one_line(engine: llamacpp.LlamaCpp, err
     """The server swallows what a callback raises; a lost error looked like an empty answer."""
     FakeServer.chunks = ({"error": error},)
     with pytest.raises(EngineError, match=words):
-        engine.chat([ChatMessage("user", "selam")])
+        engine.chat([Message("user", "selam")])
 
 
 def test_a_missing_file_and_a_model_not_loaded_are_one_line_each(tmp_path: Path) -> None:
     engine = llamacpp.LlamaCpp(parallel=1)
     with pytest.raises(EngineError, match="no model is loaded"):
-        engine.chat([ChatMessage("user", "selam")])
+        engine.chat([Message("user", "selam")])
     with pytest.raises(EngineError, match="the file of tiny is gone"):
         engine.load(ServedModel("tiny", tmp_path / "gone.gguf", "gemma"))
     (tmp_path / "bad.gguf").write_bytes(b"GGUF" + b"\xff" * 64)

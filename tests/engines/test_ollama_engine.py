@@ -10,11 +10,12 @@ from typing import Any
 
 import pytest
 
-from jessyfile.engines.engine import ChatMessage, GenerationSettings, ServedModel
+from jessyfile.engines.engine import GenerationSettings, ServedModel
 from jessyfile.engines.ollama_engine import Ollama
 from jessyfile.errors import EngineError
+from jessyfile.language.recipe import Message
 
-EXAMPLE = ChatMessage("user", "örnek")
+EXAMPLE = Message("user", "örnek")
 MODEL = ServedModel(
     "tiny:candidate", None, "gemma", "Kısa konuş.", (EXAMPLE,), GenerationSettings(temperature=0.7, max_tokens=8)
 )
@@ -73,7 +74,7 @@ def loaded(server: Server, **options: bool) -> Ollama:
 
 def test_system_prompt_and_sampling_are_always_sent(server: Server) -> None:
     """Ollama's own defaults choose a random seed and a window by video memory."""
-    reply = loaded(server).chat([ChatMessage("user", " selam ")])
+    reply = loaded(server).chat([Message("user", " selam ")])
     path, body = server.asked[-1]
     assert path == "/api/chat"
     assert body["messages"] == [{"role": "system", "content": "Kısa konuş."}, {"role": "user", "content": "selam"}]
@@ -84,17 +85,13 @@ def test_system_prompt_and_sampling_are_always_sent(server: Server) -> None:
 
 
 def test_a_base_model_is_shown_the_examples_that_ollama_does_not_keep(server: Server) -> None:
-    loaded(server, keeps_examples=False).chat([ChatMessage("user", "selam")])
+    loaded(server, keeps_examples=False).chat([Message("user", "selam")])
     assert [turn["content"] for turn in server.asked[-1][1]["messages"]] == ["Kısa konuş.", "örnek", "selam"]
 
 
 def test_a_cut_answer_ends_the_exchange(server: Server) -> None:
-    reply = loaded(server).chat([ChatMessage("user", "selam")], watch=lambda text: text == "Sel")
+    reply = loaded(server).chat([Message("user", "selam")], on_piece=lambda text: text == "Sel")
     assert (reply.text, reply.stopped) == ("Sel", "cut")
-
-
-def test_pieces_come_one_by_one(server: Server) -> None:
-    assert list(loaded(server).stream([ChatMessage("user", "selam")])) == ["Sel", "am"]
 
 
 @pytest.mark.parametrize(
@@ -110,7 +107,7 @@ def test_a_failure_after_a_200_is_one_clear_line(server: Server, lines: tuple[An
     engine = loaded(server)
     server.lines = lines
     with pytest.raises(EngineError, match=words):
-        engine.chat([ChatMessage("user", "selam")])
+        engine.chat([Message("user", "selam")])
 
 
 def test_an_ollama_that_does_not_answer_is_said_in_one_line() -> None:

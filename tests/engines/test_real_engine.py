@@ -7,13 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from jessyfile.engines.engine import ChatMessage, GenerationSettings, ServedModel
+from jessyfile.engines.engine import GenerationSettings, ServedModel
 from jessyfile.engines.llamacpp_engine import LlamaCpp
 from jessyfile.errors import EngineError
+from jessyfile.language.recipe import Message
 
 pytestmark = pytest.mark.real
 SHORT = GenerationSettings(max_tokens=12, num_ctx=512)
-ASK = [ChatMessage("user", "merhaba")]
+ASK = [Message("user", "merhaba")]
 
 
 @pytest.fixture(scope="module")
@@ -48,13 +49,6 @@ def test_greedy_answers_are_the_same_twice_and_nothing_is_printed(
     assert capfd.readouterr() == ("", "")
 
 
-def test_a_stream_is_the_answer_and_can_be_left(engine: LlamaCpp) -> None:
-    assert "".join(engine.stream(ASK)) == engine.chat(ASK).text
-    pieces = engine.stream(ASK, GenerationSettings(max_tokens=400, num_ctx=512))
-    assert next(pieces)
-    pieces.close()  # type: ignore[attr-defined]
-
-
 def test_probabilities_name_the_greedy_token_first(engine: LlamaCpp) -> None:
     best = engine.next_logprobs("1 2 3 4 5 6 7", 3)
     assert len(best) == 3
@@ -63,4 +57,4 @@ def test_probabilities_name_the_greedy_token_first(engine: LlamaCpp) -> None:
 
 def test_a_conversation_that_does_not_fit_is_refused(engine: LlamaCpp) -> None:
     with pytest.raises(EngineError, match="the context window 512"):
-        engine.chat([ChatMessage("user", "merhaba " * 600)])
+        engine.chat([Message("user", "merhaba " * 600)])

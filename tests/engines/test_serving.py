@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import pytest
+from evaluation_fakes import served
 
-from jessyfile.engines.engine import ChatMessage, GenerationSettings
+from jessyfile.engines.engine import GenerationSettings
 from jessyfile.engines.serving import engine_of, served_model, settings_of
 from jessyfile.errors import EngineError
+from jessyfile.language.recipe import Message
 
-SERVED = {
-    "name": "tiny",
-    "chat_format": "gemma",
-    "system": "Kısa konuş.",
-    "messages": [{"role": "user", "content": "selam"}, {"role": "assistant", "content": "[low 1]\nSelam!"}],
-    "parameters": {"temperature": 0.7, "num_ctx": 2048, "stop": ["<end_of_turn>"], "num_thread": 3, "num_gpu": -1},
-}
+SERVED = served(
+    messages=(Message("user", "selam"), Message("assistant", "[low 1]\nSelam!")),
+    parameters={"temperature": 0.7, "num_ctx": 2048, "stop": ("<end_of_turn>",), "num_thread": 3, "num_gpu": -1},
+)
 ENTRY = {"name": "tiny", "tag": "latest", "engine": "embedded", "gguf": "/x/model.gguf", "served": SERVED}
 
 
@@ -23,7 +22,7 @@ def test_a_registration_keeps_everything_the_recipe_said() -> None:
     assert model.name == "tiny:latest"
     assert model.settings == GenerationSettings(temperature=0.7, max_tokens=64, num_ctx=2048, stop=("<end_of_turn>",))
     assert (model.threads, model.gpu_layers) == (3, None)
-    shown = model.conversation([ChatMessage("user", "naber")])
+    shown = model.conversation([Message("user", "naber")])
     assert [turn.content for turn in shown] == ["selam", "[low 1]\nSelam!", "naber"]
 
 
@@ -38,10 +37,12 @@ def test_a_random_seed_becomes_a_fixed_one() -> None:
     assert settings_of({"seed": 7}, 64).seed == 7
 
 
-@pytest.mark.parametrize("served", [{}, {"chat_format": "gemma", "messages": [{"role": "user"}]}, None])
-def test_a_broken_registration_is_one_clear_line(served: object) -> None:
+@pytest.mark.parametrize(
+    "broken", [{}, {**SERVED, "messages": [{"role": "user"}]}, {**SERVED, "parameters": {"top_k": "x"}}, None]
+)
+def test_a_broken_registration_is_one_clear_line(broken: object) -> None:
     with pytest.raises(EngineError, match="the registration of tiny:latest is not usable"):
-        served_model({**ENTRY, "served": served}, 64)
+        served_model({**ENTRY, "served": broken}, 64)
 
 
 def test_an_engine_nobody_knows_is_refused() -> None:

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jessyfile.engines.engine import ChatMessage, GenerationSettings, Reply, ServedModel, TokenLogprob, Watch
+from jessyfile.engines.engine import GenerationSettings, OnPiece, Reply, ServedModel, TokenLogprob
 from jessyfile.evaluation.answers import Answered
 from jessyfile.evaluation.cases import Case, Check
 from jessyfile.language import load_recipe
+from jessyfile.language.build import default_complexity
+from jessyfile.language.recipe import Complexity, Message
 from jessyfile.planning.canonical import normal
 from jessyfile.planning.run import Silent
 from jessyfile.planning.steps import StepContext
 from jessyfile.resources import resource
 from jessyfile.results.facts import TrainFacts
+from jessyfile.results.served import Served
 from jessyfile.results.typed_json import Record
 
 if TYPE_CHECKING:
@@ -93,6 +96,14 @@ def make_answer(name: str = "turkish-001", text: str = "Bence pilav yap, yanına
     return Answered(id=name, text=text, **given)
 
 
+USUAL = default_complexity()
+
+
+def served(complexity: Complexity = USUAL, **changes: Any) -> Record:
+    """Return how a registered model is served: gemma's format, `Kısa konuş.`, no parameters."""
+    return normal(replace(Served("tiny", "gemma", "Kısa konuş.", (), {}, complexity), **changes))
+
+
 IMPORTED: Record = {"engine": "embedded", "name": "tiny", "tag": "candidate", "digest": "abc"}
 
 
@@ -127,7 +138,7 @@ class FakeEngine:
     answer: Callable[[str], str] = lambda _: "[low 1]\nBence pilav."
     name: str = "fake"
     parallel: int = 1
-    asked: list[list[ChatMessage]] = field(default_factory=list)
+    asked: list[list[Message]] = field(default_factory=list)
     loads: int = 0
 
     def load(self, model: ServedModel) -> float:
@@ -135,18 +146,15 @@ class FakeEngine:
         return 0.5
 
     def chat(
-        self, messages: Sequence[ChatMessage], settings: GenerationSettings | None = None, watch: Watch | None = None
+        self, messages: Sequence[Message], settings: GenerationSettings | None = None, on_piece: OnPiece | None = None
     ) -> Reply:
         self.asked.append(list(messages))
         text, stopped = self.answer(messages[-1].content), "stop"
         for end in range(1, len(text) + 1):
-            if watch is not None and watch(text[:end]):
+            if on_piece is not None and on_piece(text[:end]):
                 text, stopped = text[:end], "cut"
                 break
         return Reply(text, 9, len(text.split()), 0.25, 0.05, stopped)  # type: ignore[arg-type]
-
-    def stream(self, messages: Sequence[ChatMessage], settings: GenerationSettings | None = None) -> Iterator[str]:
-        yield self.chat(messages, settings).text
 
     def next_logprobs(self, prompt: str, top: int) -> list[TokenLogprob]:
         raise NotImplementedError

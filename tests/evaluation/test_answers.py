@@ -5,29 +5,24 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from evaluation_fakes import FakeEngine, Told, make_case
+from evaluation_fakes import USUAL, FakeEngine, Told, make_case
 
 from jessyfile.dataset.example import Turn
 from jessyfile.engines.engine import GenerationSettings
 from jessyfile.errors import Interrupted
 from jessyfile.evaluation.answers import Asker, answer_all, conversation, read_answers
 from jessyfile.evaluation.repetition import looping
-from jessyfile.language.build import default_complexity
 
 CASES = [make_case(f"turkish-{n:03}") for n in range(6)]
 
 
 def asker(engine: FakeEngine) -> Asker:
-    return Asker(engine, default_complexity(), GenerationSettings())
+    return Asker(engine, USUAL, GenerationSettings())
 
 
 def test_earlier_answers_carry_their_markers_as_in_training() -> None:
     case = make_case(turns=(Turn("user", "selam"), Turn("assistant", "Selam!", "low", 1)))
-    assert [turn.content for turn in conversation(case, default_complexity())] == [
-        "selam",
-        "[low 1]\nSelam!",
-        case.prompt,
-    ]
+    assert [turn.content for turn in conversation(case, USUAL)] == ["selam", "[low 1]\nSelam!", case.prompt]
 
 
 @pytest.mark.parametrize("parallel", [1, 3])
@@ -67,8 +62,6 @@ def test_a_line_torn_by_a_crash_costs_only_itself(tmp_path: Path) -> None:
 
 def test_a_looping_answer_is_cut_where_it_loops(tmp_path: Path) -> None:
     engine = FakeEngine(lambda _: "Bu böyle olmaz. " * 50)
-    answers = answer_all(
-        Asker(engine, default_complexity(), GenerationSettings(), looping), CASES[:1], tmp_path / "k", Told(), Told()
-    )
+    answers = answer_all(Asker(engine, USUAL, GenerationSettings(), looping), CASES[:1], tmp_path / "k", Told(), Told())
     assert answers[0].stopped == "cut"
     assert len(answers[0].text) < 60

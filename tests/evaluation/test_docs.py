@@ -6,10 +6,10 @@ import re
 from pathlib import Path
 
 import pytest
+from evaluation_fakes import USUAL
 
 from jessyfile.evaluation.cases import read_cases
 from jessyfile.evaluation.metrics import metrics_of
-from jessyfile.language.build import default_complexity
 from jessyfile.language.metric_table import known_metric, metric_names
 from jessyfile.resources import resource
 
@@ -38,4 +38,4 @@ def test_every_metric_is_described_known_and_measured(text: str) -> None:
     )
     spelled = {name.replace("<level>", "LEVEL").replace("<suite>", "SUITE") for name in metric_names()}
     assert described == spelled
-    assert all(known_metric(name) for name in metrics_of([], default_complexity()))
+    assert all(known_metric(name) for name in metrics_of([], USUAL))

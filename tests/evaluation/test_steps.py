@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from evaluation_fakes import CASE, IMPORTED, FakeEngine, Told, make_context, make_recipe, trained
+from evaluation_fakes import CASE, IMPORTED, FakeEngine, Told, make_context, make_recipe, served, trained
 
 from jessyfile.errors import EngineError, Interrupted
 from jessyfile.evaluation import evaluation_steps as step
@@ -15,12 +15,7 @@ from jessyfile.evaluation.answers import read_answers
 from jessyfile.evaluation.verdict import read_verdict
 from jessyfile.export.registry import register
 
-SERVED = {
-    "chat_format": "gemma",
-    "system": "Kısa konuş.",
-    "messages": [],
-    "parameters": {"temperature": 0.5, "num_predict": 20},
-}
+SERVED = served(parameters={"temperature": 0.5, "num_predict": 20})
 BASE = {"source": "a folder", "kind": "folder", "digest": "x", "chat_format": "gemma", "model_type": "gemma3_text",
         "parameters": 1, "bytes": 4}  # fmt: skip
 

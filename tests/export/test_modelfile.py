@@ -1,5 +1,6 @@
 """What a recipe says reaches the engine unchanged; what a Modelfile's text cannot say is named, never bent."""
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -12,6 +13,9 @@ from jessyfile.export.modelfile import create_request, modelfile_text, packaging
 from jessyfile.importing.modelfile_reader import read_modelfile
 from jessyfile.language.recipe import Message, Parameter
 from jessyfile.models.chat_format import GEMMA
+from jessyfile.planning.canonical import normal, readable
+from jessyfile.results.served import Served
+from jessyfile.results.typed_json import read_as
 
 TEXT = st.text(alphabet="aıİ \n\t\"'#{}%\u00a0\u200d\u00ad😀\r", max_size=40)
 
@@ -23,7 +27,7 @@ def pack(tmp_path, **settings):
 def test_defaults_make_two_machines_answer_alike(tmp_path):
     """Ollama would choose num_ctx by video memory and a random seed."""
     found = create_request(pack(tmp_path, parameters=(Parameter("temperature", 0.7),)), "candidate")["parameters"]
-    assert found == {"temperature": 0.7, "num_ctx": 4096, "seed": 42, "stop": ["<end_of_turn>"]}
+    assert found == {"temperature": 0.7, "num_ctx": 4096, "seed": 42, "stop": ("<end_of_turn>",)}
 
 
 def test_what_the_recipe_says_wins_over_the_defaults(tmp_path):
@@ -34,7 +38,7 @@ def test_what_the_recipe_says_wins_over_the_defaults(tmp_path):
         Parameter("stop", "x"),
     )
     found = create_request(pack(tmp_path, parameters=given_), "candidate")["parameters"]
-    assert found == {"num_ctx": 2048, "seed": 7, "stop": ["<end_of_turn>", "x"]}
+    assert found == {"num_ctx": 2048, "seed": 7, "stop": ("<end_of_turn>", "x")}
 
 
 def test_the_rendered_modelfile(tmp_path, snapshot):
@@ -82,12 +86,20 @@ def test_recipe_text_is_data_for_jinja(tmp_path):
 
 
 def test_engines_get_the_same_settings_as_ollama(tmp_path):
-    full = pack(tmp_path, messages=(Message("user", "a"),))
-    ours, theirs = served(full, GEMMA), create_request(full, "candidate")
-    assert ours["parameters"] == theirs["parameters"]
-    assert ours["system"] == theirs["system"]
-    assert ours["messages"] == theirs["messages"]
-    assert ours["chat_format"] == "gemma"
+    asked = plain_recipe(tmp_path, messages=(Message("user", "a"),))
+    ours, theirs = served(asked, GEMMA), create_request(packaging(asked, GEMMA), "candidate")
+    assert ours.parameters == theirs["parameters"]
+    assert ours.system == theirs["system"]
+    assert normal(ours.messages) == theirs["messages"]
+    assert ours.chat_format == "gemma"
+
+
+def test_a_served_model_says_how_its_answers_are_read(tmp_path):
+    """Levels and marker were taken from the last apply, which may have trained another model with another marker."""
+    ours = served(plain_recipe(tmp_path), GEMMA)
+    assert ours.complexity.marker == "[{level} {iterations}]"
+    assert [(level.name, level.iterations, level.within) for level in ours.complexity.levels] == [("low", (1, 2), None)]
+    assert read_as(Served, json.loads(readable(ours)), "served.json") == ours
 
 
 def test_the_recipes_own_template_is_sent(tmp_path):

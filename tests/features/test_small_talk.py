@@ -6,15 +6,14 @@ import json
 from pathlib import Path
 
 import pytest
-from evaluation_fakes import FakeEngine
+from evaluation_fakes import USUAL, FakeEngine
 from pytest_bdd import parsers, scenarios, then, when
 
-from jessyfile.engines.adaptive import Answer, ask
-from jessyfile.engines.engine import ChatMessage
+from jessyfile.engines.adaptive import MarkedReply, ask
 from jessyfile.evaluation.cases import Check
 from jessyfile.evaluation.checks import passes
 from jessyfile.evaluation.repetition import find_loop
-from jessyfile.language.build import default_complexity
+from jessyfile.language.recipe import Message
 from jessyfile.text.answer_language import in_language
 
 HERE = Path(__file__).parent
@@ -23,23 +22,23 @@ scenarios(str(HERE / "small_talk.feature"))
 
 
 @when(parsers.parse('someone writes "{question}"'), target_fixture="answer")
-def _answer(question: str) -> Answer:
-    return ask(FakeEngine(RECORDED.__getitem__), [ChatMessage("user", question)], default_complexity())
+def _answer(question: str) -> MarkedReply:
+    return ask(FakeEngine(RECORDED.__getitem__), [Message("user", question)], USUAL)
 
 
 @pytest.fixture
-def iterations(answer: Answer) -> int:
+def iterations(answer: MarkedReply) -> int:
     assert answer.iterations is not None
     return answer.iterations
 
 
 @then(parsers.parse("the level is {level}"))
-def _level(answer: Answer, level: str) -> None:
+def _level(answer: MarkedReply, level: str) -> None:
     assert answer.level == level
 
 
 @then("there is no level")
-def _no_level(answer: Answer) -> None:
+def _no_level(answer: MarkedReply) -> None:
     assert (answer.level, answer.iterations) == (None, None)
 
 
@@ -54,35 +53,35 @@ def _between(iterations: int, least: int, most: int) -> None:
 
 
 @then("the answer is in Turkish")
-def _turkish(answer: Answer) -> None:
+def _turkish(answer: MarkedReply) -> None:
     assert in_language(answer.text, "tr")
 
 
 @then(parsers.parse("the answer has at most {most:d} characters"))
-def _short(answer: Answer, most: int) -> None:
+def _short(answer: MarkedReply, most: int) -> None:
     assert passes(Check("length", most=most), answer.text)
 
 
 @then("there is no philosophical analysis in it")
-def _plain(answer: Answer) -> None:
+def _plain(answer: MarkedReply) -> None:
     assert passes(Check("no_analysis"), answer.text)
 
 
 @then("there is philosophical analysis in it")
-def _analysed(answer: Answer) -> None:
+def _analysed(answer: MarkedReply) -> None:
     assert not passes(Check("no_analysis"), answer.text)
 
 
 @then(parsers.parse('the answer mentions "{word}"'))
-def _mentions(answer: Answer, word: str) -> None:
+def _mentions(answer: MarkedReply, word: str) -> None:
     assert passes(Check("any_of", words=(word,)), answer.text)
 
 
 @then("the answer says what JESSY thinks")
-def _own_view(answer: Answer) -> None:
+def _own_view(answer: MarkedReply) -> None:
     assert passes(Check("first_person"), answer.text)
 
 
 @then("the answer loops")
-def _loops(answer: Answer) -> None:
+def _loops(answer: MarkedReply) -> None:
     assert find_loop(answer.text) is not None

@@ -21,7 +21,7 @@ sys.path[:0] = [
     str(ROOT / folder) for folder in ("models", "evaluation", "report") if str(ROOT / folder) not in sys.path
 ]
 
-from evaluation_fakes import FakeEngine, by_id, make_case, make_recipe  # noqa: E402
+from evaluation_fakes import USUAL, FakeEngine, by_id, make_case, make_recipe, served  # noqa: E402
 from report_fakes import make_result  # noqa: E402
 from tiny import tiny_model  # noqa: E402
 
@@ -34,12 +34,14 @@ from jessyfile.engines import serving  # noqa: E402
 from jessyfile.engines.gather import Gathered  # noqa: E402
 from jessyfile.evaluation.answers import Asker, answer_all, read_answers, write_answers  # noqa: E402
 from jessyfile.evaluation.parity_step import _prompts  # noqa: E402
-from jessyfile.evaluation.verdict import judge  # noqa: E402
+from jessyfile.evaluation.verdict import judge, read_verdict, write_verdict  # noqa: E402
 from jessyfile.export.registry import register  # noqa: E402
+from jessyfile.language.recipe import Message  # noqa: E402
 from jessyfile.models.chat_format import format_of  # noqa: E402
 from jessyfile.models.tokenizer import Tokenizer, load_tokenizer  # noqa: E402
 from jessyfile.planning.runs import Run  # noqa: E402
 from jessyfile.report.page import render_page  # noqa: E402
+from jessyfile.results.served import Served  # noqa: E402
 from jessyfile.text.json_lines import read_result, write_jsonl  # noqa: E402
 from jessyfile.text.printable import json_text, printable, whole  # noqa: E402
 from jessyfile.training.encode import Encoder, MaskProof  # noqa: E402
@@ -102,10 +104,8 @@ def test_a_row_reaches_the_tokens_as_it_was_written(tokenizer: Tokenizer, text: 
         shown = tokenizer.decode(encoded.tokens)
         assert unicodedata.normalize("NFC", f"cevap şöyle: {text}").strip() in shown
         assert shown.count(said.strip()) >= 4
-        model = serving.described("m", None, {"chat_format": form.name}, 1)
-        assert _prompts(folder, model) == [
-            form.render([serving.ChatMessage("user", stored[0]["messages"][0]["content"])])
-        ]
+        model = serving.described("m", None, Served("m", form.name, None, (), {}, USUAL), 1)
+        assert _prompts(folder, model) == [form.render([Message("user", stored[0]["messages"][0]["content"])])]
         assert harmless((folder / "train.jsonl").read_text("utf-8").replace("\n", ""))
 
 
@@ -138,8 +138,9 @@ def test_an_answer_reaches_the_verdict_the_report_and_the_terminal(text: str) ->
         assert len(asker.engine.asked) == 1
         write_answers(folder / "answers.jsonl", [answer])
         assert read_answers(folder / "answers.jsonl") == [answer]
-        verdict = judge(recipe, [case], by_id(*read_answers(folder / "answers.jsonl")), {}, None).to_json()
-        assert verdict["cases"][0]["after"]["text"] == answer.text
+        verdict = judge(recipe, [case], by_id(*read_answers(folder / "answers.jsonl")), {}, None)
+        write_verdict(folder, verdict)
+        assert read_verdict(folder).cases[0].after.answer.text == answer.text
         (folder / "report").mkdir()
         page = render_page(*make_result(folder / "report", answer.text))
         assert harmless(page.replace("\n", ""))
@@ -172,8 +173,7 @@ def test_what_chat_and_events_print_holds_nothing_that_a_terminal_obeys(
 ) -> None:
     (tmp_path / ".jessy").mkdir()
     monkeypatch.chdir(tmp_path)
-    served = {"chat_format": "gemma", "system": None, "messages": [], "parameters": {}}
-    register(tmp_path, "tiny", "latest", {"engine": "embedded", "gguf": "m.gguf", "digest": "a", "served": served})
+    register(tmp_path, "tiny", "latest", {"engine": "embedded", "gguf": "m.gguf", "digest": "a", "served": served()})
     monkeypatch.setattr(serving, "engine_of", lambda entry: FakeEngine(lambda prompt: f"[low 1]\nx{text}y"))
     for flags in ((), ("--json",)):
         shown = CliRunner().invoke(chat, ["tiny", "selam", *flags], catch_exceptions=False).output

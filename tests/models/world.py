@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
 
+from jessyfile.language.recipe import Complexity, Level
 from jessyfile.planning.canonical import normal
 from jessyfile.planning.steps import StepContext
 
@@ -38,5 +39,6 @@ def recipe(root: Path, **settings):
         "name": "tiny", "base": "./model", "adapter": None, "system": "Kısa konuş.", "template": None, "requires": None,
         "parameters": (), "messages": (), "licenses": (), "path": root / "tiny.jessy", "deploy": deploy,
         "export": SimpleNamespace(format="gguf", quantize="f16"),
+        "complexity": Complexity((Level("low", (1, 2), 5.0),), "[{level} {iterations}]"),
     }  # fmt: skip
     return SimpleNamespace(**{**base, **settings})
