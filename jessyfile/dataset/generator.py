@@ -12,9 +12,9 @@ from jessyfile.dataset.example import TrainingExample
 from jessyfile.dataset.select import shares
 from jessyfile.dataset.settings import plain_recipe
 from jessyfile.dataset.training_data import REFERENCE_MIX, TrainingDataset
-from jessyfile.errors import DatasetError
+from jessyfile.errors import DatasetError, ProjectError
 from jessyfile.language.recipe import Augment, Category, LevelName, Teacher, Topic
-from jessyfile.project import find_root
+from jessyfile.project import find_root, possible_path
 
 MAX_COUNT = 1_000_000  # as a recipe's CATEGORY
 
@@ -100,9 +100,17 @@ class TrainingDataGenerator:
         )
         if not topics:
             return []
-        root = find_root(Path.cwd() / "recipe.jessy") if self.root is None else Path(self.root)
+        root = self._project()
         category = Category(name, count, "", language, None, topics)
         recipe = plain_recipe(
             root, category, seed=self.seed, similarity=self.similarity, augment=self.augment, teacher=self.teacher
         )
         return [row.example for row in collect(recipe, root, category).rows]
+
+    def _project(self) -> Path:
+        if self.root is None:
+            return find_root(Path.cwd() / "recipe.jessy")
+        root = possible_path(self.root)
+        if not os.path.isdir(root):
+            raise ProjectError(f"`{root}` is no folder", hint="name the project's folder, or none for the working one")
+        return root

@@ -306,6 +306,9 @@ def test_the_generator_takes_the_project_around_the_working_folder(tmp_path, mon
     assert made.query == "git rebase nedir?"
     assert TrainingDataGenerator(str(tmp_path)).generate_technical(1) == [made]
     assert len(TrainingDataGenerator().generate_conversational(5)) == 5
+    for wrong in (tmp_path / "none", seeds / "rust.jsonl", "a\0b"):
+        with pytest.raises(ProjectError):
+            TrainingDataGenerator(wrong).generate_technical(1)
 
 
 def test_the_generators_mix_is_the_reference_recipes():
@@ -347,3 +350,23 @@ def test_a_recipes_own_category_keeps_its_name(tmp_path):
     assert read.category.value == "conversational"
     TrainingDataset([read]).save(path, "jessy")
     assert '"category": "conversational"' in path.read_text("utf-8")
+
+
+class Echo:
+    """A tokenizer that gives back what it was asked to put into a template."""
+
+    def apply_chat_template(self, messages, **_):
+        return messages
+
+
+@pytest.mark.parametrize("form", ["messages", "completions"])
+def test_mlx_lm_reads_what_is_saved(tmp_path, form):
+    datasets = pytest.importorskip("mlx_lm.tuner.datasets")
+    dataset = TrainingDataset([row(query="Satır\u2028sonu\u0085 mı?\r\n", response="Evet,\nbu da bir cevap."), row()])
+    dataset.save(tmp_path / "train.jsonl", form, marker="[{level} {iterations}]")
+    read, *_ = datasets.load_local_dataset(tmp_path, Echo(), None)
+    messages, _ = read.process(read[0])
+    assert [message["role"] for message in messages] == ["user", "assistant"]
+    assert messages[0]["content"].strip() == "Satır\u2028sonu\u0085 mı?"
+    assert messages[1]["content"] == "[low 1]\nEvet,\nbu da bir cevap."
+    assert len(read) == 2
