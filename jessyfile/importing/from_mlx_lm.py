@@ -20,7 +20,7 @@ from jessyfile.importing.quote import model_name, number, one_line, written
 from jessyfile.importing.recipe_text import DATASET, EVAL, START, Draft, Imported
 from jessyfile.importing.schedule import add_schedule
 from jessyfile.importing.yaml_strict import Entry, Tree, read_yaml
-from jessyfile.language.suggest import similar
+from jessyfile.language.suggest import help_for
 from jessyfile.language.table import root
 
 _REPO = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
@@ -129,9 +129,7 @@ class Import:
             elif key in _LAYERS:
                 self.draft.left_out(entry.line, key, f"mlx-lm calls it {_LAYERS[key]} now, and no longer reads it")
             elif key not in KEYS:
-                near = similar(key, KEYS)
-                help_ = f"a similar key exists: `{near}`" if near else ""
-                self.draft.left_out(entry.line, one_line(key), "mlx-lm has no such key", help_)
+                self.draft.left_out(entry.line, one_line(key), "mlx-lm has no such key", help_for(key, KEYS, "key", ""))
         self._kind()
 
     def _kind(self) -> None:

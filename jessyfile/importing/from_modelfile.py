@@ -18,7 +18,7 @@ from jessyfile.importing.modelfile_reader import (
 )
 from jessyfile.importing.quote import is_number, model_name, number, one_line, portable, written
 from jessyfile.importing.recipe_text import DATASET, EVAL, START, Draft, Imported
-from jessyfile.language.suggest import similar
+from jessyfile.language.suggest import help_for
 from jessyfile.language.table import Schema, root, unit_of
 
 _LAST_WINS = ("model", "system", "template", "adapter", "requires")
@@ -180,9 +180,7 @@ class _Import:
         elif not command.name:
             self._left_out(command, "PARAMETER", "a second space ends an empty key", "write one space after it")
         else:
-            near = similar(command.name, known)
-            help_ = f"a similar one exists: `{near}`" if near else ""
-            self._left_out(command, title, "jessy knows no such key", help_)
+            self._left_out(command, title, "jessy knows no such key", help_for(command.name, known, "one", ""))
 
     def _value(self, command: Command, schema: Schema) -> str | None:
         """Return a parameter's value as Ollama would convert it; None when it would refuse it."""

@@ -9,7 +9,7 @@ from typing import Any
 from jessyfile.language.diagnostics import Diagnostic, mistake
 from jessyfile.language.draft import Draft, Unknown
 from jessyfile.language.metric_table import metric_level, metric_suites, metric_unit
-from jessyfile.language.suggest import similar
+from jessyfile.language.suggest import help_for, listed
 from jessyfile.language.table import root
 
 Check = Callable[[Draft], Iterator[Diagnostic]]
@@ -78,10 +78,7 @@ def levels_exist(draft: Draft) -> Iterator[Diagnostic]:
 
 
 def _no_level(draft: Draft, address: tuple[str, ...], level: str, levels: list[str]) -> Diagnostic:
-    near = similar(level, levels)
-    helps = (
-        f"a similar level exists: `{near}`" if near else "COMPLEXITY has " + ", ".join(f"`{name}`" for name in levels)
-    )
+    helps = help_for(level, levels, "level", f"COMPLEXITY has {listed(levels)}")
     return mistake("J022", f"`{level}` is no LEVEL of this recipe", draft.at(*address), "not defined", helps=helps)
 
 
@@ -176,14 +173,12 @@ def suites_run(draft: Draft) -> Iterator[Diagnostic]:
     for metric, _ in criteria(draft):
         for suite in metric_suites(metric):
             if suite not in suites:
-                near = similar(suite, suites)
-                helps = f"a similar suite exists: `{near}`" if near else f"add `SUITE {suite}` to EVAL"
                 yield mistake(
                     "J025",
                     f"`{metric}` needs the suite `{suite}`, which this recipe does not answer",
                     draft.at("eval", "criterion", metric),
                     "no cases",
-                    helps=helps,
+                    helps=help_for(suite, suites, "suite", f"add `SUITE {suite}` to EVAL"),
                 )
 
 
@@ -198,8 +193,7 @@ def suites_found(draft: Draft) -> Iterator[Diagnostic]:
         ):
             continue
         if not (draft.root / "data" / "eval" / f"{name}.jsonl").is_file():
-            near = similar(name, shipped)
-            helps = f"a similar suite exists: `{near}`" if near else f'name its file: `SUITE {name} "cases.jsonl"`'
+            helps = help_for(name, shipped, "suite", f'name its file: `SUITE {name} "cases.jsonl"`')
             yield mistake(
                 "J025", f"there is no suite `{name}`", draft.at("eval", "suite", name), "not found", helps=helps
             )

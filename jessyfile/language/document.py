@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 from jessyfile.language.table import Address, Schema, document_schema
 
 if TYPE_CHECKING:
-    from jessyfile.language.inherit import Merged
+    from jessyfile.language.layer import Layer
 
 Document = dict[str, Any]
 
 
-def build_document(merged: Merged) -> Document:
+def build_document(merged: Layer) -> Document:
     """Return the document of what was written and of every default."""
     written: Document = {}
     for address in merged.entries:

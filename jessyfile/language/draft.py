@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from jessyfile.language.inherit import Merged
+    from jessyfile.language.layer import Layer
     from jessyfile.language.source import Span
     from jessyfile.language.table import Address
 
@@ -22,7 +22,7 @@ class Draft:
     """A document, where its values stand, and which could not be read."""
 
     document: dict[str, Any]
-    merged: Merged
+    merged: Layer
     root: Path
 
     def known(self, *address: str) -> bool:

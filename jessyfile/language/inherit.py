@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING
 
 from jessyfile.language.bind import Binder
 from jessyfile.language.diagnostics import Diagnostic, mistake
-from jessyfile.language.layer import Drop, Layer, Setting, Unit
+from jessyfile.language.layer import Drop, Layer, Unit
 from jessyfile.language.parse import parse
 from jessyfile.language.project_files import Project, Refused
 from jessyfile.language.source import SourceFile, Span
-from jessyfile.language.suggest import similar
+from jessyfile.language.suggest import help_for, listed
 from jessyfile.language.syntax import MAX_BYTES, MAX_REPORTS, Statement, Token
 from jessyfile.language.table import Address, is_entry, root
 from jessyfile.language.variables import Report, Scope, Unreadable
@@ -37,17 +37,6 @@ _OVERLAY_FORBIDDEN = ("JESSY", "EXTENDS", "INCLUDE", "ARG", "LET", "VARIANT")
 
 class TooMany(Exception):
     """There are more mistakes than anyone reads."""
-
-
-@dataclass
-class Merged:
-    """What all layers come to. `failed` are addresses whose value could not be read: nothing is concluded from
-    their absence."""
-
-    settings: dict[Address, Setting] = field(default_factory=dict)
-    entries: dict[Address, Span] = field(default_factory=dict)
-    failed: set[Address] = field(default_factory=set)
-    unbalanced: bool = False
 
 
 @dataclass
@@ -80,15 +69,16 @@ class Composer:
             self.diagnostics.append(mistake("J007", f"a recipe may have {MAX_REPORTS} mistakes", helps=helps))
             raise TooMany
 
-    def compose(self, entry: SourceFile, variant: str | None, sets: Mapping[str, str]) -> Merged:
+    def compose(self, entry: SourceFile, variant: str | None, sets: Mapping[str, str]) -> Layer:
         """Return the merged values of a recipe, its chosen variant and the outside settings."""
         try:
             return self._compose(entry, variant, sets)
         except TooMany:
-            return Merged(unbalanced=True)
+            self.unbalanced = True
+            return Layer()
 
-    def _compose(self, entry: SourceFile, variant: str | None, sets: Mapping[str, str]) -> Merged:
-        recipe = self._recipe(entry, [])
+    def _compose(self, entry: SourceFile, variant: str | None, sets: Mapping[str, str]) -> Layer:
+        recipe = self.read_recipe(entry, [])
         self._outside_args(entry)
         layers = [*_chain(recipe), *self._variant(recipe, variant, entry)]
         merged = merge(layers, self.report)
@@ -96,30 +86,27 @@ class Composer:
             from jessyfile.language.overrides import override
 
             override(merged, sets, self.project, self.report)
-        merged.unbalanced = self.unbalanced
         return merged
 
     def _outside_args(self, entry: SourceFile) -> None:
         for name in self.args:
             if name not in self.known_args and not self.unbalanced:
-                near = similar(name, self.known_args)
-                helps = (
-                    f"a similar name exists: `{near}`"
-                    if near
-                    else f"declare it in `{entry.name}` with `ARG {name} = …`"
-                )
+                declare = f"declare it in `{entry.name}` with `ARG {name} = …`"
+                helps = help_for(name, self.known_args, "name", declare)
                 self.report(mistake("J035", f"`--arg {name}` names no ARG of this recipe", helps=helps))
 
     # files
 
-    def _recipe(self, file: SourceFile, above: list[Path]) -> _Recipe:
+    def read_recipe(self, file: SourceFile, above: list[Path]) -> _Recipe:
+        """Read a recipe and those that it extends; `above` are the files that led here."""
         recipe = _Recipe()
         path = [*above, file.path] if file.path else above
-        statements = self._file(file, recipe, path, is_part=False)
+        statements = self.read_file(file, recipe, path, is_part=False)
         self._version(file, statements)
         return recipe
 
-    def _file(self, file: SourceFile, recipe: _Recipe, path: list[Path], *, is_part: bool) -> tuple[Statement, ...]:
+    def read_file(self, file: SourceFile, recipe: _Recipe, path: list[Path], *, is_part: bool) -> tuple[Statement, ...]:
+        """Read one file into a recipe's layer; return its statements."""
         parsed = parse(file)
         self.diagnostics.extend((*parsed.diagnostics, *_directions(file)))
         for comment in parsed.comments:
@@ -186,12 +173,7 @@ class Composer:
         found = [r.variants[chosen][0] for r in recipes if chosen in r.variants]
         if not found and not self.unbalanced:
             names = sorted({name for r in recipes for name in r.variants})
-            near = similar(chosen, names)
-            helps = (
-                f"a similar name exists: `{near}`"
-                if near
-                else "it has " + (", ".join(f"`{n}`" for n in names) or "no VARIANT")
-            )
+            helps = help_for(chosen, names, "name", f"it has {listed(names) or 'no VARIANT'}")
             self.report(mistake("J045", f"`{entry.name}` has no VARIANT `{chosen}`", helps=helps))
         return found
 
@@ -285,7 +267,7 @@ class _Reader:
             return
         file = self.composer.open(statement.args[0], self.unit, self.path)
         if file and file.path:
-            self.composer._file(file, self.recipe, [*self.path, file.path], is_part=True)  # noqa: SLF001 (two halves of one reader)
+            self.composer.read_file(file, self.recipe, [*self.path, file.path], is_part=True)
 
     def _extends(self, statement: Statement) -> None:
         if self.is_part or self.recipe.parent:
@@ -294,7 +276,7 @@ class _Reader:
             return
         file = self.composer.open(statement.args[0], self.unit, self.path)
         if file:
-            self.recipe.parent = self.composer._recipe(file, self.path)  # noqa: SLF001 (two halves of one reader)
+            self.recipe.parent = self.composer.read_recipe(file, self.path)
 
     def _variant(self, statement: Statement) -> None:
         args = statement.args
@@ -345,9 +327,9 @@ class _Reader:
         Binder(replace(self.unit, layer=layer)).block(root(), (), [statement])
 
 
-def merge(layers: Iterable[Layer], report: Report) -> Merged:
+def merge(layers: Iterable[Layer], report: Report) -> Layer:
     """Lay layers over each other, the first at the bottom."""
-    merged = Merged()
+    merged = Layer()
     for layer in layers:
         for drop in layer.drops:
             _drop(merged, drop, layer, report)
@@ -360,7 +342,7 @@ def merge(layers: Iterable[Layer], report: Report) -> Merged:
     return merged
 
 
-def _drop(merged: Merged, drop: Drop, layer: Layer, report: Report) -> None:
+def _drop(merged: Layer, drop: Drop, layer: Layer, report: Report) -> None:
     if not _remove(merged, drop.address):
         own = any(address[: len(drop.address)] == drop.address for address in (*layer.settings, *layer.entries))
         why = (
@@ -371,7 +353,7 @@ def _drop(merged: Merged, drop: Drop, layer: Layer, report: Report) -> None:
         report(mistake("J044", f"`DROP {drop.what}` finds nothing to remove", drop.span, "nothing below", helps=why))
 
 
-def _remove(merged: Merged, address: Address, *, keep_place: bool = False) -> bool:
+def _remove(merged: Layer, address: Address, *, keep_place: bool = False) -> bool:
     inside = [a for a in merged.settings if a[: len(address)] == address]
     for a in inside:
         del merged.settings[a]

@@ -10,7 +10,7 @@ from jessyfile.language.layer import Setting, Unit
 from jessyfile.language.metric_table import known_metric, metric_names
 from jessyfile.language.project_files import Refused
 from jessyfile.language.reading import judge, read_value
-from jessyfile.language.suggest import plain, similar
+from jessyfile.language.suggest import help_for, listed, plain, similar
 from jessyfile.language.table import Address, Node, Schema, is_array, item_schema
 from jessyfile.language.values import Json, Unfit, null_word
 from jessyfile.language.variables import Unreadable, Value
@@ -126,26 +126,22 @@ class Instruction:
         except Unreadable:
             return None
         if self.node.name == "criterion":
-            return self._metric(value)
-        if self.node.fixed_names is not None:
-            return self._key(value, self.node.fixed_names)
-        return self._checked_name(value)
+            if known_metric(value.text):
+                return value.text
+            self._unknown(value, "J024", "metric", metric_names())
+            return None
+        known = self.node.fixed_names
+        if known is None:
+            return self._checked_name(value)
+        if value.text not in known:
+            self._unknown(value, "J001", "name", known)
+            return None
+        return value.text
 
-    def _metric(self, value: Value) -> str | None:
-        if known_metric(value.text):
-            return value.text
-        near, known = similar(value.text, metric_names()), metric_names()
-        helps = f"a similar metric exists: `{near}`" if near else "known: " + ", ".join(f"`{name}`" for name in known)
-        self._report("J024", f"unknown metric `{value.text}`", value.span, "not measured", helps, near)
-        return None
-
-    def _key(self, value: Value, known: tuple[str, ...]) -> str | None:
-        if value.text in known:
-            return value.text
-        near = similar(value.text, known)
-        helps = f"a similar name exists: `{near}`" if near else "known: " + ", ".join(f"`{n}`" for n in known)
-        self._report("J001", f"unknown {self.node.name} `{value.text}`", value.span, "not known", helps, near)
-        return None
+    def _unknown(self, value: Value, code: str, kind: str, known: tuple[str, ...]) -> None:
+        what, label = (kind, "not measured") if kind == "metric" else (self.node.name, "not known")
+        helps = help_for(value.text, known, kind, f"known: {listed(known)}")
+        self._report(code, f"unknown {what} `{value.text}`", value.span, label, helps, similar(value.text, known))
 
     def _checked_name(self, value: Value) -> str | None:
         try:

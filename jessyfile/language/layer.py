@@ -1,4 +1,4 @@
-"""What one recipe says: values by address, the things it opens, what it drops. In one layer nothing is set twice."""
+"""What one recipe says, or several merged: values by address, the things they open, what they drop."""
 
 from __future__ import annotations
 
@@ -34,7 +34,10 @@ class Drop:
 
 @dataclass
 class Layer:
-    """The values of one recipe, its INCLUDE parts among them. `failed` are addresses whose value could not be read."""
+    """The values of one recipe with its INCLUDE parts, where nothing is set twice, or those of all recipes merged.
+
+    `failed` are addresses whose value could not be read: nothing is concluded from their absence.
+    """
 
     settings: dict[Address, Setting] = field(default_factory=dict)
     entries: dict[Address, Span] = field(default_factory=dict)

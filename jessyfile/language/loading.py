@@ -13,7 +13,7 @@ from jessyfile.language.build import build_recipe
 from jessyfile.language.diagnostics import Diagnostic, has_errors, in_order, mistake
 from jessyfile.language.document import build_document
 from jessyfile.language.draft import Draft, Unknown
-from jessyfile.language.inherit import Composer, Merged, read_source
+from jessyfile.language.inherit import Composer, read_source
 from jessyfile.language.project_files import Project, Refused
 from jessyfile.language.schema_messages import missing_parts
 from jessyfile.language.source import SourceFile, Span
@@ -24,6 +24,7 @@ from jessyfile.project import find_root, possible_path
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from jessyfile.language.layer import Layer
     from jessyfile.language.recipe import Recipe, Source
 
 
@@ -73,15 +74,15 @@ def load_source(
     """Read a recipe from its text."""
     composer = Composer(project, args or {})
     merged = composer.compose(entry, variant, sets or {})
-    document = build_document(merged)
+    draft = Draft(build_document(merged), merged, project.root)
     found = composer.diagnostics
-    if not merged.unbalanced:
-        found += _missing(document, merged, entry, {d.fix for d in found if d.fix})
-        found += _contradictions(Draft(document, merged, project.root))
+    if not composer.unbalanced:
+        found += _missing(draft, entry, {d.fix for d in found if d.fix})
+        found += _contradictions(draft)
     diagnostics = in_order(d for d in found if (d.file, d.line, d.code) not in composer.accepted)
     if has_errors(diagnostics) or entry.path is None:
         return Loaded(None, diagnostics)
-    recipe = build_recipe(document, entry.path, _sources(merged), tuple(dict.fromkeys(composer.read_files)))
+    recipe = build_recipe(draft.document, entry.path, _sources(merged), tuple(dict.fromkeys(composer.read_files)))
     return Loaded(recipe, diagnostics)
 
 
@@ -94,11 +95,9 @@ def _contradictions(draft: Draft) -> Iterator[Diagnostic]:
             continue
 
 
-def _missing(document: dict[str, object], merged: Merged, entry: SourceFile, misspelt: set[str]) -> list[Diagnostic]:
+def _missing(draft: Draft, entry: SourceFile, misspelt: set[str]) -> Iterator[Diagnostic]:
     """Report what a recipe cannot do without, unless it was tried: written with a mistake, or misspelt as another word."""
-    draft = Draft(document, merged, Path())
-    found = []
-    for address, name in missing_parts(document_schema(), document):
+    for address, name in missing_parts(document_schema(), draft.document):
         target = (*address, name)
         if name == "jessy" or not draft.known(*target):
             continue
@@ -107,20 +106,12 @@ def _missing(document: dict[str, object], merged: Merged, entry: SourceFile, mis
         keyword = node.form.keywords[0] if node else name
         if keyword in misspelt:
             continue
-        at = draft.at(*address) or Span(entry, 0, 0)
-        found.append(
-            mistake(
-                "J017",
-                f"`{keyword}` is missing",
-                at,
-                "in here" if draft.at(*address) else "",
-                helps=f"add a line like `{example}`" if example else (),
-            )
-        )
-    return found
+        at = draft.at(*address)
+        helps = f"add a line like `{example}`" if example else ()
+        yield mistake("J017", f"`{keyword}` is missing", at or Span(entry, 0, 0), "in here" if at else "", helps=helps)
 
 
-def _sources(merged: Merged) -> dict[str, Source]:
+def _sources(merged: Layer) -> dict[str, Source]:
     places = {
         **dict(merged.entries),
         **{address: s.span for address, s in merged.settings.items()},

@@ -9,7 +9,7 @@ from jessyfile.language.layer import Setting
 from jessyfile.language.project_files import Project, Refused
 from jessyfile.language.reading import convert_value, judge
 from jessyfile.language.source import SourceFile, Span
-from jessyfile.language.suggest import similar
+from jessyfile.language.suggest import help_for
 from jessyfile.language.syntax import kind_of
 from jessyfile.language.table import Address, Node, Schema, is_array, is_entry, item_schema, node_at, root, unit_of
 from jessyfile.language.values import Json, Unfit
@@ -18,20 +18,20 @@ from jessyfile.language.variables import Report, Value
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from jessyfile.language.inherit import Merged
+    from jessyfile.language.layer import Layer
 
 _TEXTS = ("string", "text", "path", "folder", "rooted")
 
 
-def override(merged: Merged, sets: Mapping[str, str], project: Project, report: Report) -> None:
+def override(merged: Layer, sets: Mapping[str, str], project: Project, report: Report) -> None:
     """Put the outside values into the merged ones, or report why one cannot be."""
     for address, text in sets.items():
         file = SourceFile("--set", f"{address}={text}")
         parts = split_address(address)
         schema = leaf_schema(parts)
         if schema is None or not _exists(merged, parts):
-            near = similar(address, known_addresses())
-            helps = f"a similar address exists: `{near}`" if near else "`jessy show RECIPE --flat` lists every address"
+            everything = "`jessy show RECIPE --flat` lists every address"
+            helps = help_for(address, known_addresses(), "address", everything)
             report(
                 mistake(
                     "J037",
@@ -75,13 +75,13 @@ def known_addresses() -> tuple[str, ...]:
     )
 
 
-def _exists(merged: Merged, address: Address) -> bool:
+def _exists(merged: Layer, address: Address) -> bool:
     """Return whether the named things in an address are part of the recipe."""
     prefixes = (address[:length] for length in range(1, len(address) + 1))
     return all(prefix in merged.entries for prefix in prefixes if is_entry(prefix))
 
 
-def _put(merged: Merged, address: Address, schema: Schema, value: Value, project: Project, report: Report) -> None:
+def _put(merged: Layer, address: Address, schema: Schema, value: Value, project: Project, report: Report) -> None:
     try:
         found = _value(address, schema, value, project)
         judge(schema, found)

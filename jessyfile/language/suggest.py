@@ -46,3 +46,14 @@ def similar(name: str, known: Iterable[str]) -> str | None:
     if ranked and ranked[0][0] <= max(len(name), 3) // 3:
         return ranked[0][1]
     return None
+
+
+def help_for(name: str, known: Iterable[str], kind: str, otherwise: str) -> str:
+    """Return the help for a name that is not known: the one that was meant, or what else to do."""
+    near = similar(name, known)
+    return f"a similar {kind} exists: `{near}`" if near else otherwise
+
+
+def listed(names: Iterable[str]) -> str:
+    """Return names as a message lists them."""
+    return ", ".join(f"`{name}`" for name in names)

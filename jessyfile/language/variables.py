@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from jessyfile.language.diagnostics import Diagnostic, mistake
 from jessyfile.language.source import Span
-from jessyfile.language.suggest import similar
+from jessyfile.language.suggest import help_for
 from jessyfile.language.syntax import MAX_BYTES, Statement, Token, kind_of
 
 Report = Callable[[Diagnostic], None]
@@ -189,13 +189,10 @@ class Scope:
         raise Unreadable
 
     def _undeclared(self, name: str, at: Span) -> None:
-        near = similar(name, self.declared)
-        if not _NAME.match(name):
-            helps = "a name has letters, digits and `_`; write `$${` for the characters themselves"
-        elif near:
-            helps = f"a similar name exists: `{near}`"
-        else:
-            helps = f"declare it with `LET {name} = …`, or write `$${{{name}}}` for the characters themselves"
+        helps = "a name has letters, digits and `_`; write `$${` for the characters themselves"
+        if _NAME.match(name):
+            declare = f"declare it with `LET {name} = …`, or write `$${{{name}}}` for the characters themselves"
+            helps = help_for(name, self.declared, "name", declare)
         self._report(mistake("J030", f"`{name}` is not declared", at, "used here", helps=helps))
 
     def _word(self, token: Token) -> Value:

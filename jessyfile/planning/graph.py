@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from jessyfile.errors import ProjectError
-from jessyfile.language.suggest import similar
+from jessyfile.language.suggest import help_for
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
@@ -77,6 +77,5 @@ def _label(name: str) -> str:
 
 
 def _unknown(name: str, known: Sequence[str]) -> ProjectError:
-    near = similar(name, known)
-    hint = f"a similar step exists: `{near}`" if near else f"the steps are {', '.join(known)}"
+    hint = help_for(name, known, "step", f"the steps are {', '.join(known)}")
     return ProjectError(f"no step is called `{name}`", hint=hint)

@@ -8,8 +8,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from jessyfile.language.document import build_document
-from jessyfile.language.inherit import Merged
-from jessyfile.language.layer import Setting
+from jessyfile.language.layer import Layer, Setting
 from jessyfile.language.metric_table import metric_names, metric_unit
 from jessyfile.language.source import SourceFile, Span
 from jessyfile.language.table import Node, Schema, is_array, item_schema, root, unit_of
@@ -121,7 +120,7 @@ def documents(draw: st.DrawFn) -> dict[str, Any]:
         if draw(st.integers(0, 4)) == 0:
             found[("parameter", name)] = draw(values(schema))
     _criteria(draw, found, levels)
-    return build_document(Merged({address: Setting(value, _PLACE) for address, value in found.items()}))
+    return build_document(Layer({address: Setting(value, _PLACE) for address, value in found.items()}))
 
 
 def _levels(draw: st.DrawFn, found: dict[tuple[str, ...], Any]) -> list[str]:
