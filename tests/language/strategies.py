@@ -88,7 +88,7 @@ def documents(draw: st.DrawFn) -> dict[str, Any]:
     found: dict[tuple[str, ...], Any] = {
         ("jessy",): 1,
         ("name",): draw(values(root().nodes["name"].schema)),
-        ("from",): draw(st.sampled_from(["gemma:2b", "hf:a/b-C", "x y", "q/w:e"])),
+        ("from",): draw(st.sampled_from(["gemma:2b", "hf:a/b-C", "hf.co/x/y:Q4", "q/w:e"])),
     }
     for name in ("system", "template"):
         if draw(st.booleans()):
