@@ -14,56 +14,27 @@ import errno
 import hashlib
 import os
 import shutil
+import stat
 import sys
-import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO
 
-from jessyfile.errors import StorageError
+from jessyfile.disk_errors import disk_errors as disk_errors
+from jessyfile.disk_errors import reported
+from jessyfile.disk_errors import storage_error as storage_error
+from jessyfile.temporaries import held, hold, temporary_name
 
 _CHUNK = 1 << 20
+_FICLONE = 0x40049409  # the ioctl of linux/fs.h
 _NO_LINKS = (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP, errno.ENOSYS, errno.EACCES)
-_HINTS = {
-    errno.ENOSPC: "free some space and run the same command again; nothing was lost",
-    errno.EDQUOT: "your disk quota is used up; free some space and run the same command again",
-    errno.EROFS: "the file system is read-only",
-    errno.EACCES: "check the permissions of the folder",
-    errno.EMFILE: "too many open files; raise the limit with `ulimit -n`",
-}
 
 
-def storage_error(error: OSError, path: Path | str, doing: str) -> StorageError:
-    """Say in one sentence which disk operation failed on which path."""
-    reason = os.strerror(error.errno) if error.errno else str(error)
-    hint = _HINTS.get(error.errno or 0)
-    return StorageError(f"cannot {doing} `{path}`: {reason.lower()}", hint=hint)
-
-
-@contextlib.contextmanager
-def _reported(path: Path | str, doing: str) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise storage_error(error, path, doing) from error
-
-
-@contextlib.contextmanager
-def disk_errors(root: Path) -> Iterator[None]:
-    """Turn any `OSError` of the block into `StorageError`: for code that looks at many paths and writes through this
-    module. A broken pipe is no disk's."""
-    try:
-        yield
-    except ConnectionError:
-        raise
-    except OSError as error:
-        raise storage_error(error, error.filename or root, "use") from error
-
-
-def sweep_temporaries(folder: Path) -> None:
-    """Remove what killed writers left beside their targets; the caller makes sure that nobody is writing there."""
-    for path in folder.rglob(".*.tmp"):
-        remove_tree(path)
+def sweep_temporaries(folder: Path, pattern: str = "**/.*.tmp") -> None:
+    """Remove what killed writers left beside their targets; what a living one holds stays."""
+    for path in folder.glob(pattern):
+        if not held(path):
+            remove_tree(path)
 
 
 def flush(handle: IO[bytes]) -> None:
@@ -93,23 +64,37 @@ def flush_folder(path: Path) -> None:
 
 def make_folder(path: Path) -> Path:
     """Create a folder and its parents; return it."""
-    with _reported(path, "create"):
+    with reported(path, "create"):
         path.mkdir(parents=True, exist_ok=True)
     return path
 
 
 @contextlib.contextmanager
-def atomic_file(path: Path, mode: int = 0o644) -> Iterator[IO[bytes]]:
-    """Yield a binary file that takes `path`'s place when the block ends well, and vanishes when it does not."""
+def atomic_file(path: Path, *, new: bool = False, like: os.stat_result | None = None) -> Iterator[IO[bytes]]:
+    """Yield a binary file that takes `path`'s place when the block ends well, and vanishes when it does not.
+
+    Args:
+        path: the file to write; its folder is created.
+        new: whether nothing may stand there, not even a dangling link.
+        like: the file whose mode and owner it takes; without it the umask decides.
+
+    Raises:
+        FileExistsError: `new` was asked and something stands there.
+        StorageError: the disk refused.
+    """
     make_folder(path.parent)
-    with _reported(path, "write"):
-        descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
+    temporary = temporary_name(path)
+    with reported(path, "write"):
+        # a file that holds secrets is never readable for others, not even for a moment
+        descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600 if like else 0o666)
         try:
             with os.fdopen(descriptor, "wb") as handle:
+                hold(descriptor)
                 yield handle
+                if like is not None:
+                    _take_after(descriptor, like)
                 flush(handle)
-            os.chmod(temporary, mode)
-            os.replace(temporary, path)
+                (_put_new if new else os.replace)(temporary, path)
             flush_folder(path.parent)
         except BaseException:
             with contextlib.suppress(OSError):
@@ -117,9 +102,28 @@ def atomic_file(path: Path, mode: int = 0o644) -> Iterator[IO[bytes]]:
             raise
 
 
-def write_bytes(path: Path, data: bytes, mode: int = 0o644) -> None:
-    """Replace a file's content in one step; give a file that holds secrets its own mode."""
-    with atomic_file(path, mode) as handle:
+def _take_after(descriptor: int, like: os.stat_result) -> None:
+    with contextlib.suppress(PermissionError):  # only root may give a file away
+        os.fchown(descriptor, like.st_uid, like.st_gid)
+    os.fchmod(descriptor, stat.S_IMODE(like.st_mode))
+
+
+def _put_new(temporary: Path, path: Path) -> None:
+    """Give a file its final name unless something has it already."""
+    try:
+        os.link(temporary, path)
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
+        os.replace(temporary, path)
+    else:
+        os.unlink(temporary)
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Replace a file's content in one step."""
+    with atomic_file(path) as handle:
         handle.write(data)
 
 
@@ -131,8 +135,8 @@ def write_text(path: Path, text: str) -> None:
 def append_line(path: Path, line: str) -> None:
     """Add one line to a log with a single write; a torn last line is the reader's to skip."""
     make_folder(path.parent)
-    with _reported(path, "write"):
-        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+    with reported(path, "write"):
+        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
         try:
             data = line.encode("utf-8") + b"\n"
             if os.write(descriptor, data) != len(data):
@@ -142,20 +146,27 @@ def append_line(path: Path, line: str) -> None:
 
 
 @contextlib.contextmanager
-def staged_folder(path: Path) -> Iterator[Path]:
-    """Yield an empty folder that takes `path`'s place, flushed, when the block ends well; it is removed otherwise."""
+def temporary_folder(path: Path) -> Iterator[Path]:
+    """Yield an empty folder beside `path`, with the umask's mode; what is left of it vanishes with the block."""
     make_folder(path.parent)
-    with _reported(path, "write"):
-        staging = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent))
-        try:
-            yield staging
-            flush_tree(staging)
-            remove_tree(path)
-            os.replace(staging, path)
-            flush_folder(path.parent)
-        except BaseException:
-            shutil.rmtree(staging, ignore_errors=True)
-            raise
+    temporary = temporary_name(path)
+    with reported(path, "write"):
+        os.mkdir(temporary)
+        descriptor = os.open(temporary, os.O_RDONLY)
+    try:
+        hold(descriptor)
+        yield temporary
+    finally:
+        os.close(descriptor)
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def staged_folder(path: Path) -> Iterator[Path]:
+    """Yield an empty folder that takes the place of jessy's own folder `path` when the block ends well."""
+    with temporary_folder(path) as staging:
+        yield staging
+        commit_folder(staging, path)
 
 
 def flush_tree(folder: Path) -> None:
@@ -169,7 +180,7 @@ def flush_tree(folder: Path) -> None:
 
 def remove_tree(path: Path) -> None:
     """Remove a folder or a file; it may be absent."""
-    with _reported(path, "remove"), contextlib.suppress(FileNotFoundError):
+    with reported(path, "remove"), contextlib.suppress(FileNotFoundError):
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
         else:
@@ -177,41 +188,72 @@ def remove_tree(path: Path) -> None:
 
 
 def link_or_copy(source: Path, target: Path) -> None:
-    """Give a file a second name where the file system allows it, else copy it; the target must not exist.
+    """Give a file of jessy's own a second name where the file system allows it, else copy it; the target must not
+    exist.
 
-    Both names then share their bytes: never change either in place.
+    Both names then share their bytes: never change either in place, and never link what is not jessy's.
     """
     make_folder(target.parent)
-    with _reported(target, "write"):
+    with reported(target, "write"):
         try:
             os.link(source, target)
         except OSError as error:
             if error.errno not in _NO_LINKS:
                 raise
-            with atomic_file(target) as handle, open(source, "rb") as original:
-                shutil.copyfileobj(original, handle, _CHUNK)
+            copy_file(source, target)
 
 
 def commit_folder(staging: Path, target: Path) -> None:
-    """Flush a filled folder and give it its final name, in place of what stood there."""
-    with _reported(target, "write"):
+    """Flush a filled folder and give it its final name; jessy's own folder of that name is put aside, then removed."""
+    aside = temporary_name(target)
+    with reported(target, "write"):
         flush_tree(staging)
-        remove_tree(target)
+        with contextlib.suppress(FileNotFoundError):
+            os.replace(target, aside)
         os.replace(staging, target)
         flush_folder(target.parent)
+        remove_tree(aside)
+
+
+def copy_file(source: Path, target: Path) -> None:
+    """Give a file a copy that shares nothing with it; a file system with copy on write shares the blocks until then."""
+    with atomic_file(target) as handle, open(source, "rb") as original:
+        if not _cloned(original, handle):
+            shutil.copyfileobj(original, handle, _CHUNK)
+
+
+def _cloned(source: IO[bytes], target: IO[bytes]) -> bool:
+    """Whether Linux let the target share the source's blocks (Btrfs, XFS, bcachefs)."""
+    if not sys.platform.startswith("linux"):
+        return False
+    import fcntl
+
+    try:
+        fcntl.ioctl(target.fileno(), _FICLONE, source.fileno())
+    except OSError:
+        return False
+    return True
+
+
+def move_files(source: Path, target: Path, names: Sequence[str]) -> None:
+    """Rename files from one folder into another, in this order, over those of the same name."""
+    with reported(target, "write"):
+        for name in names:
+            os.replace(source / name, target / name)
+        flush_folder(target)
 
 
 def protect_file(path: Path) -> None:
     """Make a file read-only, so that a slip does not change stored bytes through one of its names."""
-    with _reported(path, "write"):
-        os.chmod(path, 0o444)
+    with reported(path, "write"):
+        os.chmod(path, stat.S_IMODE(os.lstat(path).st_mode) & ~0o222)
 
 
-def read_bytes(path: Path) -> bytes:
-    """Return a file's bytes. Raises FileNotFoundError when it is absent, StorageError for everything else."""
+def read_bytes(path: Path, limit: int = -1) -> bytes:
+    """Return a file's bytes, `limit` at most. Raises FileNotFoundError when it is absent, StorageError for everything else."""
     try:
         with open(path, "rb") as handle:
-            return handle.read()
+            return handle.read(limit)
     except (FileNotFoundError, NotADirectoryError):
         raise FileNotFoundError(path) from None
     except OSError as error:
@@ -226,8 +268,8 @@ def lock_file(path: Path) -> int | None:
     import fcntl
 
     make_folder(path.parent)
-    with _reported(path, "lock"):
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    with reported(path, "lock"):
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
@@ -256,5 +298,5 @@ def files_under(folder: Path) -> list[Path]:
 
 def hash_file(path: Path) -> str:
     """Return the SHA-256 of a file's bytes in lower-case hexadecimal."""
-    with _reported(path, "read"), open(path, "rb") as handle:
+    with reported(path, "read"), open(path, "rb") as handle:
         return hashlib.file_digest(handle, "sha256").hexdigest()

@@ -7,6 +7,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from jessyfile.errors import ProjectError
+from jessyfile.resources import is_shipped, shipped_root
 
 JESSY_FOLDER = ".jessy"
 _SIGNS = (JESSY_FOLDER, ".git", "pyproject.toml")
@@ -46,8 +47,26 @@ def file_path(path: str | os.PathLike[str]) -> Path:
 
 
 def jessy_folder(root: Path) -> Path:
-    """Return the folder of state, store and runs under a project's root."""
-    return root / JESSY_FOLDER
+    """Return the folder of state, store and runs under a project's root.
+
+    Raises ProjectError when a link or a file has its name: what is cleaned up there must never be another folder's.
+    """
+    folder = root / JESSY_FOLDER
+    if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
+        raise ProjectError(
+            f"`{folder}` is {'a link' if folder.is_symlink() else 'no folder'}, and jessy keeps its results only in a "
+            "folder of its own",
+            hint="remove it, or move the whole project to the larger disk",
+        )
+    return folder
+
+
+def refuse_links(root: Path) -> None:
+    """Raise ProjectError when one of the folders that jessy cleans up is a link that leads elsewhere."""
+    folder = jessy_folder(root)
+    for name in sorted(os.listdir(folder)) if folder.is_dir() else ():
+        if (folder / name).is_symlink():
+            raise ProjectError(f"`{folder / name}` is a link, which jessy did not make", hint="remove the link")
 
 
 def store_folder(root: Path) -> Path:
@@ -65,15 +84,21 @@ def work_folder(root: Path) -> Path:
     return jessy_folder(root) / "work"
 
 
+def data_folder(root: Path, name: str) -> Path:
+    """Return the folder of the rows that `jessy data` made for the recipe called `name`."""
+    return jessy_folder(root) / "data" / quote(name, safe="")
+
+
 def state_file(root: Path, name: str) -> Path:
     """Return the file that says what was last applied for the recipe called `name`."""
     return jessy_folder(root) / "state" / f"{quote(name, safe='')}.json"
 
 
 def relative(path: Path, root: Path) -> str:
-    """Return a path as seen from the root, with `/`; one outside keeps its last two parts, for an installed template
-    has no fixed place."""
-    try:
-        return path.resolve().relative_to(root.resolve()).as_posix()
-    except ValueError:
-        return "/".join(path.parts[-2:])
+    """Return a path as seen from the root, with `/`; one that jessy ships as seen from wherever jessy lies, so that a
+    checkout, an installation and a copy of the project give it one name; any other keeps its last two parts."""
+    real = path.resolve()
+    for base in (shipped_root(), root.resolve()):
+        if real.is_relative_to(base) and (base != shipped_root() or is_shipped(real)):
+            return real.relative_to(base).as_posix()
+    return "/".join(path.parts[-2:])

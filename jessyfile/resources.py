@@ -19,3 +19,14 @@ def resource(*parts: str) -> Path:
         if path.exists():
             return path
     raise FileNotFoundError("/".join(parts))
+
+
+@cache
+def shipped_root() -> Path:
+    """Return the folder that grammar/, templates/ and data/ lie in."""
+    return resource("grammar").parent.resolve()
+
+
+def is_shipped(path: Path) -> bool:
+    """Return whether a resolved path is one of the files that come with jessy."""
+    return any(path.is_relative_to(shipped_root() / name) for name in ("grammar", "templates", "data"))

@@ -68,10 +68,15 @@ def _on_screen(call: Call, chosen: Selection, allow: tuple[str, ...]) -> int:
 
 def prepared(call: Call, chosen: Selection, allow: tuple[str, ...] = ()) -> Applying:
     """Return the apply of a recipe or of a saved plan, with the recipe loaded."""
+    from jessyfile.planning.lockfile import lock_place
+
     saved = None
     if Path(call.recipe).suffix == ".json":
         call, chosen, saved = _saved(call, chosen)
-    return Applying(load_call(call), call, chosen, allow, saved)
+    loaded = load_call(call)
+    if not (call.arg or call.set_ or chosen.only or chosen.skip):
+        lock_place(loaded, call.variant)  # a place that is taken is said before hours of training, not after
+    return Applying(loaded, call, chosen, allow, saved)
 
 
 @dataclass(slots=True)
@@ -155,7 +160,7 @@ def _conclude(result: RunResult, report: Path | None, call: Call) -> None:
         click.echo(printable("\n".join(summary_lines(judge))))
     if report is not None:
         click.echo(f"report: {printable(str(report))}")
-    for line in _ending(result, call, judged=judge is not None and result.run is not None):
+    for line in _ending(result, call, judged=judge is not None and bool(judge.failed) and result.run is not None):
         click.echo(printable(line))
 
 

@@ -44,7 +44,10 @@ def data() -> None:
 @recipe_options
 @sending_options
 @click.option(
-    "--output", type=click.Path(path_type=Path), help="Where the rows go; .jessy/data/NAME unless said otherwise."
+    "--output",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="A new or empty folder for the rows, or one that jessy filled; .jessy/data/NAME unless said otherwise.",
 )
 def make(
     recipe: Path,
@@ -59,13 +62,13 @@ def make(
     from jessyfile.dataset.card_text import card_text
     from jessyfile.planning.command_line import Call, options, shell_line
     from jessyfile.planning.consent import OPTION, require, teacher_sends
-    from jessyfile.project import find_root, jessy_folder
+    from jessyfile.project import data_folder, find_root
 
     loaded = load(recipe, arg, variant, set_)
     root = find_root(recipe)
-    folder = output or jessy_folder(root) / "data" / loaded.name
+    folder = output if output is not None else data_folder(root, loaded.name)
     require(teacher_sends(loaded))
-    single = options("--output", [str(output)] if output else [])
+    single = options("--output", [str(output)] if output is not None else [])
     words = [*Call(str(recipe), arg, variant, set_).words(), *options(OPTION, allow_host), *single]
     with stopping(lambda: shell_line("data", MAKE, *words)) as stop:
         card = _made(loaded, root, folder, stop)
@@ -74,17 +77,18 @@ def make(
 
 
 def _made(recipe: Recipe, root: Path, folder: Path, stop: Stop) -> Card:
-    """Run the data steps into a folder that takes its place when everything is there; return the card."""
+    """Run the data steps into a folder that is filled when everything is there; return the card."""
     from jessyfile.dataset.card import DatasetCard
     from jessyfile.dataset.data_steps import CARD, run_category, run_dataset
-    from jessyfile.fsops import remove_tree, staged_folder
+    from jessyfile.fsops import remove_tree
     from jessyfile.planning.canonical import normal
     from jessyfile.planning.steps import StepContext
     from jessyfile.results.typed_json import Record, load_as
+    from jessyfile.user_files import fill_folder
 
     facts: dict[str, Record] = {}
     inputs: dict[str, Path] = {}
-    with staged_folder(folder) as staging:
+    with fill_folder(folder, CARD) as staging:
         for category in recipe.dataset.categories:
             name = f"data.{category.name}"
             inputs[name] = staging / name
@@ -155,13 +159,13 @@ def _filters(command: Any) -> Any:  # noqa: ANN401 (click's decorators)
 
 @data.command("show")
 @_filters
-@click.option("-n", "--count", default=10, show_default=True, help="How many rows.")
+@click.option("-n", "--count", type=click.IntRange(min=1), default=10, show_default=True, help="How many rows.")
 def show(path: Path | None, count: int, **wanted: str | None) -> None:
     """Print rows as a conversation: `jessy data show --topic slang`."""
     rows = _chosen(path, wanted)
-    for row in rows[: max(count, 0)]:
+    for row in rows[:count]:
         click.echo(printable(_conversation(row)))
-    click.echo(f"{min(max(count, 0), len(rows))} of {len(rows)} rows")
+    click.echo(f"{min(count, len(rows))} of {len(rows)} rows")
 
 
 def _conversation(row: Row) -> str:

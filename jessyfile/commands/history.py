@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,8 @@ import click
 from jessyfile.text.printable import printable
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from jessyfile.planning.runs import Run
 
 
@@ -22,7 +25,7 @@ def here() -> Path:
 
 
 @click.command()
-@click.option("-n", "count", default=20, show_default=True, help="How many runs.")
+@click.option("-n", "count", type=click.IntRange(min=1), default=20, show_default=True, help="How many runs.")
 def history(count: int) -> None:
     """List the runs, newest first."""
     from jessyfile.planning.runs import all_runs
@@ -74,30 +77,41 @@ def _ending(run: Run, last: dict[str, Any]) -> str:
     return "not promoted" if body.get("withheld") else "done"
 
 
+@contextlib.contextmanager
+def locked(root: Path, what: str) -> Iterator[None]:
+    """Hold the project's lock; where nothing was ever applied there is nothing to hold, and nothing is created."""
+    from jessyfile.planning.mutex import project_lock
+    from jessyfile.project import jessy_folder
+
+    with project_lock(root, what) if jessy_folder(root).is_dir() else contextlib.nullcontext():
+        yield
+
+
 @click.command()
 @click.argument("name")
 def rollback(name: str) -> None:
     """Move NAME:latest back to the previous model."""
     from jessyfile.export.registry import rollback as move_back
-    from jessyfile.planning.mutex import project_lock
 
     root = here()
-    with project_lock(root, f"jessy rollback {name}"):
+    with locked(root, f"jessy rollback {name}"):
         click.echo(printable(move_back(name, root)))
 
 
 @click.command()
-@click.option("--keep", default=5, show_default=True, help="Results of this many last runs stay.")
+@click.option(
+    "--keep", type=click.IntRange(min=0), default=5, show_default=True, help="Results of this many last runs stay."
+)
+@click.option("--interrupted", is_flag=True, help="Remove the saved work of interrupted runs too; they start anew.")
 @click.option("--dry-run", is_flag=True, help="Only say what would go.")
-def gc(keep: int, dry_run: bool) -> None:
-    """Remove stored results that no state, no kept run and no registered model needs."""
+def gc(keep: int, interrupted: bool, dry_run: bool) -> None:
+    """Remove stored results that no state, no kept run and no registered model needs. Interrupted runs stay resumable."""
     from jessyfile.planning.change_text import size
     from jessyfile.planning.maintenance import collect
-    from jessyfile.planning.mutex import project_lock
 
     root = here()
-    with project_lock(root, "jessy gc"):
-        swept = collect(root, keep=keep, held=_registered_objects(root), dry=dry_run)
+    with locked(root, "jessy gc"):
+        swept = collect(root, keep=keep, held=_registered_objects(root), interrupted=interrupted, dry=dry_run)
     verb = "would free" if dry_run else "freed"
     what = f"{len(swept.objects)} results and {len(swept.work)} interrupted runs"
     click.echo(f"{verb} {size(swept.freed)}: {what}; {swept.kept} results stay")
@@ -109,10 +123,9 @@ def fsck(repair: bool) -> int:
     """Verify every stored result against its hash. Exit 1 when something is damaged."""
     from jessyfile.planning.maintenance import check
     from jessyfile.planning.maintenance import repair as remove_damaged
-    from jessyfile.planning.mutex import project_lock
 
     root = here()
-    with project_lock(root, "jessy fsck"):
+    with locked(root, "jessy fsck"):
         damage = check(root)
         if repair:
             remove_damaged(root, damage)

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import click
 
 from jessyfile.commands.init import checked_name
-from jessyfile.errors import ProjectError
 from jessyfile.text.printable import printable
 
 if TYPE_CHECKING:
@@ -25,17 +24,16 @@ def import_(file: Path, output: Path | None, name: str | None) -> None:
     What would not survive is named on standard error, with its line.
     """
     from jessyfile.importing import import_file
+    from jessyfile.user_files import refuse_foreign, write_new
 
-    if output is not None and output.exists():
-        raise ProjectError(f"`{output}` is there already", hint="choose another name: import never writes over a file")
+    if output is not None:
+        refuse_foreign(output, lambda _: False)
     found = import_file(file, target=output, name=checked_name(name) if name else None)
     _report(found)
     if output is None:
         click.echo(found.text, nl=False)
         return
-    from jessyfile import fsops
-
-    fsops.write_text(output, found.text)
+    write_new(output, found.text.encode("utf-8"))
     click.echo(f"wrote {printable(str(output))}", err=True)
 
 

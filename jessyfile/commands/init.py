@@ -192,6 +192,7 @@ def _write(folder: Path, files: dict[str, str]) -> None:
     """Write new files, none when one of them is there already."""
     from jessyfile import fsops
     from jessyfile.project import jessy_folder
+    from jessyfile.user_files import write_new
 
     there = [name for name in files if (folder / name).exists() or (folder / name).is_symlink()]
     if there:
@@ -199,29 +200,37 @@ def _write(folder: Path, files: dict[str, str]) -> None:
             f"`{folder / there[0]}` is there already; nothing was written",
             hint="choose another folder or another --name: init never writes over a file",
         )
+    ignored = _ignored(folder / ".gitignore")
+    for name in files:
+        fsops.make_folder((folder / name).parent)
     for name, text in files.items():
-        fsops.write_text(folder / name, text)
+        write_new(folder / name, text.encode("utf-8"))
         if name.endswith(".jessy"):
             click.echo(f"wrote {printable(str(folder / name))}")
     seeds = sum(not name.endswith(".jessy") for name in files)
     click.echo(f"wrote {seeds} files of seeds under {printable(str(folder / 'data/seeds'))}")
     fsops.make_folder(jessy_folder(folder))  # the project's root is here, also inside a larger repository
-    _ignore_state(folder)
+    _ignore_state(folder / ".gitignore", ignored)
 
 
-def _ignore_state(folder: Path) -> None:
-    """Make git leave the state and the results alone; a .gitignore that is there gets one more line."""
-    from jessyfile import fsops
-    from jessyfile.project import JESSY_FOLDER
+def _ignored(path: Path) -> bytes | None:
+    """Return what a .gitignore says, None when there is none. Raises ProjectError when it is no plain file."""
+    from jessyfile.user_files import read_plain
 
-    path = folder / ".gitignore"
-    entry = f"{JESSY_FOLDER}/"
     try:
-        before = fsops.read_bytes(path)
+        return read_plain(path)
     except FileNotFoundError:
-        before = b""
-    if any(line.strip() in (entry.encode(), JESSY_FOLDER.encode()) for line in before.splitlines()):
+        return None
+
+
+def _ignore_state(path: Path, before: bytes | None) -> None:
+    """Make git leave the state and the results alone; a .gitignore that is there gets one more line."""
+    from jessyfile.project import JESSY_FOLDER
+    from jessyfile.user_files import edit, write_new
+
+    entry, text = f"{JESSY_FOLDER}/", before or b""
+    if any(line.strip() in (entry.encode(), JESSY_FOLDER.encode()) for line in text.splitlines()):
         return
-    gap = b"" if not before or before.endswith(b"\n") else b"\n"
-    fsops.write_bytes(path, before + gap + entry.encode() + b"\n")
+    gap = b"" if not text or text.endswith(b"\n") else b"\n"
+    (write_new if before is None else edit)(path, text + gap + entry.encode() + b"\n")
     click.echo(f"wrote {entry} into {printable(str(path))}")

@@ -113,9 +113,12 @@ def takes_long(made: Plan) -> bool:
 
 def show_plan(made: Plan, *, everything: bool = False, short: bool = False, command: str | None = None) -> None:
     """Print a plan, coloured where the terminal wants it; without the `command` that runs it, it is about to be run."""
+    from jessyfile.export.registry import kept_back
     from jessyfile.planning.plan_text import render_plan
 
-    for line in printable(render_plan(made, everything=everything, short=short, command=command)).splitlines():
+    text = render_plan(made, everything=everything, short=short, command=command)
+    back = kept_back(made.root, made.name, made.promotion) if made.promotion else None
+    for line in printable(text).splitlines() + ([back] if back else []):
         click.echo(_tint(line))
 
 

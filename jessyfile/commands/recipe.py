@@ -3,6 +3,7 @@ network is opened."""
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -79,18 +80,31 @@ def _format_one(name: str, *, only_check: bool, diff: bool) -> bool:
     from jessyfile.language import format_text
 
     text = _read(name)
+    if not _is_recipe(text, name):
+        raise ProjectError(
+            f"`{name}` is no recipe: it has no line `JESSY 1`", hint="a part that recipes include is named *.jessy"
+        )
     laid_out = format_text(text, name=name)
     if diff:
         _print_diff(name, text, laid_out)
     elif name == "-" and not only_check:
         click.echo(laid_out, nl=False)
     elif text != laid_out and not only_check:
-        from jessyfile import fsops
+        from jessyfile.user_files import edit
 
-        fsops.write_text(Path(name), laid_out)
+        edit(Path(name), laid_out.encode("utf-8"))
     if text != laid_out and only_check:
         click.echo(f"{printable(name)} is not laid out", err=True)
     return text != laid_out
+
+
+def _is_recipe(text: str, name: str) -> bool:
+    """Whether a text means to be a Jessyfile: other languages have words and braces too, and an indentation to lose."""
+    return (
+        name == "-"
+        or name.endswith(".jessy")
+        or re.search(r"^[ \t\ufeff]*JESSY[ \t]+\d", text, re.MULTILINE) is not None
+    )
 
 
 def _read(name: str) -> str:
@@ -100,14 +114,13 @@ def _read(name: str) -> str:
         if name == "-":
             data = sys.stdin.buffer.read(MAX_BYTES + 1)
         else:
+            from jessyfile.user_files import read_plain
+
             require_recipe(Path(name))
-            with open(name, "rb") as handle:
-                data = handle.read(MAX_BYTES + 1)
+            data = read_plain(Path(name), MAX_BYTES + 1)
         return data.decode("utf-8")
-    except OSError as error:
-        raise ProjectError(
-            f"cannot read `{name}`: {(error.strerror or 'unreadable').lower()}", hint="name a recipe file"
-        ) from error
+    except FileNotFoundError as error:
+        raise ProjectError(f"cannot read `{name}`: no such file or directory", hint="name a recipe file") from error
     except UnicodeDecodeError as error:
         raise ProjectError(f"`{name}` is not UTF-8 (byte {error.start})", hint="save it as UTF-8") from error
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from jessyfile.engines.serving import served_of
 from jessyfile.errors import EngineError, StateError
-from jessyfile.export.registry import LATEST, lookup, registered_names
+from jessyfile.export.registry import LATEST, check_served, lookup, registered_names
 from jessyfile.language.recipe import Complexity
 
 
@@ -22,12 +22,17 @@ class Registered:
 
 
 def find(root: Path, name: str, tag: str = LATEST) -> Registered:
-    """Return a registered model. Raises EngineError that names what there is when it is not."""
+    """Return a registered model whose file is whole.
+
+    Raises EngineError that names what there is when it is not registered, DamagedError when its file is not the one
+    that was registered.
+    """
     entry = lookup(root, name, tag)
     if entry is None:
         names = registered_names(root)
         hint = f"registered are {', '.join(names)}" if names else "run `jessy apply RECIPE` first"
         raise EngineError(f"there is no model `{name}:{tag}` in this project", hint=hint)
+    check_served(root, entry)
     try:
         return Registered(entry, served_of(entry).complexity)
     except StateError as error:

@@ -25,12 +25,14 @@ _STAND_IN = "q8_0"
 
 
 def run_evaluate(context: StepContext) -> AnswersFacts:
-    """Answer every suite with NAME:candidate through the engine that serves it. Raises EngineError, EvaluationError."""
-    from jessyfile.export.registry import CANDIDATE, lookup
+    """Answer every suite with NAME:candidate through the engine that serves it. Raises EngineError, EvaluationError,
+    DamagedError."""
+    from jessyfile.export.registry import CANDIDATE, check_served, lookup
 
     entry = lookup(context.root, context.recipe.name, CANDIDATE)
     if entry is None or entry.get("digest") != context.facts_of("import", ImportFacts).digest:
         raise EngineError(f"`{context.recipe.name}:candidate` is not what was imported", hint="run `jessy apply` again")
+    check_served(context.root, entry, thorough=True)
     model = served_model(entry, context.recipe.evaluation.max_tokens)
     return _answer_suites(context, engine_of(entry), model, None)
 

@@ -80,6 +80,7 @@ def run_modelfile(context: StepContext) -> ModelfileFacts:
 def run_import(context: StepContext) -> ImportFacts:
     """Register NAME:candidate with Ollama or the embedded engine. Raises EngineError or ExportError."""
     from jessyfile.export import move_names as register
+    from jessyfile.export.registry import CANDIDATE, lookup, model_id
 
     gguf, folder, facts = (
         context.inputs["gguf"] / GGUF_FILE,
@@ -96,7 +97,8 @@ def run_import(context: StepContext) -> ImportFacts:
         register.register_ollama(context.root, url, gguf, body, served, pending, _reporter(context))
     else:
         register.register_embedded(context.root, context.recipe.name, gguf, facts.digest, served)
-    found = ImportFacts(engine, context.recipe.name, "candidate", facts.digest)
+    model = model_id(lookup(context.root, context.recipe.name, CANDIDATE) or {})
+    found = ImportFacts(engine, context.recipe.name, CANDIDATE, facts.digest, model)
     _write_json(context.output / "import.json", found)
     return found
 
@@ -104,19 +106,25 @@ def run_import(context: StepContext) -> ImportFacts:
 def run_promote(context: StepContext) -> PromoteFacts:
     """Move NAME:latest to the candidate when the verdict allows it, and the .env key with it. Raises EngineError.
 
-    A failed MUST leaves everything where it was and says so in the facts.
+    A failed MUST leaves everything where it was and says so in the facts; so does a rollback of this very model, unless
+    the step was asked for with `--replace`.
     """
-    from jessyfile.export.dotenv import update_dotenv
+    from jessyfile.export.dotenv import dotenv_place, update_dotenv
     from jessyfile.export.move_names import promote
+    from jessyfile.export.registry import kept_back
 
     failed, name = context.facts_of("judge", JudgeFacts).failed, context.recipe.name
-    imported = context.facts_of("import", ImportFacts)
+    imported, dotenv = context.facts_of("import", ImportFacts), context.recipe.deploy.dotenv
     reason = f"failed: {', '.join(failed)}" if failed else ""
-    found = PromoteFacts(not failed, reason, name, imported.engine, imported.digest)
-    if not failed:
+    if not failed and not context.replaced:
+        reason = kept_back(context.root, name, imported) or ""
+    found = PromoteFacts(not reason, reason, name, imported.engine, imported.digest, imported.model)
+    if not reason:
+        if dotenv is not None:
+            dotenv_place(context.root, dotenv)  # a name that cannot be written down is not moved either
         promote(context.root, name)
-        if context.recipe.deploy.dotenv is not None:
-            update_dotenv(context.root, context.recipe.deploy.dotenv, f"{name}:latest")
+        if dotenv is not None:
+            update_dotenv(context.root, dotenv, f"{name}:latest")
     _write_json(context.output / "promote.json", found)
     return found
 

@@ -12,8 +12,10 @@ from jessyfile.export.registry import (
     LATEST,
     PREVIOUS,
     Entry,
+    finish_rollback,
     keep_latest,
     lookup,
+    model_id,
     register,
     take_candidate,
 )
@@ -81,6 +83,7 @@ def promote(root: Path, name: str) -> dict[str, Any]:
 
     In Ollama the names are moved first: when it fails, the registry still says what was. Raises EngineError.
     """
+    finish_rollback(root, name)
     candidate, latest, previous = (lookup(root, name, tag) for tag in (CANDIDATE, LATEST, PREVIOUS))
     if candidate is None:
         raise EngineError(f"`{name}:candidate` is not registered", hint="run `jessy apply` again")
@@ -90,7 +93,6 @@ def promote(root: Path, name: str) -> dict[str, Any]:
             client.copy(f"{name}:{LATEST}", f"{name}:{PREVIOUS}")
         keep_latest(root, name)
         client.copy(f"{name}:{CANDIDATE}", f"{name}:{LATEST}")
-    keep_latest(root, name)
     take_candidate(root, name)
     return candidate
 
@@ -101,8 +103,7 @@ def _must_keep(latest: Entry | None, previous: Entry | None, candidate: Entry) -
     """
     if latest is None or latest["engine"] != "ollama":
         return False
-    kept = (candidate.get("digest"), previous.get("digest") if previous is not None else None)
-    return latest.get("digest") not in kept
+    return model_id(latest) not in {model_id(entry) for entry in (candidate, previous) if entry is not None}
 
 
 def pending_quantization(facts: GgufFacts, engine: EngineName) -> str | None:

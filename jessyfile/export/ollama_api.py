@@ -102,12 +102,20 @@ class OllamaClient:
         """Return whether a model of this name exists."""
         return self._status("POST", "/api/show", {"model": name}) == 200
 
-    def swap(self, first: str, second: str) -> None:
-        """Exchange two names."""
+    def swap(self, first: str, second: str, done: int = 0, moved: Callable[[int], object] = lambda _: None) -> None:
+        """Exchange two names in three moves, each of which may be made twice.
+
+        Args:
+            first: one name.
+            second: the other name.
+            done: how many moves an earlier call made before it was killed.
+            moved: called after each move with how many are made.
+        """
         spare = f"{first.rpartition(':')[0]}:jessy-swap"
-        self.copy(first, spare)
-        self.copy(second, first)
-        self.copy(spare, second)
+        moves = ((first, spare), (second, first), (spare, second))
+        for number, (source, target) in enumerate(moves[done:], done + 1):
+            self.copy(source, target)
+            moved(number)
         self.delete(spare)
 
     def _expect(self, method: str, path: str, body: Mapping[str, Any], doing: str) -> None:

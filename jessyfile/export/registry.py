@@ -1,6 +1,7 @@
-"""What is registered under NAME:candidate, NAME:latest and NAME:previous: one small JSON file a tag.
+"""What is registered under NAME:candidate, NAME:latest and NAME:previous.
 
-The files lie in `.jessy/models/<name>/<tag>.json`. For the embedded engine they *are* the registration: the GGUF's
+`.jessy/models/<name>/candidate.json` and `latest.json` hold a registration each; the one of `previous` stands inside
+that of `latest`, so that every move is one write. For the embedded engine they *are* the registration: the GGUF's
 place in the store and how to serve it. For Ollama, which keeps its own, they remember what was given to it, so that a
 plan needs no network.
 
@@ -9,6 +10,7 @@ This module is read by `jessy plan`: it imports nothing heavy.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from collections.abc import Mapping
@@ -16,9 +18,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jessyfile.errors import EngineError
+from jessyfile.errors import DamagedError, EngineError, StorageError
 from jessyfile.export.dotenv import dotenv_holds
 from jessyfile.fsops import read_bytes, write_text
+from jessyfile.planning.canonical import digest
+from jessyfile.planning.fingerprint import FileHashes
 from jessyfile.project import jessy_folder
 from jessyfile.results.facts import ImportFacts, PromoteFacts
 from jessyfile.results.typed_json import Record, read_as
@@ -29,6 +33,7 @@ if TYPE_CHECKING:
 CANDIDATE, LATEST, PREVIOUS = "candidate", "latest", "previous"
 _TAGS = (CANDIDATE, LATEST, PREVIOUS)
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(?:/[A-Za-z0-9_][A-Za-z0-9_.-]*){0,2}")
+_LATEST_ONLY = (PREVIOUS, "rolled_back", "swapped")  # what only the registration of `latest` holds besides its model
 Entry = Mapping[str, Any]
 
 
@@ -42,8 +47,14 @@ def entry_file(root: Path, name: str, tag: str) -> Path:
 def register(root: Path, name: str, tag: str, entry: Entry) -> None:
     """Write a registration in one step.
 
-    `entry` holds engine, digest, served, and the GGUF's place relative to the root.
+    `entry` holds engine, digest, served, and the GGUF's place relative to the root. Raises EngineError when the file
+    system takes another model's name for this one.
     """
+    standing = _read(root, name, tag) or {}
+    if standing.get("name", name) != name:
+        raise EngineError(f"`{name}` and `{standing['name']}` are one name on this disk", hint="give one another NAME")
+    if not entry_file(root, name, tag).resolve().is_relative_to(jessy_folder(root).resolve()):
+        raise EngineError(f"the registration of `{name}` is a link that leads out of `.jessy`", hint="remove the link")
     since = entry.get("since") or datetime.now(UTC).isoformat(timespec="seconds")
     full = {**entry, "version": 1, "name": name, "tag": tag, "since": since}
     write_text(entry_file(root, name, tag), json.dumps(full, ensure_ascii=False, indent=2, sort_keys=True) + "\n")
@@ -54,18 +65,56 @@ def lookup(root: Path, name: str, tag: str = LATEST) -> dict[str, Any] | None:
     read.
     """
     entry = _stored(root, name, tag)
-    if entry is not None and isinstance(entry.get("gguf"), str):
-        entry["gguf"] = str(root / entry["gguf"])
-    return entry
+    if entry is None:
+        return None
+    found = {**_model(entry), "tag": tag}
+    return {**found, "gguf": str(root / found["gguf"])} if isinstance(found.get("gguf"), str) else found
+
+
+def model_id(entry: Entry) -> str:
+    """Return one name for everything that a registration serves: the file, how it is asked, and the engine."""
+    return digest({key: entry.get(key) for key in ("engine", "digest", "served")})
+
+
+def _model(entry: Entry) -> dict[str, Any]:
+    return {key: value for key, value in entry.items() if key not in _LATEST_ONLY}
 
 
 def _stored(root: Path, name: str, tag: str) -> dict[str, Any] | None:
     """Return a registration as written, its GGUF relative to the root."""
+    found: Any = _read(root, name, tag) if tag != PREVIOUS else (_read(root, name, LATEST) or {}).get(PREVIOUS)
+    whole = isinstance(found, dict) and isinstance(found.get("engine"), str) and found.get("name") == name
+    return found if whole else None
+
+
+def _read(root: Path, name: str, tag: str) -> dict[str, Any] | None:
     try:
         found = json.loads(read_bytes(entry_file(root, name, tag)))
     except (FileNotFoundError, ValueError, RecursionError):
         return None
-    return found if isinstance(found, dict) and isinstance(found.get("engine"), str) else None
+    return found if isinstance(found, dict) else None
+
+
+def check_served(root: Path, entry: Entry, *, thorough: bool = False) -> None:
+    """Make sure that the file which a registration is served from is the one that was registered.
+
+    The hash of a big file is remembered with its size, inode and times; `thorough` reads every byte again. Not covered:
+    bytes that rot on the disk without a write, until the next thorough reading, and what Ollama keeps itself. Raises
+    DamagedError.
+    """
+    if entry["engine"] != "embedded":
+        return
+    path, hashes = Path(str(entry.get("gguf"))), FileHashes(root, thorough)
+    damage = None if path.is_file() else "is gone"
+    if damage is None and hashes.of(path) != entry.get("digest"):
+        damage = "has other bytes than were written"
+    with contextlib.suppress(StorageError):  # only the next reading's speed hangs on this
+        hashes.save()
+    if damage is not None:
+        raise DamagedError(
+            f"the file of {entry['name']}:{entry['tag']} {damage} ({path})",
+            hint="run `jessy apply` again with the recipe that made it; it is made anew",
+        )
 
 
 def registered_names(root: Path) -> list[str]:
@@ -75,72 +124,110 @@ def registered_names(root: Path) -> list[str]:
 
 
 def holds_candidate(recipe: Recipe, root: Path, facts: Record) -> bool:
-    """Return whether what the step `import` registered is still NAME:candidate, its file included."""
+    """Return whether what the step `import` registered is still NAME:candidate, its file whole."""
     return _holds(root, recipe.name, CANDIDATE, read_as(ImportFacts, facts, "the record of `import`"))
 
 
 def holds_latest(recipe: Recipe, root: Path, facts: Record) -> bool:
-    """Return whether what the step `promote` did still stands; a model that was refused has nothing to hold."""
+    """Return whether what the step `promote` did still stands, or was taken back by a rollback; a model that was
+    refused has nothing to hold."""
     promoted = read_as(PromoteFacts, facts, "the record of `promote`")
     if not promoted.promoted:
         return True
     if recipe.deploy.dotenv is not None and not dotenv_holds(root, recipe.deploy.dotenv, f"{recipe.name}:{LATEST}"):
         return False
-    return _holds(root, recipe.name, LATEST, promoted)
+    return kept_back(root, recipe.name, promoted) is not None or _holds(root, recipe.name, LATEST, promoted)
 
 
 def _holds(root: Path, name: str, tag: str, facts: ImportFacts | PromoteFacts) -> bool:
     entry = lookup(root, name, tag)
-    if entry is None or entry.get("digest") != facts.digest or entry["engine"] != facts.engine:
+    if entry is None or entry["engine"] != facts.engine or not _names(facts, entry.get("digest"), model_id(entry)):
         return False
-    return entry["engine"] != "embedded" or Path(str(entry.get("gguf"))).is_file()
+    try:
+        check_served(root, entry)
+    except DamagedError:
+        return False
+    return True
+
+
+def _names(facts: ImportFacts | PromoteFacts, file: object, model: object) -> bool:
+    """Whether a step's facts are those of this model."""
+    return facts.digest == file and facts.model in ("", model)
+
+
+def kept_back(root: Path, name: str, facts: ImportFacts | PromoteFacts) -> str | None:
+    """Return a sentence when the model of these facts was put back by a rollback and stays back; else None."""
+    latest = _stored(root, name, LATEST) or {}
+    back = latest.get("rolled_back")
+    if not isinstance(back, dict) or not _names(facts, back.get("digest"), back.get("model")):
+        return None
+    return (
+        f"{name}:{LATEST} is kept back by rollback at the model of {latest.get('since')}; "
+        f"`jessy rollback {name}` promotes the newer one again"
+    )
 
 
 def keep_latest(root: Path, name: str) -> None:
-    """Write what is latest down as previous, unless it is the candidate itself or is kept already."""
-    candidate, latest, previous = (_stored(root, name, tag) or {} for tag in (CANDIDATE, LATEST, PREVIOUS))
-    if latest and latest.get("digest") not in (candidate.get("digest"), previous.get("digest")):
-        register(root, name, PREVIOUS, latest)
+    """Write what is latest down as previous too, unless it is the candidate itself or is kept already."""
+    candidate, latest, previous = (_stored(root, name, tag) for tag in (CANDIDATE, LATEST, PREVIOUS))
+    if latest is not None and not _same(latest, candidate) and not _same(latest, previous):
+        register(root, name, LATEST, {**latest, PREVIOUS: _model(latest)})
 
 
 def take_candidate(root: Path, name: str) -> None:
-    """Write the candidate down as latest; doing it twice changes nothing.
+    """Write the candidate down as latest and what was latest as previous; doing it twice changes nothing.
 
     Raises EngineError when there is no candidate.
     """
-    candidate, latest = _stored(root, name, CANDIDATE), _stored(root, name, LATEST)
+    candidate, latest, previous = (_stored(root, name, tag) for tag in (CANDIDATE, LATEST, PREVIOUS))
     if candidate is None:
         raise EngineError(f"`{name}:candidate` is not registered", hint="run `jessy apply` again")
-    if latest is None or latest.get("digest") != candidate.get("digest") or latest["engine"] != candidate["engine"]:
-        register(root, name, LATEST, {key: value for key, value in candidate.items() if key != "since"})
+    if latest is None or not _same(latest, candidate):
+        before = latest or previous
+        kept = {PREVIOUS: _model(before)} if before is not None else {}
+        register(root, name, LATEST, {**{key: value for key, value in candidate.items() if key != "since"}, **kept})
 
 
-def swap_back(root: Path, name: str) -> tuple[Entry, Entry]:
-    """Exchange latest and previous; return the new latest and the new previous.
-
-    Raises EngineError when one is missing.
-    """
-    latest, previous = _stored(root, name, LATEST), _stored(root, name, PREVIOUS)
-    if latest is None or previous is None:
-        raise EngineError(f"`{name}` has no previous model to go back to", hint="`jessy status` shows what is promoted")
-    register(root, name, LATEST, previous)
-    register(root, name, PREVIOUS, latest)
-    return previous, latest
+def _same(one: Entry | None, two: Entry | None) -> bool:
+    return one is not None and two is not None and model_id(one) == model_id(two)
 
 
 def rollback(name: str, root: Path) -> str:
     """Move NAME:latest back to NAME:previous, in Ollama too when it serves the model; return a line that says so.
 
-    Raises EngineError when there is nothing to go back to, or Ollama does not answer; nothing is changed then.
+    The model that was latest stays back until the user asks for it or a recipe gives another one. Raises EngineError
+    when there is nothing to go back to, or Ollama does not answer, DamagedError when the previous model's file is not
+    whole; nothing is changed then.
     """
-    latest, previous = lookup(root, name, LATEST), lookup(root, name, PREVIOUS)
-    if previous is not None and previous["engine"] == "ollama":
-        from jessyfile.export.ollama_api import OllamaClient
+    latest, previous = _stored(root, name, LATEST), lookup(root, name, PREVIOUS)
+    if latest is None or previous is None:
+        raise EngineError(f"`{name}` has no previous model to go back to", hint="`jessy status` shows what is promoted")
+    check_served(root, previous, thorough=True)
+    if previous["engine"] == "ollama":
+        move_back(root, name, latest, previous)
+    back = {"digest": latest.get("digest"), "model": model_id(latest)}
+    register(root, name, LATEST, {**latest[PREVIOUS], PREVIOUS: _model(latest), "rolled_back": back})
+    return f"{name}:latest is again the model of {previous.get('since', 'before')}"
 
-        client = OllamaClient(str(previous.get("ollama")))
-        if latest is not None and latest["engine"] == "ollama":
-            client.swap(f"{name}:{LATEST}", f"{name}:{PREVIOUS}")
-        else:
-            client.copy(f"{name}:{PREVIOUS}", f"{name}:{LATEST}")
-    now, _ = swap_back(root, name)
-    return f"{name}:latest is again the model of {now.get('since', 'before')}"
+
+def move_back(root: Path, name: str, latest: Entry, previous: Entry) -> None:
+    """Give Ollama's NAME:latest the model of NAME:previous, and the other way round when Ollama serves both.
+
+    Each move is written down, so that a rollback that was killed goes on where it stopped.
+    """
+    from jessyfile.export.ollama_api import OllamaClient
+
+    def moved(count: int) -> None:
+        register(root, name, LATEST, {**latest, "swapped": count})
+
+    client = OllamaClient(str(previous.get("ollama")))
+    if latest["engine"] == "ollama":
+        client.swap(f"{name}:{LATEST}", f"{name}:{PREVIOUS}", int(latest.get("swapped") or 0), moved)
+    else:
+        client.copy(f"{name}:{PREVIOUS}", f"{name}:{LATEST}")
+
+
+def finish_rollback(root: Path, name: str) -> None:
+    """Finish a rollback that was killed between two of Ollama's moves, if there is one. Raises EngineError."""
+    if (_stored(root, name, LATEST) or {}).get("swapped"):
+        rollback(name, root)

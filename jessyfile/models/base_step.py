@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from jessyfile.errors import Interrupted, ModelError
-from jessyfile.fsops import link_or_copy, make_folder, remove_tree, write_bytes, write_text
+from jessyfile.fsops import copy_file, make_folder, remove_tree, write_bytes, write_text
 from jessyfile.models.base_inputs import model_files
 from jessyfile.models.chat_format import ChatFormat, chat_format, format_of
 from jessyfile.models.lora import merge_folder
@@ -28,7 +28,7 @@ SOURCE_FILE = "source.json"
 def run_base(context: StepContext) -> BaseFacts:
     """Fill the output with config.json, model*.safetensors, tokenizer.json, tokenizer_config.json and source.json.
 
-    A GGUF is dequantized to float32; a folder's files are linked as they are. Raises ModelError when there is no such
+    A GGUF is dequantized to float32; a folder's files are copied as they are. Raises ModelError when there is no such
     model, or it is damaged or of an unknown kind.
     """
     from jessyfile.models.tokenizer_build import dumps
@@ -100,7 +100,7 @@ def _from_folder(folder: Path, output: Path) -> ChatFormat:
     gemma = str(config["model_type"]).startswith("gemma")
     form = chat_format("gemma") if gemma else format_of(tokenizer.pieces())
     for path in model_files(folder):
-        link_or_copy(path.resolve(), output / path.name)
+        copy_file(path.resolve(), output / path.name)
     _complete_template(output, form)
     return form
 

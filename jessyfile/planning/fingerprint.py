@@ -98,7 +98,12 @@ class FileHashes:
 def own_part(step: Step, recipe: Recipe, root: Path, hashes: FileHashes) -> Own:
     """Return what the step itself contributes to its fingerprint."""
     parameters = normal(recipe.values(step.reads)) if step.reads else {}
-    files = {relative(path, root): hashes.of(path) for path in _flat(step.files(recipe, root))}
+    files: dict[str, str] = {}
+    for path in _flat(step.files(recipe, root)):
+        name, found = relative(path, root), hashes.of(path)
+        while files.get(name, found) != found:  # a suite of the project beside the shipped one of its name
+            name += " (another)"
+        files[name] = found
     body = {"step": step.name, "version": step.version, "parameters": parameters, "files": files}
     return Own(parameters, files, step.version, digest(body))
 

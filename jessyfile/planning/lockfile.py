@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from jessyfile import fsops
 from jessyfile.planning.store import Store
 from jessyfile.results.facts import JudgeFacts
+from jessyfile.user_files import read_plain, refuse_foreign, write_own
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -15,18 +15,35 @@ if TYPE_CHECKING:
     from jessyfile.language.recipe import Recipe
     from jessyfile.planning.run import RunResult, StepResult
 
+_MARK = "written by `jessy apply`, meant to be committed"
 _MADE = (("base", "base"), ("dataset", "dataset"), ("train", "adapter"), ("gguf", "gguf"), ("modelfile", "modelfile"))
+
+
+def lock_place(recipe: Recipe, variant: str | None) -> Path:
+    """Return where a recipe's lock file lies.
+
+    Raises ProjectError when a file that jessy did not write stands there, as the `poetry.lock` beside a
+    `poetry.jessy`.
+    """
+    stem = f"{recipe.path.stem}.{variant}" if variant else recipe.path.stem
+    path = recipe.path.with_name(f"{stem}.lock")
+    refuse_foreign(path, _is_lock)
+    return path
 
 
 def write_lock(recipe: Recipe, root: Path, result: RunResult, *, variant: str | None = None) -> Path:
     """Write the lock file of a whole run and return its path; the same results give the same text."""
-    stem = f"{recipe.path.stem}.{variant}" if variant else recipe.path.stem
-    path = recipe.path.with_name(f"{stem}.lock")
-    head = f"# what {recipe.path.name} was made into; written by `jessy apply`, meant to be committed"
-    text = "\n".join([head, *_lines(recipe, root, result)])
-    if not path.exists() or path.read_text(encoding="utf-8") != text + "\n":
-        fsops.write_text(path, text + "\n")
+    path = lock_place(recipe, variant)
+    head = f"# what {recipe.path.name} was made into; {_MARK}"
+    text = "\n".join([head, *_lines(recipe, root, result)]) + "\n"
+    data = text.encode("utf-8", "surrogatepass")
+    if not path.exists() or read_plain(path) != data:
+        write_own(path, data, _is_lock)
     return path
+
+
+def _is_lock(data: bytes) -> bool:
+    return data.startswith(b"# what ") and data.partition(b"\n")[0].rstrip().endswith(_MARK.encode())
 
 
 def _lines(recipe: Recipe, root: Path, result: RunResult) -> Iterator[str]:

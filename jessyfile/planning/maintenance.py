@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from jessyfile import fsops
 from jessyfile.errors import StateError
@@ -13,7 +14,7 @@ from jessyfile.planning.plan import work_place
 from jessyfile.planning.runs import all_runs
 from jessyfile.planning.state import load_state, state_names
 from jessyfile.planning.store import Store
-from jessyfile.project import work_folder
+from jessyfile.project import jessy_folder, work_folder
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,24 +40,34 @@ class Damage:
     problem: str
 
 
-def collect(root: Path, *, keep: int, held: Collection[str] = (), dry: bool = False) -> Swept:
-    """Remove results that nothing needs: no state, none of the last `keep` runs, no registered model (`held`).
+def collect(
+    root: Path, *, keep: int, held: Collection[str] = (), interrupted: bool = False, dry: bool = False
+) -> Swept:
+    """Remove results that nothing needs.
 
-    Raises StateError when a state cannot be read: what it needs is then unknown, and nothing is removed.
+    Args:
+        root: the project's root; the caller holds its lock.
+        keep: how many of the last runs keep their results, besides every state.
+        held: objects that registered models are served from.
+        interrupted: whether the saved work of interrupted runs goes too; they then start anew.
+        dry: only say what would go.
+
+    Raises:
+        StateError: a state cannot be read; what it needs is then unknown, and nothing is removed.
     """
     with fsops.disk_errors(root):
-        return _collect(root, keep, held, dry)
+        return _collect(root, keep, held, interrupted, dry)
 
 
-def _collect(root: Path, keep: int, held: Collection[str], dry: bool) -> Swept:
+def _collect(root: Path, keep: int, held: Collection[str], interrupted: bool, dry: bool) -> Swept:
     store, actions = Store(root), Actions(root)
     needed = needed_objects(root, keep) | set(held)
     loose = tuple(object_id for object_id in store.objects() if object_id not in needed)
-    work = _stale_work(root)
+    work = _interrupted(root) if interrupted else _finished_work(root)
     freed = sum(store.size(object_id) for object_id in loose) + sum(_tree_size(path) for path in work)
     kept = sum(1 for _ in store.objects()) - len(loose)
     if not dry:
-        store.sweep()
+        sweep(root)
         for object_id in loose:
             store.remove(object_id)
         for path in work:
@@ -65,6 +76,21 @@ def _collect(root: Path, keep: int, held: Collection[str], dry: bool) -> Swept:
             if action.object not in needed:
                 actions.forget(action)
     return Swept(loose, tuple(path.name for path in work), freed, kept)
+
+
+def sweep(root: Path, passing: Collection[str] = ()) -> None:
+    """Remove what killed processes left half written, and the work of the `passing` steps, which never resume.
+
+    The caller holds the project's lock, so no step is at work.
+    """
+    Store(root).sweep()
+    folder = jessy_folder(root)
+    fsops.sweep_temporaries(folder, ".*.tmp")
+    for name in ("state", "actions", "runs", "models", "watch", "data"):
+        fsops.sweep_temporaries(folder / name)
+    for path in _interrupted(root):
+        if path.name.rpartition("-")[0] in {quote(step, safe="") for step in passing}:
+            fsops.remove_tree(path)
 
 
 def needed_objects(root: Path, keep: int) -> set[str]:
@@ -99,13 +125,16 @@ def _state_problem(root: Path, name: str) -> str | None:
     return None
 
 
-def _stale_work(root: Path) -> list[Path]:
-    """Return interrupted work whose step has since ended, and work that no resumable run could take up any more."""
-    folder = work_folder(root)
+def _finished_work(root: Path) -> list[Path]:
+    """Return the work that killed runs left of steps that have ended since."""
     done = {work_place(root, action.step, action.fingerprint) for action in Actions(root).every()}
-    newest = sorted(folder.iterdir(), key=lambda path: path.stat().st_mtime_ns) if folder.is_dir() else []
-    # the newest interrupted work is what the user most likely wants to resume
-    return [path for path in newest[:-1] if path.is_dir()] + [path for path in newest[-1:] if path in done]
+    return [path for path in _interrupted(root) if path in done]
+
+
+def _interrupted(root: Path) -> list[Path]:
+    """Return the work folders of interrupted steps."""
+    folder = work_folder(root)
+    return sorted(path for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
 
 
 def _tree_size(folder: Path) -> int:

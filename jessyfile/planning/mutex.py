@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from jessyfile import fsops
 from jessyfile.errors import LockedError, StorageError
-from jessyfile.project import jessy_folder
+from jessyfile.project import jessy_folder, refuse_links
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,6 +27,7 @@ def project_lock(root: Path, what: str) -> Iterator[None]:
 
     The kernel frees it when the process ends in whatever way, so there is no stale lock and no way to force one.
     """
+    refuse_links(root)
     descriptor = fsops.lock_file(jessy_folder(root) / "lock")
     if descriptor is None:
         raise LockedError(

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from jessyfile import fsops
 from jessyfile.errors import ProjectError
 from jessyfile.planning.command_line import Call
 from jessyfile.planning.plan import PLAN_FORMAT, Plan, PlannedStep, Selection
+from jessyfile.user_files import read_plain, write_own
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -49,9 +49,21 @@ def _step(step: PlannedStep) -> dict[str, Any]:
 
 
 def save_plan(path: Path, plan: Plan, call: Call) -> None:
-    """Write a plan to a file, with how its recipe was loaded."""
+    """Write a plan to a file, with how its recipe was loaded.
+
+    Raises ProjectError when something other than a saved plan stands there.
+    """
     body = {**plan_as_json(plan), "call": call.as_json()}
-    fsops.write_text(path, json.dumps(body, ensure_ascii=False, indent=1) + "\n")
+    write_own(path, (json.dumps(body, ensure_ascii=False, indent=1) + "\n").encode("utf-8", "surrogatepass"), is_plan)
+
+
+def is_plan(data: bytes) -> bool:
+    """Return whether these are the bytes of a saved plan, of whatever format."""
+    try:
+        body = json.loads(data)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(body, dict) and {"format", "digest", "selection", "call"} <= body.keys()
 
 
 def load_saved(path: Path) -> tuple[Call, Selection, str]:
@@ -60,7 +72,7 @@ def load_saved(path: Path) -> tuple[Call, Selection, str]:
     Raises ProjectError when the file is no plan of this format.
     """
     try:
-        body = json.loads(fsops.read_bytes(path))
+        body = json.loads(read_plain(path))
         if body["format"] != PLAN_FORMAT:
             text = f"`{path}` is a plan of format {body['format']}, this jessy knows {PLAN_FORMAT}"
             raise ProjectError(text, hint="plan again with this jessy")

@@ -14,6 +14,7 @@ from jessyfile.planning.canonical import normal
 from jessyfile.planning.fingerprint import fingerprint
 from jessyfile.planning.forecast import Forecaster, Timing, load_timings
 from jessyfile.planning.graph import select
+from jessyfile.planning.maintenance import sweep
 from jessyfile.planning.mutex import project_lock
 from jessyfile.planning.plan import Plan, Selection, make_decider, plan_with, work_place
 from jessyfile.planning.plan_json import plan_as_json
@@ -22,7 +23,6 @@ from jessyfile.planning.runs import Run, new_run, now
 from jessyfile.planning.state import State, load_state, save_state
 from jessyfile.planning.step_cost import Measured, measured, release_memory
 from jessyfile.planning.steps import F, Progress, Step, StepContext, Stop
-from jessyfile.project import jessy_folder
 from jessyfile.results.facts import CommonFacts, PromoteFacts
 from jessyfile.results.typed_json import Record, read_as
 
@@ -193,11 +193,8 @@ class _Apply:
         return self._finish(time.perf_counter() - start)
 
     def _sweep(self) -> None:
-        """Remove what killed processes left half written, but not beside `files.json`: plans write that without the
-        lock."""
-        self.decider.store.sweep()
-        for name in ("state", "actions", "runs", "models"):
-            fsops.sweep_temporaries(jessy_folder(self.root) / name)
+        """Remove what killed processes left half made, and the work of steps that cannot take it up again."""
+        sweep(self.root, [step.name for step in self.steps if not step.resumable])
 
     def _walk(self) -> None:
         chosen = select(self.steps, self.plan.selection.only, self.plan.selection.skip)
@@ -314,7 +311,8 @@ class _Apply:
     def _context(self, step: Step, output: Path, work: Path, progress: Progress, stop: Stop) -> StepContext:
         inputs = {name: self.results[name].folder for name in step.inputs}
         facts = {name: self.results[name].facts for name in step.inputs}
-        return StepContext(self.recipe, self.root, output, work, inputs, facts, progress, stop, step.name)
+        asked = step.name in self.decider.replace
+        return StepContext(self.recipe, self.root, output, work, inputs, facts, progress, stop, step.name, asked)
 
     def _take(self, action: Action) -> None:
         outcome: Literal["ran", "reused"] = "ran" if action.step in self.ran else "reused"

@@ -50,7 +50,8 @@ class StepContext:
 
     `name` is the step's own. `inputs` maps each input step's name to its verified output folder (read only). `facts`
     maps it to the record of what it returned, which `facts_of` reads. `work` keeps partial results (checkpoints,
-    caches) of exactly this fingerprint until the step is done.
+    caches) of exactly this fingerprint until the step is done. `replaced` says that the user asked for this run with
+    `--replace`.
     """
 
     recipe: Recipe
@@ -62,6 +63,7 @@ class StepContext:
     progress: Progress
     stop: Stop
     name: str = ""
+    replaced: bool = False
 
     def facts_of(self, step: str, kind: type[F]) -> F:
         """Return what an input step has said of its result. Raises StateError when its record does not fit."""

@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import stat
-import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,7 +25,6 @@ if TYPE_CHECKING:
 MANIFEST = "manifest.json"
 FILES = "files"
 SMALL = 1 << 20
-_STAGING = ".staging-"
 _HEX = frozenset("0123456789abcdef")
 
 
@@ -104,19 +101,14 @@ class Store:
     @contextlib.contextmanager
     def staged(self) -> Iterator[Path]:
         """Yield an empty folder to fill with an output; what was not committed vanishes with the block."""
-        fsops.make_folder(self.folder)
-        try:
-            staging = Path(tempfile.mkdtemp(prefix=_STAGING, dir=self.folder))
-        except OSError as error:
-            raise fsops.storage_error(error, self.folder, "write") from error
-        try:
+        with fsops.temporary_folder(self.folder / "result") as staging:
             yield fsops.make_folder(staging / FILES)
-        finally:
-            shutil.rmtree(staging, ignore_errors=True)
 
     def commit(self, output: Path) -> str:
         """Turn a filled staging folder into an object and return its id. An equal object that is whole stays as it
-        is."""
+        is; a file that has a second name outside the store is copied first, for that name is somebody else's."""
+        for path in _files(output):
+            self._own(path)
         entries = [self._entry(path, output) for path in _files(output)]
         body = {"version": 1, "files": [{"name": e.name, "size": e.size, "sha256": e.sha256} for e in entries]}
         object_id = digest(body)
@@ -132,9 +124,7 @@ class Store:
 
     def sweep(self) -> None:
         """Remove what earlier, killed processes left half made."""
-        for name in os.listdir(self.folder) if self.folder.is_dir() else ():
-            if name.startswith((_STAGING, ".")):
-                fsops.remove_tree(self.folder / name)
+        fsops.sweep_temporaries(self.folder, ".*.tmp")
 
     def size(self, object_id: str) -> int:
         """Return the bytes that an object's files take, or 0 when its manifest is not readable."""
@@ -142,6 +132,12 @@ class Store:
 
     def _entry(self, path: Path, output: Path) -> Entry:
         return Entry(path.relative_to(output).as_posix(), path.stat().st_size, self._hash(path))
+
+    def _own(self, path: Path) -> None:
+        status = path.stat()
+        key = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+        if status.st_nlink > 1 and key not in self._known:
+            fsops.copy_file(path, path)
 
     def _hash(self, path: Path) -> str:
         # a linked file has the inode of the verified object it came from: a gigabyte is not read twice for a second

@@ -205,12 +205,15 @@ class ParityFacts(Facts):
 
 @dataclass(frozen=True, slots=True)
 class ImportFacts(Facts):
-    """`import`: what is registered as NAME:candidate, and with which engine."""
+    """`import`: what is registered as NAME:candidate, and with which engine; `model` names all that is served, the
+    system prompt and the parameters as well as the file.
+    """
 
     engine: EngineName
     name: str
     tag: str
     digest: str
+    model: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,6 +272,7 @@ class PromoteFacts(Facts):
     name: str = ""
     engine: EngineName = "embedded"
     digest: str = ""
+    model: str = ""
 
     @property
     def withheld(self) -> str | None:

@@ -48,7 +48,7 @@ def _waiting(machine: Machine, now: float) -> str:
     revision = machine.waiting
     if revision is None:
         return "waiting for a change" if machine.running is None else ""
-    change = f"change saved {revision.saved} (rev {revision.id}): {revision.effect or 'no longer what runs'}"
+    change = f"change saved {revision.saved} (rev {revision.short}): {revision.effect or 'no longer what runs'}"
     return f"{change} · {_held(machine, now)}"
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jessyfile.errors import JessyError, RecipeError
+from jessyfile.export.registry import kept_back
 from jessyfile.planning.canonical import digest
 from jessyfile.planning.change_text import shown, spelled
 from jessyfile.planning.plan import Plan, make_plan
@@ -25,12 +26,14 @@ Compile = Callable[["Recipe"], Sequence["Step"]]
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A recipe that could be planned: its plan, its revision, and every file that decided about it."""
+    """A recipe that could be planned: its plan, its revision, and every file that decided about it; `kept_back` says
+    that its model was taken back by a rollback."""
 
     recipe: Recipe
     plan: Plan
     revision: Revision
     files: frozenset[Path]
+    kept_back: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +55,13 @@ def look(load: Load, compile_steps: Compile) -> Seen | Unfit:
         return Unfit("\n".join([*(str(entry) for entry in error.diagnostics), error.message]))
     except JessyError as error:
         return Unfit(f"error[{error.code}]: {error.message}")
-    return Seen(recipe, plan, revision_of(plan), frozenset(path.resolve() for path in files))
+    back = kept_back(root, recipe.name, plan.promotion) if plan.promotion else None
+    return Seen(recipe, plan, revision_of(plan), frozenset(path.resolve() for path in files), back)
 
 
 def revision_of(plan: Plan) -> Revision:
     """Name what the steps would read now. Comments, order and times of files are no part of the name."""
-    name = digest([[step.name, step.own] for step in plan.steps])[:4]
+    name = digest([[step.name, step.own] for step in plan.steps])
     return Revision(name, plan.effect if plan.changes else None, about(plan), f"{dt.datetime.now().astimezone():%H:%M}")
 
 

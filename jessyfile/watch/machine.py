@@ -17,7 +17,7 @@ KEYS = "rspq"
 class Revision:
     """One content of the recipe and its files. `effect` is None when the model is as this revision says.
 
-    id      first letters of the hash over what every step reads
+    id      the hash over what every step reads; people are shown its first letters
     about   what changed, in a few words
     saved   local time of day, `14:02`
     """
@@ -27,8 +27,13 @@ class Revision:
     about: str
     saved: str
 
+    @property
+    def short(self) -> str:
+        """The id as people read it."""
+        return self.id[:4]
+
     def __str__(self) -> str:
-        return f"rev {self.id}" + (f" ({self.about})" if self.about else "")
+        return f"rev {self.short}" + (f" ({self.about})" if self.about else "")
 
 
 @dataclass(frozen=True, slots=True)

@@ -106,6 +106,8 @@ class Session:
                 self._say(found.text)
             self._unfit = found
             return
+        if found.kept_back and found.kept_back != (self._seen.kept_back if self._seen else None):
+            self._say(found.kept_back)
         self._unfit, self._seen = None, found
         watch = found.recipe.watch
         self._debounce, self.machine.max_retrains, self.machine.per = watch.debounce, watch.max_retrains, watch.per

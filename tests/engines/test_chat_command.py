@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import signal
@@ -14,18 +15,25 @@ from evaluation_fakes import USUAL, FakeEngine, served
 
 from jessyfile.commands.chat import StreamedAnswer, _cutting, chat
 from jessyfile.engines import promoted, serving
-from jessyfile.errors import ContextFullError, EngineError
+from jessyfile.errors import ContextFullError, DamagedError, EngineError
 from jessyfile.export.registry import register
 from jessyfile.language.recipe import Complexity, Level
 from jessyfile.planning.actions import Action
 from jessyfile.planning.state import State, save_state
 
 
+def add(root: Path, tag: str, complexity: Complexity = USUAL) -> None:
+    """Register a model whose file is whole."""
+    (root / "m.gguf").write_bytes(b"GGUF")
+    entry = {"engine": "embedded", "gguf": "m.gguf", "digest": hashlib.sha256(b"GGUF").hexdigest()}
+    register(root, "tiny", tag, {**entry, "served": served(complexity)})
+
+
 @pytest.fixture
 def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeEngine]:
     (tmp_path / ".jessy").mkdir()
     monkeypatch.chdir(tmp_path)
-    register(tmp_path, "tiny", "latest", {"engine": "embedded", "gguf": "m.gguf", "digest": "a", "served": served()})
+    add(tmp_path, "latest")
     made = FakeEngine(lambda prompt: f"[low 1]\n{prompt} diyorsun\x1b[2J.")
     monkeypatch.setattr(serving, "engine_of", lambda entry: made)
     yield made
@@ -61,7 +69,7 @@ def test_a_tag_may_stand_in_the_name(engine: FakeEngine, tmp_path: Path, words: 
     """`tiny:latest`, as every message prints it, was taken for `tiny:latest:latest`."""
     with pytest.raises(EngineError, match="there is no model `tiny:candidate`"):
         run(words[0], "selam", *words[1:])
-    register(tmp_path, "tiny", "candidate", {"engine": "embedded", "gguf": "m.gguf", "digest": "b", "served": served()})
+    add(tmp_path, "candidate")
     assert "selam diyorsun" in run(words[0], "selam", *words[1:])
     assert "selam diyorsun" in run("tiny:latest", "selam")
 
@@ -133,8 +141,7 @@ def test_answers_are_read_by_the_marker_that_the_model_was_trained_with(engine: 
     """A recipe got another marker and its candidate was withheld: the promoted model still writes the old one, and
     `jessy chat` looked for the new."""
     own = Complexity((Level("kolay", (1, 3), None), Level("zor", (4, 9), None)), "<{level} {iterations}>")
-    entry = {"engine": "embedded", "gguf": "n.gguf", "digest": "b"}
-    register(tmp_path, "tiny", "candidate", {**entry, "served": served(own)})
+    add(tmp_path, "candidate", own)
     parameters = {"complexity.level.kolay.iterations": [1, 3], "complexity.marker": own.marker}
     action = Action("evaluate", "o", {}, "x", {}, 1.0, 0, 1, "", parameters, {}, 1)
     save_state(tmp_path, State("tiny", "l", steps={"evaluate": action}))
@@ -142,6 +149,16 @@ def test_answers_are_read_by_the_marker_that_the_model_was_trained_with(engine: 
     assert run("tiny", "selam").startswith("selam diyorsun")
     engine.answer = lambda prompt: "<zor 5>\nOlur."
     assert run("tiny", "selam", "--tag", "candidate").startswith("Olur.\nzor · 5 iterations")
+
+
+def test_a_damaged_model_does_not_answer(engine: FakeEngine, tmp_path: Path) -> None:
+    (tmp_path / "m.gguf").write_bytes(b"GGUG")
+    with pytest.raises(DamagedError, match=r"tiny:latest has other bytes than were written .*m\.gguf"):
+        run("tiny", "selam")
+    (tmp_path / "m.gguf").unlink()
+    with pytest.raises(DamagedError, match="tiny:latest is gone"):
+        run("tiny", "selam")
+    assert engine.asked == []
 
 
 def test_an_answer_shown_live_never_shows_its_marker() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -104,7 +105,10 @@ def served(complexity: Complexity = USUAL, **changes: Any) -> Record:
     return normal(replace(Served("tiny", "gemma", "Kısa konuş.", (), {}, complexity), **changes))
 
 
-IMPORTED: Record = {"engine": "embedded", "name": "tiny", "tag": "candidate", "digest": "abc"}
+FILE = b"GGUF"
+IMPORTED: Record = {
+    "engine": "embedded", "name": "tiny", "tag": "candidate", "digest": hashlib.sha256(FILE).hexdigest(),
+}  # fmt: skip
 
 
 def trained(seconds: float = 95.0) -> Record:

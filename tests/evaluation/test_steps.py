@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from evaluation_fakes import CASE, IMPORTED, FakeEngine, Told, make_context, make_recipe, served, trained
+from evaluation_fakes import CASE, FILE, IMPORTED, FakeEngine, Told, make_context, make_recipe, served, trained
 
-from jessyfile.errors import EngineError, Interrupted
+from jessyfile.errors import DamagedError, EngineError, Interrupted
 from jessyfile.evaluation import evaluation_steps as step
 from jessyfile.evaluation.answers import read_answers
 from jessyfile.evaluation.verdict import read_verdict
@@ -24,7 +24,9 @@ BASE = {"source": "a folder", "kind": "folder", "digest": "x", "chat_format": "g
 def root(tmp_path: Path) -> Path:
     (tmp_path / ".jessy").mkdir()
     (tmp_path / "cases.jsonl").write_text(CASE + "\n" + CASE.replace("-001", "-002") + "\n", encoding="utf-8")
-    register(tmp_path, "tiny", "candidate", {"engine": "embedded", "gguf": "m.gguf", "digest": "abc", "served": SERVED})
+    (tmp_path / "m.gguf").write_bytes(FILE)
+    entry = {"engine": "embedded", "gguf": "m.gguf", "digest": IMPORTED["digest"], "served": SERVED}
+    register(tmp_path, "tiny", "candidate", entry)
     return tmp_path
 
 
@@ -52,6 +54,15 @@ def test_another_candidate_than_the_imported_one_is_not_measured(root: Path, eng
         step.run_evaluate(
             make_context(make_recipe(root), root, "evaluate", facts={"import": {**IMPORTED, "digest": "other"}})
         )
+    assert engine.asked == []
+
+
+def test_a_damaged_candidate_is_not_measured(root: Path, engine: FakeEngine) -> None:
+    """A bit that flips in the served file's tensors leaves its header whole: only its hash tells."""
+    (root / "m.gguf").write_bytes(b"GGUG")
+    with pytest.raises(DamagedError, match="tiny:candidate has other bytes") as error:
+        step.run_evaluate(make_context(make_recipe(root), root, "evaluate", facts={"import": IMPORTED}))
+    assert "jessy apply" in (error.value.hint or "")
     assert engine.asked == []
 
 

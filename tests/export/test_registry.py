@@ -1,11 +1,17 @@
 """Names move only forward by promote and only back by rollback; the .env keeps every other byte."""
 
+import contextlib
+import hashlib
+import os
+import shutil
+
 import pytest
+from fake_ollama import fake_ollama
 from hypothesis import given
 from hypothesis import strategies as st
 from world import recipe
 
-from jessyfile.errors import EngineError, ProjectError
+from jessyfile.errors import DamagedError, EngineError, ProjectError, StorageError
 from jessyfile.export.dotenv import dotenv_holds, update_dotenv
 from jessyfile.export.move_names import promote
 from jessyfile.export.registry import (
@@ -15,23 +21,41 @@ from jessyfile.export.registry import (
     entry_file,
     holds_candidate,
     holds_latest,
+    kept_back,
     lookup,
+    model_id,
     register,
     registered_names,
     rollback,
 )
+from jessyfile.results.facts import ImportFacts, PromoteFacts
+from jessyfile.results.typed_json import read_as
 
 
-def candidate(root, digest):
-    path = root / f"{digest}.gguf"
-    path.write_bytes(digest.encode())
-    register(
-        root, "tiny", CANDIDATE, {"engine": "embedded", "gguf": path.name, "digest": digest, "served": {"name": "tiny"}}
-    )
+def sha(word):
+    return hashlib.sha256(word.encode()).hexdigest()
+
+
+def candidate(root, word, served="tiny"):
+    path = root / f"{word}.gguf"
+    path.write_bytes(word.encode())
+    entry = {"engine": "embedded", "gguf": path.name, "digest": sha(word), "served": {"name": served}}
+    register(root, "tiny", CANDIDATE, entry)
+
+
+def facts_of(root, tag=CANDIDATE):
+    entry = lookup(root, "tiny", tag)
+    named = {"engine": "embedded", "name": "tiny", "tag": tag, "digest": entry["digest"], "model": model_id(entry)}
+    return {**named, "promoted": True}
 
 
 def digests(root):
-    return tuple((lookup(root, "tiny", tag) or {}).get("digest") for tag in (CANDIDATE, LATEST, PREVIOUS))
+    words = {sha(word): word for word in ("one", "two", "three")}
+    return tuple(words.get((lookup(root, "tiny", tag) or {}).get("digest")) for tag in (CANDIDATE, LATEST, PREVIOUS))
+
+
+def systems(root):
+    return tuple((lookup(root, "tiny", tag) or {"served": {}})["served"].get("name") for tag in (LATEST, PREVIOUS))
 
 
 def test_promote_keeps_the_model_before(tmp_path):
@@ -71,12 +95,12 @@ def test_a_name_cannot_leave_the_registry(name, tmp_path):
 
 def test_the_plan_sees_a_registration_that_is_gone(tmp_path):
     """A removed file, a removed GGUF and another digest each make the step run again."""
-    facts = {"engine": "embedded", "name": "tiny", "tag": "candidate", "digest": "one"}
+    facts = {"engine": "embedded", "name": "tiny", "tag": "candidate", "digest": sha("one")}
     asked = recipe(tmp_path)
     assert not holds_candidate(asked, tmp_path, facts)
     candidate(tmp_path, "one")
     assert holds_candidate(asked, tmp_path, facts)
-    assert not holds_candidate(asked, tmp_path, {**facts, "digest": "two"})
+    assert not holds_candidate(asked, tmp_path, {**facts, "digest": sha("two")})
     (tmp_path / "one.gguf").unlink()
     assert not holds_candidate(asked, tmp_path, facts)
     entry_file(tmp_path, "tiny", CANDIDATE).write_text("{broken")
@@ -86,7 +110,7 @@ def test_the_plan_sees_a_registration_that_is_gone(tmp_path):
 def test_a_refused_model_has_nothing_to_hold_and_a_promoted_one_its_env(tmp_path):
     asked = recipe(tmp_path)
     asked.deploy.dotenv = (".env", "MODEL")
-    facts = {"engine": "embedded", "digest": "one", "promoted": True}
+    facts = {"engine": "embedded", "digest": sha("one"), "promoted": True}
     assert holds_latest(asked, tmp_path, {**facts, "promoted": False})
     candidate(tmp_path, "one")
     promote(tmp_path, "tiny")
@@ -94,6 +118,172 @@ def test_a_refused_model_has_nothing_to_hold_and_a_promoted_one_its_env(tmp_path
     update_dotenv(tmp_path, (".env", "MODEL"), "tiny:latest")
     assert holds_latest(asked, tmp_path, facts)
 
+
+# what is served besides the file
+
+
+def test_a_new_system_prompt_over_the_same_weights_is_another_model(tmp_path):
+    """Only the GGUF's hash was compared: a repackaged model was never promoted, and going back never took effect."""
+    candidate(tmp_path, "one", served="gentle")
+    promote(tmp_path, "tiny")
+    gentle = facts_of(tmp_path)
+    candidate(tmp_path, "one", served="strict")
+    promote(tmp_path, "tiny")
+    assert systems(tmp_path) == ("strict", "gentle")
+    asked = recipe(tmp_path)
+    assert not holds_candidate(asked, tmp_path, gentle)
+    assert not holds_latest(asked, tmp_path, gentle)
+    assert holds_latest(asked, tmp_path, facts_of(tmp_path))
+    assert "tiny:latest" in rollback("tiny", tmp_path)
+    assert systems(tmp_path) == ("gentle", "strict")
+
+
+# rollback is an intent
+
+
+def back(root, facts):
+    return kept_back(root, "tiny", read_as(PromoteFacts, facts, "x"))
+
+
+def rolled_back(root):
+    for word in ("one", "two"):
+        candidate(root, word)
+        promote(root, "tiny")
+    facts = facts_of(root)
+    rollback("tiny", root)
+    return facts
+
+
+def test_a_model_that_was_rolled_back_stays_back_until_the_result_is_another(tmp_path):
+    """The next apply took the rollback for drift, and promoted the bad model again."""
+    facts, asked = rolled_back(tmp_path), recipe(tmp_path)
+    assert holds_latest(asked, tmp_path, facts)
+    assert "kept back by rollback" in back(tmp_path, facts)
+    candidate(tmp_path, "three")
+    assert back(tmp_path, facts_of(tmp_path)) is None
+    assert not holds_latest(asked, tmp_path, facts_of(tmp_path))
+    promote(tmp_path, "tiny")
+    assert digests(tmp_path) == ("three", "three", "one")
+    assert back(tmp_path, facts) is None
+
+
+def test_rolling_back_again_promotes_the_newer_one(tmp_path):
+    facts = rolled_back(tmp_path)
+    rollback("tiny", tmp_path)
+    assert back(tmp_path, facts) is None
+    assert holds_latest(recipe(tmp_path), tmp_path, facts)
+
+
+def test_there_is_no_way_back_to_a_damaged_model(tmp_path):
+    for word in ("one", "two"):
+        candidate(tmp_path, word)
+        promote(tmp_path, "tiny")
+    (tmp_path / "one.gguf").write_bytes(b"onf")
+    with pytest.raises(DamagedError, match="tiny:previous has other bytes"):
+        rollback("tiny", tmp_path)
+    assert digests(tmp_path)[1:] == ("two", "one")
+
+
+@pytest.mark.parametrize("size", [10, 65 << 20])
+def test_a_changed_file_is_found_whatever_its_times_say(size, tmp_path, monkeypatch):
+    """A big file's hash is remembered, but by more than its size and the time of its last change."""
+    path = tmp_path / "one.gguf"
+    path.write_bytes(bytes(size))
+    old = path.stat().st_mtime_ns - 10**12
+    os.utime(path, ns=(old, old))
+    monkeypatch.setattr("jessyfile.planning.fingerprint._SETTLED", -1)
+    entry = {"engine": "embedded", "gguf": "one.gguf", "digest": hashlib.sha256(bytes(size)).hexdigest(), "served": {}}
+    register(tmp_path, "tiny", CANDIDATE, entry)
+    facts = facts_of(tmp_path)
+    assert holds_candidate(recipe(tmp_path), tmp_path, facts)
+    assert (tmp_path / ".jessy" / "files.json").exists() == (size > 64 << 20)
+    with open(path, "r+b") as handle:
+        handle.write(b"x")
+    os.utime(path, ns=(old, old))
+    assert not holds_candidate(recipe(tmp_path), tmp_path, facts)
+
+
+# killed in the middle
+
+
+def test_a_rollback_or_a_promotion_is_one_write(tmp_path):
+    """Two files were written one after the other: killed between them, one model stood under both names."""
+    for word in ("one", "two"):
+        candidate(tmp_path, word)
+        promote(tmp_path, "tiny")
+    for move in (lambda root: rollback("tiny", root), lambda root: (candidate(root, "three"), promote(root, "tiny"))):
+        states = set()
+        for writes in range(4):
+            root = tmp_path.parent / f"{tmp_path.name}-{writes}"
+            shutil.copytree(tmp_path, root)
+            with dying_after(writes), contextlib.suppress(StorageError):
+                move(root)
+            latest, previous = digests(root)[1:]
+            assert latest != previous
+            states.add((latest, previous))
+            shutil.rmtree(root)
+        assert len(states) == 2
+
+
+@contextlib.contextmanager
+def dying_after(writes):
+    genuine, count = os.replace, [0]
+
+    def replace(source, target):
+        count[0] += 1
+        if count[0] > writes:
+            raise OSError(5, "killed here")
+        genuine(source, target)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "replace", replace)
+        yield
+
+
+@pytest.mark.parametrize("copies", range(4))
+def test_a_rollback_in_ollama_that_was_killed_goes_on(copies, tmp_path, monkeypatch):
+    """Run again after a kill, it exchanged the names a second time, or lost a model."""
+    from jessyfile.export.ollama_api import OllamaClient
+
+    with fake_ollama() as (state, url):
+        for word in ("one", "two"):
+            register(
+                tmp_path, "tiny", CANDIDATE, {"engine": "ollama", "ollama": url, "digest": sha(word), "served": {}}
+            )
+            state.models["tiny:candidate"] = word
+            promote(tmp_path, "tiny")
+        genuine, count = OllamaClient.copy, [0]
+
+        def copy(self, source, destination):
+            count[0] += 1
+            if count[0] > copies:
+                raise EngineError("killed here")
+            genuine(self, source, destination)
+
+        monkeypatch.setattr(OllamaClient, "copy", copy)
+        if copies < 3:
+            with pytest.raises(EngineError, match="killed"):
+                rollback("tiny", tmp_path)
+        monkeypatch.setattr(OllamaClient, "copy", genuine)
+        rollback("tiny", tmp_path)
+    assert (state.models["tiny:latest"], state.models["tiny:previous"]) == ("one", "two")
+    assert "tiny:jessy-swap" not in state.models
+    assert digests(tmp_path)[1:] == ("one", "two")
+
+
+def test_names_that_are_one_file_on_this_disk_are_not_mixed_up(tmp_path, monkeypatch):
+    """A disk that knows no capital letters gives `Tiny` the folder of `tiny`."""
+    from jessyfile.export import registry
+
+    genuine = registry.entry_file
+    monkeypatch.setattr(registry, "entry_file", lambda root, name, tag: genuine(root, name.lower(), tag))
+    candidate(tmp_path, "one")
+    assert lookup(tmp_path, "Tiny", CANDIDATE) is None
+    with pytest.raises(EngineError, match="one name on this disk"):
+        register(tmp_path, "Tiny", CANDIDATE, {"engine": "embedded"})
+
+
+# the .env file
 
 LINES = st.lists(
     st.sampled_from(["A=1", "# c", "", "export MODEL=old", "MODEL=x", "MODELS=y", "B='q # r'", "nonsense"]), max_size=6
@@ -130,3 +320,95 @@ def test_a_secret_file_keeps_its_mode(tmp_path):
 def test_the_env_stays_inside_the_project(where, tmp_path):
     with pytest.raises(ProjectError):
         update_dotenv(tmp_path, where, "x")
+
+
+KEPT = [
+    # a key inside another variable's quotes, over several lines
+    (b'KEY="-----BEGIN\nMODEL=of the key\n-----END"\n', b'KEY="-----BEGIN\nMODEL=of the key\n-----END"\nMODEL=new\n'),
+    (b"KEY='a\nMODEL=b'\n", b"KEY='a\nMODEL=b'\nMODEL=new\n"),
+    (b"KEY=`a\nMODEL=b`\n", b"KEY=`a\nMODEL=b`\nMODEL=new\n"),
+    (b'KEY="a \\" b\nMODEL=c"\n', b'KEY="a \\" b\nMODEL=c"\nMODEL=new\n'),
+    (b'A = "\r\nMODEL=2\r\n"\r\n', b'A = "\r\nMODEL=2\r\n"\r\nMODEL=new\r\n'),
+    # its own value, over several lines
+    (b'MODEL="old\nsecond line"\nB=2\n', b'MODEL="new"\nB=2\n'),
+    (b"A=1\nMODEL='old\n\n'  # why\nB=2", b"A=1\nMODEL='new'  # why\nB=2"),
+    # comments and quotes
+    (b'MODEL="old"  # what the bot serves\n', b'MODEL="new"  # what the bot serves\n'),
+    (b"MODEL=old # c\n", b"MODEL=new # c\n"),
+    (b"MODEL=old#part # c\n", b"MODEL=new # c\n"),
+    (b"MODEL= # c\n", b"MODEL=new # c\n"),
+    (b"# MODEL=old\n", b"# MODEL=old\nMODEL=new\n"),
+    (b'MODEL="" # empty\n', b'MODEL="new" # empty\n'),
+    # how lines are written
+    (b"\xef\xbb\xbfMODEL=old\nB=2\n", b"\xef\xbb\xbfMODEL=new\nB=2\n"),
+    (b"\xef\xbb\xbf", b"\xef\xbb\xbfMODEL=new\n"),
+    (b"export\tMODEL=old\r\nB=1\r\n", b"export\tMODEL=new\r\nB=1\r\n"),
+    (b"  export   MODEL  =  old  \nB", b"  export   MODEL  =  new  \nB"),
+    (b"MODEL=old", b"MODEL=new"),
+    (b"A=1", b"A=1\nMODEL=new\n"),
+    (b"A=1\rMODEL=old\rB=2", b"A=1\rMODEL=new\rB=2"),
+    (b"", b"MODEL=new\n"),
+    # several, alike and broken ones
+    (b"MODEL=1\nMODEL=2\nMODELS=3\nXMODEL=4\n", b"MODEL=1\nMODEL=new\nMODELS=3\nXMODEL=4\n"),
+    (b"MODEL\nMODEL:x\nmodel=y\n", b"MODEL\nMODEL:x\nmodel=y\nMODEL=new\n"),
+    (b'A="unterminated\nMODEL=old\n', b'A="unterminated\nMODEL=new\n'),
+    (b"A=it's\nMODEL=old\nC=that's\n", b"A=it's\nMODEL=new\nC=that's\n"),
+    (b'A="C:\\"\nMODEL="old"\n', b'A="C:\\"\nMODEL="new"\n'),
+    (b"B=\xff\xfe binary \x00\nMODEL=old\n", b"B=\xff\xfe binary \x00\nMODEL=new\n"),
+]
+
+
+@pytest.mark.parametrize(("before", "after"), KEPT)
+def test_every_other_byte_of_the_env_stays(before, after, tmp_path):
+    path = tmp_path / ".env"
+    path.write_bytes(before)
+    for _ in range(2):
+        update_dotenv(tmp_path, (".env", "MODEL"), "new")
+        assert path.read_bytes() == after
+    assert dotenv_holds(tmp_path, (".env", "MODEL"), "new")
+    assert not dotenv_holds(tmp_path, (".env", "MODEL"), "old")
+
+
+def test_a_linked_env_stays_a_link(tmp_path):
+    (tmp_path / "settings").mkdir()
+    (tmp_path / "settings" / "bot.env").write_text("MODEL=old\n")
+    (tmp_path / "settings" / "bot.env").chmod(0o640)
+    (tmp_path / ".env").symlink_to("settings/bot.env")
+    update_dotenv(tmp_path, (".env", "MODEL"), "new")
+    assert (tmp_path / ".env").is_symlink()
+    assert (tmp_path / "settings" / "bot.env").read_text() == "MODEL=new\n"
+    assert (tmp_path / "settings" / "bot.env").stat().st_mode & 0o777 == 0o640
+
+
+def test_an_env_that_is_no_plain_file_of_the_project_is_refused(tmp_path):
+    """A pipe would be waited on for ever, a link may lead anywhere, and UTF-16 is read by no loader."""
+    root = tmp_path / "project"
+    (root / "folder").mkdir(parents=True)
+    os.mkfifo(root / "pipe")
+    (tmp_path / "outside").write_text("MODEL=old\n")
+    (root / "outside").symlink_to("../outside")
+    (root / "nowhere").symlink_to("nothing")
+    (root / "utf16").write_bytes("MODEL=old\n".encode("utf-16"))
+    for name in ("folder", "pipe", "outside", "nowhere", "utf16", ".git/config", ".jessy/state/x.json"):
+        with pytest.raises(ProjectError):
+            update_dotenv(root, (name, "MODEL"), "new")
+    assert (tmp_path / "outside").read_text() == "MODEL=old\n"
+    assert not (root / "nothing").exists()
+
+
+def test_a_name_that_cannot_be_written_down_is_not_moved(tmp_path):
+    """latest was moved first, and the .env refused afterwards."""
+    from types import SimpleNamespace
+
+    from jessyfile.export.export_steps import run_promote
+
+    candidate(tmp_path, "one")
+    asked = recipe(tmp_path)
+    asked.deploy.dotenv = ("../.env", "MODEL")
+    facts = {"judge": SimpleNamespace(failed=()), "import": read_as(ImportFacts, facts_of(tmp_path), "x")}
+    context = SimpleNamespace(
+        recipe=asked, root=tmp_path, facts_of=lambda name, kind: facts[name], output=tmp_path / "out", replaced=False
+    )
+    with pytest.raises(ProjectError):
+        run_promote(context)
+    assert lookup(tmp_path, "tiny", LATEST) is None

@@ -263,9 +263,7 @@ def shape(tree: disk.Tree) -> list[tuple[str, int]]:
     varies = re.compile(
         r"\.jsonl|log\.txt|result\.json|timings\.json|engine\.json|verdict\.json|lock|/state/|/actions/"
     )
-    random = re.compile(
-        r"[0-9a-f]{64}|(?<=\.staging-)[a-z0-9_]{8}|(?<=\.)[a-z0-9_]{8}(?=\.tmp)|(?<=-)[0-9a-f]{20}(?=\.json|$|/)"
-    )
+    random = re.compile(r"[0-9a-f]{64}|(?<=\.)[0-9a-f]{12}(?=\.tmp)|(?<=-)[0-9a-f]{20}(?=\.json|$|/)")
     return sorted(
         (random.sub("*", name), -1 if varies.search(name) else len(file.data)) for name, file in tree.files.items()
     )
@@ -288,7 +286,7 @@ def litter(root: Path) -> list[str]:
     """Return what no apply would ever remove: staging folders, half-written files, finished work."""
     store = [path.name for path in (root / ".jessy" / "store").iterdir() if path.name.startswith(".")]
     work = [path.name for path in (root / ".jessy" / "work").glob("*")]
-    return store + work + [path.name for path in root.rglob("*.tmp") if path.parent != root / ".jessy"]
+    return store + work + [path.name for path in root.rglob("*.tmp")]
 
 
 def served(root: Path) -> dict[str, str]:

@@ -193,6 +193,62 @@ def test_gc_keeps_what_a_registered_model_is_served_from(jessy, project):
     assert {path.name for path in (project / ".jessy" / "store").iterdir()} == {served}
 
 
+def test_gc_keeps_the_saved_work_of_interrupted_runs(jessy, project):
+    """All interrupted trainings but the newest were removed, hours of work that no help text spoke of."""
+    jessy("apply", "tiny.jessy")
+    work = project / ".jessy" / "work"
+    saved = [work / f"train-{mark * 24}" for mark in "abc"]
+    for folder in saved:
+        folder.mkdir()
+        (folder / "checkpoint").write_text("hours")
+    assert "0 interrupted runs" in jessy("gc", "--keep", "0")
+    assert all(folder.is_dir() for folder in saved)
+    assert "3 interrupted runs" in jessy("gc", "--interrupted", "--dry-run")
+    assert all(folder.is_dir() for folder in saved)
+    jessy("gc", "--interrupted")
+    assert not any(folder.exists() for folder in saved)
+
+
+def test_apply_sweeps_what_killed_processes_left_and_no_living_ones(jessy, project):
+    """Half-written files directly in `.jessy`, and the work of steps that never resume, stayed for ever."""
+    import fcntl
+    import os
+
+    (project / ".jessy" / "data").mkdir()
+    (project / ".jessy" / "work" / f"modelfile-{'a' * 24}").mkdir(parents=True)
+    (project / ".jessy" / "work" / f"train-{'b' * 24}").mkdir()
+    dead = [".timings.json.0123456789ab.tmp", ".files.json.0123456789ab.tmp", "data/.card.json.0123456789ab.tmp"]
+    for name in dead:
+        (project / ".jessy" / name).write_text("half")
+    living = project / ".jessy" / ".files.json.ba9876543210.tmp"
+    descriptor = os.open(living, os.O_CREAT | os.O_RDWR)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    jessy("apply", "tiny.jessy")
+    os.close(descriptor)
+    assert not any((project / ".jessy" / name).exists() for name in dead)
+    assert living.exists()
+    assert [path.name for path in (project / ".jessy" / "work").iterdir()] == [f"train-{'b' * 24}"]
+
+
+@pytest.mark.parametrize(
+    "words", [("gc", "--keep", "-1"), ("history", "-n", "0"), ("history", "-n", "-3"), ("data", "show", "-n", "-1")]
+)
+def test_a_number_that_means_nothing_is_a_usage_error(words, project, capsys):
+    """`history -n 0` listed everything, and `gc --keep -1` removed all but the first run's results."""
+    assert main(list(words)) not in (0, 3)
+    assert "is not in the range" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "words", [("gc",), ("fsck",), ("rollback", "tiny"), ("history",), ("status",), ("chat", "tiny", "x")]
+)
+def test_where_nothing_is_nothing_is_created(words, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    code = main(list(words))
+    assert code == (1 if words[0] in ("rollback", "chat") else 0)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_fsck_is_exit_one_until_repaired(jessy, project):
     jessy("apply", "tiny.jessy")
     victim = next((project / ".jessy" / "store").glob("*/files/rows.txt"))

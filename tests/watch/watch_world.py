@@ -105,7 +105,7 @@ def job_command(plan: Path) -> list[str]:
 class World:
     """A project under watch, and what the watch said."""
 
-    def __init__(self, root: Path, **options: object) -> None:
+    def __init__(self, root: Path, *, steps: object = tiny_steps, **options: object) -> None:
         self.root, self.said, self.drawn = root, [], [["", ""]]
         (root / ".jessy").mkdir()
         self.recipe = root / "recipes" / "tiny.jessy"
@@ -118,11 +118,10 @@ class World:
             root,
             Call(str(self.recipe)),
             self.load,
-            tiny_steps,
+            steps,
             say=self.said.append,
             draw=lambda lines: self.drawn.append(list(lines)),
-            command=job_command,
-            **options,
+            **{"command": job_command, **options},
         )
         self.session.look()
 

@@ -1,0 +1,166 @@
+"""Files and folders whose place the user names: nothing that jessy did not write is replaced there.
+
+write_new    a file where nothing stands
+write_own    the same, or in place of a file that an earlier run of jessy wrote
+edit         new content for a file of the user's; links are followed, mode and owner stay
+fill_folder  files into a folder that is new, empty, or holds exactly what jessy put there
+
+Not covered: another program that puts a file there in the instant between the look and the rename.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import stat
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+from jessyfile import fsops
+from jessyfile.errors import ProjectError, StorageError
+from jessyfile.temporaries import held
+
+_ELSEWHERE = "name another place, or move away what stands there: jessy replaces only what it wrote itself"
+
+_PLAIN = "name a plain file"
+
+
+def write_new(path: Path, data: bytes) -> None:
+    """Write a file where nothing stands, not even a dangling link. Raises ProjectError when something does."""
+    try:
+        with fsops.atomic_file(path, new=True) as handle:
+            handle.write(data)
+    except StorageError as error:
+        if isinstance(error.__cause__, FileExistsError):
+            raise _taken(path, "is there already") from error
+        raise
+
+
+def write_own(path: Path, data: bytes, ours: Callable[[bytes], bool]) -> None:
+    """Write a file that only jessy writes; `ours` tells an earlier one by its bytes.
+
+    Raises ProjectError when something else stands there.
+    """
+    refuse_foreign(path, ours)
+    if os.path.lexists(path):
+        edit(path, data)
+    else:
+        write_new(path, data)
+
+
+def refuse_foreign(path: Path, ours: Callable[[bytes], bool]) -> None:
+    """Raise ProjectError unless nothing stands at the path, or a file that is `ours`."""
+    if os.path.lexists(path) and not ours(read_plain(path)):
+        raise _taken(path, "is there already, and jessy did not write it")
+
+
+def read_plain(path: Path, limit: int = -1) -> bytes:
+    """Return the bytes of a plain file, or of the one a link leads to; `limit` of them at most.
+
+    Raises ProjectError for everything else that stands there (a pipe would be waited on for ever), FileNotFoundError
+    when nothing does.
+    """
+    try:
+        mode = path.stat().st_mode
+    except OSError as error:
+        if path.is_symlink():
+            raise ProjectError(f"`{path}` is a link that leads nowhere", hint=_PLAIN) from error
+        if isinstance(error, FileNotFoundError):
+            raise
+        raise fsops.storage_error(error, path, "read") from error
+    if not stat.S_ISREG(mode):
+        what = "a folder" if stat.S_ISDIR(mode) else "neither a file nor a folder"
+        raise ProjectError(f"`{path}` is {what}", hint=_PLAIN)
+    return fsops.read_bytes(path, limit)
+
+
+def edit(path: Path, data: bytes) -> None:
+    """Give a file of the user's new content; its links, mode and owner stay.
+
+    Raises StorageError when the file is write-protected.
+    """
+    target = path.resolve()
+    if not os.access(target, os.W_OK):
+        raise StorageError(f"`{path}` is write-protected", hint=f"allow it first: chmod u+w {path}")
+    with fsops.atomic_file(target, like=target.stat()) as handle:
+        handle.write(data)
+
+
+@contextlib.contextmanager
+def fill_folder(path: Path, listing: str) -> Iterator[Path]:
+    """Yield an empty folder whose files stand in `path` when the block ends well.
+
+    Args:
+        path: the folder as the user named it; a link to a folder is followed.
+        listing: the JSON file among those written that gets the hashes of the others, by which jessy knows its own.
+
+    Raises:
+        ProjectError: the place holds anything that jessy did not write, or that was changed since.
+    """
+    refuse_foreign_folder(path, listing)
+    fresh = not path.exists()
+    folder = fsops.make_folder(path).resolve()
+    try:
+        with fsops.temporary_folder(folder / listing) as staging:
+            yield staging
+            _list_files(staging, listing)
+            fsops.flush_tree(staging)
+            refuse_foreign_folder(folder, listing, staging)
+            fsops.move_files(staging, folder, sorted(os.listdir(staging), key=lambda name: (name == listing, name)))
+        fsops.sweep_temporaries(folder, f".{listing}.*.tmp")
+    except BaseException:
+        if fresh:
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+        raise
+
+
+def refuse_foreign_folder(path: Path, listing: str, staging: Path | None = None) -> None:
+    """Raise ProjectError unless a folder is absent, empty, or holds exactly what `fill_folder` put there."""
+    if not os.path.lexists(path):
+        return
+    if not path.is_dir():
+        raise _taken(path, "is no folder")
+    with fsops.disk_errors(path):
+        # what a killed run had not moved yet tells which of the files here are its own
+        left = [entry for entry in path.glob(f".{listing}.*.tmp") if not held(entry)]
+        known = [_known(place, listing) for place in (path, *left)]
+        for entry in sorted(path.iterdir()):
+            if entry != staging and entry not in left and not _is_known(entry, known):
+                raise _taken(path, f"holds `{entry.name}`, which jessy did not write, or which was changed since")
+
+
+def _is_known(entry: Path, known: Sequence[Mapping[str, str]]) -> bool:
+    hashes = [hashes[entry.name] for hashes in known if entry.name in hashes]
+    return bool(hashes) and not entry.is_symlink() and entry.is_file() and fsops.hash_file(entry) in hashes
+
+
+def _list_files(folder: Path, listing: str) -> None:
+    body = json.loads((folder / listing).read_bytes())
+    body["files"] = {name: fsops.hash_file(folder / name) for name in sorted(os.listdir(folder)) if name != listing}
+    fsops.write_bytes(folder / listing, _sealed(body))
+
+
+def _known(folder: Path, listing: str) -> Mapping[str, str]:
+    """Return the hashes that jessy gave the files of a folder, by name."""
+    try:
+        data = read_plain(folder / listing)
+        body = json.loads(data)
+        del body["seal"]
+        if _sealed(body) != data:
+            return {}
+        found = {str(name): str(value) for name, value in body["files"].items()}
+    except (FileNotFoundError, ProjectError, ValueError, KeyError, AttributeError, TypeError, RecursionError):
+        return {}
+    return {**found, listing: hashlib.sha256(data).hexdigest()}
+
+
+def _sealed(body: Mapping[str, object]) -> bytes:
+    seal = hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
+    return (json.dumps({**body, "seal": seal}, ensure_ascii=False, indent=2, sort_keys=True) + "\n").encode()
+
+
+def _taken(path: Path, why: str) -> ProjectError:
+    return ProjectError(f"`{path}` {why}", hint=_ELSEWHERE)
