@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 TESTED := jessyfile tests benchmarks
 
-.PHONY: quickstart test lint unit real stress bench docs clean
+.PHONY: quickstart test lint unit real stress prove bench docs clean
 .DEFAULT_GOAL := quickstart
 
 $(READY): pyproject.toml constraints.txt
@@ -30,7 +30,7 @@ lint: $(READY)
 
 # two processes side by side, whole files each: most tests use one processor, and the real model fits into memory twice
 unit: $(READY)
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not stress and not alone"
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not stress and not alone" --durations=10
 	$(BIN)/python -m pytest -m alone
 
 real: $(READY)
@@ -40,6 +40,10 @@ real: $(READY)
 stress: $(READY)
 	JESSY_EXAMPLES=20000 $(BIN)/python -m pytest -m "stress or not stress" tests/language
 	JESSY_KILLS=500 JESSY_EXAMPLES=2000 JESSY_LOCK_ROUNDS=200 JESSY_FUZZ=3000 $(BIN)/python -m pytest -m "stress or not stress" tests
+
+# what a report about a machine needs: doctor, 20 updates, export, an answer, each with its seconds and memory, as one JSON
+prove: $(READY)
+	$(BIN)/python benchmarks/prove.py
 
 bench: $(READY)
 	@for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
