@@ -6,6 +6,7 @@ for `TrainingExample.faults` to name.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import Enum, StrEnum
 from typing import TYPE_CHECKING, TypeVar
 
@@ -57,6 +58,9 @@ class _Word(StrEnum):
         own = str.__new__(cls, word)
         own._name_, own._value_ = word, word
         return own
+
+    def __reduce_ex__(self, _: object) -> tuple[Callable[[str], Self], tuple[str]]:
+        return type(self).named, (self.value,)  # by its word: as a name it could stand for another
 
     @classmethod
     def _missing_(cls, value: object) -> Self | None:

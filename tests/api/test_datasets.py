@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import json
+import pickle
 import re
 from collections import Counter
 from pathlib import Path
@@ -348,6 +350,7 @@ def test_a_recipes_own_category_keeps_its_name(tmp_path):
     path.write_text(path.read_text("utf-8").replace('"turkish"', '"conversational"'), "utf-8")
     (read,) = TrainingDataset.load(path)
     assert read.category.value == "conversational"
+    assert pickle.loads(pickle.dumps(read)) == copy.deepcopy(read) == read != row()  # noqa: S301 (our own bytes)
     TrainingDataset([read]).save(path, "jessy")
     assert '"category": "conversational"' in path.read_text("utf-8")
 
