@@ -119,13 +119,13 @@ def _settings(said: dict[str, Any]) -> str:
 def _fits(address: tuple[str, str], value: Any) -> bool:  # noqa: ANN401 (any YAML value)
     from jessyfile.language.reading import judge
     from jessyfile.language.table import node_at
-    from jessyfile.language.values import Unfit
+    from jessyfile.language.values import InvalidValue
 
     node = node_at(address)
     whole = int(value) if isinstance(value, float) and value.is_integer() else value
     try:
         judge(node.schema if node else {}, whole)
-    except Unfit:
+    except InvalidValue:
         return False
     return True
 

@@ -17,9 +17,9 @@ from typing import Any
 from jessyfile.errors import ProjectError
 from jessyfile.importing.foreign import foreign_configuration, tool_of
 from jessyfile.importing.quote import model_name, number, one_line, written
-from jessyfile.importing.recipe_text import DATASET, EVAL, START, Draft, Imported
+from jessyfile.importing.recipe_text import DATASET, EVAL, START, Imported, RecipeText
 from jessyfile.importing.schedule import add_schedule
-from jessyfile.importing.yaml_strict import Entry, Tree, read_yaml
+from jessyfile.importing.yaml_strict import Tree, YamlValue, read_yaml
 from jessyfile.language.suggest import help_for
 from jessyfile.language.table import root
 
@@ -55,13 +55,13 @@ def import_mlx_lm(data: bytes, path: Path, target: Path, name: str | None = None
     if "model" not in tree:
         hint = "add the line `model: organization/name`, as mlx_lm.lora was called with --model"
         raise ProjectError(f"`{path}` does not say which model is trained", hint=hint)
-    return Import(tree, Draft(str(path), target), path.parent, name or model_name(path.stem)).run()
+    return MlxLmImport(tree, RecipeText(str(path), target), path.parent, name or model_name(path.stem)).run()
 
 
-class Import:
+class MlxLmImport:
     """One configuration on its way; `tree` holds the keys that are not null."""
 
-    def __init__(self, tree: Tree, draft: Draft, folder: Path, name: str) -> None:
+    def __init__(self, tree: Tree, draft: RecipeText, folder: Path, name: str) -> None:
         self.tree = tree
         self.draft = draft
         self.folder = folder
@@ -138,7 +138,7 @@ class Import:
             ("fine_tune_type", "lora", "jessy trains LoRA adapters"),
             ("mask_prompt", True, "jessy trains on the answers alone, never on the prompt"),
         ):
-            entry = self.tree.get(key, Entry(False, 0) if key == "mask_prompt" else Entry(fine, 0))
+            entry = self.tree.get(key, YamlValue(False, 0) if key == "mask_prompt" else YamlValue(fine, 0))
             if entry.value != fine:
                 self.draft.left_out(entry.line, f"{key} {shown(entry.value)}", reason)
 
@@ -254,7 +254,7 @@ class Import:
             )
 
     def _optimizer(self) -> None:
-        entry = self.tree.get("optimizer", Entry("adam", 0))
+        entry = self.tree.get("optimizer", YamlValue("adam", 0))
         name = str(entry.value).lower()
         if name not in ("adam", "adamw"):
             self.draft.left_out(entry.line, f"optimizer {shown(entry.value)}", "jessy trains with AdamW")

@@ -17,7 +17,7 @@ from jessyfile.importing.modelfile_reader import (
     parse_modelfile,
 )
 from jessyfile.importing.quote import is_number, model_name, number, one_line, portable, written
-from jessyfile.importing.recipe_text import DATASET, EVAL, START, Draft, Imported
+from jessyfile.importing.recipe_text import DATASET, EVAL, START, Imported, RecipeText
 from jessyfile.language.suggest import help_for
 from jessyfile.language.table import Schema, root, unit_of
 
@@ -39,17 +39,17 @@ _FALSE = ("0", "f", "F", "FALSE", "false", "False")
 def import_modelfile(data: bytes, path: Path, target: Path, name: str | None = None) -> Imported:
     """Return the recipe; see `import_file`. Raises ModelfileError where Ollama would refuse the file."""
     modelfile = parse_modelfile(decode_modelfile(data))
-    return _Import(modelfile, Draft(str(path), target), path.parent, name or _name(path)).run()
+    return _ModelfileImport(modelfile, RecipeText(str(path), target), path.parent, name or _name(path)).run()
 
 
 def _name(path: Path) -> str:
     return model_name(path.parent.resolve().name if path.stem.lower() == "modelfile" else path.stem)
 
 
-class _Import:
+class _ModelfileImport:
     """One Modelfile on its way."""
 
-    def __init__(self, modelfile: Modelfile, draft: Draft, folder: Path, name: str) -> None:
+    def __init__(self, modelfile: Modelfile, draft: RecipeText, folder: Path, name: str) -> None:
         self.modelfile = modelfile
         self.draft = draft
         self.folder = folder

@@ -45,7 +45,7 @@ class Imported:
 
 
 @dataclass
-class Piece:
+class Lines:
     """Some lines of the recipe; `origin` is the source line of one that may be left out, `what` its name in words."""
 
     text: str
@@ -54,12 +54,12 @@ class Piece:
 
 
 @dataclass
-class Draft:
+class RecipeText:
     """The recipe so far. `source` is the name that notes print, `target` where the recipe will stand."""
 
     source: str
     target: Path
-    pieces: list[Piece] = field(default_factory=list)
+    pieces: list[Lines] = field(default_factory=list)
     notes: list[Note] = field(default_factory=list)
 
     def begin(self, name: str) -> None:
@@ -70,7 +70,7 @@ class Draft:
 
     def add(self, text: str, origin: int | None = None, what: str = "") -> None:
         """Add lines; those with an origin are left out and noted when the language refuses them."""
-        self.pieces.append(Piece(text, origin, what or text.split("\n", 1)[0]))
+        self.pieces.append(Lines(text, origin, what or text.split("\n", 1)[0]))
 
     def note(self, line: int, message: str, help_: str = "") -> None:
         """Say that something did not survive."""
@@ -114,7 +114,7 @@ class Draft:
 
         return [d for d in load_text(self.text(), self.target).diagnostics if d.severity == "error"]
 
-    def _piece_at(self, line: int) -> Piece | None:
+    def _piece_at(self, line: int) -> Lines | None:
         end = 0
         for piece in self.pieces:
             end += piece.text.count("\n") + 1

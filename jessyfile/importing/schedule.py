@@ -5,16 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from jessyfile.importing.quote import one_line
-from jessyfile.importing.yaml_strict import Entry, Tree
+from jessyfile.importing.yaml_strict import Tree, YamlValue
 
 if TYPE_CHECKING:
-    from jessyfile.importing.from_mlx_lm import Import
+    from jessyfile.importing.from_mlx_lm import MlxLmImport
 
 _KEYS = ("name", "warmup", "warmup_init", "arguments")
 _SHAPES = {"cosine_decay": ("cosine", 2), "linear_schedule": ("linear", 1)}
 
 
-def add_schedule(job: Import) -> None:
+def add_schedule(job: MlxLmImport) -> None:
     """Write learning_rate, warmup_steps and schedule into TRAIN."""
     tree = job.inner("lr_schedule")
     if not tree:
@@ -35,12 +35,12 @@ def add_schedule(job: Import) -> None:
 
 
 def _arguments(tree: Tree) -> list[float]:
-    entry = tree.get("arguments", Entry([], 0))
+    entry = tree.get("arguments", YamlValue([], 0))
     values = entry.value if isinstance(entry.value, list) else []
     return [float(v) for v in values if isinstance(v, (int, float)) and not isinstance(v, bool)]
 
 
-def _peak(job: Import, tree: Tree) -> float:
+def _peak(job: MlxLmImport, tree: Tree) -> float:
     arguments = _arguments(tree)
     if arguments:
         return arguments[0]
@@ -48,7 +48,7 @@ def _peak(job: Import, tree: Tree) -> float:
     return 1e-5
 
 
-def _warmup(job: Import, tree: Tree) -> None:
+def _warmup(job: MlxLmImport, tree: Tree) -> None:
     steps = job.number(tree, "warmup", 0, whole=True)
     line = tree["warmup"].line if "warmup" in tree else 0
     if steps:
@@ -58,8 +58,8 @@ def _warmup(job: Import, tree: Tree) -> None:
         job.draft.left_out(tree["warmup_init"].line, f"lr_schedule.warmup_init {start:g}", "jessy warms up from zero")
 
 
-def _shape(job: Import, tree: Tree) -> None:
-    entry = tree.get("name", Entry("", job.line("lr_schedule")))
+def _shape(job: MlxLmImport, tree: Tree) -> None:
+    entry = tree.get("name", YamlValue("", job.line("lr_schedule")))
     arguments = _arguments(tree)
     if entry.value not in _SHAPES:
         job.draft.left_out(

@@ -15,11 +15,11 @@ MAX_EVENTS = 20_000
 MAX_DEPTH = 16
 _FLOAT = re.compile(r"[-+]?(?:[0-9][0-9_]*)(?:\.[0-9_]*)?(?:[eE][-+]?[0-9]+)?$|[-+]?\.[0-9_]+(?:[eE][-+]?[0-9]+)?$")
 
-Tree = dict[str, "Entry"]
+Tree = dict[str, "YamlValue"]
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class YamlValue:
     """One key's value and the line of the key. A value is a `Tree`, a list of plain values, or a plain value."""
 
     value: Any
@@ -81,7 +81,7 @@ def _tree(node: Any) -> Tree:  # noqa: ANN401 (PyYAML's nodes)
         if name in found:
             first = found[name].line
             raise _refused(key, f"`{name}` stands twice, first on line {first}", "keep one of the two")
-        found[name] = Entry(_value(value), key.start_mark.line + 1)
+        found[name] = YamlValue(_value(value), key.start_mark.line + 1)
     return found
 
 
@@ -91,7 +91,7 @@ def _value(node: Any) -> Any:  # noqa: ANN401 (PyYAML's nodes)
     if isinstance(node, yaml.MappingNode):
         return _tree(node)
     if isinstance(node, yaml.SequenceNode):
-        return [Entry(_value(item), 0).plain() for item in node.value]
+        return [YamlValue(_value(item), 0).plain() for item in node.value]
     if node.style is None and node.tag == "tag:yaml.org,2002:str" and _FLOAT.match(node.value):
         return float(node.value.replace("_", ""))
     try:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from jessyfile.language.diagnostics import mistake
 from jessyfile.language.instruction import Instruction
-from jessyfile.language.layer import Drop, Unit
+from jessyfile.language.layer import Drop, FileContext
 from jessyfile.language.suggest import plain, similar
 from jessyfile.language.syntax import Block, Statement, Token
 from jessyfile.language.table import LANGUAGE_WORDS, Address, Node, by_keyword
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 class Binder:
     """Reads the statements of one file into its layer."""
 
-    unit: Unit
+    context: FileContext
 
     def block(self, node: Node, address: Address, statements: Iterable[Statement]) -> None:
         """Read what stands inside one pair of braces, or at the top of a file."""
@@ -39,7 +39,7 @@ class Binder:
         if inner is None:
             self._unknown(node, address, head)
             return
-        instruction = Instruction(self.unit, inner, address, statement)
+        instruction = Instruction(self.context, inner, address, statement)
         if instruction.read() and instruction.check_block() and statement.block:
             self.block(inner, instruction.address, _split(inner, statement.block))
 
@@ -60,15 +60,15 @@ class Binder:
             helps, fix = f"a similar name exists: `{near}`", near
         else:
             helps = _known(here, what)
-        self.unit.report(
+        self.context.report(
             mistake("J001", f"unknown {what} `{head.text}`{where}", head.span, "not known here", helps=helps, fix=fix)
         )
-        self.unit.layer.failed.add((*address, "?"))
+        self.context.layer.failed.add((*address, "?"))
 
     def _drop(self, node: Node, address: Address, statement: Statement) -> None:
         words = [token.text for token in statement.args]
         if statement.block or not 1 <= len(words) <= 2 or any(token.broken for token in statement.args):
-            self.unit.report(
+            self.context.report(
                 mistake(
                     "J044",
                     "`DROP` takes an instruction and, for a named thing, its name",
@@ -87,7 +87,7 @@ class Binder:
         named = bool(found) and found[0].kind == "named"
         if not found or named != (len(words) == 2):
             helps = f"`{words[0]}` needs a name" if named else "only instructions can be dropped, as in `DROP SYSTEM`"
-            self.unit.report(
+            self.context.report(
                 mistake(
                     "J044",
                     f"`DROP {' '.join(words)}` names nothing that a recipe can hold",
@@ -98,7 +98,7 @@ class Binder:
             )
             return
         target = (*address, *found[0].address[len(node.address) :], *words[1:])
-        self.unit.layer.drops.append(Drop(target, " ".join(words), statement.span))
+        self.context.layer.drops.append(Drop(target, " ".join(words), statement.span))
 
 
 def _with_blocks(statements: Iterable[Statement]) -> Iterator[Statement]:

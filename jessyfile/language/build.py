@@ -12,7 +12,7 @@ from jessyfile.language.table import document_schema
 if TYPE_CHECKING:
     from pathlib import Path
 
-Json = Mapping[str, Any]
+Object = Mapping[str, Any]
 
 
 def build_recipe(
@@ -45,7 +45,7 @@ def build_recipe(
     )
 
 
-def _parameters(parameters: Json) -> tuple[tree.Parameter, ...]:
+def _parameters(parameters: Object) -> tuple[tree.Parameter, ...]:
     pairs = ((key, one) for key, value in parameters.items() for one in (value if isinstance(value, list) else [value]))
     return tuple(tree.Parameter(key, value) for key, value in pairs)
 
@@ -57,25 +57,25 @@ def default_complexity() -> tree.Complexity:
     return _complexity({name: parts[name]["default"] for name in ("level", "marker")})
 
 
-def _complexity(complexity: Json) -> tree.Complexity:
+def _complexity(complexity: Object) -> tree.Complexity:
     levels = tuple(
         tree.Level(name, tuple(level["iterations"]), level.get("within")) for name, level in complexity["level"].items()
     )
     return tree.Complexity(levels, complexity["marker"])
 
 
-def _personality(personality: Json) -> tree.Personality:
+def _personality(personality: Object) -> tree.Personality:
     return tree.Personality(
         personality["per_batch"], tuple(personality["always"]), tuple(personality["never"]), tuple(personality["often"])
     )
 
 
-def _category(name: str, category: Json) -> tree.Category:
+def _category(name: str, category: Object) -> tree.Category:
     topics = tuple(tree.Topic(topic, t["count"], t["language"], t["level"]) for topic, t in category["topic"].items())
     return tree.Category(name, category["count"], category["title"], category["language"], category["level"], topics)
 
 
-def _dataset(dataset: Json) -> tree.Dataset:
+def _dataset(dataset: Object) -> tree.Dataset:
     return tree.Dataset(
         seed=dataset["seed"],
         validation=dataset["validation"],
@@ -89,12 +89,12 @@ def _dataset(dataset: Json) -> tree.Dataset:
     )
 
 
-def _deploy(deploy: Json) -> tree.Deploy:
+def _deploy(deploy: Object) -> tree.Deploy:
     dotenv = deploy["dotenv"]
     return tree.Deploy(deploy["engine"], deploy["ollama"], (dotenv[0], dotenv[1]) if dotenv else None)
 
 
-def _evaluation(evaluation: Json) -> tree.Evaluation:
+def _evaluation(evaluation: Object) -> tree.Evaluation:
     return tree.Evaluation(
         suites=tuple(
             tree.Suite(name, suite["file"] or f"data/eval/{name}.jsonl", suite["limit"])

@@ -12,7 +12,7 @@ from jessyfile.language.metric_table import metric_level, metric_suites, metric_
 from jessyfile.language.suggest import help_for, listed
 from jessyfile.language.table import root
 
-Check = Callable[[Draft], Iterator[Diagnostic]]
+RecipeCheck = Callable[[Draft], Iterator[Diagnostic]]
 
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 
@@ -242,7 +242,7 @@ def dotenv_usable(draft: Draft) -> Iterator[Diagnostic]:
         )
 
 
-CHECKS: tuple[Check, ...] = (
+CHECKS: tuple[RecipeCheck, ...] = (
     topics_add_up,
     levels_exist,
     levels_apart,

@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING
 
 from jessyfile.language.bind import Binder
 from jessyfile.language.diagnostics import Diagnostic, mistake
-from jessyfile.language.layer import Drop, Layer, Unit
+from jessyfile.language.layer import Drop, FileContext, Layer
 from jessyfile.language.parse import parse
 from jessyfile.language.project_files import Project, Refused
 from jessyfile.language.source import SourceFile, Span
 from jessyfile.language.suggest import help_for, listed
 from jessyfile.language.syntax import MAX_BYTES, MAX_REPORTS, Statement, Token
 from jessyfile.language.table import Address, is_entry, root
-from jessyfile.language.variables import Report, Scope, Unreadable
+from jessyfile.language.variables import Reporter, Scope, Unreadable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -120,8 +120,8 @@ class Composer:
         scope = Scope(parsed.statements, self.args, self.report)
         self.known_args.update(name for name, d in scope.declared.items() if d.word == "ARG")
         folder = file.path.parent if file.path else self.project.root
-        unit = Unit(file, folder, scope, self.project, recipe.layer, self.report, self.read_files)
-        _Reader(self, unit, recipe, path, is_part=is_part).read(parsed.statements)
+        context = FileContext(file, folder, scope, self.project, recipe.layer, self.report, self.read_files)
+        _FileReader(self, context, recipe, path, is_part=is_part).read(parsed.statements)
         scope.report_unused()
         return parsed.statements
 
@@ -141,11 +141,11 @@ class Composer:
                     )
                 )
 
-    def open(self, written: Token, unit: Unit, path: list[Path]) -> SourceFile | None:
+    def open(self, written: Token, context: FileContext, path: list[Path]) -> SourceFile | None:
         """Return the text of a file that EXTENDS or INCLUDE names; None when that was reported as a mistake."""
         try:
-            value = unit.scope.read(written)
-            found = self.project.existing(value.text, unit.folder)
+            value = context.scope.read(written)
+            found = self.project.existing(value.text, context.folder)
             self._allowed(found, path)
             return read_source(self.project, found, value.text)
         except Unreadable:
@@ -192,7 +192,7 @@ def read_source(project: Project, path: Path, written: str) -> SourceFile:
 
 
 def _directions(file: SourceFile) -> Iterator[Diagnostic]:
-    """Report marks that make a text read in another order than it is written; one a line."""
+    """Reporter marks that make a text read in another order than it is written; one a line."""
     seen: set[int] = set()
     for match in islice(_DIRECTION.finditer(file.text), 100):
         span = Span(file, match.start(), match.end())
@@ -219,12 +219,14 @@ def _chain(recipe: _Recipe) -> list[Layer]:
     return [r.layer for r in _line(recipe)]
 
 
-class _Reader:
+class _FileReader:
     """Reads one file's statements: the composing ones here, the others by the table."""
 
-    def __init__(self, composer: Composer, unit: Unit, recipe: _Recipe, path: list[Path], *, is_part: bool) -> None:
+    def __init__(
+        self, composer: Composer, context: FileContext, recipe: _Recipe, path: list[Path], *, is_part: bool
+    ) -> None:
         self.composer = composer
-        self.unit = unit
+        self.context = context
         self.recipe = recipe
         self.path = path
         self.is_part = is_part
@@ -241,7 +243,7 @@ class _Reader:
                 self._variant(statement)
             elif word not in ("ARG", "LET"):
                 plain.append(statement)
-        Binder(self.unit).block(root(), (), plain)
+        Binder(self.context).block(root(), (), plain)
 
     def _report(self, code: str, message: str, at: Span, label: str, helps: str) -> None:
         self.composer.report(mistake(code, message, at, label, helps=helps))
@@ -265,7 +267,7 @@ class _Reader:
         if word == "EXTENDS":
             self._extends(statement)
             return
-        file = self.composer.open(statement.args[0], self.unit, self.path)
+        file = self.composer.open(statement.args[0], self.context, self.path)
         if file and file.path:
             self.composer.read_file(file, self.recipe, [*self.path, file.path], is_part=True)
 
@@ -274,7 +276,7 @@ class _Reader:
             why = "an INCLUDE part cannot extend a recipe" if self.is_part else "a recipe extends one other"
             self._report("J046", why, statement.span, "not allowed here", "INCLUDE what both share instead")
             return
-        file = self.composer.open(statement.args[0], self.unit, self.path)
+        file = self.composer.open(statement.args[0], self.context, self.path)
         if file:
             self.recipe.parent = self.composer.read_recipe(file, self.path)
 
@@ -324,10 +326,10 @@ class _Reader:
                 "move it out of the block",
             )
             return
-        Binder(replace(self.unit, layer=layer)).block(root(), (), [statement])
+        Binder(replace(self.context, layer=layer)).block(root(), (), [statement])
 
 
-def merge(layers: Iterable[Layer], report: Report) -> Layer:
+def merge(layers: Iterable[Layer], report: Reporter) -> Layer:
     """Lay layers over each other, the first at the bottom."""
     merged = Layer()
     for layer in layers:
@@ -342,7 +344,7 @@ def merge(layers: Iterable[Layer], report: Report) -> Layer:
     return merged
 
 
-def _drop(merged: Layer, drop: Drop, layer: Layer, report: Report) -> None:
+def _drop(merged: Layer, drop: Drop, layer: Layer, report: Reporter) -> None:
     if not _remove(merged, drop.address):
         own = any(address[: len(drop.address)] == drop.address for address in (*layer.settings, *layer.entries))
         why = (

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 from jessyfile.language.diagnostics import mistake
 from jessyfile.language.form_match import Matched, Unmatched, form_help, match
-from jessyfile.language.layer import Setting, Unit
+from jessyfile.language.layer import FileContext, Setting
 from jessyfile.language.metric_table import known_metric, metric_names
 from jessyfile.language.project_files import Refused
 from jessyfile.language.reading import judge, read_value
 from jessyfile.language.suggest import help_for, listed, plain, similar
 from jessyfile.language.table import Address, Node, Schema, is_array, item_schema
-from jessyfile.language.values import Json, Unfit, null_word
+from jessyfile.language.values import InvalidValue, Json, null_word
 from jessyfile.language.variables import Unreadable, Value
 
 if TYPE_CHECKING:
@@ -30,9 +30,9 @@ _NOTHING: Any = _Nothing()
 class Instruction:
     """Reads one statement; `address` is where its block's values belong."""
 
-    def __init__(self, unit: Unit, node: Node, around: Address, statement: Statement) -> None:
-        self.unit = unit
-        self.layer = unit.layer
+    def __init__(self, context: FileContext, node: Node, around: Address, statement: Statement) -> None:
+        self.context = context
+        self.layer = context.layer
         self.node = node
         self.around = around
         self.statement = statement
@@ -44,7 +44,7 @@ class Instruction:
             found = match(self.node, self.statement)
         except Unmatched as unmatched:
             if unmatched.report:
-                self.unit.report(unmatched.report)
+                self.context.report(unmatched.report)
             self.layer.failed.add(self.address)
             return self.node.kind != "named"
         if self.node.kind == "named":
@@ -64,7 +64,7 @@ class Instruction:
         return block is not None and may_have
 
     def _report(self, code: str, message: str, at: Span, label: str, helps: str | None, fix: str | None = None) -> None:
-        self.unit.report(mistake(code, message, at, label, helps=helps or (), fix=fix))
+        self.context.report(mistake(code, message, at, label, helps=helps or (), fix=fix))
 
     # the four kinds
 
@@ -122,7 +122,7 @@ class Instruction:
 
     def _name(self, token: Token) -> str | None:
         try:
-            value = self.unit.scope.read(token)
+            value = self.context.scope.read(token)
         except Unreadable:
             return None
         if self.node.name == "criterion":
@@ -146,7 +146,7 @@ class Instruction:
     def _checked_name(self, value: Value) -> str | None:
         try:
             judge(self.node.schema["propertyNames"], value.text)
-        except Unfit:
+        except InvalidValue:
             message = f"`{value.text}` is no name for a {self.statement.head.text}"
             helps = "a name begins with a lower-case letter and has a to z, 0 to 9, `_` and `-`"
             self._report("J020", message, value.span, "not a name", helps, _as_name(value.text))
@@ -165,7 +165,7 @@ class Instruction:
         return True
 
     def _twice(self, message: str, at: Span, first: tuple[Span, str]) -> None:
-        self.unit.report(mistake("J011", message, at, "again here", second=first, helps="keep one of the two"))
+        self.context.report(mistake("J011", message, at, "again here", second=first, helps="keep one of the two"))
 
     # values
 
@@ -187,7 +187,7 @@ class Instruction:
             return _NOTHING
         try:
             judge(schema, values)
-        except Unfit as unfit:
+        except InvalidValue as unfit:
             return self._unfit(address, unfit, tokens)
         return values
 
@@ -195,17 +195,17 @@ class Instruction:
         """Return one value, or `_NOTHING` when it was reported as a mistake."""
         metric = self.address[-1] if self.node.name == "criterion" else None
         try:
-            return read_value(self.unit, schema, tokens, metric)
+            return read_value(self.context, schema, tokens, metric)
         except Unreadable:
             self.layer.failed.add(address)
-        except Unfit as unfit:
+        except InvalidValue as unfit:
             self._unfit(address, unfit, tokens)
         except Refused as refused:
             self._report(refused.code, refused.message, tokens[-1].span, "named here", refused.help)
             self.layer.failed.add(address)
         return _NOTHING
 
-    def _unfit(self, address: Address, unfit: Unfit, tokens: list[Token]) -> Json:
+    def _unfit(self, address: Address, unfit: InvalidValue, tokens: list[Token]) -> Json:
         span = tokens[0].span.to(tokens[-1].span)
         self._report(unfit.code, f"`{self._spoken(address)}` {unfit.message}", span, unfit.label, unfit.help, unfit.fix)
         self.layer.failed.add(address)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from jessyfile.language.source import SourceFile, Span
     from jessyfile.language.table import Address
     from jessyfile.language.values import Json
-    from jessyfile.language.variables import Report, Scope
+    from jessyfile.language.variables import Reporter, Scope
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class Layer:
 
 
 @dataclass(frozen=True)
-class Unit:
+class FileContext:
     """One file being read into a layer: its text, the folder its paths count from, its names, where reports go."""
 
     file: SourceFile
@@ -54,5 +54,5 @@ class Unit:
     scope: Scope
     project: Project
     layer: Layer
-    report: Report
+    report: Reporter
     read_files: list[Path]

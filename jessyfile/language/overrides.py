@@ -12,8 +12,8 @@ from jessyfile.language.source import SourceFile, Span
 from jessyfile.language.suggest import help_for
 from jessyfile.language.syntax import kind_of
 from jessyfile.language.table import Address, Node, Schema, is_array, is_entry, item_schema, node_at, root, unit_of
-from jessyfile.language.values import Json, Unfit
-from jessyfile.language.variables import Report, Value
+from jessyfile.language.values import InvalidValue, Json
+from jessyfile.language.variables import Reporter, Value
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _TEXTS = ("string", "text", "path", "folder", "rooted")
 
 
-def override(merged: Layer, sets: Mapping[str, str], project: Project, report: Report) -> None:
+def override(merged: Layer, sets: Mapping[str, str], project: Project, report: Reporter) -> None:
     """Put the outside values into the merged ones, or report why one cannot be."""
     for address, text in sets.items():
         file = SourceFile("--set", f"{address}={text}")
@@ -81,11 +81,11 @@ def _exists(merged: Layer, address: Address) -> bool:
     return all(prefix in merged.entries for prefix in prefixes if is_entry(prefix))
 
 
-def _put(merged: Layer, address: Address, schema: Schema, value: Value, project: Project, report: Report) -> None:
+def _put(merged: Layer, address: Address, schema: Schema, value: Value, project: Project, report: Reporter) -> None:
     try:
         found = _value(address, schema, value, project)
         judge(schema, found)
-    except Unfit as unfit:
+    except InvalidValue as unfit:
         message = f"`{'.'.join(address)}` {unfit.message}"
         report(mistake(unfit.code, message, value.span, unfit.label, helps=unfit.help or ()))
         merged.failed.add(address)

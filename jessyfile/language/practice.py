@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 from statistics import NormalDist
 
-from jessyfile.language.consistency import Check, categories, criteria
+from jessyfile.language.consistency import RecipeCheck, categories, criteria
 from jessyfile.language.diagnostics import Diagnostic, mistake
 from jessyfile.language.draft import Draft
 from jessyfile.language.metric_table import metric_suites
@@ -212,7 +212,7 @@ def weighted_level_is_said(draft: Draft) -> Iterator[Diagnostic]:
         )
 
 
-CHECKS: tuple[Check, ...] = (
+CHECKS: tuple[RecipeCheck, ...] = (
     warmup_fits,
     criterion_provable,
     category_has_topics,

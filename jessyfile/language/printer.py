@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from jessyfile.language.metric_table import metric_unit
 from jessyfile.language.recipe import Recipe, Source, leaves
@@ -15,7 +15,8 @@ from jessyfile.language.write_value import quoted, spell, spell_text
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-Json = Any
+    from jessyfile.language.values import Json
+
 _INDENT = "  "
 
 

@@ -13,27 +13,27 @@ from jessyfile.language.project_files import Project, Refused
 from jessyfile.language.schema_messages import explain_error
 from jessyfile.language.syntax import MAX_BYTES, Token
 from jessyfile.language.table import Schema, unit_of
-from jessyfile.language.values import Json, Unfit, convert, null_word, short, wrong_kind
+from jessyfile.language.values import InvalidValue, Json, convert, null_word, short, wrong_kind
 from jessyfile.language.variables import Value
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from jessyfile.language.layer import Unit
+    from jessyfile.language.layer import FileContext
 
 _PATHS = ("path", "folder", "model")
 
 
-def read_value(unit: Unit, schema: Schema, tokens: list[Token], metric: str | None) -> Json:
-    """Return one value. Raises Unreadable, Unfit or Refused."""
-    value = _file_text(unit, tokens[1]) if len(tokens) == 2 else unit.scope.read(tokens[0])
-    found = convert_value(value, schema, unit.project, unit.folder, metric)
+def read_value(context: FileContext, schema: Schema, tokens: list[Token], metric: str | None) -> Json:
+    """Return one value. Raises Unreadable, InvalidValue or Refused."""
+    value = _file_text(context, tokens[1]) if len(tokens) == 2 else context.scope.read(tokens[0])
+    found = convert_value(value, schema, context.project, context.folder, metric)
     judge(schema, found)
     return found
 
 
 def convert_value(value: Value, schema: Schema, project: Project, folder: Path, metric: str | None) -> Json:
-    """Return the JSON value of a word or text; `metric` says in which unit a criterion's is. Raises Unfit or
+    """Return the JSON value of a word or text; `metric` says in which unit a criterion's is. Raises InvalidValue or
     Refused."""
     unit = unit_of(schema)
     is_null = value.kind == "NAME" and value.text == null_word(schema)
@@ -47,14 +47,14 @@ def convert_value(value: Value, schema: Schema, project: Project, folder: Path, 
 
 
 def judge(schema: Schema, value: Json) -> None:
-    """Hold a value against its schema. Raises Unfit."""
+    """Hold a value against its schema. Raises InvalidValue."""
     if surely_fits(schema, value):
         return
     from jsonschema.validators import Draft202012Validator
 
     error = next(Draft202012Validator(schema).iter_errors(value), None)
     if error is not None:
-        raise Unfit(*explain_error(error))
+        raise InvalidValue(*explain_error(error))
 
 
 def _path(value: Value, unit: str, project: Project, folder: Path) -> str:
@@ -76,18 +76,18 @@ def _model_name(value: Value) -> str:
     if value.kind not in ("NAME", "WORD", "REF", "STRING", "URL"):
         raise wrong_kind(value, "model")
     if not is_name(value.text):
-        raise Unfit("J021", f"cannot be `{short(value.text)}`", "no model's name", what_was_meant(value.text))
+        raise InvalidValue("J021", f"cannot be `{short(value.text)}`", "no model's name", what_was_meant(value.text))
     return value.text
 
 
-def _file_text(unit: Unit, token: Token) -> Value:
+def _file_text(context: FileContext, token: Token) -> Value:
     """Return what `FILE "path"` holds, without its last line end."""
-    written = unit.scope.read(token)
+    written = context.scope.read(token)
     if written.kind not in ("STRING", "PATH"):
         raise wrong_kind(written, "path")
-    path = unit.project.existing(written.text, unit.folder)
-    data = unit.project.read(path, written.text, MAX_BYTES)
-    unit.read_files.append(path)
+    path = context.project.existing(written.text, context.folder)
+    data = context.project.read(path, written.text, MAX_BYTES)
+    context.read_files.append(path)
     return Value("TEXT", _plain_text(data, written.text), token.span)
 
 

@@ -59,7 +59,7 @@ _EXAMPLES = {
 }
 
 
-class Unfit(Exception):
+class InvalidValue(Exception):
     """A value that its setting cannot take."""
 
     def __init__(self, code: str, message: str, label: str, help_: str | None = None, fix: str | None = None) -> None:
@@ -80,24 +80,24 @@ def null_word(schema: Schema) -> str | None:
 
 
 def convert(value: Value, unit: str, schema: Schema) -> Json:
-    """Return the JSON value of a word or text. Raises Unfit when it is of another kind."""
+    """Return the JSON value of a word or text. Raises InvalidValue when it is of another kind."""
     if value.kind == "NAME" and value.text == null_word(schema):
         return None
     return _choice(value, schema) if unit == "choice" else _READERS[unit](value)
 
 
-def wrong_kind(value: Value, unit: str, help_: str | None = None) -> Unfit:
+def wrong_kind(value: Value, unit: str, help_: str | None = None) -> InvalidValue:
     """Return the report for a value of another kind than its setting's."""
     found = KINDS.get(value.kind, "something else")
     if help_ is None and unit in _EXAMPLES:
         help_ = f"write it like `{_EXAMPLES[unit]}`"
-    return Unfit("J014", f"takes {EXPECTED[unit]}, not {found}", f"expected {EXPECTED[unit]}", help_)
+    return InvalidValue("J014", f"takes {EXPECTED[unit]}, not {found}", f"expected {EXPECTED[unit]}", help_)
 
 
 def _float(text: str) -> float:
     number = float(text)
     if not math.isfinite(number) or abs(number) > _LIMIT:
-        raise Unfit("J015", "is too large", "too large", f"write a number up to {_LIMIT:g}")
+        raise InvalidValue("J015", "is too large", "too large", f"write a number up to {_LIMIT:g}")
     return number
 
 
@@ -106,7 +106,7 @@ def _integer(value: Value) -> int:
         raise wrong_kind(value, "integer")
     number = _float(value.text)
     if number != math.floor(number):
-        raise Unfit(
+        raise InvalidValue(
             "J014", "takes a whole number", "not whole", f"write `{math.floor(number)}` or `{math.ceil(number)}`"
         )
     return int(number)
@@ -126,7 +126,7 @@ def _share(value: Value) -> float:
         raise wrong_kind(value, "share")
     number = _float(value.text)
     if number > 1:
-        raise Unfit(
+        raise InvalidValue(
             "J014",
             "takes a percentage, not a number above 1",
             "expected a percentage",
@@ -169,7 +169,7 @@ def _choice(value: Value, schema: Schema) -> str:
         return value.text
     near = similar(value.text, choices)
     listed = ", ".join(f"`{c}`" for c in choices)
-    raise Unfit(
+    raise InvalidValue(
         "J016",
         f"cannot be `{short(value.text)}`",
         "not a choice",
@@ -197,7 +197,7 @@ def _range(value: Value) -> list[int]:
         raise wrong_kind(value, "range")
     low, high = (int(part) for part in value.text.split("-"))
     if low > high:
-        raise Unfit(
+        raise InvalidValue(
             "J015",
             f"runs backwards from {low} to {high}",
             "the lower number comes first",

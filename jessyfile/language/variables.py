@@ -16,7 +16,7 @@ from jessyfile.language.source import Span
 from jessyfile.language.suggest import help_for
 from jessyfile.language.syntax import MAX_BYTES, Statement, Token, kind_of
 
-Report = Callable[[Diagnostic], None]
+Reporter = Callable[[Diagnostic], None]
 
 _VARIABLE = re.compile(r"\$(\$\{)|\$\{([^{}\s\"$]*)\}")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
@@ -50,7 +50,7 @@ class Unreadable(Exception):
 class Scope:
     """The names of one file."""
 
-    def __init__(self, statements: Iterable[Statement], args: Mapping[str, str], report: Report) -> None:
+    def __init__(self, statements: Iterable[Statement], args: Mapping[str, str], report: Reporter) -> None:
         self._args = args
         self._report = report
         self._values: dict[str, Value | None] = {}
@@ -75,7 +75,7 @@ class Scope:
         return self._word(token)
 
     def report_unused(self) -> None:
-        """Report every name that nothing uses."""
+        """Reporter every name that nothing uses."""
         for declaration in self.declared.values():
             if declaration.name not in self._used:
                 self._report(

@@ -11,7 +11,7 @@ from jessyfile.language.document import complete
 from jessyfile.language.reading import judge
 from jessyfile.language.recipe import Lora, Train
 from jessyfile.language.table import document_schema
-from jessyfile.language.values import Json, Unfit
+from jessyfile.language.values import InvalidValue, Json
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ def _check(block: str, config: LoRAConfig | TrainingConfig, names: Mapping[str, 
             raise TrainingError(f"{own} is {value}, not a number to train with")
         try:
             judge(settings[name], value)
-        except Unfit as unfit:
+        except InvalidValue as unfit:
             raise TrainingError(f"{own}, {value!r}, {unfit.message}", hint=unfit.help) from unfit
 
 

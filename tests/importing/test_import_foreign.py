@@ -10,7 +10,7 @@ import pytest
 from jessyfile.cli import main
 from jessyfile.importing.foreign import tool_of
 from jessyfile.importing.from_mlx_lm import KEYS
-from jessyfile.importing.yaml_strict import Entry
+from jessyfile.importing.yaml_strict import YamlValue
 
 AXOLOTL = """base_model: NousResearch/Llama-3.2-1B
 datasets:
@@ -118,7 +118,7 @@ def test_a_configuration_without_a_model_becomes_no_recipe(tmp_path, capsys, tex
 
 
 def test_no_key_of_mlx_lm_is_taken_for_another_tools():
-    assert tool_of({key: Entry(1, 1) for key in KEYS}) is None
+    assert tool_of({key: YamlValue(1, 1) for key in KEYS}) is None
 
 
 @pytest.mark.parametrize(
