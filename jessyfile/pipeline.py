@@ -126,6 +126,12 @@ def _engine_answers(outlook: Outlook) -> Iterator[Finding]:
     yield from import_preflight(outlook)
 
 
+def _name_writable(outlook: Outlook) -> Iterator[Finding]:
+    from jessyfile.export.export_checks import promote_preflight
+
+    return promote_preflight(outlook)
+
+
 def _rows_trained(recipe: Recipe, root: Path, facts: Mapping[str, Record]) -> float | None:  # noqa: ARG001 (as `Step.units` is called)
     """Return the rows that a training sees, epochs counted: what its seconds are nearly proportional to."""
     if "encode" in facts:
@@ -293,5 +299,6 @@ def compile_steps(recipe: Recipe) -> tuple[Step, ...]:
             inputs=("import", "judge"),
             reads=("name", "deploy.*"),
             still_in_effect=holds_latest,
+            preflight=_name_writable,
         ),
     )

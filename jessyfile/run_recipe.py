@@ -83,11 +83,14 @@ def apply(
         JessyError: Whatever a step raises.
     """
     from jessyfile.pipeline import compile_steps
+    from jessyfile.planning.lockfile import lock_place
     from jessyfile.planning.plan import Selection
     from jessyfile.planning.run import apply as apply_steps
 
     read = _read(recipe, args, variant, sets)
     chosen = Selection(tuple(only), tuple(skip), tuple(replace))
+    if not (args or sets or only or skip):
+        lock_place(read, variant)
     result = apply_steps(
         read, find_root(read.path), compile_steps(read), chosen, observer=observer, stop=stop, what="jessyfile.apply"
     )

@@ -81,11 +81,16 @@ def edit(path: Path, data: bytes) -> None:
 
     Raises StorageError when the file is write-protected.
     """
+    require_editable(path)
     target = path.resolve()
-    if not os.access(target, os.W_OK):
-        raise StorageError(f"`{path}` is write-protected", hint=f"allow it first: chmod u+w {path}")
     with fsops.atomic_file(target, like=target.stat()) as handle:
         handle.write(data)
+
+
+def require_editable(path: Path) -> None:
+    """Raise StorageError when a file is write-protected; a rename would not ask."""
+    if not os.access(path, os.W_OK):
+        raise StorageError(f"`{path}` is write-protected", hint=f"allow it first: chmod u+w {path}")
 
 
 @contextlib.contextmanager

@@ -55,8 +55,9 @@ def _criterion(one: Outcome) -> dict[str, object]:
 
 
 def _lines(root: Path, state: State) -> list[str]:
+    from jessyfile.export.registry import kept_back
     from jessyfile.report import summary_lines
-    from jessyfile.results.facts import JudgeFacts
+    from jessyfile.results.facts import JudgeFacts, PromoteFacts
 
     lines = [f"{state.name} · {state.recipe}"]
     for tag in ("latest", "previous"):
@@ -65,6 +66,9 @@ def _lines(root: Path, state: State) -> list[str]:
             lines.append(
                 f"  {tag:<9} {entry.get('digest', '')[:12]}  since {entry.get('since')}  ({entry.get('engine')})"
             )
+    promote = state.facts_of("promote", PromoteFacts)
+    back = kept_back(root, state.name, promote) if promote else None
+    lines += [f"  {back}"] if back else []
     lines.append(f"  last run  {_last_run(root, state)}")
     judge = state.facts_of("judge", JudgeFacts)
     return lines + [f"  {line}" for line in (summary_lines(judge) if judge else ())]

@@ -6,11 +6,12 @@ several lines wins. A name that stands inside another variable's quotes is part 
 
 from __future__ import annotations
 
+import contextlib
 import re
 from typing import TYPE_CHECKING
 
 from jessyfile.errors import ProjectError
-from jessyfile.user_files import edit, read_plain, write_new
+from jessyfile.user_files import edit, read_plain, require_editable, write_new
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -47,6 +48,14 @@ def update_dotenv(root: Path, dotenv: tuple[str, str], value: str) -> Path:
     span = _value(data, name.encode())
     edit(path, _appended(data, name.encode(), new) if span is None else data[: span[0]] + new + data[span[1] :])
     return path
+
+
+def check_dotenv(root: Path, dotenv: tuple[str, str]) -> None:
+    """Raise ProjectError or StorageError when the variable could not be written."""
+    path = dotenv_place(root, dotenv)
+    with contextlib.suppress(FileNotFoundError):
+        _value(read_plain(path), dotenv[1].encode())
+        require_editable(path)
 
 
 def dotenv_holds(root: Path, dotenv: tuple[str, str], value: str) -> bool:

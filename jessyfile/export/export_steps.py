@@ -109,7 +109,7 @@ def run_promote(context: StepContext) -> PromoteFacts:
     A failed MUST leaves everything where it was and says so in the facts; so does a rollback of this very model, unless
     the step was asked for with `--replace`.
     """
-    from jessyfile.export.dotenv import dotenv_place, update_dotenv
+    from jessyfile.export.dotenv import check_dotenv, update_dotenv
     from jessyfile.export.move_names import promote
     from jessyfile.export.registry import kept_back
 
@@ -121,7 +121,7 @@ def run_promote(context: StepContext) -> PromoteFacts:
     found = PromoteFacts(not reason, reason, name, imported.engine, imported.digest, imported.model)
     if not reason:
         if dotenv is not None:
-            dotenv_place(context.root, dotenv)  # a name that cannot be written down is not moved either
+            check_dotenv(context.root, dotenv)  # a name that cannot be written down is not moved either
         promote(context.root, name)
         if dotenv is not None:
             update_dotenv(context.root, dotenv, f"{name}:latest")

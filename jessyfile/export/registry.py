@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jessyfile.errors import DamagedError, EngineError, StorageError
+from jessyfile.errors import DamagedError, EngineError, ProjectError, StorageError
 from jessyfile.export.dotenv import dotenv_holds
 from jessyfile.fsops import read_bytes, write_text
 from jessyfile.planning.canonical import digest
@@ -134,7 +134,10 @@ def holds_latest(recipe: Recipe, root: Path, facts: Record) -> bool:
     promoted = read_as(PromoteFacts, facts, "the record of `promote`")
     if not promoted.promoted:
         return True
-    if recipe.deploy.dotenv is not None and not dotenv_holds(root, recipe.deploy.dotenv, f"{recipe.name}:{LATEST}"):
+    try:
+        if recipe.deploy.dotenv and not dotenv_holds(root, recipe.deploy.dotenv, f"{recipe.name}:{LATEST}"):
+            return False
+    except ProjectError:  # the step's preflight says so
         return False
     return kept_back(root, recipe.name, promoted) is not None or _holds(root, recipe.name, LATEST, promoted)
 

@@ -53,7 +53,8 @@ class State:
 def load_state(root: Path, name: str) -> State:
     """Read a recipe's state; one that was never applied has an empty state.
 
-    Raises StateError when it was written by a newer jessy, or is damaged.
+    Raises StateError when it was written by a newer jessy, is damaged, or is another recipe's, whose name differs in
+    capital letters only.
     """
     path = state_file(root, name)
     try:
@@ -65,9 +66,12 @@ def load_state(root: Path, name: str) -> State:
     if body is None:
         raise _damaged(relative(path, root))
     try:
-        return _from_json(body)
+        state = _from_json(body)
     except (KeyError, TypeError, AttributeError):
         raise _damaged(relative(path, root)) from None
+    if state.name != name:
+        raise StateError(f"`{name}` and `{state.name}` are one name on this disk", hint="give one another NAME")
+    return state
 
 
 def save_state(root: Path, state: State) -> None:

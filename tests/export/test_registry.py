@@ -412,3 +412,27 @@ def test_a_name_that_cannot_be_written_down_is_not_moved(tmp_path):
     with pytest.raises(ProjectError):
         run_promote(context)
     assert lookup(tmp_path, "tiny", LATEST) is None
+
+
+def test_an_env_that_cannot_be_written_is_said_before_anything_runs(tmp_path, monkeypatch):
+    """It was found at the end, after hours of training, with the model's name moved already."""
+    from jessyfile.export.export_checks import promote_preflight
+    from jessyfile.planning.preflight import Outlook
+
+    asked = recipe(tmp_path)
+    asked.source = lambda address: "tiny.jessy:9"
+    outlook = Outlook(asked, tmp_path, (), step="promote")
+    asked.deploy.dotenv = (".env", "MODEL")
+    assert list(promote_preflight(outlook)) == []
+    (tmp_path / ".env").write_text("A=1\n")
+    assert list(promote_preflight(outlook)) == []
+    genuine = os.access
+    monkeypatch.setattr(os, "access", lambda path, mode: mode != os.W_OK and genuine(path, mode))
+    found = list(promote_preflight(outlook))
+    assert [(one.severity, one.code, one.where) for one in found] == [("error", "E300", "tiny.jessy:9")]
+    (tmp_path / ".env").unlink()
+    (tmp_path / ".env").symlink_to("nowhere")
+    assert ["leads nowhere" in one.message for one in promote_preflight(outlook)] == [True]
+    candidate(tmp_path, "one")
+    promote(tmp_path, "tiny")
+    assert not holds_latest(asked, tmp_path, facts_of(tmp_path, LATEST))

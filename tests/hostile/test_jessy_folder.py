@@ -84,3 +84,18 @@ def test_a_folder_of_any_name_is_a_project(name, project, monkeypatch, capsys):
     assert main(["plan", "tiny.jessy", "--detailed-exitcode"]) == 0
     assert main(["gc"]) == 0
     assert main(["fsck"]) == 0
+
+
+def test_recipes_whose_names_are_one_file_do_not_share_a_state(project, monkeypatch, capsys):
+    """On a disk that knows no capital letters, `Tiny` took the state of `tiny` for its own and wrote over it."""
+    from jessyfile.planning import state
+
+    genuine = state.state_file
+    monkeypatch.setattr(state, "state_file", lambda root, name: genuine(root, name.lower()))
+    assert main(["apply", "tiny.jessy"]) == 0
+    before = content(project / ".jessy" / "state")
+    (project / "other.jessy").write_text(RECIPE.replace("NAME tiny", "NAME Tiny"))
+    for command in ("plan", "apply"):
+        assert main([command, "other.jessy"]) == 1
+        assert "`Tiny` and `tiny` are one name on this disk" in capsys.readouterr().err
+    assert content(project / ".jessy" / "state") == before

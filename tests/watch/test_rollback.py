@@ -53,6 +53,8 @@ def test_the_next_apply_of_the_same_recipe_keeps_it_back(project, capsys):
     """The plan took the moved name for drift, and apply promoted the rolled-back model again."""
     before = latest(project)
     capsys.readouterr()
+    assert main(["status"]) == 0
+    assert "tiny:latest is kept back by rollback" in capsys.readouterr().out
     for command in ("plan", "apply", "apply"):
         assert main([command, "tiny.jessy"]) == 0
         said = capsys.readouterr().out
