@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -40,6 +41,31 @@ def test_a_folder_is_taken_as_it_is_and_gets_a_chat_template(tmp_path):
     assert (run.output / "model.safetensors").read_bytes() == (tmp_path / "model" / "model.safetensors").read_bytes()
     assert "<start_of_turn>" in json.loads((run.output / "tokenizer_config.json").read_text())["chat_template"]
     assert "chat_template" not in (tmp_path / "model" / "tokenizer_config.json").read_text()
+
+
+@pytest.mark.parametrize("kind", ["folder", "links as the hub's cache has them"])
+def test_the_users_model_is_copied_and_left_as_it_is(kind, tmp_path):
+    """The files were linked into the store and made read-only, the hub's cache as well; edited by their owner, they
+    changed what was stored."""
+    from jessyfile.planning.store import Store
+
+    tiny_model(tmp_path / "model")
+    if kind != "folder":
+        (tmp_path / "model").rename(tmp_path / "blobs")
+        (tmp_path / "model").mkdir()
+        for path in (tmp_path / "blobs").iterdir():
+            (tmp_path / "model" / path.name).symlink_to(f"../blobs/{path.name}")
+    files = [path.resolve() for path in (tmp_path / "model").iterdir()]
+    for path in files:
+        path.chmod(0o640)
+    store, asked = Store(tmp_path), context(tmp_path, recipe(tmp_path))
+    with store.staged() as output:
+        run_base(replace(asked, output=output))
+        made = store.commit(output)
+    for path in files:
+        assert (path.stat().st_mode & 0o777, path.stat().st_nlink) == (0o640, 1)
+        path.write_bytes(b"edited")
+    assert store.damage(made) is None
 
 
 def test_a_gguf_becomes_the_same_model_in_float32(tmp_path):
