@@ -31,7 +31,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from enum import IntEnum
-from typing import ClassVar
+from typing import ClassVar, Protocol
 
 
 class Exit(IntEnum):
@@ -201,6 +201,16 @@ class EvaluationError(JessyError):
     """A suite or a criterion cannot be judged."""
 
     code = "E900"
+
+
+class Stop(Protocol):
+    """Whether the user asked to stop; a long step asks between two units of work.
+
+    A step that was told to stop raises Interrupted: whatever it returns instead is not committed.
+    """
+
+    def requested(self) -> bool:
+        """Return True once the first Ctrl-C, SIGTERM or SIGHUP has come."""
 
 
 class Interrupted(JessyError):

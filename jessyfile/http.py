@@ -15,13 +15,14 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import SplitResult, quote
 from urllib.request import getproxies, proxy_bypass
 
 import httpcore
 
 from jessyfile.addresses import address_of, host_of, is_loopback
+from jessyfile.errors import Stop as Stop
 
 if TYPE_CHECKING:
     import ssl
@@ -42,13 +43,6 @@ class HttpError(Exception):
         super().__init__(message)
         self.kind = kind
         self.message = message
-
-
-class Stop(Protocol):
-    """Whether the user asked to stop."""
-
-    def requested(self) -> bool:
-        """Return True once the user has."""
 
 
 @dataclass(slots=True)

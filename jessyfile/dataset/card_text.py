@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from jessyfile.dataset.card import Card, DatasetCard
-from jessyfile.dataset.card_tables import Table, length_table, source_table, summary_lines, topic_table
+from jessyfile.dataset.card_tables import CardTable, length_table, source_table, summary_lines, topic_table
 from jessyfile.results.facts import DroppedRows
 
 _BAR = 24
@@ -23,7 +23,7 @@ def card_text(card: Card) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def _table(table: Table) -> str:
+def _table(table: CardTable) -> str:
     widths = [max(map(len, column)) for column in zip(table.head, *table.rows, strict=True)]
 
     def line(row: Sequence[str]) -> str:

@@ -9,12 +9,12 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jessyfile.dataset.completions import Address, Kept, read_key
+from jessyfile.dataset.completions import Address, KeptAnswers, read_key
 from jessyfile.dataset.dataset_inputs import tops_up
 from jessyfile.dataset.filters import Dropped, Tally, apply_checks, bands_of, row_checks
 from jessyfile.dataset.from_templates import composed
 from jessyfile.dataset.language import keep_declared
-from jessyfile.dataset.leaks import Case, find_leaks, load_cases
+from jessyfile.dataset.leaks import KnownCase, find_leaks, load_cases
 from jessyfile.dataset.places import passed_over, shown_path, suite_paths
 from jessyfile.dataset.seeds import load_seeds
 from jessyfile.dataset.select import Wanted, sample, wanted_topics
@@ -70,7 +70,7 @@ class _Collector:
         self.settings = recipe.dataset
         self.checks = row_checks(recipe.complexity)
         self.out = Collected()
-        self.cases: list[Case] | None = None
+        self.cases: list[KnownCase] | None = None
         self.run: TeacherRun | None = None
         self.may_top_up = tops_up(recipe, root, category.name)
         self.seeds = distinct(
@@ -134,7 +134,7 @@ class _Collector:
         teacher = self.settings.teacher
         if self.run is None and teacher is not None:
             address = Address(teacher.url, read_key(teacher.key_env, TeacherError), teacher.timeout, self.stop)
-            kept = Kept(jessy_folder(self.root) / "cache" / "teacher")
+            kept = KeptAnswers(jessy_folder(self.root) / "cache" / "teacher")
             self.run = TeacherRun(teacher, address, kept, bands_of(self.recipe.complexity), self.stop)
         assert self.run is not None  # noqa: S101 (asked for only when the recipe has a TEACHER)
         return self.run

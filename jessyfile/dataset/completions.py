@@ -97,7 +97,7 @@ class Address:
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class KeptAnswers:
     """Answers kept in a folder, each under the hash of its request."""
 
     folder: Path

@@ -14,7 +14,7 @@ from jessyfile.dataset.augment import asciified, typo
 from jessyfile.dataset.example import TrainingExample
 from jessyfile.dataset.labels import Category
 from jessyfile.dataset.rows import Row
-from jessyfile.dataset.templates import Intent, Line
+from jessyfile.dataset.templates import Intent, TemplateLine
 from jessyfile.text.turkish import normal
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ class _Dealer:
         self.items = {name: _deck(table.items, rng) for name, table in intent.slots.items()}
         self.questions = _deck(intent.questions, rng)
         self.answers = _deck([*intent.openings, *intent.alone], rng)
-        self.follows = _deck(intent.follows or [Line((), 0)], rng)
+        self.follows = _deck(intent.follows or [TemplateLine((), 0)], rng)
 
     def deal(self, questions: set[str], answers: Counter[str]) -> Dealt | None:
         """Return a new question with its answer, or None when many deals in a row gave nothing new."""

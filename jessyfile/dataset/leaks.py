@@ -23,7 +23,7 @@ SHARED_WORDS = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Case:
+class KnownCase:
     """What a suite asks: the user's turns together, and everything that is said in it."""
 
     asked: str
@@ -36,14 +36,14 @@ class Leak:
     """A row and the case that it gives away."""
 
     row: Row
-    case: Case
+    case: KnownCase
     how: str
 
     def __str__(self) -> str:
         return f"{self.row.place} {self.how} {self.case.place}"
 
 
-def load_cases(paths: Iterable[tuple[Path, str]]) -> list[Case]:
+def load_cases(paths: Iterable[tuple[Path, str]]) -> list[KnownCase]:
     """Read the suites' cases, each file with the name that stands for it. A malformed line is the suites' own error,
     not a case."""
     return [
@@ -54,12 +54,12 @@ def load_cases(paths: Iterable[tuple[Path, str]]) -> list[Case]:
     ]
 
 
-def _case(value: dict[str, Any], place: str) -> Case:
+def _case(value: dict[str, Any], place: str) -> KnownCase:
     turns = [turn for turn in value.get("turns") or [] if isinstance(turn, dict)]
     users = [str(turn.get("content", "")) for turn in turns if turn.get("role") == "user"]
     prompt = str(value.get("prompt") or value.get("query") or "")
     said = [*(str(turn.get("content", "")) for turn in turns), prompt]
-    return Case(folded_normal(" ".join([*users, prompt])), tuple(map(folded_normal, said)), place)
+    return KnownCase(folded_normal(" ".join([*users, prompt])), tuple(map(folded_normal, said)), place)
 
 
 def _asked(row: Row) -> str:
@@ -67,7 +67,7 @@ def _asked(row: Row) -> str:
     return folded_normal(" ".join([*users, row.example.query]))
 
 
-def find_leaks(rows: Sequence[Row], cases: Sequence[Case], bound: float) -> list[Leak]:
+def find_leaks(rows: Sequence[Row], cases: Sequence[KnownCase], bound: float) -> list[Leak]:
     """Return every row that leaks, once, with the first case that it gives away, in the rows' order."""
     if not rows or not cases:
         return []
@@ -81,7 +81,7 @@ def find_leaks(rows: Sequence[Row], cases: Sequence[Case], bound: float) -> list
     return [Leak(rows[row], cases[case], how) for row, (case, how) in sorted(found.items())]
 
 
-def _same(asked: Sequence[str], cases: Sequence[Case], found: dict[int, tuple[int, str]]) -> None:
+def _same(asked: Sequence[str], cases: Sequence[KnownCase], found: dict[int, tuple[int, str]]) -> None:
     by_question: dict[str, int] = {}
     for index, case in enumerate(cases):
         by_question.setdefault(case.asked, index)
@@ -90,7 +90,7 @@ def _same(asked: Sequence[str], cases: Sequence[Case], found: dict[int, tuple[in
             found[index] = (by_question[question], "asks the same as")
 
 
-def _shared_words(rows: Sequence[Row], cases: Sequence[Case], found: dict[int, tuple[int, str]]) -> None:
+def _shared_words(rows: Sequence[Row], cases: Sequence[KnownCase], found: dict[int, tuple[int, str]]) -> None:
     by_gram = {
         gram: index
         for index, case in enumerate(cases)

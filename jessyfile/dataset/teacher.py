@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from jessyfile.dataset.completions import Address, Failure, Kept, without_thoughts
+from jessyfile.dataset.completions import Address, Failure, KeptAnswers, without_thoughts
 from jessyfile.dataset.example import Bands
 from jessyfile.dataset.rows import Row, from_json, schema_faults
 from jessyfile.dataset.select import Wanted, turn
@@ -83,7 +83,7 @@ class TeacherRun:
 
     teacher: Teacher
     address: Address
-    kept: Kept
+    kept: KeptAnswers
     bands: Bands
     stop: Stop | None = None
     report: Report = field(default_factory=Report)

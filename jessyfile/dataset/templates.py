@@ -51,7 +51,7 @@ Piece = str | tuple[str, ...] | Slot  # text, a choice, a slot
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class TemplateLine:
     """One line of an intent, in pieces."""
 
     pieces: tuple[Piece, ...]
@@ -85,10 +85,10 @@ class Intent:
     iterations: int
     language: Language
     tags: tuple[str, ...]
-    questions: list[Line] = field(default_factory=list)
-    openings: list[Line] = field(default_factory=list)
-    alone: list[Line] = field(default_factory=list)
-    follows: list[Line] = field(default_factory=list)
+    questions: list[TemplateLine] = field(default_factory=list)
+    openings: list[TemplateLine] = field(default_factory=list)
+    alone: list[TemplateLine] = field(default_factory=list)
+    follows: list[TemplateLine] = field(default_factory=list)
 
 
 def template_path(root: Path, category: str, topic: str) -> Path | None:
@@ -210,8 +210,8 @@ class _Reader:
             raise self._mistake("a line before the first `== intent`")
         return self.intents[-1]
 
-    def _pieces(self, text: str) -> Line:
-        return Line(tuple(self._piece(found) for found in _PIECE.finditer(text)), self.number)
+    def _pieces(self, text: str) -> TemplateLine:
+        return TemplateLine(tuple(self._piece(found) for found in _PIECE.finditer(text)), self.number)
 
     def _piece(self, found: re.Match[str]) -> Piece:
         if found["slot"] is not None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from jessyfile.editors.hover import default_word, describe_head, describe_value, listed_metric
 from jessyfile.editors.lsp.names import declarations, walk
-from jessyfile.editors.lsp.places import Cursor, Where, cursor_at
+from jessyfile.editors.lsp.places import CursorPlace, Where, cursor_at
 from jessyfile.editors.vocabulary import instructions
 from jessyfile.language.metric_table import metric_names, metric_unit
 from jessyfile.language.parse import parse
@@ -87,7 +87,7 @@ def complete(scene: Scene, offset: int) -> Completion:
 # what begins a statement
 
 
-def _heads(cursor: Cursor, _: Scene) -> Iterator[Suggestion]:
+def _heads(cursor: CursorPlace, _: Scene) -> Iterator[Suggestion]:
     if cursor.node is None:
         return
     for word, node in cursor.node.statements.items():
@@ -110,7 +110,7 @@ def _head(word: str, node: Node) -> Suggestion:
 # names in `${…}`
 
 
-def _variables(_: Cursor, scene: Scene) -> Iterator[Suggestion]:
+def _variables(_: CursorPlace, scene: Scene) -> Iterator[Suggestion]:
     for mention in declarations(parse(SourceFile("x", scene.text)).statements).values():
         yield Suggestion(mention.name, "variable", mention.span.file.line(mention.span.line).strip())
 
@@ -118,7 +118,7 @@ def _variables(_: Cursor, scene: Scene) -> Iterator[Suggestion]:
 # files
 
 
-def _files(cursor: Cursor, scene: Scene) -> Iterator[Suggestion]:
+def _files(cursor: CursorPlace, scene: Scene) -> Iterator[Suggestion]:
     if scene.folder is None or cursor.statement is None or cursor.statement.head.text not in _FILES:
         return
     written = cursor.word.rpartition("/")[0]
@@ -134,7 +134,7 @@ def _files(cursor: Cursor, scene: Scene) -> Iterator[Suggestion]:
 # what follows a word
 
 
-def _arguments(cursor: Cursor, scene: Scene) -> Iterator[Suggestion]:
+def _arguments(cursor: CursorPlace, scene: Scene) -> Iterator[Suggestion]:
     statement = cursor.statement
     if statement is None:
         return
@@ -235,7 +235,7 @@ def _choices(schema: Schema, unit: str, name: str | None) -> Iterator[str]:
         yield nothing
 
 
-_MAKERS: dict[Where, Callable[[Cursor, Scene], Iterator[Suggestion]]] = {
+_MAKERS: dict[Where, Callable[[CursorPlace, Scene], Iterator[Suggestion]]] = {
     "head": _heads,
     "argument": _arguments,
     "variable": _variables,

@@ -143,10 +143,10 @@ def _opinion(
 ) -> Opinion | None:
     if context.recipe.evaluation.judge is None:
         return None
-    from jessyfile.dataset.completions import Kept
+    from jessyfile.dataset.completions import KeptAnswers
     from jessyfile.evaluation.llm_judge import ask_opinion
 
-    asked, kept = context.recipe.evaluation.judge, Kept(jessy_folder(context.root) / "cache" / "judge")
+    asked, kept = context.recipe.evaluation.judge, KeptAnswers(jessy_folder(context.root) / "cache" / "judge")
     found = ask_opinion(asked, cases, after, before, kept, context.progress, context.stop).mean()
     if found.problem:
         context.progress.note(f"{asked.model} did not score everything: {found.problem}")

@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from jessyfile.dataset.completions import Address, Failure, Kept, read_key, without_thoughts
+from jessyfile.dataset.completions import Address, Failure, KeptAnswers, read_key, without_thoughts
 from jessyfile.errors import EvaluationError, Interrupted
 from jessyfile.evaluation.statistics import paired_interval
 from jessyfile.resources import resource
@@ -65,7 +65,7 @@ class Opinionated:
 
     model: str
     address: Address
-    kept: Kept
+    kept: KeptAnswers
     failed: int = 0
     without_number: int = 0
     scored: int = 0
@@ -119,7 +119,7 @@ def ask_opinion(
     cases: Sequence[Case],
     after: Mapping[str, Answered],
     before: Mapping[str, Answered],
-    kept: Kept,
+    kept: KeptAnswers,
     progress: Progress,
     stop: Stop,
 ) -> CaseOpinions:

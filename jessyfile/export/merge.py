@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from jessyfile.errors import ExportError, ModelError
-from jessyfile.models.lora import Merged, merge_folder
+from jessyfile.models.lora import MergeResult, merge_folder
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 Report = Callable[[int, int, str], None]
 
 
-def merge(base: Path, adapter: Path, output: Path, report: Report) -> Merged:
+def merge(base: Path, adapter: Path, output: Path, report: Report) -> MergeResult:
     """Fill `output` with the merged model folder.
 
     Raises ExportError when the adapter does not fit or changes nothing that is a number.

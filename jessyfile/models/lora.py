@@ -49,7 +49,7 @@ class Adapter:
 
 
 @dataclass(frozen=True, slots=True)
-class Merged:
+class MergeResult:
     """What a merge did: how many tensors it changed, and by how much relative to their norm (Frobenius)."""
 
     changed: int
@@ -108,7 +108,7 @@ def _pair(arrays: Mapping[str, Any], module: str) -> tuple[Any, Any]:
     return first, second
 
 
-def merge_folder(base: Path, adapter_folder: Path, output: Path, report: Report) -> Merged:
+def merge_folder(base: Path, adapter_folder: Path, output: Path, report: Report) -> MergeResult:
     """Fill `output` with the base's folder, the adapter merged in; a quantized base comes out dequantized.
 
     A changed tensor is stored in float32: BF16 rounds a change of 0.1 % to two thirds of itself. Every other tensor keeps its
@@ -128,7 +128,7 @@ def merge_folder(base: Path, adapter_folder: Path, output: Path, report: Report)
 
     write_safetensors(output / "model.safetensors", [plan(number, name) for number, name in enumerate(names)])
     _copy_rest(base, output, weights.config)
-    return Merged(len(adapter.pairs), math.sqrt(sums[0] / sums[1]) if sums[1] else 0.0)
+    return MergeResult(len(adapter.pairs), math.sqrt(sums[0] / sums[1]) if sums[1] else 0.0)
 
 
 def _check_belongs(weights: Weights, adapter: Adapter) -> None:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Swept:
+class Removed:
     """What `gc` removed, or would remove: objects, interrupted work, and the bytes of both; and how many objects
     stay."""
 
@@ -42,7 +42,7 @@ class Damage:
 
 def collect(
     root: Path, *, keep: int, held: Collection[str] = (), interrupted: bool = False, dry: bool = False
-) -> Swept:
+) -> Removed:
     """Remove results that nothing needs.
 
     Args:
@@ -59,7 +59,7 @@ def collect(
         return _collect(root, keep, held, interrupted, dry)
 
 
-def _collect(root: Path, keep: int, held: Collection[str], interrupted: bool, dry: bool) -> Swept:
+def _collect(root: Path, keep: int, held: Collection[str], interrupted: bool, dry: bool) -> Removed:
     store, actions = Store(root), Actions(root)
     needed = needed_objects(root, keep) | set(held)
     loose = tuple(object_id for object_id in store.objects() if object_id not in needed)
@@ -75,7 +75,7 @@ def _collect(root: Path, keep: int, held: Collection[str], interrupted: bool, dr
         for action in actions.every():
             if action.object not in needed:
                 actions.forget(action)
-    return Swept(loose, tuple(path.name for path in work), freed, kept)
+    return Removed(loose, tuple(path.name for path in work), freed, kept)
 
 
 def sweep(root: Path, passing: Collection[str] = ()) -> None:

@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from jessyfile.results.facts import Facts
+from jessyfile.errors import Stop as Stop
+from jessyfile.results.facts import Facts as Facts
 from jessyfile.results.typed_json import Record, read_as
 
 if TYPE_CHECKING:
@@ -32,16 +33,6 @@ class Progress(Protocol):
 
     def note(self, text: str) -> None:
         """Say one line that stays on the screen."""
-
-
-class Stop(Protocol):
-    """Whether the user asked to stop; a long step asks between two units of work.
-
-    A step that was told to stop raises Interrupted: whatever it returns instead is not committed.
-    """
-
-    def requested(self) -> bool:
-        """Return True once the first Ctrl-C, SIGTERM or SIGHUP has come."""
 
 
 @dataclass(frozen=True, slots=True)

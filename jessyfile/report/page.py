@@ -79,7 +79,7 @@ def _read(result: RunResult, step: str, file: str, kind: type[T]) -> T | None:
         return None
 
 
-def _sections(left: Left, bars: Sequence[Bar], matrix: Matrix | None) -> Iterator[tuple[str, str]]:
+def _sections(left: Left, bars: Sequence[MetricBar], matrix: Matrix | None) -> Iterator[tuple[str, str]]:
     """Yield id and title of every part that this page has."""
     parts = (
         ("verdict", "Verdict", left.verdict),
@@ -95,7 +95,7 @@ def _sections(left: Left, bars: Sequence[Bar], matrix: Matrix | None) -> Iterato
 
 
 @dataclass(frozen=True, slots=True)
-class Bar:
+class MetricBar:
     """One metric before and after, as shares; `low` and `high` bound the second.
 
     `suite` says that it is one of the pairs that every suite has, and that no criterion asks for it.
@@ -113,18 +113,18 @@ class Bar:
     suite: bool
 
 
-def _bars(verdict: Verdict | None) -> list[Bar]:
+def _bars(verdict: Verdict | None) -> list[MetricBar]:
     if verdict is None:
         return []
     claimed = {judged.outcome.criterion.metric for judged in verdict.criteria}
     return [bar for name, metric in verdict.metrics.items() if (bar := _bar(name, metric, name in claimed)) is not None]
 
 
-def _bar(name: str, metric: Metric, claimed: bool) -> Bar | None:
+def _bar(name: str, metric: Metric, claimed: bool) -> MetricBar | None:
     after, compared = metric.after, metric.compared
     if after.unit != "share" or after.value is None or after.low is None or after.high is None:
         return None
-    return Bar(
+    return MetricBar(
         metric=name,
         before=metric.before,
         after=after.value,

@@ -24,7 +24,7 @@ from typing import IO, Any
 from jessyfile.errors import DatasetError, StorageError
 from jessyfile.fsops import atomic_file, read_bytes, storage_error
 from jessyfile.text.printable import json_text
-from jessyfile.text.row_forms import Form, form_of
+from jessyfile.text.row_forms import RowForm, form_of
 
 MAX_LINE = 1 << 20
 MAX_DEPTH = 16
@@ -104,7 +104,7 @@ def _other_document(head: bytes) -> str | None:
     return None
 
 
-def _first_form(text: str) -> Form | None:
+def _first_form(text: str) -> RowForm | None:
     try:
         first, _ = json.JSONDecoder().raw_decode(text)
     except (ValueError, RecursionError):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Form:
+class RowForm:
     """A form's name, the keys that tell it, and where its texts belong in a row of jessy's."""
 
     name: str
@@ -15,38 +15,38 @@ class Form:
     reading: str
 
 
-CASE = Form(
+CASE = RowForm(
     "evaluation case's",
     frozenset({"prompt", "suite"}),
     "a case belongs into data/eval/<suite>.jsonl and trains nothing",
 )
 _FORMS = (
-    Form(
+    RowForm(
         "Alpaca", frozenset({"instruction", "output"}), "`instruction` and `input` are `query`, `output` is `response`"
     ),
-    Form(
+    RowForm(
         "ShareGPT",
         frozenset({"conversations"}),
         "the last `human` value is `query`, the last `gpt` value is `response`, what comes before is `turns`",
     ),
-    Form(
+    RowForm(
         "messages",
         frozenset({"messages"}),
         "the last user message is `query`, the last assistant message is `response`, what comes before is `turns`",
     ),
-    Form("preference", frozenset({"chosen", "rejected"}), "`prompt` is `query`, `chosen` is `response`"),
-    Form(
+    RowForm("preference", frozenset({"chosen", "rejected"}), "`prompt` is `query`, `chosen` is `response`"),
+    RowForm(
         "prompt and completion",
         frozenset({"prompt", "completion"}),
         "`prompt` is `query`, `completion` is `response`",
     ),
-    Form("question and answer", frozenset({"question", "answer"}), "`question` is `query`, `answer` is `response`"),
+    RowForm("question and answer", frozenset({"question", "answer"}), "`question` is `query`, `answer` is `response`"),
     CASE,
-    Form("plain text", frozenset({"text"}), "a row needs a question and its answer"),
+    RowForm("plain text", frozenset({"text"}), "a row needs a question and its answer"),
 )
 
 
-def form_of(value: Mapping[str, object]) -> Form | None:
+def form_of(value: Mapping[str, object]) -> RowForm | None:
     """Return the form that an object is in, None for jessy's own or one that nobody knows."""
     keys = value.keys()
     return None if "query" in keys else next((form for form in _FORMS if form.keys <= keys), None)

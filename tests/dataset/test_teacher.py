@@ -15,7 +15,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from jessyfile.dataset.completions import TRIES, Address, Failure, Kept
+from jessyfile.dataset.completions import TRIES, Address, Failure, KeptAnswers
 from jessyfile.dataset.example import DEFAULT_BANDS
 from jessyfile.dataset.select import Wanted
 from jessyfile.dataset.teacher import ROWS_A_REQUEST, TeacherRun, parse_rows, request_body
@@ -102,7 +102,7 @@ def make_run(tmp_path):
         waits = []
         teacher = teacher_at(url, **change)
         address = Address(url, key, teacher.timeout, sleep=waits.append)
-        run = TeacherRun(teacher, address, Kept(tmp_path / cache), DEFAULT_BANDS)
+        run = TeacherRun(teacher, address, KeptAnswers(tmp_path / cache), DEFAULT_BANDS)
         return run, waits
 
     return make

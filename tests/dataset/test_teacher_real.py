@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from jessyfile.dataset.completions import Address, Kept
+from jessyfile.dataset.completions import Address, KeptAnswers
 from jessyfile.dataset.example import DEFAULT_BANDS
 from jessyfile.dataset.select import Wanted
 from jessyfile.dataset.teacher import TeacherRun
@@ -28,7 +28,7 @@ def served(capfd):
 
 def run_at(url, cache):
     teacher = Teacher(url, "gemma3:270m", None, 2, 2, 0.9, 300.0, 0.0)
-    return TeacherRun(teacher, Address(url, KEY, 300.0), Kept(cache), DEFAULT_BANDS)
+    return TeacherRun(teacher, Address(url, KEY, 300.0), KeptAnswers(cache), DEFAULT_BANDS)
 
 
 @pytest.mark.real

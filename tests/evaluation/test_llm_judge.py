@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from evaluation_fakes import CASE, Told, by_id, make_answer, make_case, make_context, make_recipe, trained
 
-from jessyfile.dataset.completions import Address, Failure, Kept
+from jessyfile.dataset.completions import Address, Failure, KeptAnswers
 from jessyfile.errors import EvaluationError, Interrupted
 from jessyfile.evaluation import evaluation_steps as step
 from jessyfile.evaluation import llm_judge as opinion
@@ -47,7 +47,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Callable[[Rule], list[str]]:
 @pytest.fixture
 def ask(tmp_path: Path) -> Callable[..., opinion.CaseOpinions]:
     def made(stop: Told | None = None) -> opinion.CaseOpinions:
-        return opinion.ask_opinion(JUDGE, CASES, AFTER, BEFORE, Kept(tmp_path / "kept"), Told(), stop or Told())
+        return opinion.ask_opinion(JUDGE, CASES, AFTER, BEFORE, KeptAnswers(tmp_path / "kept"), Told(), stop or Told())
 
     return made
 
@@ -137,7 +137,7 @@ def test_a_key_that_is_not_set_is_said(
     monkeypatch.delenv("NO_SUCH_KEY", raising=False)
     judge = Judge(JUDGE.url, JUDGE.model, "NO_SUCH_KEY")
     with pytest.raises(EvaluationError, match="NO_SUCH_KEY is not set"):
-        opinion.ask_opinion(judge, CASES, AFTER, BEFORE, Kept(tmp_path), Told(), Told())
+        opinion.ask_opinion(judge, CASES, AFTER, BEFORE, KeptAnswers(tmp_path), Told(), Told())
 
 
 def test_a_judge_that_is_down_changes_no_verdict(tmp_path: Path, server: Callable[[Rule], list[str]]) -> None:

@@ -72,7 +72,7 @@ def _covering(statements: tuple[Statement, ...], offset: int) -> Statement | Non
 
 
 @dataclass(frozen=True, slots=True)
-class Cursor:
+class CursorPlace:
     """Where somebody is typing: the block's node, the statement so far, the word begun, what the block holds already.
 
     `node` is None inside a block that the table does not know; `overlay` is whether it is the block of a VARIANT.
@@ -86,7 +86,7 @@ class Cursor:
     overlay: bool = False
 
 
-def cursor_at(text: str, offset: int) -> Cursor:
+def cursor_at(text: str, offset: int) -> CursorPlace:
     """Return where somebody types. What follows the cursor may be unfinished, so only what stands before it is read."""
     line = text.rfind("\n", 0, offset) + 1
     variable = _VARIABLE.search(text, line, offset)
@@ -99,7 +99,7 @@ def cursor_at(text: str, offset: int) -> Cursor:
     where = "variable" if variable else _where(before, prefix, statement)
     if where == "string":
         word = _found(_OPEN_STRING, text, line, offset, group=1)
-    return Cursor(where, word, node, statement, _used(text, line, offset), overlay)
+    return CursorPlace(where, word, node, statement, _used(text, line, offset), overlay)
 
 
 def _found(pattern: re.Pattern[str], text: str, start: int, end: int, group: int = 0) -> str:
