@@ -136,7 +136,7 @@ class TrainingDataset:
         """Return (train, validation); `train_ratio` 0.9 trains on 90 % of the rows.
 
         Topics are split in proportion and paraphrases stay on one side; where that and the ratio exclude each other,
-        validation gets fewer rows. Raises DatasetError for a ratio outside 0 to 1.
+        validation gets fewer rows, though never none because of it. Raises DatasetError for a ratio outside 0 to 1.
         """
         if isinstance(train_ratio, bool) or not isinstance(train_ratio, int | float) or not 0 <= train_ratio <= 1:
             raise DatasetError(f"the training share is {train_ratio!r}, not between 0 and 1", hint="90 % is 0.9")
