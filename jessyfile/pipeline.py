@@ -208,7 +208,7 @@ def compile_steps(recipe: Recipe) -> tuple[Step, ...]:
                 *rows,
             ),
             files=dataset_files,
-            version=3,
+            version=4,
         ),
         Step(
             "encode",

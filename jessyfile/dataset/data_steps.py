@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from jessyfile.dataset.card import make_card
 from jessyfile.dataset.card_html import card_html
 from jessyfile.dataset.collect import collect
+from jessyfile.dataset.formatted import formatted, write_formatted
 from jessyfile.dataset.leaks import find_leaks, load_cases
 from jessyfile.dataset.places import shown_path, suite_paths
 from jessyfile.dataset.replay import replay_rows
@@ -68,8 +70,9 @@ def run_dataset(context: StepContext) -> DatasetFacts:
     signs = split_rows(markers, recipe.dataset.validation, recipe.dataset.seed)
     train = [*split.train, *signs.train]
     replayed = replay_rows(recipe, root, len(train))
-    write_jsonl(context.output / TRAIN, [*messages(recipe, train), *replayed])
-    write_jsonl(context.output / VALID, messages(recipe, [*split.valid, *signs.valid]))
+    marker = recipe.complexity.marker
+    write_formatted(context.output / TRAIN, chain((formatted(row, marker) for row in train), replayed))
+    write_formatted(context.output / VALID, (formatted(row, marker) for row in [*split.valid, *signs.valid]))
     made = [context.facts_of(name, RowsFacts) for name in context.inputs]
     card = make_card(recipe, split, signs, len(replayed), made)
     write_text(context.output / CARD, readable(card))
@@ -139,20 +142,3 @@ def levelled(present: Mapping[str, int], stock: Mapping[str, Sequence[object]], 
         left = [kind for kind in present if drawn[kind] < len(stock[kind])]
         drawn[min(left, key=lambda kind: present[kind] + drawn[kind])] += 1
     return drawn
-
-
-def messages(recipe: DataRecipe, rows: Iterable[Row]) -> Iterable[Mapping[str, Any]]:
-    """Yield the rows as training reads them: messages with their marker lines, and what they are."""
-    for row in rows:
-        example = row.example
-        yield {
-            **example.to_mlx_format(recipe.complexity.marker),
-            "kind": "marker" if example.is_marker else "chat",
-            "category": example.category.value,
-            "topic": example.topic,
-            "level": example.level,
-            "iterations": example.iterations_needed,
-            "language": example.language.value,
-            "tags": list(example.tags),
-            "id": row.id,
-        }

@@ -20,18 +20,15 @@ def marked(marker: str | None, level: str, iterations: int, text: str) -> str:
 
 def pattern(marker: str, levels: tuple[str, ...] = ("low", "medium", "high")) -> str:
     """Return a regular expression with the groups `level` and `iterations` that matches the marker anywhere."""
-    return _expression(marker, "|".join(map(re.escape, levels)))
-
-
-def _expression(marker: str, level: str) -> str:
-    escaped = re.escape(marker).replace(re.escape("{level}"), f"(?P<level>{level})", 1)
+    named = f"(?P<level>{'|'.join(map(re.escape, levels))})"
+    escaped = re.escape(marker).replace(re.escape("{level}"), named, 1)
     return escaped.replace(re.escape("{iterations}"), r"(?P<iterations>[0-9]{1,3})", 1)
 
 
-def level_span(marker: str, text: str) -> tuple[int, int] | None:
-    """Return where the level's name stands in a text that begins with its marker, whatever the levels are called; None without one."""
-    found = re.match(_expression(marker, "[a-z][a-z0-9_-]*?"), text)
-    return found.span("level") if found else None
+def level_span(marker: str, level: str, iterations: int) -> tuple[int, int]:
+    """Return where the level's name stands in an answer that begins with its marker line; white space before it is gone by then."""
+    start = len(render(marker.partition("{level}")[0], level, iterations).lstrip())
+    return start, start + len(level)
 
 
 @cache

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from jessyfile.dataset.formats import conversation_messages
+from jessyfile.dataset.formatted import FormattedRow
 from jessyfile.dataset.places import replay_file
 from jessyfile.dataset.select import turn
 from jessyfile.errors import DatasetError
+from jessyfile.language.recipe import Message
 from jessyfile.text.json_lines import Fault, raise_faults, read_jsonl
 
 if TYPE_CHECKING:
     from jessyfile.dataset.settings import DataRecipe
 
 
-def replay_rows(recipe: DataRecipe, root: Path, trained: int) -> list[dict[str, Any]]:
+def replay_rows(recipe: DataRecipe, root: Path, trained: int) -> list[FormattedRow]:
     """Return the rows to mix in so that they are the asked share of all training rows; `trained` is the number of
     the others.
 
@@ -56,15 +58,16 @@ def _read(path: Path) -> tuple[list[tuple[str, list[dict[str, str]]]], list[Faul
     return rows, faults
 
 
-def _replayed(messages: list[dict[str, str]], name: str, key: str) -> dict[str, Any]:
-    return {
-        "messages": messages,
-        "kind": "chat",
-        "category": "replay",
-        "topic": name,
-        "level": None,
-        "iterations": None,
-        "language": "en",
-        "tags": ["replay"],
-        "id": key,
-    }
+def _replayed(messages: list[dict[str, str]], name: str, key: str) -> FormattedRow:
+    return FormattedRow(
+        messages=tuple(Message(**message) for message in messages),  # type: ignore[arg-type]
+        kind="chat",
+        category="replay",
+        topic=name,
+        level=None,
+        iterations=None,
+        language="en",
+        tags=("replay",),
+        id=key,
+        levels=(None,) * sum(message["role"] == "assistant" for message in messages),
+    )

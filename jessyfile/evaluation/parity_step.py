@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from jessyfile.dataset.formatted import read_formatted
 from jessyfile.errors import EvaluationError
 from jessyfile.fsops import write_text
 from jessyfile.planning.canonical import readable
 from jessyfile.results.facts import GgufFacts
 from jessyfile.results.served import Served
 from jessyfile.results.typed_json import load_as
-from jessyfile.text.json_lines import read_result
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -48,15 +48,13 @@ def run_parity(context: StepContext) -> ParityFacts:
 
 def _prompts(dataset: Path, model: ServedModel) -> list[str]:
     """Return rendered first questions of the held-out rows, spread over them; of the training rows if none are held out."""
-    from jessyfile.language.recipe import Message
     from jessyfile.models.chat_format import chat_format
 
-    rows = read_result(dataset / "valid.jsonl") or read_result(dataset / "train.jsonl")
+    rows = read_formatted(dataset / "valid.jsonl") or read_formatted(dataset / "train.jsonl")
     if not rows:
         raise EvaluationError("parity has no question to ask", hint="the dataset is empty")
     form = chat_format(model.chat_format)
-    asked = [Message("user", rows[i]["messages"][0]["content"]) for i in _spread(len(rows))]
-    return [form.render([question], model.system) for question in asked]
+    return [form.render(rows[i].messages[:1], model.system) for i in _spread(len(rows))]
 
 
 def _spread(count: int) -> Sequence[int]:

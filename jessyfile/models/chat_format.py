@@ -14,24 +14,14 @@ Not covered: tools, images, thinking switches, and dates that some official temp
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from jessyfile.errors import ModelError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-
-class Message(Protocol):
-    """A turn: anything with a role (system, user, assistant) and a content."""
-
-    @property
-    def role(self) -> str:
-        """Return who speaks."""
-
-    @property
-    def content(self) -> str:
-        """Return what is said."""
+    from jessyfile.language.recipe import Message
 
 
 @dataclass(frozen=True, slots=True)

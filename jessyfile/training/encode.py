@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
+from jessyfile.dataset.formatted import FormattedRow
 from jessyfile.dataset.marker import level_span
 from jessyfile.errors import TrainingError
 from jessyfile.models.chat_format import ChatFormat
@@ -19,14 +19,6 @@ from jessyfile.results.facts import MaskCount, MaskFacts
 from jessyfile.training.encoded import EncodedRow
 
 _GIVEN, _TRAINED, _LEVEL = range(3)  # a piece of a row: stands there, is learned, is learned and names the level
-
-
-@dataclass(frozen=True, slots=True)
-class Turn:
-    """A turn as the chat format reads it."""
-
-    role: str
-    content: str
 
 
 @dataclass(slots=True)
@@ -72,45 +64,47 @@ class Encoder:
         """The token that ends an answer."""
         return self.tokenizer.encode(self.chat_format.end_of_turn)[-1]
 
-    def encode(self, rows: Iterable[dict[str, Any]], proof: MaskProof) -> list[EncodedRow]:
+    def encode(self, rows: Iterable[FormattedRow], proof: MaskProof) -> list[EncodedRow]:
         """Return the rows that have something to train, counting all of them into the proof."""
         return [encoded for row in rows if (encoded := self._row(row, proof)) is not None]
 
-    def _row(self, row: dict[str, Any], proof: MaskProof) -> EncodedRow | None:
-        marker = row["kind"] == "marker"
-        ids, labels = self.tokenizer.encode_parts(self._labelled(self._parts(row["messages"], marker)))
+    def _row(self, row: FormattedRow, proof: MaskProof) -> EncodedRow | None:
+        ids, labels = self.tokenizer.encode_parts(self._labelled(self._parts(row), row.levels))
         proof.rows += 1
         proof.cut += len(ids) > self.max_length
         ids, labels = ids[: self.max_length], labels[: self.max_length]
         trained = [label != _GIVEN for label in labels]
-        proof.tokens[row["category"]] += len(ids)
-        proof.trained[row["category"]] += sum(trained)
-        proof.chats += not marker
-        proof.ends_trained += not marker and self._ends(ids, trained)
+        proof.tokens[row.category] += len(ids)
+        proof.trained[row.category] += sum(trained)
+        proof.chats += row.kind == "chat"
+        proof.ends_trained += row.kind == "chat" and self._ends(ids, trained)
         if not any(trained):
             proof.empty += 1
             return None
         level = tuple(label == _LEVEL for label in labels)
-        return EncodedRow(tuple(ids), tuple(trained), row["category"], row["language"], "persona" in row["tags"], level)
+        return EncodedRow(tuple(ids), tuple(trained), row.category, row.language, "persona" in row.tags, level)
 
-    def _parts(self, messages: Sequence[dict[str, str]], marker: bool) -> list[tuple[str, bool]]:
-        turns = [Turn(message["role"], message["content"]) for message in messages]
-        if not marker:
-            return self.chat_format.render_parts(turns, self.system)
+    def _parts(self, row: FormattedRow) -> list[tuple[str, bool]]:
+        if row.kind == "chat":
+            return self.chat_format.render_parts(row.messages, self.system)
         # a marker row ends after the marker's line: the model must not learn to stop there
-        asked = self.chat_format.render_parts(turns[:-1], self.system)
-        line = self.chat_format.reply_lead + turns[-1].content.strip() + "\n"
+        asked = self.chat_format.render_parts(row.messages[:-1], self.system)
+        line = self.chat_format.reply_lead + row.messages[-1].content.strip() + "\n"
         return [*asked, (self.chat_format.reply_open, False), (line, True)]
 
-    def _labelled(self, parts: Iterable[tuple[str, bool]]) -> Iterator[tuple[str, int]]:
-        """Yield the pieces with their labels; an answer that begins with a marker is cut around its level."""
+    def _labelled(
+        self, parts: Iterable[tuple[str, bool]], levels: Iterable[tuple[str, int] | None]
+    ) -> Iterator[tuple[str, int]]:
+        """Yield the pieces with their labels; an answer, which is the only trained piece, is cut around the level that its
+        marker names."""
+        answers = iter(levels)
         for text, trained in parts:
-            lead = len(self.chat_format.reply_lead)
-            span = level_span(self.marker, text[lead:]) if trained and self.marker is not None else None
-            if span is None:
+            named = next(answers) if trained else None
+            if named is None or self.marker is None:
                 yield text, _TRAINED if trained else _GIVEN
                 continue
-            start, end = (lead + place for place in span)
+            lead = len(self.chat_format.reply_lead)
+            start, end = (lead + place for place in level_span(self.marker, *named))
             yield from ((text[:start], _TRAINED), (text[start:end], _LEVEL), (text[end:], _TRAINED))
 
     def _ends(self, ids: Sequence[int], trained: Sequence[bool]) -> bool:

@@ -20,9 +20,9 @@ _MIN_RANK = 4
 
 def run_encode(context: StepContext) -> EncodeFacts:
     """Tokenize both splits, prove the mask, and write `train.safetensors` and `valid.safetensors`."""
+    from jessyfile.dataset.formatted import read_formatted
     from jessyfile.models.chat_format import chat_format
     from jessyfile.models.tokenizer import load_tokenizer
-    from jessyfile.text.json_lines import read_result
     from jessyfile.training.encode import Encoder, MaskProof, refuse_empty
 
     recipe, base = context.recipe, context.inputs["base"]
@@ -36,8 +36,8 @@ def run_encode(context: StepContext) -> EncodeFacts:
         recipe.complexity.marker,
     )
     proof, held_out = MaskProof(), MaskProof()
-    train = encoder.encode(read_result(context.inputs["dataset"] / "train.jsonl"), proof)
-    valid = encoder.encode(read_result(context.inputs["dataset"] / "valid.jsonl"), held_out)
+    train = encoder.encode(read_formatted(context.inputs["dataset"] / "train.jsonl"), proof)
+    valid = encoder.encode(read_formatted(context.inputs["dataset"] / "valid.jsonl"), held_out)
     refuse_empty(proof)
     prefix = encoded.common_prefix([*train, *valid])
     encoded.save(encoded.pack(train, prefix, encoder.end), context.output / "train.safetensors")

@@ -3,6 +3,7 @@ tokens, as an answer from the engine to the verdict, the report, `--json` and th
 
 from __future__ import annotations
 
+import hashlib
 import html
 import json
 import re
@@ -27,16 +28,14 @@ from tiny import tiny_model  # noqa: E402
 
 from jessyfile.commands.chat import chat  # noqa: E402
 from jessyfile.commands.json_events import emit  # noqa: E402
-from jessyfile.dataset.data_steps import messages  # noqa: E402
+from jessyfile.dataset.formatted import formatted, read_formatted, write_formatted  # noqa: E402
 from jessyfile.dataset.rows import Row, read_rows, store_row, stored_row  # noqa: E402
-from jessyfile.dataset.settings import plain_recipe  # noqa: E402
 from jessyfile.engines import serving  # noqa: E402
 from jessyfile.engines.gather import Gathered  # noqa: E402
 from jessyfile.evaluation.answers import Asker, answer_all, read_answers, write_answers  # noqa: E402
 from jessyfile.evaluation.parity_step import _prompts  # noqa: E402
 from jessyfile.evaluation.verdict import judge, read_verdict, write_verdict  # noqa: E402
 from jessyfile.export.registry import register  # noqa: E402
-from jessyfile.language.recipe import Message  # noqa: E402
 from jessyfile.models.chat_format import format_of  # noqa: E402
 from jessyfile.models.tokenizer import Tokenizer, load_tokenizer  # noqa: E402
 from jessyfile.planning.runs import Run  # noqa: E402
@@ -93,10 +92,10 @@ def test_a_row_reaches_the_tokens_as_it_was_written(tokenizer: Tokenizer, text: 
         write_jsonl(folder / "rows.jsonl", [store_row(row)])
         again = [stored_row(value) for value in read_result(folder / "rows.jsonl")]
         assert again == [row]
-        write_jsonl(folder / "train.jsonl", messages(plain_recipe(folder), again))
-        write_jsonl(folder / "valid.jsonl", [])
-        stored = read_result(folder / "train.jsonl")
-        assert [turn["content"].strip() for turn in stored[0]["messages"]] == [
+        write_formatted(folder / "train.jsonl", (formatted(one, None) for one in again))
+        write_formatted(folder / "valid.jsonl", [])
+        stored = read_formatted(folder / "train.jsonl")
+        assert [turn.content.strip() for turn in stored[0].messages] == [
             part.content.strip() for part in row.example.turns
         ] + [row.example.query.strip(), (row.example.response or "").strip()]
         form = format_of(tokenizer.pieces())
@@ -105,7 +104,7 @@ def test_a_row_reaches_the_tokens_as_it_was_written(tokenizer: Tokenizer, text: 
         assert unicodedata.normalize("NFC", f"cevap şöyle: {text}").strip() in shown
         assert shown.count(said.strip()) >= 4
         model = serving.described("m", None, Served("m", form.name, None, (), {}, USUAL), 1)
-        assert _prompts(folder, model) == [form.render([Message("user", stored[0]["messages"][0]["content"])])]
+        assert _prompts(folder, model) == [form.render(stored[0].messages[:1])]
         assert harmless((folder / "train.jsonl").read_text("utf-8").replace("\n", ""))
 
 
@@ -173,7 +172,9 @@ def test_what_chat_and_events_print_holds_nothing_that_a_terminal_obeys(
 ) -> None:
     (tmp_path / ".jessy").mkdir()
     monkeypatch.chdir(tmp_path)
-    register(tmp_path, "tiny", "latest", {"engine": "embedded", "gguf": "m.gguf", "digest": "a", "served": served()})
+    (tmp_path / "m.gguf").write_bytes(b"GGUF")
+    entry = {"engine": "embedded", "gguf": "m.gguf", "digest": hashlib.sha256(b"GGUF").hexdigest()}
+    register(tmp_path, "tiny", "latest", {**entry, "served": served()})
     monkeypatch.setattr(serving, "engine_of", lambda entry: FakeEngine(lambda prompt: f"[low 1]\nx{text}y"))
     for flags in ((), ("--json",)):
         shown = CliRunner().invoke(chat, ["tiny", "selam", *flags], catch_exceptions=False).output

@@ -8,7 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tiny import tiny_model
 
+from jessyfile.dataset.formatted import FormattedRow, read_formatted, write_formatted
 from jessyfile.dataset.marker import level_span, render
+from jessyfile.errors import StorageError
+from jessyfile.language.recipe import Message
 from jessyfile.models.chat_format import format_of
 from jessyfile.models.tokenizer import load_tokenizer
 from jessyfile.training.encode import Encoder, MaskProof
@@ -16,9 +19,10 @@ from jessyfile.training.encode import Encoder, MaskProof
 MARKER = "[{level} {iterations}]"
 
 
-def row(*turns: str, kind: str = "chat") -> dict[str, Any]:
-    messages = [{"role": ("user", "assistant")[i % 2], "content": text} for i, text in enumerate(turns)]
-    return {"messages": messages, "kind": kind, "category": "any", "language": "tr", "tags": []}
+def row(*turns: str, kind: Any = "chat", levels: tuple[tuple[str, int] | None, ...] = (("low", 1),)) -> FormattedRow:
+    roles: tuple[Any, Any] = ("user", "assistant")
+    messages = tuple(Message(roles[i % 2], text) for i, text in enumerate(turns))
+    return FormattedRow(messages, kind, "any", "text", "low", 1, "tr", (), "0", levels)
 
 
 def encoder(folder: Path, marker: str | None = MARKER, limit: int = 256) -> Encoder:
@@ -26,7 +30,7 @@ def encoder(folder: Path, marker: str | None = MARKER, limit: int = 256) -> Enco
     return Encoder(tokenizer, format_of(tokenizer.pieces()), None, limit, marker)
 
 
-def named(encoder: Encoder, given: dict[str, Any]) -> str:
+def named(encoder: Encoder, given: FormattedRow) -> str:
     """Return the text of the tokens that name a level."""
     [found] = encoder.encode([given], MaskProof())
     assert len(found.level) == len(found.tokens)
@@ -37,15 +41,19 @@ def named(encoder: Encoder, given: dict[str, Any]) -> str:
 def test_the_level_of_every_answer_is_found_and_of_nothing_else(tmp_path: Path) -> None:
     one = encoder(tmp_path)
     assert named(one, row("[high 9] ne demek", "[low 1]\nselam [high 8]")) == "low"
-    assert (
-        named(one, row("a", "[low 1]\nb", "c", "[medium 4]\nd")).strip() == "lowmedium"
-    )  # a token may hold the space too
-    assert named(one, row("a", "[high 7]", kind="marker")) == "high"
+    two = row("a", "[low 1]\nb", "c", "[medium 4]\nd", levels=(("low", 1), ("medium", 4)))
+    assert named(one, two).strip() == "lowmedium"  # a token may hold the space too
+    assert named(one, row("a", "b", "c", "[medium 4]\nd", levels=(None, ("medium", 4)))).strip() == "medium"
+    assert named(one, row("a", "[high 7]", kind="marker", levels=(("high", 7),))) == "high"
 
 
-def test_without_a_marker_or_with_another_no_token_names_a_level(tmp_path: Path) -> None:
-    assert not named(encoder(tmp_path, None), row("a", "[low 1]\nb"))
-    assert not named(encoder(tmp_path, "({level}, {iterations})"), row("a", "[low 1]\nb"))
+def test_a_replayed_answer_that_begins_as_a_marker_does_names_no_level(tmp_path: Path) -> None:
+    """The level was looked for in the text, so that a general row about markers weighed as one of ours."""
+    assert not named(encoder(tmp_path), row("a", "[low 1]\nb", levels=(None,)))
+
+
+def test_without_a_marker_no_token_names_a_level(tmp_path: Path) -> None:
+    assert not named(encoder(tmp_path, None), row("a", "b"))
 
 
 def test_a_row_that_is_cut_keeps_labels_of_its_length(tmp_path: Path) -> None:
@@ -53,14 +61,20 @@ def test_a_row_that_is_cut_keeps_labels_of_its_length(tmp_path: Path) -> None:
     assert len(found.tokens) == len(found.trained) == len(found.level) == 30
 
 
-@pytest.mark.parametrize("marker", [MARKER, "({iterations}:{level})", "<{level}> {iterations}", "{level} {iterations}"])
+@pytest.mark.parametrize(
+    "marker",
+    [MARKER, "({iterations}:{level})", "<{level}> {iterations}", "{level} {iterations}", "  {iterations} {level}"],
+)
 @given(level=st.from_regex(r"[a-z][a-z0-9_-]{0,20}", fullmatch=True), iterations=st.integers(1, 99), rest=st.text())
 def test_the_level_is_where_it_was_rendered(marker: str, level: str, iterations: int, rest: str) -> None:
-    text = f"{render(marker, level, iterations)}\n{rest}"
-    span = level_span(marker, text)
-    assert span is not None
-    assert text[slice(*span)] == level
+    text = f"{render(marker, level, iterations)}\n{rest}".strip()
+    assert text[slice(*level_span(marker, level, iterations))] == level
 
 
-def test_a_text_that_only_holds_a_marker_later_has_no_level() -> None:
-    assert level_span(MARKER, "selam [low 1]") is None
+def test_a_row_is_read_as_it_was_written(tmp_path: Path) -> None:
+    rows = [row("a", "[low 1]\nb", "c", "[medium 4]\nd", levels=(None, ("medium", 4))), row("a", "b", kind="marker")]
+    assert write_formatted(tmp_path / "rows.jsonl", rows) == 2
+    assert read_formatted(tmp_path / "rows.jsonl") == rows
+    (tmp_path / "rows.jsonl").write_bytes((tmp_path / "rows.jsonl").read_bytes() + b'{"messages"')
+    with pytest.raises(StorageError, match="line 3 of"):
+        read_formatted(tmp_path / "rows.jsonl")
