@@ -144,9 +144,9 @@ def _rows_trained(recipe: Recipe, root: Path, facts: Mapping[str, Record]) -> fl
 
 def _cases(recipe: Recipe, root: Path, facts: Mapping[str, Record]) -> float | None:  # noqa: ARG001 (as `Step.units` is called)
     """Return how many cases the suites hold."""
-    from jessyfile.evaluation.suite_inputs import suite_path, suites_of
+    from jessyfile.evaluation.suite_inputs import suite_path
 
-    lines = {suite: suite_path(suite, recipe, root).read_bytes().count(b"\n") for suite in suites_of(recipe)}
+    lines = {suite: suite_path(suite, recipe, root).read_bytes().count(b"\n") for suite in recipe.evaluation.suites}
     return float(sum(min(count, suite.limit or count) for suite, count in lines.items()))
 
 

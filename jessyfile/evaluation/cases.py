@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from jessyfile.dataset.example import Turn
 from jessyfile.errors import EvaluationError
-from jessyfile.evaluation.suite_inputs import suite_path, suites_of
+from jessyfile.evaluation.suite_inputs import suite_path
 from jessyfile.resources import resource
 from jessyfile.text.json_lines import Fault, Line, read_jsonl
 from jessyfile.text.patterns import pattern_fault
@@ -52,7 +52,7 @@ class Case:
 
 def load_suites(recipe: Recipe, root: Path) -> list[Case]:
     """Return every case the recipe answers, suite by suite, each suite cut to its limit. Raises EvaluationError."""
-    cases = [case for suite in suites_of(recipe) for case in load_suite(suite, recipe, root)]
+    cases = [case for suite in recipe.evaluation.suites for case in load_suite(suite, recipe, root)]
     name, times = Counter(case.id for case in cases).most_common(1)[0] if cases else ("", 0)
     if times > 1:
         raise EvaluationError(f"{times} cases are called `{name}`", hint="give every case an id of its own")

@@ -7,16 +7,7 @@ from pathlib import Path
 
 from jessyfile.dataset.places import existing_file
 from jessyfile.errors import EvaluationError
-from jessyfile.language.metric_table import metric_suites
 from jessyfile.language.recipe import Recipe, Suite
-
-
-def suites_of(recipe: Recipe) -> tuple[Suite, ...]:
-    """Return the suites to answer: those the recipe names, else those that its criteria need."""
-    if recipe.evaluation.suites:
-        return recipe.evaluation.suites
-    needed = (suite for criterion in recipe.evaluation.criteria for suite in metric_suites(criterion.metric))
-    return tuple(Suite(name, f"data/eval/{name}.jsonl", None) for name in dict.fromkeys(needed))
 
 
 def suite_path(suite: Suite, recipe: Recipe, root: Path) -> Path:
@@ -31,4 +22,4 @@ def suite_path(suite: Suite, recipe: Recipe, root: Path) -> Path:
 
 def suite_files(recipe: Recipe, root: Path) -> Sequence[Path]:
     """Return every suite's file, as the fingerprint wants them. Raises EvaluationError when one is missing."""
-    return tuple(suite_path(suite, recipe, root) for suite in suites_of(recipe))
+    return tuple(suite_path(suite, recipe, root) for suite in recipe.evaluation.suites)
