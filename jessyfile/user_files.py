@@ -5,7 +5,8 @@ write_own    the same, or in place of a file that an earlier run of jessy wrote
 edit         new content for a file of the user's; links are followed, mode and owner stay
 fill_folder  files into a folder that is new, empty, or holds exactly what jessy put there
 
-Not covered: another program that puts a file there in the instant between the look and the rename.
+Not covered: another program that writes there in the instant between the last look and the rename; hard links and
+extended attributes of an edited file, which the new one does not have.
 """
 
 from __future__ import annotations
@@ -43,17 +44,21 @@ def write_own(path: Path, data: bytes, ours: Callable[[bytes], bool]) -> None:
 
     Raises ProjectError when something else stands there.
     """
-    refuse_foreign(path, ours)
-    if os.path.lexists(path):
-        edit(path, data)
-    else:
+    before = refuse_foreign(path, ours)
+    if before is None:
         write_new(path, data)
+    else:
+        edit(path, before, data)
 
 
-def refuse_foreign(path: Path, ours: Callable[[bytes], bool]) -> None:
-    """Raise ProjectError unless nothing stands at the path, or a file that is `ours`."""
-    if os.path.lexists(path) and not ours(read_plain(path)):
+def refuse_foreign(path: Path, ours: Callable[[bytes], bool]) -> bytes | None:
+    """Return what stands at the path, None when nothing does. Raises ProjectError unless it is `ours`."""
+    if not os.path.lexists(path):
+        return None
+    data = read_plain(path)
+    if not ours(data):
         raise _taken(path, "is there already, and jessy did not write it")
+    return data
 
 
 def read_plain(path: Path, limit: int = -1) -> bytes:
@@ -76,15 +81,18 @@ def read_plain(path: Path, limit: int = -1) -> bytes:
     return fsops.read_bytes(path, limit)
 
 
-def edit(path: Path, data: bytes) -> None:
+def edit(path: Path, before: bytes, after: bytes) -> None:
     """Give a file of the user's new content; its links, mode and owner stay.
 
-    Raises StorageError when the file is write-protected.
+    `before` is what the new content was made from. Raises StorageError when the file has other content by now, or is
+    write-protected.
     """
     require_editable(path)
     target = path.resolve()
     with fsops.atomic_file(target, like=target.stat()) as handle:
-        handle.write(data)
+        handle.write(after)
+        if read_plain(target) != before:
+            raise StorageError(f"`{path}` was changed meanwhile, and left as it is", hint="run the same command again")
 
 
 def require_editable(path: Path) -> None:

@@ -232,5 +232,6 @@ def _ignore_state(path: Path, before: bytes | None) -> None:
     if any(line.strip() in (entry.encode(), JESSY_FOLDER.encode()) for line in text.splitlines()):
         return
     gap = b"" if not text or text.endswith(b"\n") else b"\n"
-    (write_new if before is None else edit)(path, text + gap + entry.encode() + b"\n")
+    after = text + gap + entry.encode() + b"\n"
+    write_new(path, after) if before is None else edit(path, before, after)
     click.echo(f"wrote {entry} into {printable(str(path))}")

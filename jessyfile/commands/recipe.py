@@ -92,7 +92,7 @@ def _format_one(name: str, *, only_check: bool, diff: bool) -> bool:
     elif text != laid_out and not only_check:
         from jessyfile.user_files import edit
 
-        edit(Path(name), laid_out.encode("utf-8"))
+        edit(Path(name), text.encode("utf-8"), laid_out.encode("utf-8"))
     if text != laid_out and only_check:
         click.echo(f"{printable(name)} is not laid out", err=True)
     return text != laid_out

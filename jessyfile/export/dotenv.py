@@ -46,7 +46,8 @@ def update_dotenv(root: Path, dotenv: tuple[str, str], value: str) -> Path:
         write_new(path, name.encode() + b"=" + new + b"\n")
         return path
     span = _value(data, name.encode())
-    edit(path, _appended(data, name.encode(), new) if span is None else data[: span[0]] + new + data[span[1] :])
+    after = _appended(data, name.encode(), new) if span is None else data[: span[0]] + new + data[span[1] :]
+    edit(path, data, after)
     return path
 
 

@@ -400,6 +400,22 @@ def test_a_place_without_permission_is_one_sentence(option, project):
     assert after == before
 
 
+def test_what_was_saved_meanwhile_is_not_lost(project, monkeypatch, capsys):
+    """An editor saved the file while it was laid out: the layout of the old text took the new one's place."""
+    (project / "r.jessy").write_text(UNTIDY)
+    genuine = os.access
+
+    def editor_saves(path, mode):
+        (project / "r.jessy").write_text("JESSY 1\n# a thought\n")
+        return genuine(path, mode)
+
+    monkeypatch.setattr(os, "access", editor_saves)
+    assert main(["fmt", "r.jessy"]) == 1
+    assert "was changed meanwhile" in refused(capsys)
+    assert "a thought" in (project / "r.jessy").read_text()
+    assert sorted(os.listdir(project)) == [".jessy", "Modelfile", "r.jessy", "src"]
+
+
 @pytest.mark.parametrize("name", ["b.py", "README.md", "Makefile", "Dockerfile", "Modelfile"])
 def test_fmt_lays_out_recipes_only(name, project, capsys):
     """A Python file parses as words and values, and lost its indentation to `jessy fmt *`."""

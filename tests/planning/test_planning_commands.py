@@ -209,6 +209,21 @@ def test_gc_keeps_the_saved_work_of_interrupted_runs(jessy, project):
     assert not any(folder.exists() for folder in saved)
 
 
+@pytest.mark.parametrize("umask", [0o077, 0o022])
+def test_the_umask_holds_for_everything_that_an_apply_leaves(umask, jessy, project):
+    """Stored rows and states were readable for everybody, whatever the umask said."""
+    import os
+
+    before = os.umask(umask)
+    try:
+        jessy("apply", "tiny.jessy")
+    finally:
+        os.umask(before)
+    for path in (project / ".jessy").rglob("*"):
+        mode, allowed = path.stat().st_mode & 0o777, (0o777 if path.is_dir() else 0o666) & ~umask
+        assert mode in (allowed, allowed & ~0o222), path
+
+
 def test_apply_sweeps_what_killed_processes_left_and_no_living_ones(jessy, project):
     """Half-written files directly in `.jessy`, and the work of steps that never resume, stayed for ever."""
     import fcntl
