@@ -1,10 +1,11 @@
-"""The program in surroundings that are not the developer's: a C locale, no home, a project that cannot be
+"""The program in surroundings that are not the developer's: a C locale, a strict umask, no home, a project that cannot be
 written."""
 
 from __future__ import annotations
 
 import os
 import shutil
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -59,6 +60,20 @@ def test_turkish_goes_through_a_c_locale(environment: dict[str, str], project: P
     assert done.returncode == 1
     assert b"error[" in done.stdout + done.stderr
     assert b"Traceback" not in done.stderr
+
+
+def test_nothing_that_is_made_is_wider_than_the_umask(tmp_path: Path) -> None:
+    """Rows and recipes may be private: under umask 077 they were readable for everybody all the same."""
+    for words in (
+        ("init", "--yes", "--name", "cay", "--base", "gemma3:270m", "--language", "tr"),
+        ("data", "make", "cay.jessy", "--output", "made"),
+        ("plan", "cay.jessy", "-o", "plan.json"),
+    ):
+        done = jessy(tmp_path, *words, umask=0o077)
+        assert done.returncode == 0, done.stderr
+    made = [path for path in tmp_path.rglob("*") if not path.is_symlink()]
+    assert len(made) > 10
+    assert {path: oct(stat.S_IMODE(path.stat().st_mode)) for path in made if path.stat().st_mode & 0o077} == {}
 
 
 def test_no_home_and_no_user_are_needed(project: Path) -> None:

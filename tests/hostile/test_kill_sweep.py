@@ -20,6 +20,7 @@ import pytest
 import real_world as world
 
 from jessyfile.errors import Interrupted
+from jessyfile.export.registry import rollback
 
 TURN = int(os.environ.get("JESSY_TURN", "0"))
 REAL_KILLS = int(os.environ.get("JESSY_KILLS", "2"))
@@ -117,3 +118,22 @@ def test_asked_to_stop_in_any_step_an_apply_stops_or_ends_and_goes_on(killed, ed
         world.recovers(root, edited.expected)
         shutil.rmtree(root)
     assert stopped >= len(points) - 1  # nothing is left to stop after the last step
+
+
+def test_a_kill_at_every_write_of_a_rollback_leaves_one_of_the_two_models(edited, tmp_path):
+    """`latest` is the new model or the old one and `previous` the other: both were the same one after a kill between two
+    writes, and the other was lost."""
+    root = edited.tree.restore(tmp_path / "project")
+    world.apply(root)
+    both = {edited.old, edited.new}
+    for entry in world.remains(root, lambda where: rollback("tiny", root)):
+        after = entry.tree.restore(tmp_path / str(entry.call.number))
+        world.is_intact(after, tuple(both))
+        found = world.served(after)
+        assert {found["latest"], found["previous"]} == both, entry.call
+        rollback("tiny", after)
+        again = world.served(after)
+        assert (again["latest"], again["previous"]) == (found["previous"], found["latest"])
+        world.apply(after)
+        world.is_intact(after, (again["latest"],) if again["latest"] == edited.old else tuple(both))
+        assert world.litter(after) == []
