@@ -13,6 +13,7 @@ import click
 from jessyfile.commands.common import pairs, recipe_options, verdict
 from jessyfile.commands.recipe_file import require_recipe
 from jessyfile.errors import ProjectError
+from jessyfile.text.lines import lines as text_lines
 from jessyfile.text.printable import printable
 
 if TYPE_CHECKING:
@@ -129,7 +130,7 @@ def _print_diff(name: str, before: str, after: str) -> None:
     from difflib import unified_diff
 
     shown = printable(name)
-    lines = unified_diff(before.splitlines(), after.splitlines(), shown, f"{shown} (laid out)", lineterm="")
+    lines = unified_diff(text_lines(before), text_lines(after), shown, f"{shown} (laid out)", lineterm="")
     for line in lines:
         click.echo(printable(line))
 

@@ -11,6 +11,7 @@ from itertools import islice, zip_longest
 from typing import TYPE_CHECKING, Literal
 
 from jessyfile.resources import resource
+from jessyfile.text.lines import lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -150,5 +151,5 @@ def _seeds(category: str, topic: str, count: int, start: _Start) -> str:
 
 def _rows(category: str, topic: str) -> Iterator[tuple[str, str]]:
     text = resource("data", "seeds", category, f"{topic}.jsonl").read_text("utf-8")
-    for line in text.splitlines():
+    for line in lines(text):
         yield line, json.loads(line)["language"]

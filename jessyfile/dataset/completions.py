@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from jessyfile.errors import Interrupted, JessyError
 from jessyfile.fsops import write_bytes
-from jessyfile.text.json_lines import parse_object
+from jessyfile.text.json_lines import parse_object, read_log
 from jessyfile.text.printable import json_text
 
 if TYPE_CHECKING:
@@ -104,10 +104,7 @@ class KeptAnswers:
 
     def get(self, body: Mapping[str, Any]) -> str | None:
         """Return the kept answer of a request; None when there is none or it is damaged."""
-        try:
-            text = parse_object(self._place(body).read_bytes()).get("content")
-        except (OSError, ValueError):
-            return None
+        text = next(read_log(self._place(body)), {}).get("content")
         return text if isinstance(text, str) else None
 
     def keep(self, body: Mapping[str, Any], text: str) -> None:

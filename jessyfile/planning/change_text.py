@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from jessyfile.language.metric_table import metric_unit
 from jessyfile.language.table import node_at
 from jessyfile.language.write_value import spell
+from jessyfile.text.lines import lines
 
 if TYPE_CHECKING:
     from jessyfile.planning.steps import Json
@@ -173,4 +174,4 @@ def _scientific(value: float) -> str:
 
 
 def _lines(value: Json) -> list[str]:
-    return value.splitlines() if isinstance(value, str) else []
+    return lines(value) if isinstance(value, str) else []

@@ -28,6 +28,7 @@ from tiny import tiny_model  # noqa: E402
 
 from jessyfile.commands.chat import chat  # noqa: E402
 from jessyfile.commands.json_events import emit  # noqa: E402
+from jessyfile.dataset.completions import KeptAnswers  # noqa: E402
 from jessyfile.dataset.formatted import formatted, read_formatted, write_formatted  # noqa: E402
 from jessyfile.dataset.rows import Row, read_rows, store_row, stored_row  # noqa: E402
 from jessyfile.engines import serving  # noqa: E402
@@ -164,6 +165,18 @@ def test_json_that_is_printed_or_logged_says_the_text_and_holds_nothing_that_a_t
         assert next(iter(run.events()))["message"] == json.loads(json.dumps(text))
         assert harmless((run.folder / "events.jsonl").read_text("utf-8").replace("\n", ""))
         assert harmless((run.folder / "log.txt").read_text("utf-8").replace("\n", ""))
+
+
+@settings(max_examples=60)
+@given(ANSWERS)
+@example("\x00" * 400_000)
+def test_an_answer_of_a_teacher_is_kept_and_found_again(text: str) -> None:
+    """An answer whose JSON is longer than a line of a seed file may be was asked for, and paid for, in every run."""
+    with tempfile.TemporaryDirectory() as name:
+        kept = KeptAnswers(Path(name))
+        kept.keep({"n": 1}, text)
+        assert kept.get({"n": 1}) == text
+        assert kept.get({"n": 2}) is None
 
 
 @pytest.mark.parametrize("text", ODD)
