@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -14,7 +14,7 @@ from jessyfile.text.printable import printable
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from jessyfile.planning.runs import Run
+    from jessyfile.planning.runs import Run, RunEvent
 
 
 def here() -> Path:
@@ -45,11 +45,11 @@ def show_run(number: str) -> None:
     run = find_run(here(), number)
     click.echo(printable(run_line(run)))
     for event in run.events():
-        if event["event"] == "step_ran":
-            peak = f", {size(event['peak'])}" if event.get("peak") else ""
-            click.echo(printable(f"  {event['step']:<16} {duration(event['seconds'])}{peak}  {event['object'][:12]}"))
-        elif event["event"] in ("damaged", "run_failed", "interrupted"):
-            click.echo(printable(f"  {event['message']}"))
+        if event.event == "step_ran":
+            peak = f", {size(event.peak)}" if event.peak else ""
+            click.echo(printable(f"  {event.step:<16} {duration(event.seconds)}{peak}  {event.object[:12]}"))
+        elif event.event in ("damaged", "run_failed", "interrupted"):
+            click.echo(printable(f"  {event.message}"))
     click.echo(f"  files: {printable(str(run.folder))}")
 
 
@@ -60,21 +60,21 @@ def run_line(run: Run) -> str:
     events = list(run.events())
     if not events:
         return f"run {run.number}  (its events are gone)"
-    when = ago(events[0]["time"], dt.datetime.now(dt.UTC))
-    ran = [event["step"] for event in events if event["event"] == "step_ran"]
-    name, ending = events[0].get("name", ""), _ending(run, events[-1])
+    when = ago(events[0].time, dt.datetime.now(dt.UTC))
+    ran = [event.step for event in events if event.event == "step_ran"]
+    name, ending = events[0].name, _ending(run, events[-1])
     return f"run {run.number}  {when}  {name}  {ending}  ran {', '.join(ran) or 'nothing'}"
 
 
-def _ending(run: Run, last: dict[str, Any]) -> str:
-    if last["event"] == "interrupted":
+def _ending(run: Run, last: RunEvent) -> str:
+    if last.event == "interrupted":
         return "interrupted"
-    if last["event"] == "run_failed":
+    if last.event == "run_failed":
         return "failed"
-    body = run.read("result.json")
-    if body is None or last["event"] != "run_ended":
+    result = run.result()
+    if result is None or last.event != "run_ended":
         return "did not end"
-    return "not promoted" if body.get("withheld") else "done"
+    return "not promoted" if result.withheld else "done"
 
 
 @contextlib.contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import itertools
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -79,7 +80,9 @@ def _last_run(root: Path, state: State) -> str:
     from jessyfile.planning.plan_text import ago
     from jessyfile.planning.runs import all_runs
 
-    mine = [run for run in all_runs(root) if next(run.events(), {}).get("name") == state.name]
+    mine = [
+        run for run in all_runs(root) if any(event.name == state.name for event in itertools.islice(run.events(), 1))
+    ]
     if mine:
         return run_line(mine[-1])
     return f"{ago(state.applied, dt.datetime.now(dt.UTC))}, its folder is gone" if state.applied else "never ended"

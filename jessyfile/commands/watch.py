@@ -53,7 +53,7 @@ def watch(
 
     require_recipe(recipe)
     call = Call(str(recipe), arg, variant, set_)
-    screen = TwoLines() if live_terminal() else ChangedLines()
+    screen = WatchScreen() if live_terminal() else ChangedLines()
     session = Session(
         find_root(recipe),
         call,
@@ -82,7 +82,7 @@ def load_quietly(call: Call) -> Recipe:
     return loaded.recipe
 
 
-class TwoLines:
+class WatchScreen:
     """Redraws two lines at the bottom of a terminal; what stays is printed above them."""
 
     def __init__(self) -> None:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from jessyfile.errors import ProjectError
 from jessyfile.planning.canonical import normal
 from jessyfile.planning.change_text import Change, change_lines, duration, gathered
+from jessyfile.results.facts import JudgeFacts
+from jessyfile.results.typed_json import read_as
 
 if TYPE_CHECKING:
     from jessyfile.language.recipe import Recipe
-    from jessyfile.planning.runs import Run
+    from jessyfile.planning.runs import RecordedStep, Run
+    from jessyfile.results.typed_json import Record
 
 _NOTHING = object()
 
@@ -37,26 +40,33 @@ def run_differences(old: Run, new: Run) -> Iterator[str]:
         one, two = before.get(name), after.get(name)
         if one is None or two is None:
             yield f"  {name:<16} only in run {old.number if one else new.number}"
-        elif one["object"] != two["object"]:
-            yield f"  {name:<16} {duration(one['seconds'])} -> {duration(two['seconds'])}"
+        elif one.object != two.object:
+            yield f"  {name:<16} {duration(one.seconds)} -> {duration(two.seconds)}"
             yield from _step_lines(one, two)
 
 
-def differing(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+def differing(old: Record, new: Record) -> list[str]:
     """Return the keys whose values differ, sorted."""
     return [key for key in sorted(old.keys() | new.keys()) if old.get(key, _NOTHING) != new.get(key, _NOTHING)]
 
 
-def _step_lines(one: Mapping[str, Any], two: Mapping[str, Any]) -> Iterator[str]:
-    for kind in ("parameters", "facts"):
-        for key in differing(one[kind], two[kind]):
-            before, after = one[kind].get(key), two[kind].get(key)
-            if not isinstance(before, dict | list) and not isinstance(after, dict | list):
-                yield from change_lines(Change(key, before, after, "" if kind == "parameters" else "(measured)"))
+def _step_lines(one: RecordedStep, two: RecordedStep) -> Iterator[str]:
+    yield from _changes(one.parameters, two.parameters, "")
+    yield from _changes(one.facts, two.facts, "(measured)")
+    if one.name == "judge":
+        before, after = (read_as(JudgeFacts, step.facts, "the record of `judge`").spelled() for step in (one, two))
+        yield from _changes(before, after, "(measured)")
 
 
-def _steps(run: Run) -> dict[str, Any]:
-    body = run.read("result.json")
-    if body is None:
+def _changes(old: Record, new: Record, note: str) -> Iterator[str]:
+    for key in differing(old, new):
+        before, after = old.get(key), new.get(key)
+        if not isinstance(before, dict | list) and not isinstance(after, dict | list):
+            yield from change_lines(Change(key, before, after, note))
+
+
+def _steps(run: Run) -> dict[str, RecordedStep]:
+    result = run.result()
+    if result is None:
         raise ProjectError(f"run {run.number} did not end", hint="`jessy history` shows which did")
-    return {step["name"]: step for step in body["steps"]}
+    return {step.name: step for step in result.steps}

@@ -97,7 +97,7 @@ def needed_objects(root: Path, keep: int) -> set[str]:
     """Return every object that a state or one of the last `keep` runs refers to."""
     found = {action.object for name in state_names(root) for action in load_state(root, name).steps.values()}
     for run in all_runs(root)[-keep:] if keep else ():
-        found |= {event["object"] for event in run.events() if "object" in event}
+        found |= {event.object for event in run.events() if event.object}
     return found
 
 

@@ -19,7 +19,7 @@ from jessyfile.planning.mutex import project_lock
 from jessyfile.planning.plan import Plan, Selection, make_decider, plan_with, work_place
 from jessyfile.planning.plan_json import plan_as_json
 from jessyfile.planning.preflight import refuse
-from jessyfile.planning.runs import Run, new_run, now
+from jessyfile.planning.runs import RESULT, RecordedStep, Run, RunRecord, new_run, now
 from jessyfile.planning.state import State, load_state, save_state
 from jessyfile.planning.step_cost import Measured, measured, release_memory
 from jessyfile.planning.steps import F, Progress, Step, StepContext, Stop
@@ -342,7 +342,7 @@ class _Apply:
                 self.state, serial=self.state.serial + 1, run=self.run.number, applied=now(), recipe=self.plan.recipe
             )
             save_state(self.root, self.state)
-            self.run.write("result.json", result_as_json(result, self.state))
+            self.run.write(RESULT, _record(result, self.state))
             self._event("run_ended", seconds=round(seconds, 3), exit=result.exit_code)
         return result
 
@@ -396,12 +396,17 @@ class _DamagedInputError(DamagedError):
         self.object_id = object_id
 
 
-def result_as_json(result: RunResult, state: State) -> dict[str, object]:
-    """Return a run's result as a JSON object, with the values that each step was made from."""
-    fields = ("name", "outcome", "object", "facts", "seconds", "peak")
-    steps = [
-        {**{name: getattr(step, name) for name in fields}, "parameters": state.steps[step.name].parameters}
+def _record(result: RunResult, state: State) -> RunRecord:
+    steps = (
+        RecordedStep(
+            name=step.name,
+            outcome=step.outcome,
+            object=step.object,
+            facts=step.facts,
+            seconds=step.seconds,
+            peak=step.peak,
+            parameters=state.steps[step.name].parameters,
+        )
         for step in result.steps
-    ]
-    whole = {"name": result.name, "seconds": result.seconds, "withheld": result.withheld, "exit": result.exit_code}
-    return {**whole, "steps": steps}
+    )
+    return RunRecord(result.name, result.seconds, result.withheld, result.exit_code, tuple(steps))

@@ -2,22 +2,65 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import json
 import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from jessyfile import fsops
-from jessyfile.errors import ProjectError
+from jessyfile.errors import ProjectError, StateError
 from jessyfile.planning.canonical import normal
 from jessyfile.project import runs_folder
+from jessyfile.results.typed_json import Record, load_as, read_as
 from jessyfile.text.json_lines import read_log
 from jessyfile.text.printable import json_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
     from pathlib import Path
+
+
+RESULT = "result.json"
+
+
+@dataclass(frozen=True, slots=True)
+class RunEvent:
+    """One line of events.jsonl: when, what, and the values that its kind has."""
+
+    time: str
+    event: str
+    name: str = ""
+    step: str = ""
+    object: str = ""
+    seconds: float = 0.0
+    peak: int = 0
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedStep:
+    """One step of a run that ended, with the values that it was made from."""
+
+    name: str
+    outcome: str
+    object: str
+    facts: Record
+    seconds: float
+    peak: int
+    parameters: Record
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    """`result.json`: what a run that ended has brought about."""
+
+    name: str
+    seconds: float
+    withheld: str | None
+    exit: int
+    steps: tuple[RecordedStep, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,23 +82,24 @@ class Run:
             f"{time} {kind} " + " ".join(f"{key}={_short(value)}" for key, value in values.items()),
         )
 
-    def write(self, name: str, body: Mapping[str, Any]) -> None:
+    def write(self, name: str, body: object) -> None:
         """Write one JSON file into the folder."""
         fsops.write_text(
             self.folder / name, json.dumps(normal(body), ensure_ascii=False, indent=1, sort_keys=True) + "\n"
         )
 
-    def read(self, name: str) -> dict[str, Any] | None:
-        """Return one of the folder's JSON files, or None when it is absent or damaged."""
+    def result(self) -> RunRecord | None:
+        """Return what the run has brought about; None when it did not end, or the file is damaged."""
         try:
-            body = json.loads(fsops.read_bytes(self.folder / name))
-        except (FileNotFoundError, ValueError):
+            return load_as(RunRecord, self.folder / RESULT)
+        except (FileNotFoundError, StateError):
             return None
-        return body if isinstance(body, dict) else None
 
-    def events(self) -> Iterator[dict[str, Any]]:
+    def events(self) -> Iterator[RunEvent]:
         """Yield the run's events in order; a line torn by a crash is passed over."""
-        return read_log(self.folder / "events.jsonl")
+        for line in read_log(self.folder / "events.jsonl"):
+            with contextlib.suppress(StateError):
+                yield read_as(RunEvent, line, "an event")
 
 
 def new_run(root: Path) -> Run:

@@ -257,6 +257,10 @@ class JudgeFacts(Facts):
     opinion: Opinion | None = None
     incomplete: str = ""
 
+    def spelled(self) -> dict[str, str]:
+        """Return what was measured for every criterion, in words, by its claim."""
+        return {one.claim: one.measured for one in self.criteria}
+
     @property
     def failed(self) -> tuple[str, ...]:
         """The metrics of the MUST criteria that did not pass."""

@@ -2,7 +2,7 @@
 
 machine   what to do about changes, keys and ended jobs: pure, no clock, no disk, no terminal
 line      the two lines that say what is going on: pure
-look      load, plan, and name the revision
+plan_now  load, plan, and name the revision
 folders   which folders changed, from the operating system
 job       one `jessy apply` in a process of its own
 session   all of them together

@@ -10,19 +10,35 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import IO, Any
+from typing import IO
 
-from jessyfile.watch.line import Step
+from jessyfile.errors import StateError
+from jessyfile.results.typed_json import read_as
+from jessyfile.watch.line import ShownStep
 
 _KEPT_LINES = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
+class JobFailure:
     """Why an apply failed, by the error's stable code."""
 
     code: str
     message: str
+
+
+@dataclass(frozen=True, slots=True)
+class JobEvent:
+    """One line of `jessy apply --json`, as far as a watch reads it."""
+
+    event: str
+    step: str = ""
+    done: float = 0.0
+    total: float | None = None
+    withheld: str | None = None
+    report: str | None = None
+    code: str = ""
+    message: str = ""
 
 
 class Job:
@@ -31,10 +47,10 @@ class Job:
 
     def __init__(self, command: Sequence[str], told: Callable[[], None]) -> None:
         self._told = told
-        self.step: Step | None = None
+        self.step: ShownStep | None = None
         self.withheld: str | None = None
         self.report: str | None = None
-        self.failure: Failure | None = None
+        self.failure: JobFailure | None = None
         self.errors: list[str] = []
         self.code: int | None = None
         self._since: tuple[float, float] | None = None
@@ -81,26 +97,25 @@ class Job:
 
     def _event(self, line: str) -> None:
         try:
-            event = json.loads(line)
-        except ValueError:
+            event = read_as(JobEvent, json.loads(line), "a line of the job")
+        except (ValueError, StateError):
             return
-        kind = event.get("event") if isinstance(event, dict) else None
-        if kind == "started":
-            self.step, self._since = Step(str(event["step"])), None
-        elif kind == "progress":
+        if event.event == "started":
+            self.step, self._since = ShownStep(event.step), None
+        elif event.event == "progress":
             self.step = self._progress(event)
-        elif kind == "done":
-            self.withheld, self.report, self.step = event.get("withheld"), event.get("report"), None
-        elif kind == "failed":
-            self.failure = Failure(str(event["code"]), str(event["message"]))
+        elif event.event == "done":
+            self.withheld, self.report, self.step = event.withheld, event.report, None
+        elif event.event == "failed":
+            self.failure = JobFailure(event.code, event.message)
 
-    def _progress(self, event: dict[str, Any]) -> Step:
-        now, done, total = time.monotonic(), float(event["done"]), event.get("total")
+    def _progress(self, event: JobEvent) -> ShownStep:
+        now, done, total = time.monotonic(), event.done, event.total
         if self._since is None:
             self._since = (now, done)
         start, first = self._since
         left = (total - done) * (now - start) / (done - first) if total and done > first else None
-        return Step(str(event["step"]), done, total, left)
+        return ShownStep(event.step, done, total, left)
 
     def _error(self, line: str) -> None:
         self.errors = [*self.errors, line][-_KEPT_LINES:]

@@ -15,7 +15,7 @@ _PERIODS = {60.0: "minute", 3600.0: "hour", 86400.0: "day"}
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class ShownStep:
     """How far the running job is: the step's name, its work done and in all, and the seconds it still takes if
     known."""
 
@@ -31,13 +31,13 @@ class Step:
         return " ".join(parts) + (f" · {duration(self.left)} left" if self.left else "")
 
 
-def lines(machine: Machine, recipe: str, files: int, step: Step | None, now: float) -> list[str]:
+def lines(machine: Machine, recipe: str, files: int, step: ShownStep | None, now: float) -> list[str]:
     """Return what is watched and running, and below it the change that waits with the keys that work now."""
     head = f"watching {recipe} + {files} file{'s' if files != 1 else ''} · {_running(machine, step)}"
     return [head, f"  {_waiting(machine, now):<52} {_keys(machine)}"]
 
 
-def _running(machine: Machine, step: Step | None) -> str:
+def _running(machine: Machine, step: ShownStep | None) -> str:
     if machine.running is None:
         return "paused" if machine.paused else "nothing to do"
     verb = "stopping" if machine.stopping else "running"

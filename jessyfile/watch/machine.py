@@ -44,7 +44,7 @@ class Start:
 
 
 @dataclass(frozen=True, slots=True)
-class Stop:
+class EndRun:
     """Ask the running job to save and stop."""
 
 
@@ -58,7 +58,7 @@ class Quit:
     """End the watch."""
 
 
-Deed = Start | Stop | LookAgain | Quit
+Deed = Start | EndRun | LookAgain | Quit
 
 
 @dataclass(slots=True)
@@ -156,7 +156,7 @@ class Machine:
         if self.stopping:
             return []
         self.stopping = True
-        return [Stop()]
+        return [EndRun()]
 
     def _quit(self) -> list[Deed]:
         self.quitting = True

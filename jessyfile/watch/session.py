@@ -15,8 +15,8 @@ from jessyfile.project import jessy_folder
 from jessyfile.watch.folders import Folders
 from jessyfile.watch.job import Job
 from jessyfile.watch.line import lines
-from jessyfile.watch.look import Compile, Load, Seen, Unfit, look
-from jessyfile.watch.machine import Deed, LookAgain, Machine, OnChange, Outcome, Quit, Start, Stop
+from jessyfile.watch.machine import Deed, EndRun, LookAgain, Machine, OnChange, Outcome, Quit, Start
+from jessyfile.watch.plan_now import BrokenRecipe, Compile, Load, PlannedRecipe, plan_now
 
 _POLL = 0.5
 _OUTCOMES: dict[int, Outcome] = {0: "done", 3: "withheld", 130: "interrupted"}
@@ -52,8 +52,8 @@ class Session:
         self._woken: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._folders = Folders(lambda: self._woken.put("event"))
         self._job: Job | None = None
-        self._seen: Seen | None = None
-        self._unfit: Unfit | None = None
+        self._seen: PlannedRecipe | None = None
+        self._unfit: BrokenRecipe | None = None
         self._debounce = 1.0
         self._last_event: float | None = None
         self.ended = False
@@ -100,8 +100,8 @@ class Session:
 
     def look(self) -> None:
         """Plan the recipe as it is now, and let the machine decide."""
-        found = look(self._load, self._compile)
-        if isinstance(found, Unfit):
+        found = plan_now(self._load, self._compile)
+        if isinstance(found, BrokenRecipe):
             if found != self._unfit:
                 self._say(found.text)
             self._unfit = found
@@ -142,7 +142,7 @@ class Session:
         for deed in deeds:
             if isinstance(deed, Start):
                 self._start(deed)
-            elif isinstance(deed, Stop) and self._job is not None:
+            elif isinstance(deed, EndRun) and self._job is not None:
                 self._job.stop()
             elif isinstance(deed, LookAgain):
                 self.look()

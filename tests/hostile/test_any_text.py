@@ -161,8 +161,8 @@ def test_json_that_is_printed_or_logged_says_the_text_and_holds_nothing_that_a_t
         run = Run(1, Path(name))
         run.event("failed", message=text)
         run.event("ended")
-        assert [event["event"] for event in run.events()] == ["failed", "ended"]
-        assert next(iter(run.events()))["message"] == json.loads(json.dumps(text))
+        assert [event.event for event in run.events()] == ["failed", "ended"]
+        assert next(iter(run.events())).message == json.loads(json.dumps(text))
         assert harmless((run.folder / "events.jsonl").read_text("utf-8").replace("\n", ""))
         assert harmless((run.folder / "log.txt").read_text("utf-8").replace("\n", ""))
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jessyfile.watch.line import Step, lines
-from jessyfile.watch.machine import LookAgain, Machine, Quit, Revision, Start, Stop
+from jessyfile.watch.line import ShownStep, lines
+from jessyfile.watch.machine import EndRun, LookAgain, Machine, Quit, Revision, Start
 
 HOUR = 3600.0
 
@@ -57,7 +57,7 @@ def test_going_back_to_what_was_applied_before_waits_for_what_runs():
 def test_restart_stops_the_running_one_once_and_then_starts_the_newest():
     machine = Machine("restart")
     machine.saved(rev("a"), 0)
-    assert machine.saved(rev("b"), 1) == [Stop()]
+    assert machine.saved(rev("b"), 1) == [EndRun()]
     assert machine.saved(rev("c"), 1) == []
     assert machine.finished("interrupted", 2) == [LookAgain()]
     assert machine.saved(rev("c"), 2) == [Start(rev("c"))]
@@ -76,7 +76,7 @@ def test_r_restarts_with_what_waits():
     machine = Machine()
     machine.saved(rev("a"), 0)
     machine.saved(rev("b"), 1)
-    assert machine.key("r", 2) == [Stop()]
+    assert machine.key("r", 2) == [EndRun()]
     assert machine.key("r", 2) == []
     assert machine.finished("interrupted", 3) == [LookAgain()]
 
@@ -105,7 +105,7 @@ def test_q_lets_the_running_one_save_first():
     machine = Machine()
     machine.saved(rev("a"), 0)
     machine.saved(rev("b"), 0)
-    assert machine.key("q", 1) == [Stop()]
+    assert machine.key("q", 1) == [EndRun()]
     assert machine.finished("interrupted", 2) == [Quit()]
 
 
@@ -179,7 +179,7 @@ def test_whatever_happens_one_job_runs_and_the_budget_holds(events, policy, budg
                 running = True
                 if deed.revision.effect == "retrain":
                     retrains.append(now)
-            elif isinstance(deed, Stop):
+            elif isinstance(deed, EndRun):
                 assert running
         assert running == (machine.running is not None)
         if budget is not None:
@@ -190,14 +190,14 @@ def test_the_lines_say_which_revision_runs_and_what_waits(snapshot):
     machine = Machine()
     shown = [lines(machine, "recipes/v2.jessy", 31, None, 0)]
     machine.saved(rev("3f2a"), 0)
-    shown.append(lines(machine, "recipes/v2.jessy", 31, Step("train", 212, 337, 840.0), 1))
+    shown.append(lines(machine, "recipes/v2.jessy", 31, ShownStep("train", 212, 337, 840.0), 1))
     machine.saved(rev("81bd"), 2)
-    shown.append(lines(machine, "recipes/v2.jessy", 31, Step("train", 213, 337, 830.0), 2))
+    shown.append(lines(machine, "recipes/v2.jessy", 31, ShownStep("train", 213, 337, 830.0), 2))
     machine.key("r", 3)
-    shown.append(lines(machine, "recipes/v2.jessy", 31, Step("train", 213, 337, 830.0), 3))
+    shown.append(lines(machine, "recipes/v2.jessy", 31, ShownStep("train", 213, 337, 830.0), 3))
     machine.finished("interrupted", 4)
     machine.saved(rev("81bd", "repackage"), 4)
-    shown.append(lines(machine, "recipes/v2.jessy", 1, Step("import"), 4))
+    shown.append(lines(machine, "recipes/v2.jessy", 1, ShownStep("import"), 4))
     machine.finished("done", 5)
     machine.key("p", 6)
     machine.saved(rev("9c00"), 6)

@@ -25,7 +25,7 @@ Compile = Callable[["Recipe"], Sequence["Step"]]
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class PlannedRecipe:
     """A recipe that could be planned: its plan, its revision, and every file that decided about it; `kept_back` says
     that its model was taken back by a rollback."""
 
@@ -37,13 +37,13 @@ class Seen:
 
 
 @dataclass(frozen=True, slots=True)
-class Unfit:
+class BrokenRecipe:
     """A recipe with mistakes; `text` is what to show."""
 
     text: str
 
 
-def look(load: Load, compile_steps: Compile) -> Seen | Unfit:
+def plan_now(load: Load, compile_steps: Compile) -> PlannedRecipe | BrokenRecipe:
     """Load and plan the recipe as it is on the disk now."""
     try:
         recipe = load()
@@ -52,11 +52,11 @@ def look(load: Load, compile_steps: Compile) -> Seen | Unfit:
         plan = make_plan(recipe, root, steps)
         files = {*recipe.read_files, *(path for step in steps for path in step.files(recipe, root))}
     except RecipeError as error:
-        return Unfit("\n".join([*(str(entry) for entry in error.diagnostics), error.message]))
+        return BrokenRecipe("\n".join([*(str(entry) for entry in error.diagnostics), error.message]))
     except JessyError as error:
-        return Unfit(f"error[{error.code}]: {error.message}")
+        return BrokenRecipe(f"error[{error.code}]: {error.message}")
     back = kept_back(root, recipe.name, plan.promotion) if plan.promotion else None
-    return Seen(recipe, plan, revision_of(plan), frozenset(path.resolve() for path in files), back)
+    return PlannedRecipe(recipe, plan, revision_of(plan), frozenset(path.resolve() for path in files), back)
 
 
 def revision_of(plan: Plan) -> Revision:
