@@ -27,8 +27,8 @@ BORDERS = {
     "export/gguf_writer.py",  # config.json, tokenizer.json, GGUF metadata and tensors by name
     "engines/llamacpp_engine.py", "engines/ollama_engine.py", "export/ollama_api.py", "export/modelfile.py",
     "export/move_names.py", "dataset/completions.py", "dataset/teacher.py",  # what servers are sent and answer
-    "dataset/formats.py", "dataset/parquet.py", "dataset/replay.py", "dataset/rows.py", "dataset/leaks.py",
-    "dataset/data_steps.py", "evaluation/cases.py", "text/json_lines.py", "training/encode.py",  # rows and cases as written
+    "dataset/formats.py", "dataset/parquet.py", "dataset/rows.py", "dataset/leaks.py",
+    "evaluation/cases.py", "text/json_lines.py",  # rows and cases as written
     "training/adapter.py", "training/checkpoint.py", "training/config.py", "training/gradient.py",  # arrays by name
     "planning/actions.py", "planning/canonical.py", "planning/fingerprint.py", "planning/forecast.py", "planning/state.py",
     "planning/store.py", "export/registry.py", "engines/promoted.py", "engines/serving.py",  # our own sealed records
