@@ -119,7 +119,53 @@ def _engine_allowed(outlook: Outlook) -> Iterator[Finding]:
     return findings(outlook, engine_sends(outlook.recipe), "import")
 
 
-def _engine_answers(outlook: Outlook) -> Iterator[Finding]:
+# What each step knows before any runs, and the bytes it will write.
+
+
+def _base_known(outlook: Outlook) -> Iterator[Finding]:
+    from jessyfile.models.base_checks import base_preflight
+
+    return base_preflight(outlook)
+
+
+def _category_known(outlook: Outlook) -> Iterator[Finding]:
+    from jessyfile.dataset.supply import category_preflight
+
+    yield from _teacher_allowed(outlook)
+    yield from category_preflight(outlook)
+
+
+def _dataset_known(outlook: Outlook) -> Iterator[Finding]:
+    from jessyfile.dataset.supply import dataset_preflight
+
+    return dataset_preflight(outlook)
+
+
+def _train_known(outlook: Outlook) -> Iterator[Finding]:
+    from jessyfile.models.base_checks import train_preflight
+
+    return train_preflight(outlook)
+
+
+def _gguf_known(outlook: Outlook) -> Iterator[Finding]:
+    from jessyfile.export.export_checks import gguf_preflight
+
+    return gguf_preflight(outlook)
+
+
+def _modelfile_known(outlook: Outlook) -> Iterator[Finding]:
+    from jessyfile.export.export_checks import modelfile_preflight
+
+    return modelfile_preflight(outlook)
+
+
+def _parity_known(outlook: Outlook) -> Iterator[Finding]:
+    from jessyfile.export.export_checks import parity_preflight
+
+    return parity_preflight(outlook)
+
+
+def _import_known(outlook: Outlook) -> Iterator[Finding]:
     from jessyfile.export.export_checks import import_preflight
 
     yield from _engine_allowed(outlook)
@@ -130,6 +176,44 @@ def _name_writable(outlook: Outlook) -> Iterator[Finding]:
     from jessyfile.export.export_checks import promote_preflight
 
     return promote_preflight(outlook)
+
+
+def _suites_known(outlook: Outlook) -> Iterator[Finding]:
+    from jessyfile.evaluation.suite_checks import suites_preflight
+
+    yield from _engine_allowed(outlook)
+    yield from suites_preflight(outlook)
+
+
+def _judge_known(outlook: Outlook) -> Iterator[Finding]:
+    from jessyfile.evaluation.suite_checks import judge_preflight
+
+    yield from _judge_allowed(outlook)
+    yield from judge_preflight(outlook)
+
+
+def _base_disk(outlook: Outlook) -> int:
+    from jessyfile.models.base_checks import base_disk
+
+    return base_disk(outlook)
+
+
+def _merge_disk(outlook: Outlook) -> int:
+    from jessyfile.models.base_checks import merge_disk
+
+    return merge_disk(outlook)
+
+
+def _gguf_disk(outlook: Outlook) -> int:
+    from jessyfile.export.export_checks import gguf_disk
+
+    return gguf_disk(outlook)
+
+
+def _baseline_disk(outlook: Outlook) -> int:
+    from jessyfile.export.export_checks import baseline_disk
+
+    return baseline_disk(outlook)
 
 
 def _rows_trained(recipe: Recipe, root: Path, facts: Mapping[str, Record]) -> float | None:  # noqa: ARG001 (as `Step.units` is called)
@@ -179,7 +263,7 @@ def compile_steps(recipe: Recipe) -> tuple[Step, ...]:
                 *rows,
             ),
             files=category_files(category.name),
-            preflight=_teacher_allowed,
+            preflight=_category_known,
         )
         for category in recipe.dataset.categories
     )
@@ -192,6 +276,8 @@ def compile_steps(recipe: Recipe) -> tuple[Step, ...]:
             _base,
             reads=("from", "adapter"),
             files=base_files,
+            preflight=_base_known,
+            disk=_base_disk,
         ),
         *data,
         Step(
@@ -208,6 +294,7 @@ def compile_steps(recipe: Recipe) -> tuple[Step, ...]:
                 *rows,
             ),
             files=dataset_files,
+            preflight=_dataset_known,
             version=4,
         ),
         Step(
@@ -227,9 +314,18 @@ def compile_steps(recipe: Recipe) -> tuple[Step, ...]:
             version=2,
             resumable=True,
             units=_rows_trained,
+            preflight=_train_known,
         ),
-        Step("merge", "merge the adapter in full precision", _merge, inputs=("base", "train")),
-        Step("gguf", "write and check the GGUF", _gguf, inputs=("merge",), reads=("export.*",)),
+        Step("merge", "merge the adapter in full precision", _merge, inputs=("base", "train"), disk=_merge_disk),
+        Step(
+            "gguf",
+            "write and check the GGUF",
+            _gguf,
+            inputs=("merge",),
+            reads=("export.*",),
+            preflight=_gguf_known,
+            disk=_gguf_disk,
+        ),
         Step(
             "modelfile",
             "render the Modelfile",
@@ -237,12 +333,14 @@ def compile_steps(recipe: Recipe) -> tuple[Step, ...]:
             inputs=("base",),
             reads=("name", "system", "template", "parameter.*", "message.*", "license.*", "requires", *rows),
             version=2,
+            preflight=_modelfile_known,
         ),
         Step(
             "parity",
             "prove that the GGUF answers as the trained model does",
             _parity,
             inputs=("dataset", "merge", "gguf", "modelfile"),
+            preflight=_parity_known,
         ),
         Step(
             "import",
@@ -251,7 +349,7 @@ def compile_steps(recipe: Recipe) -> tuple[Step, ...]:
             inputs=("gguf", "modelfile", "parity"),
             reads=("name", "deploy.engine", "deploy.ollama"),
             still_in_effect=holds_candidate,
-            preflight=_engine_answers,
+            preflight=_import_known,
         ),
         Step(
             "baseline",
@@ -260,7 +358,8 @@ def compile_steps(recipe: Recipe) -> tuple[Step, ...]:
             inputs=("base",),
             reads=(*sampling, "eval.suite.*", *rows, "export.quantize", "deploy.engine", "deploy.ollama"),
             files=suite_files,
-            preflight=_engine_allowed,
+            preflight=_suites_known,
+            disk=_baseline_disk,
             resumable=True,
             units=_cases,
         ),
@@ -271,7 +370,7 @@ def compile_steps(recipe: Recipe) -> tuple[Step, ...]:
             inputs=("import",),
             reads=(*sampling, "eval.suite.*", *rows),
             files=suite_files,
-            preflight=_engine_allowed,
+            preflight=_suites_known,
             resumable=True,
             units=_cases,
         ),
@@ -289,7 +388,7 @@ def compile_steps(recipe: Recipe) -> tuple[Step, ...]:
                 "personality.often",
             ),
             files=suite_files,
-            preflight=_judge_allowed,
+            preflight=_judge_known,
             version=4,
         ),
         Step(

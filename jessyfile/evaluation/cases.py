@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from jessyfile.dataset.example import Turn
 from jessyfile.errors import EvaluationError
-from jessyfile.evaluation.suite_inputs import suite_path
+from jessyfile.evaluation.suite_inputs import even_sample, suite_path
 from jessyfile.resources import resource
 from jessyfile.text.json_lines import Fault, Line, read_jsonl
 from jessyfile.text.patterns import pattern_fault
@@ -70,15 +70,10 @@ def load_suite(suite: Suite, recipe: Recipe, root: Path) -> list[Case]:
             f"the suite `{suite.name}` has mistakes: {shown}{rest}", hint="data/README.md describes a case"
         )
     if not cases:
-        raise EvaluationError(f"the suite `{suite.name}` has no cases")
+        raise EvaluationError(
+            f"the suite `{suite.name}` has no cases", hint="write cases into its file, or leave the SUITE out"
+        )
     return even_sample(cases, suite.limit)
-
-
-def even_sample(cases: Sequence[Case], limit: int | None) -> list[Case]:
-    """Return at most `limit` cases, spread evenly over the file; the same ones every time."""
-    if limit is None or limit >= len(cases):
-        return list(cases)
-    return [cases[number * len(cases) // limit] for number in range(limit)]
 
 
 def read_cases(path: Path, name: str | None = None) -> tuple[list[Case], list[Fault]]:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from jessyfile.dataset.places import existing_file
 from jessyfile.errors import EvaluationError
 from jessyfile.language.recipe import Recipe, Suite
+
+T = TypeVar("T")
 
 
 def suite_path(suite: Suite, recipe: Recipe, root: Path) -> Path:
@@ -23,3 +26,10 @@ def suite_path(suite: Suite, recipe: Recipe, root: Path) -> Path:
 def suite_files(recipe: Recipe, root: Path) -> Sequence[Path]:
     """Return every suite's file, as the fingerprint wants them. Raises EvaluationError when one is missing."""
     return tuple(suite_path(suite, recipe, root) for suite in recipe.evaluation.suites)
+
+
+def even_sample(cases: Sequence[T], limit: int | None) -> list[T]:
+    """Return at most `limit` cases, spread evenly over the file; the same ones every time."""
+    if limit is None or limit >= len(cases):
+        return list(cases)
+    return [cases[number * len(cases) // limit] for number in range(limit)]

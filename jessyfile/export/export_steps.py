@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from jessyfile.errors import ExportError, Interrupted
+from jessyfile.errors import Interrupted
 from jessyfile.fsops import hash_file, remove_tree, write_text
 from jessyfile.models.tokenizer import read_json
 from jessyfile.planning.canonical import readable
@@ -36,14 +36,12 @@ def run_gguf(context: StepContext) -> GgufFacts:
     it.
     """
     from jessyfile.export.gguf_writer import write_gguf
-    from jessyfile.export.quantizer import K_QUANTS, OLLAMA_QUANTS, quantize_file, quantizer
+    from jessyfile.export.quantizer import K_QUANTS, OLLAMA_QUANTS, needs_tool, quantize_file, quantizer
 
     wanted, target = context.recipe.export.quantize.lower(), context.output / GGUF_FILE
     tool = quantizer() if wanted in K_QUANTS else None
     if wanted in K_QUANTS and tool is None and wanted not in OLLAMA_QUANTS:
-        raise ExportError(
-            f"`quantize {wanted}` needs llama-quantize", hint="install llama.cpp, or choose q4_k_m or q8_0"
-        )
+        raise needs_tool(wanted)
     first = context.work / GGUF_FILE if tool else target
     written = write_gguf(context.inputs["merge"], first, "f16" if wanted in K_QUANTS else wanted, _reporter(context))
     if tool:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from jessyfile.errors import EngineError, ExportError
+from jessyfile.errors import EngineError
 from jessyfile.export import ollama_api as ollama
+from jessyfile.export.quantizer import needs_ollama
 from jessyfile.export.registry import (
     CANDIDATE,
     LATEST,
@@ -110,8 +111,5 @@ def pending_quantization(facts: GgufFacts, engine: EngineName) -> str | None:
     """Return the K-quant that is left for Ollama to make. Raises ExportError when the engine cannot."""
     pending = facts.pending
     if pending is not None and engine != "ollama":
-        hint = "install llama-quantize, start Ollama, or choose q8_0 or q4_0"
-        raise ExportError(
-            f"`quantize {pending.lower()}` needs llama-quantize or Ollama, and neither is here", hint=hint
-        )
+        raise needs_ollama(pending.lower())
     return pending

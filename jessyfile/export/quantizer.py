@@ -28,6 +28,20 @@ def quantizer() -> str | None:
     return shutil.which("llama-quantize")
 
 
+def needs_tool(wanted: str) -> ExportError:
+    """Return the error for a K-quant that Ollama does not make and llama-quantize is not there for."""
+    hint = "install llama.cpp, or choose q4_k_m or q8_0"
+    return ExportError(f"`quantize {wanted}` needs llama-quantize, which is not here", hint=hint)
+
+
+def needs_ollama(wanted: str) -> ExportError:
+    """Return the error for a K-quant that is left to an Ollama that is not there."""
+    return ExportError(
+        f"`quantize {wanted}` needs llama-quantize or Ollama, and neither is here",
+        hint="install llama-quantize, start Ollama, or choose q8_0 or q4_0",
+    )
+
+
 def quantize_file(tool: str, source: Path, target: Path, kind: str, stop: Stop) -> None:
     """Make a K-quant of an F16 GGUF. Raises ExportError with the tool's last line when it fails, Interrupted when asked to stop."""
     code, said = _run([tool, str(source), str(target), kind.upper()], stop)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
+from jessyfile.errors import ModelError
 from jessyfile.models.reference import parse_reference
 
 if TYPE_CHECKING:
@@ -20,17 +22,26 @@ _PATTERNS = (
 
 
 def base_files(recipe: Recipe, root: Path) -> Sequence[Path]:
-    """Return the files of a local base model and a local adapter; nothing for names that come from elsewhere.
-
-    Raises ModelError when a named path does not exist.
+    """Return the files of a local base model and a local adapter; nothing for names that come from elsewhere, and for what
+    is not there (the preflight says so).
     """
     found: list[Path] = []
     for text in (recipe.base, recipe.adapter):
-        if text is not None:
-            reference = parse_reference(text, root)  # the language gives paths from the root
-            if reference.path is not None:
-                found.extend(model_files(reference.path))
+        with contextlib.suppress(ModelError):
+            path = parse_reference(text, root).path if text is not None else None  # paths count from the root
+            found.extend(model_files(path) if path is not None else ())
     return tuple(found)
+
+
+def adapter_reference(recipe: Recipe, root: Path) -> Path | None:
+    """Return the folder that ADAPTER names, None without one. Raises ModelError when it is no folder."""
+    if recipe.adapter is None:
+        return None
+    reference = parse_reference(recipe.adapter, root)
+    if reference.kind != "folder" or reference.path is None:
+        hint = "name a folder with adapters.safetensors and adapter_config.json"
+        raise ModelError(f"ADAPTER `{recipe.adapter}` is no adapter's folder", hint=hint)
+    return reference.path
 
 
 def model_files(path: Path) -> list[Path]:

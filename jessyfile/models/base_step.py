@@ -5,14 +5,17 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from jessyfile.errors import Interrupted, ModelError
+from jessyfile.errors import Interrupted
 from jessyfile.fsops import copy_file, make_folder, remove_tree, write_bytes, write_text
-from jessyfile.models.base_inputs import model_files
-from jessyfile.models.chat_format import ChatFormat, chat_format, format_of
+from jessyfile.models.base_inputs import adapter_reference, model_files
+from jessyfile.models.chat_format import ChatFormat, refuse_other_template
+from jessyfile.models.folder_checks import check_folder
 from jessyfile.models.lora import merge_folder
 from jessyfile.models.reference import parse_reference
 from jessyfile.models.resolve import Located, folder_digest, locate
-from jessyfile.models.tokenizer import load_tokenizer, read_json
+from jessyfile.models.rope import plain_rope
+from jessyfile.models.tokenizer import read_json
+from jessyfile.models.tokenizer_build import dumps
 from jessyfile.planning.canonical import normal
 from jessyfile.results.facts import BaseFacts
 
@@ -31,14 +34,13 @@ def run_base(context: StepContext) -> BaseFacts:
     A GGUF is dequantized to float32; a folder's files are copied as they are. Raises ModelError when there is no such
     model, or it is damaged or of an unknown kind.
     """
-    from jessyfile.models.tokenizer_build import dumps
-
     reference = parse_reference(context.recipe.base, context.root)
     context.progress.note(f"looking for {context.recipe.base}")
     found = locate(reference, context.work, context.stop)
-    adapter = _adapter_folder(context)
+    adapter = adapter_reference(context.recipe, context.root)
     target = context.output if adapter is None else _emptied(context.work / "without_adapter")
     form = _from_gguf(found, target, context) if found.is_gguf else _from_folder(found.path, target)
+    refuse_other_template(context.recipe.template, form)
     if adapter is not None:
         merge_folder(target, adapter, context.output, _reporter(context))
         remove_tree(target)
@@ -53,17 +55,6 @@ def _emptied(folder: Path) -> Path:
     """Return the folder without what an interrupted run has left in it."""
     remove_tree(folder)
     return make_folder(folder)
-
-
-def _adapter_folder(context: StepContext) -> Path | None:
-    """Return the folder that ADAPTER names. Raises ModelError when it is none."""
-    if context.recipe.adapter is None:
-        return None
-    reference = parse_reference(context.recipe.adapter, context.root)
-    if reference.kind != "folder" or reference.path is None:
-        hint = "name a folder with adapters.safetensors and adapter_config.json"
-        raise ModelError(f"ADAPTER `{context.recipe.adapter}` is no adapter's folder", hint=hint)
-    return reference.path
 
 
 def _reporter(context: StepContext) -> Callable[[int, int, str], None]:
@@ -85,22 +76,12 @@ def _from_gguf(found: Located, target: Path, context: StepContext) -> ChatFormat
 
 
 def _from_folder(folder: Path, output: Path) -> ChatFormat:
-    from jessyfile.models.load import weight_files
-    from jessyfile.models.safetensors_check import check_safetensors
-
-    config = read_json(folder / "config.json")
-    if "model_type" not in config:
-        raise ModelError(
-            f"`{folder}` has no config.json with a model_type",
-            hint="FROM takes an MLX or Hugging Face model folder, or a GGUF",
-        )
-    for path in weight_files(folder):
-        check_safetensors(path)
-    tokenizer = load_tokenizer(folder)
-    gemma = str(config["model_type"]).startswith("gemma")
-    form = chat_format("gemma") if gemma else format_of(tokenizer.pieces())
+    form = check_folder(folder).format
     for path in model_files(folder):
         copy_file(path.resolve(), output / path.name)
+    config = read_json(folder / "config.json")
+    if (plain := plain_rope(config)) != config:
+        write_bytes(output / "config.json", dumps(plain) + b"\n")
     _complete_template(output, form)
     return form
 

@@ -1,8 +1,12 @@
-"""Fetch a repository of the Hugging Face hub, or say in one line why not."""
+"""Find a repository of the Hugging Face hub in the local cache, ask about it, fetch it, or say in one line why not."""
 
 from __future__ import annotations
 
+import contextlib
+import os
 import socket
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +21,50 @@ _ETAG_SECONDS = 10.0
 _NETWORK = (ConnectionError, TimeoutError, socket.gaierror)
 
 
+def cache_folder() -> Path:
+    """Return where the hub's library keeps what it fetched: HF_HUB_CACHE, else below HF_HOME, else ~/.cache."""
+    chosen = os.environ.get("HF_HUB_CACHE") or os.environ.get("HUGGINGFACE_HUB_CACHE")
+    if chosen:
+        return Path(chosen).expanduser()
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
+    return Path(os.environ.get("HF_HOME") or cache / "huggingface").expanduser() / "hub"
+
+
+def cached(repo: str, revision: str | None = None) -> Path | None:
+    """Return the local snapshot folder of a repository, None when the cache has none with a config.json and weights."""
+    home = cache_folder() / f"models--{repo.replace('/', '--')}"
+    reference, commit = home / "refs" / (revision or "main"), revision or ""
+    if reference.is_file():
+        commit = reference.read_text(encoding="utf-8", errors="replace").strip()
+    folder = home / "snapshots" / commit
+    whole = commit and (folder / "config.json").is_file() and any(folder.glob("model*.safetensors"))
+    return folder if whole else None
+
+
+@dataclass(frozen=True, slots=True)
+class Offered:
+    """What the hub says of a repository: the bytes that would be fetched, the type of its model, whether terms have to be
+    accepted first.
+    """
+
+    bytes: int
+    model_type: str | None
+    gated: bool
+
+
+def offered(repo: str, revision: str | None = None) -> Offered:
+    """Ask the hub about a repository, within ten seconds. Raises ModelError when it has none, or cannot be reached."""
+    from fnmatch import fnmatch
+
+    from huggingface_hub import HfApi
+
+    with _told(repo):
+        found = HfApi().model_info(repo, revision=revision, files_metadata=True, timeout=_ETAG_SECONDS)
+    files = [file for file in found.siblings or () if any(fnmatch(file.rfilename, form) for form in _WANTED)]
+    kind = (found.config or {}).get("model_type")
+    return Offered(sum(file.size or 0 for file in files), str(kind) if kind else None, bool(found.gated))
+
+
 def fetch(repo: str, revision: str | None = None, stop: Stop | None = None) -> Path:
     """Return the local snapshot folder, named by its commit; what the cache holds is not fetched again.
 
@@ -24,14 +72,23 @@ def fetch(repo: str, revision: str | None = None, stop: Stop | None = None) -> P
     kept, and the same command goes on from there.
     """
     from huggingface_hub import snapshot_download
+
+    with _told(repo):
+        found = snapshot_download(
+            repo, revision=revision, allow_patterns=_WANTED, etag_timeout=_ETAG_SECONDS, tqdm_class=_bar(stop)
+        )
+    return Path(found)
+
+
+@contextlib.contextmanager
+def _told(repo: str) -> Iterator[None]:
+    """Turn what the hub's library raises into one line."""
     from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, RepositoryNotFoundError
 
     # the hub's client is httpx or its successor; both of its errors derive from one that stands behind the hub's own
     wire_error: type[Exception] = HfHubHTTPError.__mro__[1]
     try:
-        found = snapshot_download(
-            repo, revision=revision, allow_patterns=_WANTED, etag_timeout=_ETAG_SECONDS, tqdm_class=_bar(stop)
-        )
+        yield
     except GatedRepoError as error:
         raise ModelError(
             f"`hf:{repo}` asks you to accept its terms", hint="accept them on the hub and log in with `hf auth login`"
@@ -42,23 +99,16 @@ def fetch(repo: str, revision: str | None = None, stop: Stop | None = None) -> P
         ) from error
     except (wire_error, OSError, RuntimeError, ValueError) as error:
         raise _failed(repo, error) from error
-    return Path(found)
 
 
 def _failed(repo: str, error: BaseException) -> JessyError:
     """Say whether the disk, the network or the download itself failed."""
     if isinstance(error, OSError) and error.errno is not None and not isinstance(error, _NETWORK):
-        return storage_error(error, error.filename or _cache(), f"download `hf:{repo}` to")
+        return storage_error(error, error.filename or str(cache_folder()), f"download `hf:{repo}` to")
     if isinstance(error, RuntimeError):
         return ModelError(f"`hf:{repo}` could not be downloaded: {' '.join(str(error).split())[:200]}")
     hint = "check the network, or name a local folder or GGUF in FROM"
     return ModelError(f"`hf:{repo}` is not in the local cache and the hub cannot be reached", hint=hint)
-
-
-def _cache() -> str:
-    from huggingface_hub.constants import HF_HUB_CACHE
-
-    return str(HF_HUB_CACHE)
 
 
 def _bar(stop: Stop | None) -> Any:  # noqa: ANN401 (a class of the bar's own kind)

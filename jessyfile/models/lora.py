@@ -3,7 +3,7 @@
 The adapter's layout is mlx-lm's: `adapters.safetensors` with `<module path>.lora_a` of shape (in, rank) and `<module
 path>.lora_b` of shape (rank, out), and `adapter_config.json` with `rank` and `scale`.
 
-Not covered: DoRA, adapters on embeddings, experts of a mixture, and PEFT's naming.
+Not covered: DoRA, adapters on embeddings, experts of a mixture, and PEFT's naming (`models.adapter_folder` refuses them).
 """
 
 from __future__ import annotations
@@ -15,6 +15,13 @@ from typing import TYPE_CHECKING, Any
 
 from jessyfile.errors import ModelError
 from jessyfile.fsops import link_or_copy, write_bytes
+from jessyfile.models.adapter_folder import (
+    ADAPTER_CONFIG,
+    ADAPTER_FILE,
+    adapter_scale,
+    adapter_shapes,
+    check_belongs,
+)
 from jessyfile.models.base_inputs import model_files
 from jessyfile.models.safetensors_check import check_safetensors
 from jessyfile.models.safetensors_write import PlannedTensor, write_safetensors
@@ -26,7 +33,6 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-ADAPTER_FILE, ADAPTER_CONFIG = "adapters.safetensors", "adapter_config.json"
 _NOT_COPIED = ("config.json", "model.safetensors.index.json", ADAPTER_FILE, ADAPTER_CONFIG)
 Report = Callable[[int, int, str], None]
 
@@ -59,21 +65,12 @@ class MergeResult:
 def read_adapter(folder: Path) -> Adapter:
     """Read and check an adapter's folder.
 
-    Raises ModelError for missing halves, shapes that do not fit, or numbers that are not finite.
+    Raises ModelError for another kind of adapter, missing halves, shapes that do not fit, or numbers that are not finite.
     """
-    config = read_json(folder / ADAPTER_CONFIG)
-    settings = config.get("lora_parameters", config)
-    scale = settings.get("scale") if isinstance(settings, dict) else None
-    if isinstance(scale, bool) or not isinstance(scale, int | float) or not math.isfinite(scale):
-        raise ModelError(
-            f"`{folder / ADAPTER_CONFIG}` has no scale", hint="ADAPTER takes a folder that mlx-lm or jessy wrote"
-        )
+    shapes = adapter_shapes(folder)
     arrays = _arrays(folder / ADAPTER_FILE)
-    modules = sorted({name.rsplit(".", 1)[0] for name in arrays})
-    pairs = {module: _pair(arrays, module) for module in modules}
-    if not pairs:
-        raise ModelError(f"`{folder / ADAPTER_FILE}` holds no adapter")
-    return Adapter(pairs, float(scale))
+    pairs = {module: (arrays[f"{module}.lora_a"], arrays[f"{module}.lora_b"]) for module in shapes}
+    return Adapter(pairs, adapter_scale(folder, read_json(folder / ADAPTER_CONFIG)))
 
 
 def _arrays(path: Path) -> dict[str, np.ndarray[Any, Any]]:
@@ -97,17 +94,6 @@ def _arrays(path: Path) -> dict[str, np.ndarray[Any, Any]]:
     return found
 
 
-def _pair(arrays: Mapping[str, Any], module: str) -> tuple[Any, Any]:
-    first, second = arrays.get(f"{module}.lora_a"), arrays.get(f"{module}.lora_b")
-    if first is None or second is None:
-        raise ModelError(f"the adapter of `{module}` lacks lora_a or lora_b")
-    if first.ndim != 2 or second.ndim != 2 or first.shape[1] != second.shape[0]:
-        raise ModelError(
-            f"the adapter of `{module}` has shapes {first.shape} and {second.shape}, which do not multiply"
-        )
-    return first, second
-
-
 def merge_folder(base: Path, adapter_folder: Path, output: Path, report: Report) -> MergeResult:
     """Fill `output` with the base's folder, the adapter merged in; a quantized base comes out dequantized.
 
@@ -115,9 +101,10 @@ def merge_folder(base: Path, adapter_folder: Path, output: Path, report: Report)
     type. `report` is told tensors done, in all, and a name. Raises ModelError when the adapter does not belong to this base.
     """
     weights, adapter = Weights(base), read_adapter(adapter_folder)
-    _check_belongs(weights, adapter)
-    sums = [0.0, 0.0]
     names = weights.names
+    shapes = {module: (first.shape, second.shape) for module, (first, second) in adapter.pairs.items()}
+    check_belongs(shapes, {name: weights.shape(name) for name in names})
+    sums = [0.0, 0.0]
 
     def plan(number: int, name: str) -> PlannedTensor:
         def make() -> np.ndarray[Any, Any]:
@@ -129,22 +116,6 @@ def merge_folder(base: Path, adapter_folder: Path, output: Path, report: Report)
     write_safetensors(output / "model.safetensors", [plan(number, name) for number, name in enumerate(names)])
     _copy_rest(base, output, weights.config)
     return MergeResult(len(adapter.pairs), math.sqrt(sums[0] / sums[1]) if sums[1] else 0.0)
-
-
-def _check_belongs(weights: Weights, adapter: Adapter) -> None:
-    known = set(weights.names)
-    for module, (first, second) in adapter.pairs.items():
-        name = f"{module}.weight"
-        if name not in known:
-            raise ModelError(
-                f"the adapter changes `{module}`, which the base model does not have",
-                hint="it was trained on another base",
-            )
-        if weights.shape(name) != (second.shape[1], first.shape[0]):
-            shape = weights.shape(name)
-            raise ModelError(
-                f"the adapter of `{module}` is for {(second.shape[1], first.shape[0])}, the base has {shape}"
-            )
 
 
 def _merged_dtype(weights: Weights, adapter: Adapter, name: str) -> str:

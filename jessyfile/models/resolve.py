@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from jessyfile.errors import ModelError
 from jessyfile.fsops import hash_file, storage_error
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from jessyfile.planning.steps import Stop
 
 _TABLE = Path(__file__).with_name("aliases.json")
-Place = Mapping[str, str]
+Place = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +38,46 @@ class Located:
         return self.path.is_file()
 
 
+@dataclass(frozen=True, slots=True)
+class Nearby:
+    """Where a base model lies, known without fetching or reading it.
+
+    `path` is its folder or GGUF, None for one that is not on this disk; `package` the one that carries it; `hub` the
+    repository that it would be fetched from; `tried` where it is not, in words.
+    """
+
+    path: Path | None = None
+    package: Place | None = None
+    hub: Place | None = None
+    tried: tuple[str, ...] = ()
+
+
+def nearby(reference: Reference) -> Nearby:
+    """Return where `locate` would find a base model, offline and without reading it."""
+    from jessyfile.models.hub import cached
+    from jessyfile.models.ollama_store import stored_blob
+
+    if reference.path is not None:
+        return Nearby(reference.path)
+    tried: list[str] = []
+    for place in places_of(reference):
+        if "ollama" in place and (blob := stored_blob(place["ollama"])) is not None:
+            return Nearby(blob)
+        if "package" in place and find_spec(place["module"]) is not None:
+            return Nearby(package=place)
+        if "hub" in place:
+            return Nearby(cached(place["hub"], place.get("revision")), hub=place, tried=tuple(tried))
+        tried.append(_absent(place))
+    return Nearby(tried=tuple(tried))
+
+
+def places_of(reference: Reference) -> Sequence[Place]:
+    """Return where a base model can come from, in the order in which the places are tried."""
+    if reference.repo is not None:
+        return ({"hub": reference.repo, "revision": reference.revision},)
+    return aliases().get(reference.text, ({"ollama": reference.text},))
+
+
 @cache
 def aliases() -> Mapping[str, Sequence[Place]]:
     """Return the table of names and where each can come from, in order."""
@@ -54,7 +94,7 @@ def locate(reference: Reference, work: Path, stop: Stop | None = None) -> Locate
         return Located(reference.path, reference.text, folder_digest(reference.path))
     if reference.repo is not None:
         return _from_hub(reference.repo, reference.revision, stop)
-    places = aliases().get(reference.text, ({"ollama": reference.text},))
+    places = places_of(reference)
     tried: list[str] = []
     for place in places:
         try:
@@ -65,7 +105,9 @@ def locate(reference: Reference, work: Path, stop: Stop | None = None) -> Locate
         if found is not None:
             return found
         tried.append(_absent(place))
-    raise ModelError(f"no base model for `{reference.text}`: {'; '.join(tried)}", hint=_hint(reference.text, places))
+    raise ModelError(
+        f"no base model for `{reference.text}`: {'; '.join(tried)}", hint=how_to_get(reference.text, places)
+    )
 
 
 def _from_place(place: Place, work: Path, stop: Stop | None) -> Located | None:
@@ -132,7 +174,8 @@ def _absent(place: Place) -> str:
     return f"the package {place['package']} is not installed"
 
 
-def _hint(name: str, places: Sequence[Place]) -> str:
+def how_to_get(name: str, places: Sequence[Place]) -> str:
+    """Return how a base model of this name can be brought to this machine."""
     extras = [place["extra"] for place in places if "extra" in place]
     if extras:
         return f"install it with `pip install jessy[{extras[0]}]`, or run `ollama pull {name}`"

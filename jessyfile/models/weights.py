@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 CHUNK_VALUES = 1 << 23
+READABLE = ("F32", "F16", "BF16")
 _PLAIN = {"F32": "<f4", "F16": "<f2", "BF16": "<u2", "U32": "<u4", "U8": "u1"}
 _QUANTIZED_PARTS = (".scales", ".biases")
 
@@ -52,7 +53,7 @@ class Weights:
         if not self._is_quantized(name):
             return self._entry(name).dtype
         scales = self._entry(name.removesuffix(".weight") + ".scales").dtype
-        return scales if scales in ("F32", "F16", "BF16") else "BF16"
+        return scales if scales in READABLE else "BF16"
 
     def shape(self, name: str) -> tuple[int, ...]:
         """Return a tensor's shape, unpacked."""

@@ -1,0 +1,164 @@
+"""Whether a recipe's topics can have the rows they ask for, counted before anything runs.
+
+What is counted is the most that seeds, templates and AUGMENT can give; filters may take some away, and then the step says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from jessyfile.dataset.completions import read_key
+from jessyfile.dataset.dataset_inputs import tops_up, wanted_of
+from jessyfile.dataset.places import MARKERS, replay_file, seed_files, seed_folders, shown_path
+from jessyfile.dataset.select import Wanted
+from jessyfile.errors import DatasetError, TeacherError
+from jessyfile.language.suggest import similar
+from jessyfile.planning.consent import teacher_sends
+from jessyfile.text.json_lines import Line, read_jsonl
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from jessyfile.dataset.settings import DataRecipe
+    from jessyfile.planning.preflight import Finding, Outlook
+
+
+@dataclass(frozen=True, slots=True)
+class Shortage:
+    """A topic that asks for more rows than there can be; `near` is a topic or category of a similar name."""
+
+    wanted: Wanted
+    found: int
+    near: str | None
+
+    @property
+    def address(self) -> str:
+        """Where the recipe asks for it."""
+        topic = f".topic.{self.wanted.topic}" if self.wanted.topic else ""
+        return f"dataset.category.{self.wanted.category}{topic}.count"
+
+    def error(self) -> DatasetError:
+        """Return what is missing and the ways out."""
+        wanted, missing = self.wanted, self.wanted.count - self.found
+        file = f"data/seeds/{wanted.category}/{wanted.topic or wanted.category}.jsonl"
+        ways = f"write {missing} more into {file}; or add `TEACHER <model> at <url>` to the DATASET block"
+        lower = f"; or ask for {self.found}" if self.found else ""
+        hint = f"a similar one exists: `{self.near}`; or {ways}" if self.near else f"{ways}{lower}"
+        return DatasetError(f"`{wanted.name}` asks for {wanted.count} rows and {self.found} are there", hint=hint)
+
+
+def category_preflight(outlook: Outlook) -> Iterator[Finding]:
+    """Yield the topics of `data.<category>` that ask for too many rows, and what is wrong with the TEACHER that would write
+    them.
+    """
+    recipe, root, name = outlook.recipe, outlook.root, outlook.step.removeprefix("data.")
+    short = shortages(recipe, root, name) if tops_up(recipe, root, name) else []
+    if recipe.dataset.teacher is None:
+        yield from (outlook.error(shortage.error(), shortage.address) for shortage in short)
+    elif short and outlook.machine:
+        yield from _teacher(outlook)
+
+
+def shortages(recipe: DataRecipe, root: Path, name: str) -> list[Shortage]:
+    """Return the topics of a category that seeds, templates and AUGMENT together cannot fill."""
+    rows = [row for path in seed_files(recipe, root, name) for row in _objects(path)]
+    found = ((wanted, _most(recipe, root, wanted, rows)) for wanted in wanted_of(recipe, name))
+    return [
+        Shortage(wanted, count, None if count else _near(recipe, root, wanted, rows))
+        for wanted, count in found
+        if count < wanted.count
+    ]
+
+
+def _most(recipe: DataRecipe, root: Path, wanted: Wanted, rows: Sequence[dict[str, Any]]) -> int:
+    own = sum(_takes(wanted, row) for row in rows)
+    if own < wanted.count and wanted.topic is not None:
+        own += _composable(root, wanted, wanted.count - own)
+    shares = (recipe.dataset.augment.asciify, recipe.dataset.augment.slang, recipe.dataset.augment.typos)
+    return own + sum(min(own, round(share * wanted.count)) for share in shares)
+
+
+def _composable(root: Path, wanted: Wanted, missing: int) -> int:
+    """Return how many rows the topic's templates give, `missing` at most."""
+    from jessyfile.dataset.templates import load_intents, template_files
+
+    if wanted.topic is None or not template_files(root, wanted.category, wanted.topic):
+        return 0
+    from jessyfile.dataset.from_templates import composed
+
+    stream = composed(load_intents(root, wanted.category, wanted.topic), wanted.category, wanted.topic, 0)
+    return sum(1 for _ in islice((row for row in stream if wanted.takes(row)), missing))
+
+
+def _takes(wanted: Wanted, row: dict[str, Any]) -> bool:
+    return (
+        (wanted.topic is None or row.get("topic") == wanted.topic)
+        and (wanted.language in (None, "mixed") or row.get("language") == wanted.language)
+        and (wanted.level is None or row.get("complexity") == wanted.level)
+    )
+
+
+def _near(recipe: DataRecipe, root: Path, wanted: Wanted, rows: Sequence[dict[str, Any]]) -> str | None:
+    if rows and wanted.topic is not None:
+        return similar(wanted.topic, sorted({str(row.get("topic")) for row in rows} - {wanted.topic}))
+    folders = (folder for folder in seed_folders(recipe, root) if folder.is_dir())
+    names = {path.name for folder in folders for path in folder.iterdir() if path.is_dir()}
+    return similar(wanted.category, sorted(names - {wanted.category, MARKERS}))
+
+
+def _objects(path: Path) -> Iterator[dict[str, Any]]:
+    yield from (item.value for item in read_jsonl(path, path.name) if isinstance(item, Line))
+
+
+def dataset_preflight(outlook: Outlook) -> Iterator[Finding]:
+    """Yield a REPLAY file that is not there or too short, and marker rows that are too few."""
+    recipe, root = outlook.recipe, outlook.root
+    asked = recipe.dataset
+    found = sum(1 for path in seed_files(recipe, root, MARKERS) for _ in _objects(path)) if asked.markers else 0
+    if found < asked.markers:
+        hint = "write more into data/seeds/markers/<level>.jsonl, or lower `markers` in the DATASET block"
+        error = DatasetError(f"{asked.markers} marker rows are asked for and {found} are there", hint=hint)
+        yield outlook.error(error, "dataset.markers")
+    if asked.replay is None:
+        return
+    path = replay_file(recipe, root)
+    if not path.is_file():
+        error = DatasetError(
+            f"REPLAY names `{asked.replay.file}`, which is not there", hint="paths count from the root"
+        )
+        yield outlook.error(error, "dataset.replay.file")
+        return
+    rows = sum(category.count for category in asked.categories) + asked.markers
+    trained = rows - round(rows * asked.validation)
+    wanted, there = round(trained * asked.replay.share / (1 - asked.replay.share)), sum(1 for _ in _objects(path))
+    if there < wanted - 1:  # the split rounds by topic
+        message = f"REPLAY {asked.replay.share:.0%} takes {wanted} rows and `{shown_path(path, root)}` holds {there}"
+        yield outlook.error(DatasetError(message, hint="add rows, or lower the share"), "dataset.replay.share")
+
+
+def _teacher(outlook: Outlook) -> Iterator[Finding]:
+    """Yield a server that was allowed and does not answer, or refuses the key."""
+    teacher = outlook.recipe.dataset.teacher
+    if teacher is None or not outlook.network or not all(one.is_allowed() for one in teacher_sends(outlook.recipe)):
+        return
+    reason = unanswered(teacher.url, teacher.key_env)
+    if reason is not None:
+        hint = "start it, or check the address and the key"
+        error = TeacherError(f"the teacher at {teacher.url} cannot be asked: {reason}", hint=hint)
+        yield outlook.error(error, "dataset.teacher.url")
+
+
+def unanswered(url: str, key_env: str | None, seconds: float = 5.0) -> str | None:
+    """Return why an OpenAI-compatible server cannot be asked, None when it answers and takes the key."""
+    from jessyfile.http import HttpError, exchange
+
+    try:
+        key = read_key(key_env, TeacherError)
+        headers = {"Authorization": f"Bearer {key}"} if key else {}
+        with exchange("GET", url.rstrip("/") + "/models", seconds=seconds, headers=headers) as response:
+            return f"it refuses the key (HTTP {response.status})" if response.status in (401, 403) else None
+    except (HttpError, TeacherError) as error:
+        return str(error.args[0])

@@ -1,0 +1,191 @@
+"""What is known of FROM and ADAPTER before anything runs: whether the base is here, can be trained, exported and served."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from jessyfile import machine
+from jessyfile.errors import ModelError, TrainingError
+from jessyfile.models.adapter_folder import adapter_shapes, check_belongs
+from jessyfile.models.architectures import by_gguf, by_model_type
+from jessyfile.models.base_inputs import adapter_reference
+from jessyfile.models.chat_format import CHATML, chat_format
+from jessyfile.models.folder_checks import Profile, Sizes, check_config, check_folder, tokenizer_vocabulary
+from jessyfile.models.reference import parse_reference
+from jessyfile.models.resolve import Nearby, how_to_get, nearby, places_of
+from jessyfile.models.rope import check_rope
+from jessyfile.models.tokenizer import read_json
+from jessyfile.planning.change_text import size
+from jessyfile.results.facts import BaseFacts
+from jessyfile.results.typed_json import read_as
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from jessyfile.planning.preflight import Finding, Kept, Outlook
+
+_FLOAT32, _BF16 = 4, 2
+
+
+def base_preflight(outlook: Outlook) -> Iterator[Finding]:
+    """Yield what is wrong with FROM and ADAPTER; of a base that is nowhere, where it would come from."""
+    if not outlook.machine:
+        return
+    try:
+        profile = outlook.once(base_profile)
+        if profile is None:
+            yield from _absent(outlook)
+    except ModelError as error:
+        profile = None
+        yield outlook.error(error, "from")
+    try:
+        adapter = adapter_reference(outlook.recipe, outlook.root)
+        shapes = adapter_shapes(adapter) if adapter is not None else {}
+        if profile is not None:
+            check_belongs(shapes, profile.tensors)
+    except ModelError as error:
+        yield outlook.error(error, "adapter")
+
+
+def base_profile(outlook: Outlook) -> Profile | None:
+    """Return what is known of the base, from its files or from the kept result; None when it is not on this disk.
+
+    Raises ModelError for a base that cannot be used.
+    """
+    kept = outlook.kept.get("base")
+    if kept is not None:
+        return _kept(kept)
+    place = nearby(parse_reference(outlook.recipe.base, outlook.root))
+    return None if place.path is None else _checked(place.path)
+
+
+def _kept(kept: Kept) -> Profile:
+    """Return what is known of the base in the store, which was checked when it was brought in."""
+    config = read_json(kept.folder / "config.json")
+    check_config(kept.folder, config)
+    check_rope(config)
+    facts = read_as(BaseFacts, kept.facts, "the record of `base`")
+    form, bytes_ = chat_format(facts.chat_format), facts.bytes
+    # only the format for bases without tokens can lack its own
+    ends = form is not CHATML or form.end_of_turn in tokenizer_vocabulary(kept.folder)
+    return Profile({}, form, ends, Sizes(facts.parameters, bytes_))
+
+
+def _checked(path: Path) -> Profile:
+    if path.is_dir():
+        return check_folder(path)
+    from jessyfile.models.from_gguf import checked_gguf, gguf_format
+
+    file = checked_gguf(path)
+    architecture = by_gguf(file.text("general.architecture"))
+    named = ((architecture.mlx_name(name), tensor.shape) for name, tensor in file.tensors.items())
+    tensors = {name: shape for name, shape in named if name is not None}
+    form = gguf_format(file)
+    parameters = sum(map(math.prod, tensors.values()))
+    ends = form.end_of_turn in file.strings("tokenizer.ggml.tokens")
+    return Profile(tensors, form, ends, Sizes(parameters, _FLOAT32 * parameters))
+
+
+def _absent(outlook: Outlook) -> Iterator[Finding]:
+    """Say where a base that is not on this disk would come from, or that it cannot."""
+    recipe = outlook.recipe
+    reference = parse_reference(recipe.base, outlook.root)
+    place = nearby(reference)
+    if place.package is not None:
+        return
+    tried = f" ({'; '.join(place.tried)})" if place.tried else ""
+    if place.hub is None:
+        hint = how_to_get(reference.text, places_of(reference))
+        yield outlook.error(ModelError(f"no base model for `{recipe.base}`{tried}", hint=hint), "from")
+        return
+    yield outlook.warning(_download(outlook, place, tried), "from")
+
+
+def _download(outlook: Outlook, place: Nearby, tried: str) -> ModelError:
+    """Return what fetching the base would mean. Raises ModelError when the hub was asked and it cannot be used."""
+    from jessyfile.models.hub import offered
+
+    hub = place.hub or {}
+    repo, bytes_, gated = str(hub["hub"]), int(hub.get("bytes", 0)), bool(hub.get("gated"))
+    if outlook.network:
+        told = offered(repo, hub.get("revision"))
+        if told.model_type is not None:
+            by_model_type(told.model_type)
+        bytes_, gated = told.bytes, told.gated
+    much = f", about {size(bytes_)}" if bytes_ else ", of unknown size"
+    terms = "; its owner may ask you to accept terms first: log in with `hf auth login`" if gated else ""
+    return ModelError(
+        f"`{outlook.recipe.base}` is not on this machine{tried}: apply will fetch hf:{repo}{much}",
+        hint=f"nothing to do, or fetch it before with `hf download {repo}`{terms}",
+    )
+
+
+def base_disk(outlook: Outlook) -> int:
+    """Return about how many bytes the step `base` will write, an adapter's merge included."""
+    return base_sizes(outlook).brought + (merge_disk(outlook) if outlook.recipe.adapter is not None else 0)
+
+
+def merge_disk(outlook: Outlook) -> int:
+    """Return about how many bytes the merged model takes; what an adapter changed is stored in float32."""
+    return _FLOAT32 * base_sizes(outlook).parameters
+
+
+def train_preflight(outlook: Outlook) -> Iterator[Finding]:
+    """Yield what would stop or spoil the training: too little memory, an end that is no token."""
+    profile = _profile(outlook)
+    if profile is None:
+        return
+    total = machine.memory()
+    if total and profile.sizes.brought > total:
+        message = (
+            f"training holds the base's {size(profile.sizes.brought)} in memory and this machine has {size(total)}"
+        )
+        yield outlook.error(ModelError(message, hint="take a smaller or a quantized base"), "from")
+    if not profile.ends_in_token:
+        yield _end_in_text(outlook, profile)
+
+
+def _end_in_text(outlook: Outlook, profile: Profile) -> Finding:
+    """A base without the format's tokens reads them as ordinary ones, and learns to end at a common sign."""
+    form, weight = profile.format, outlook.recipe.train.end_weight
+    end = form.end_of_turn
+    error = TrainingError(
+        f"the base's vocabulary has no token `{end}`: the format {form.name} is spelled in ordinary tokens"
+        + (f", and end_weight {weight:g} would count every `{end[-1]}` of the answers" if weight != 1 else ""),
+        hint="take the instruct variant of the base, which has the tokens"
+        + ("; or set end_weight to 1" if weight != 1 else ""),
+    )
+    return outlook.error(error, "train.end_weight") if weight != 1 else outlook.warning(error, "from")
+
+
+def _profile(outlook: Outlook) -> Profile | None:
+    """Return the base's profile; None when there is none, or `base_preflight` has told why."""
+    if not outlook.machine:
+        return None
+    try:
+        return outlook.once(base_profile)
+    except ModelError:
+        return None
+
+
+def chat_format_name(outlook: Outlook) -> str | None:
+    """Return the name of the format that will be trained, None when the base is not known yet."""
+    profile = _profile(outlook)
+    if profile is not None:
+        return profile.format.name
+    return "gemma" if outlook.recipe.base.startswith("gemma") else None
+
+
+def base_sizes(outlook: Outlook) -> Sizes:
+    """Return how large a base is, or about will be; zeros when nothing is known of it."""
+    profile = _profile(outlook)
+    if profile is not None:
+        return profile.sizes
+    try:
+        place = nearby(parse_reference(outlook.recipe.base, outlook.root))
+    except ModelError:
+        return Sizes(0, 0)
+    bytes_ = int((place.package or place.hub or {}).get("bytes", 0))
+    return Sizes(bytes_ // (_FLOAT32 if place.package else _BF16), bytes_)
