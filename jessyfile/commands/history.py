@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from jessyfile.commands.recipe_file import nothing_yet
 from jessyfile.text.printable import printable
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def history(count: int) -> None:
 
     runs = all_runs(here())
     if not runs:
-        click.echo("nothing was applied here yet")
+        click.echo(nothing_yet())
     for run in reversed(runs[-count:]):
         click.echo(printable(run_line(run)))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,17 +16,21 @@ if TYPE_CHECKING:
 
 
 @click.command("import")
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file", type=click.Path(path_type=Path), required=False, metavar="FILE")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Write the recipe here instead of printing it.")
 @click.option("--name", help="The model's name; made from the file's unless given.")
-def import_(file: Path, output: Path | None, name: str | None) -> None:
+def import_(file: Path | None, output: Path | None, name: str | None) -> None:
     """Write the Jessyfile that equals a Modelfile or an mlx_lm.lora configuration (.yaml).
 
     What would not survive is named on standard error, with its line.
     """
-    from jessyfile.importing import import_file
+    from jessyfile.importing import import_file, importable_in
     from jessyfile.user_files import refuse_foreign, write_new
 
+    if file is None:
+        here = importable_in(Path())
+        hint = f"as in `jessy import {shlex.quote(here[0])}`" if here else "name a Modelfile or an mlx-lm configuration"
+        raise click.UsageError(f"FILE is missing: {hint}")
     if output is not None:
         refuse_foreign(output, lambda _: False)
     found = import_file(file, target=output, name=checked_name(name) if name else None)

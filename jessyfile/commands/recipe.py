@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from jessyfile.commands.common import pairs, recipe_options, verdict
-from jessyfile.commands.recipe_file import require_recipe
+from jessyfile.commands.recipe_file import missing_recipe, require_recipe
 from jessyfile.errors import ProjectError
 from jessyfile.text.lines import lines as text_lines
 from jessyfile.text.printable import printable
@@ -67,11 +67,13 @@ def _print_text(recipe: Path, found: Sequence[Diagnostic]) -> None:
 
 
 @click.command()
-@click.argument("files", nargs=-1, required=True, metavar="FILE...")
+@click.argument("files", nargs=-1, metavar="FILE...")
 @click.option("--check", "only_check", is_flag=True, help="Write nothing; exit 1 when a file is not laid out.")
 @click.option("--diff", is_flag=True, help="Write nothing; print what would change.")
 def fmt(files: tuple[str, ...], only_check: bool, diff: bool) -> int:
     """Lay recipes out; comments stay. `-` reads standard input and prints the result."""
+    if not files:
+        raise missing_recipe(click.get_current_context(), "FILE")
     changed = [_format_one(name, only_check=only_check, diff=diff) for name in files]
     return 1 if any(changed) and only_check else 0
 

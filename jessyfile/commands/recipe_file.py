@@ -13,6 +13,7 @@ from pathlib import Path
 import click
 
 from jessyfile.errors import ProjectError
+from jessyfile.text.printable import printable
 
 _HEAD = 4096
 _RECIPE = re.compile(r"\ufeff?(?:\s*#[^\n]*\n)*\s*JESSY\s", re.ASCII)
@@ -27,16 +28,14 @@ def require_recipe(path: Path) -> None:
     if os.path.isdir(path):
         raise ProjectError(f"`{path}` is a folder, not a recipe", hint=_offer(recipes_in(path)))
     if not os.path.exists(path):
-        near = _near(path)
-        hint = f"did you mean `{near}`?" if near else _offer(_recipes_around(path))
-        raise ProjectError(f"there is no recipe `{path}`", hint=hint)
+        raise ProjectError(f"there is no recipe `{path}`", hint=_meant(path))
     if os.path.isfile(path):
         _require_kind(path)
 
 
-def missing_recipe(context: click.Context) -> click.UsageError:
-    """Return the usage error of a command that was given no RECIPE: it names the ones that are here."""
-    return click.UsageError(f"RECIPE is missing: {_offer(recipes_in(Path()))}", context)
+def missing_recipe(context: click.Context, what: str = "RECIPE") -> click.UsageError:
+    """Return the usage error of a command that was given no recipe: it names the ones that are here."""
+    return click.UsageError(f"{what} is missing: {_offer(recipes_in(Path()))}", context)
 
 
 def recipes_in(folder: Path) -> list[Path]:
@@ -57,6 +56,11 @@ def next_step() -> str:
     return f"jessy plan {_quoted(found[0])}" if found else "jessy init"
 
 
+def nothing_yet() -> str:
+    """Return what a command says that has nothing to show before the first apply."""
+    return printable(f"nothing was applied here yet; next: {next_step()}")
+
+
 def _require_kind(path: Path) -> None:
     """Refuse a file that is plainly something else. What cannot be read is left to the one who reads it."""
     try:
@@ -72,6 +76,8 @@ def _require_kind(path: Path) -> None:
 
 
 def _other_kind(path: Path, text: str) -> tuple[str, str]:
+    if not text.strip("\ufeff \t\r\n"):
+        return "an empty file", "`jessy init` writes a recipe to begin with"
     suffix, quoted, first = path.suffix.lower(), _quoted(path), text.lstrip("\ufeff \t\r\n")[:1]
     if suffix in _MODELS or text.startswith("GGUF"):
         return "a model's file", f"a recipe names it: `FROM {path if path.is_absolute() else f'./{path}'}`"
@@ -86,6 +92,17 @@ def _other_kind(path: Path, text: str) -> tuple[str, str]:
     if suffix and suffix != ".jessy":
         return f"a {suffix} file without `JESSY 1` at its top", _offer(_recipes_around(path))
     return "", ""
+
+
+def _meant(path: Path) -> str:
+    """Return what to type instead of a recipe that is not there."""
+    from jessyfile.language.model_names import is_name
+
+    if near := _near(path):
+        return f"did you mean `{near}`?"
+    if ":" in str(path) and is_name(str(path)):
+        return f"a model's name stands in a recipe, after FROM; `jessy init --base {_quoted(path)}` writes one"
+    return _offer(_recipes_around(path))
 
 
 def _near(path: Path) -> Path | None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from jessyfile.commands.history import here
+from jessyfile.commands.recipe_file import nothing_yet
 from jessyfile.text.printable import json_text, printable
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ def status(as_json: bool) -> None:
         click.echo(json_text({"format": 1, "recipes": [_as_json(root, state) for state in found]}, indent=1))
         return
     if not found:
-        click.echo("nothing was applied here yet")
+        click.echo(nothing_yet())
     for state in found:
         click.echo(printable("\n".join(_lines(root, state))))
 

@@ -62,11 +62,16 @@ def _read(path: Path) -> bytes:
         hint = f"did you mean `{path.with_name(near)}`?" if near else "name a Modelfile or an mlx-lm configuration"
         raise ProjectError(f"there is no file `{path}`", hint=hint) from None
     except IsADirectoryError:
-        inside = [name for name in _names_in(path) if name.lower() == "modelfile" or name.endswith(_YAML)]
+        inside = importable_in(path)
         hint = f"name the file in it: `jessy import {path / inside[0]}`" if inside else "name a Modelfile in it"
         raise ProjectError(f"`{path}` is a folder", hint=hint) from None
     except OSError as error:
         raise storage_error(error, path, "read") from error
+
+
+def importable_in(folder: Path) -> list[str]:
+    """Return the names in a folder that look like a Modelfile or a configuration."""
+    return [name for name in _names_in(folder) if "modelfile" in name.lower() or name.endswith(_YAML)]
 
 
 def _names_in(folder: Path) -> list[str]:

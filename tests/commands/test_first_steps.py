@@ -92,6 +92,9 @@ IN_RECIPES = {"recipes/bird.jessy": GOOD}
         (ONE, "why train", "there is one here: `jessy why STEP bird.jessy`"),
         (SEVERAL, "apply", "there are `bird.jessy`, `fish.jessy`; as in `jessy apply bird.jessy`"),
         (IN_RECIPES, "plan", "there is one here: `jessy plan recipes/bird.jessy`"),
+        (ONE, "fmt", "FILE is missing: there is one here: `jessy fmt bird.jessy`"),
+        ({}, "import", "FILE is missing: name a Modelfile"),
+        ({"Modelfile": "FROM a:1\n"}, "import", "FILE is missing: as in `jessy import Modelfile`"),
         ({"my bird.jessy": GOOD}, "plan", "`jessy plan 'my bird.jessy'`"),
     ],
 )
@@ -118,6 +121,9 @@ def test_a_wrong_call_names_the_right_one(jessy, tmp_path, files, words, says):
         (ONE, ".", "`.` is a folder, not a recipe"),
         (IN_RECIPES, "recipes", "recipes/bird.jessy"),
         ({}, "bird.jessy", "`jessy init` writes one"),
+        ({}, "gemma3:270m", "`jessy init --base gemma3:270m`"),
+        ({}, "hf:org/name", "`jessy init --base hf:org/name`"),
+        ({"bird.jessy": "\n \n"}, "bird.jessy", "is an empty file, not a recipe"),
         ({"x" * 5: ""}, "y" * 300, "`jessy init` writes one"),
         ({"rows.jsonl": ROW * 12}, "rows.jsonl", "`jessy data lint rows.jsonl` checks rows"),
         ({"rows.txt": ROW * 12}, "rows.txt", "`jessy data lint rows.txt` checks rows"),
@@ -248,3 +254,10 @@ def test_a_recipes_name_is_no_folder_to_begin_in(jessy):
     code, said = jessy("init", "My Bird.jessy", "--yes")
     assert code == 1
     assert "`jessy init --name my-bird`" in said
+
+
+@pytest.mark.parametrize("command", ["status", "history"])
+@pytest.mark.parametrize(("files", "next_command"), [({}, "jessy init"), (ONE, "jessy plan bird.jessy")])
+def test_before_the_first_apply_the_next_step_is_named(jessy, tmp_path, command, files, next_command):
+    put(tmp_path, files)
+    assert jessy(command) == (0, f"nothing was applied here yet; next: {next_command}\n")

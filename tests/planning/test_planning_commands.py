@@ -141,8 +141,8 @@ def test_diff_of_recipes_and_of_runs(jessy, project):
 def test_history_status_and_show_tell_the_runs(jessy, project):
     from jessyfile.commands.history import show_run
 
-    assert jessy("history") == "nothing was applied here yet\n"
-    assert jessy("status") == "nothing was applied here yet\n"
+    assert jessy("history") == "nothing was applied here yet; next: jessy plan tiny.jessy\n"
+    assert jessy("status") == "nothing was applied here yet; next: jessy plan tiny.jessy\n"
     jessy("apply", "tiny.jessy")
     (project / "fail_must").touch()
     edit(project, "rank 16", "rank 8")
