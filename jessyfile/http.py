@@ -125,11 +125,11 @@ def exchange(
         parts = address_of(url)
     except ValueError as error:
         raise HttpError("address", str(error)) from error
-    all_headers = {"Host": host_of(url), "Accept-Encoding": "identity", **(headers or {})}
+    sent = _encoded({"Host": host_of(url), "Accept-Encoding": "identity", **(headers or {})})
     try:
         with (
             _pool(parts, limits) as pool,
-            pool.stream(method, _target(parts), headers=list(all_headers.items()), content=body) as response,
+            pool.stream(method, _target(parts), headers=sent, content=body) as response,
         ):
             found = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in response.headers}
             yield Response(response.status, found, response.iter_stream())
@@ -151,6 +151,14 @@ def posted(
     data, kind = json.dumps(value, separators=(",", ":")).encode("ascii"), {"Content-Type": "application/json"}
     with exchange("POST", url, seconds=seconds, body=data, headers={**kind, **(headers or {})}, stop=stop) as response:
         yield response
+
+
+def _encoded(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
+    try:
+        return [(name.encode("ascii"), value.encode("ascii")) for name, value in headers.items()]
+    except UnicodeError:
+        # not chained: the error quotes the header, which may be a key
+        raise HttpError("broken", "a header holds letters that no header can carry") from None
 
 
 def _target(parts: SplitResult) -> httpcore.URL:

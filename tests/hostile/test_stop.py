@@ -65,7 +65,7 @@ def test_a_server_that_hangs_holds_up_no_stop(tmp_path, server, model, number):
     start = time.monotonic()
     apply.send(number)
     assert_stopped(*apply.end())
-    assert time.monotonic() - start < 5
+    assert time.monotonic() - start < 20  # the server would have held it for a minute
     server.hanging.clear()
     assert world.apply(*OPTIONS).end()[0] == 0
 
