@@ -6,6 +6,7 @@ import gc
 import io
 import os
 import sys
+import threading
 from collections.abc import Callable
 
 gc.set_threshold(100_000, 50, 50)  # a short command ends before there is a cycle worth looking for
@@ -306,6 +307,10 @@ def entry() -> None:
             stream.reconfigure(errors=errors)
     interruptible()
     code = main()
+    if code == Exit.INTERRUPTED and threading.active_count() > 1:
+        # a thread that still waits for a model's answer would hold the process until it has come
+        sys.stdout.flush()
+        os._exit(code)
     gc.freeze()  # the interpreter looks for cycles once more at its end; there is nothing left that needs it
     sys.exit(code)
 

@@ -1,7 +1,7 @@
 """How a command is stopped: by Ctrl-C, by SIGTERM, by a terminal that closes.
 
 Every command hears all three as KeyboardInterrupt. Long work listens with `stopping` instead: the first signal asks it
-to stop between two units of work, the second stops it now.
+to stop between two units of work, the second stops it now, and a third ends the process where something still holds it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable, Iterator
 from types import FrameType
 
-from jessyfile.errors import Interrupted
+from jessyfile.errors import Exit, Interrupted
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _NOTICE = b"\nstopping after this step of work; once more stops at once\n"
@@ -21,21 +21,24 @@ _AT_ONCE = "stopped at once; what was done before is kept"
 
 
 class SignalStop:
-    """Whether a signal has come."""
+    """How many signals have come."""
 
     def __init__(self) -> None:
-        self._asked = False
+        self._heard = 0
 
     def requested(self) -> bool:
         """Return True once the first signal has come."""
-        return self._asked
+        return self._heard > 0
 
     def heard(self, number: int, frame: FrameType | None) -> None:
-        """Be the handler: note the first signal, raise KeyboardInterrupt at the second."""
+        """Be the handler: note the first signal, raise KeyboardInterrupt at the second, end the process at the third."""
         del number, frame
-        if self._asked:
+        self._heard += 1
+        if self._heard > 2:
+            # what is kept is on the disk, and every write survives a kill
+            os._exit(Exit.INTERRUPTED)
+        if self._heard > 1:
             raise KeyboardInterrupt
-        self._asked = True
         # a print from a handler may meet a print under way; a single write to the descriptor does not
         with contextlib.suppress(OSError, ValueError, AttributeError):
             sys.stderr.flush()
