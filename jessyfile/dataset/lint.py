@@ -26,8 +26,8 @@ _OPENING_LEAST = 3
 
 
 def files_below(path: Path) -> tuple[list[Path], list[Path]]:
-    """Return the files of rows and the suites of cases that a file or a folder holds; a suite lies in a folder `eval` or
-    begins with a case.
+    """Return the files of rows and the suites of cases that a file or a folder holds, hidden folders aside; a suite lies
+    in a folder `eval` or begins with a case.
 
     Raises DatasetError for a folder without JSON lines, and for a file that is named otherwise.
     """
@@ -36,13 +36,18 @@ def files_below(path: Path) -> tuple[list[Path], list[Path]]:
             raise DatasetError(f"`{path}` is a {path.suffix} file; rows are JSON lines", hint=_WRITE)
         found = [path]
     else:
-        found = sorted(path.rglob("*.jsonl"))
+        found = sorted(file for file in path.rglob("*.jsonl") if not _is_hidden(file.relative_to(path)))
     if not found:
         others = sum(other.is_file() for other in path.rglob("*"))
         said = f"; {others} file{'s' if others > 1 else ''} of another kind {'are' if others > 1 else 'is'} not read"
         raise DatasetError(f"there is no .jsonl file below `{path}`{said if others else ''}", hint=_WRITE)
     suites = [file for file in found if _is_suite(file)]
     return [file for file in found if file not in suites], suites
+
+
+def _is_hidden(path: Path) -> bool:
+    """Whether a path lies in a folder such as `.jessy`, where steps keep rows of their own."""
+    return any(part.startswith(".") for part in path.parts)
 
 
 def _is_suite(file: Path) -> bool:

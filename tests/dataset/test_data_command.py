@@ -154,11 +154,13 @@ def test_lint_of_the_data_folder_holds_suites_against_their_own_schema(project, 
     case = {"id": "mine-001", "suite": "mine", "prompt": "renk sever misin", "level": "low", "language": "tr"}
     project("data/seeds/turkish/casual.jsonl", seed("naber", "İyiyim, sen nasılsın?"))
     project("data/eval/mine.jsonl", case)
+    project(".jessy/work/kept.jsonl", {"text": "no row"})
+    assert main(["data", "lint", str(project.root)]) == 0
     elsewhere = project("data/more/cases.jsonl", case | {"id": "mine-002", "level": 5})
     assert main(["data", "lint", str(project.root / "data" / "eval")]) == 0
     assert main(["data", "lint", str(project.root / "data")]) == 1
     captured = capsys.readouterr()
-    assert captured.out.splitlines()[1:] == [
+    assert captured.out.splitlines()[2:] == [
         line for line in captured.out.splitlines() if f"{elsewhere}:1: level" in line
     ]
     assert "1 fault in 3 lines" in captured.err

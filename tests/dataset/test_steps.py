@@ -10,6 +10,7 @@ import pytest
 
 from jessyfile.dataset.data_steps import levelled
 from jessyfile.dataset.dataset_inputs import category_files, dataset_files
+from jessyfile.dataset.formatted import read_formatted
 from jessyfile.dataset.similarity import near_pairs
 from jessyfile.errors import DatasetError
 from jessyfile.language.recipe import Category, Replay
@@ -55,6 +56,18 @@ def test_every_assistant_turn_begins_with_its_own_marker(recipe, category, steps
         answer.split("\n")[0] in {f"[{level} {n}]" for level in ("low", "medium", "high") for n in range(1, 10)}
         for answer in answers
     )
+
+
+def test_a_row_with_line_separators_goes_through_every_step_in_one_piece(project, seed, recipe, category, steps):
+    """Pasted from a document, a row held U+2028; the step after `dataset` read two torn lines and failed for ever."""
+    odd = "Çayı demle,\u2028biraz bekle\u2029ve iç\x85afiyet olsun."
+    rows = [seed("çay nasıl olur", odd), seed("hava nasıl bugün", "Bugün biraz serin ama güzel.")]
+    project("data/seeds/turkish/casual.jsonl", *rows)
+    made = steps(recipe(project.root, category("turkish", "tr", "low", casual=2)), project.root)
+    read = [row for name in ("train", "valid") for row in read_formatted(made.folder / f"{name}.jsonl")]
+    assert len(read) == 2
+    assert f"[low 1]\n{odd}" in {row.messages[-1].content for row in read}
+    assert all(row.levels == (("low", 1),) for row in read)
 
 
 def test_marker_rows_end_after_the_marker_line(recipe, reference, steps, root):
