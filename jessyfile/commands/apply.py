@@ -74,7 +74,7 @@ def prepared(call: Call, chosen: Selection, allow: tuple[str, ...] = ()) -> Appl
     if Path(call.recipe).suffix == ".json":
         call, chosen, saved = _saved(call, chosen)
     loaded = load_call(call)
-    if not (call.arg or call.set_ or chosen.only or chosen.skip):
+    if call.as_written and not (chosen.only or chosen.skip):
         lock_place(loaded, call.variant)  # a place that is taken is said before hours of training, not after
     return Applying(loaded, call, chosen, allow, saved)
 
@@ -148,7 +148,7 @@ def _finish(loaded: Recipe, result: RunResult, call: Call) -> Path | None:
     """Write the lock file and the report; return where the report lies, None when nothing ran."""
     from jessyfile.run_recipe import write_outcome
 
-    return write_outcome(loaded, result, variant=call.variant, as_written=not (call.arg or call.set_ or call.sample))
+    return write_outcome(loaded, result, variant=call.variant, as_written=call.as_written)
 
 
 def _conclude(result: RunResult, report: Path | None, call: Call) -> None:

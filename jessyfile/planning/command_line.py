@@ -32,6 +32,11 @@ class Call:
         parts = {"recipe": self.recipe, "arg": list(self.arg), "variant": self.variant, "set": list(self.set_)}
         return parts if self.sample is None else {**parts, "sample": self.sample}
 
+    @property
+    def as_written(self) -> bool:
+        """Whether the whole recipe was loaded with its own values: what the lock file tells of."""
+        return not (self.arg or self.set_ or self.sample)
+
     def words(self) -> list[str]:
         """Return the recipe and its options as they are typed behind a command's name."""
         single = (("--variant", self.variant), ("--sample", self.sample))

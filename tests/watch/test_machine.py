@@ -205,6 +205,16 @@ def test_the_lines_say_which_revision_runs_and_what_waits(snapshot):
     assert "\n".join("\n".join(pair) for pair in shown) == snapshot
 
 
+def test_revisions_that_look_alike_are_not_taken_for_one_another():
+    """A revision was known by the four digits that people are shown: one edit in 65,536 counted as already done."""
+    machine, one, two = Machine(), rev("3f2a" + "0" * 60), rev("3f2a" + "1" * 60)
+    assert machine.saved(one, 0) == [Start(one)]
+    machine.finished("done", 1)
+    assert machine.saved(two, 2) == [Start(two)]
+    assert str(one) == str(two).replace(two.about, one.about)
+    assert str(one).startswith("rev 3f2a (")
+
+
 def test_the_line_says_that_the_budget_is_used_and_when_it_is_free_again():
     machine = Machine(max_retrains=1, per=86400.0)
     machine.saved(rev("a"), 0)
