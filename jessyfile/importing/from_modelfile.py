@@ -27,9 +27,9 @@ _ELSEWHERE = {
     "renderer": "jessy serves with TEMPLATE, not with a renderer built into Ollama",
     "parser": "jessy reads answers as they are, not with a parser built into Ollama",
 }
-_RUNNING_TEXT = ("system", "template", "license", "message")
 _ANY_SIGN = re.compile(r"[ \t]#")
-_LONE_SIGN = re.compile(r"[ \t]#[ \t]")
+_NO_SIGN = re.compile(r"(?!)")
+_SIGNS = {"system": re.compile(r"[ \t]#[ \t]"), "template": _NO_SIGN, "license": _NO_SIGN, "message": _NO_SIGN}
 _IGNORED = ("penalize_newline", "low_vram", "f16_kv", "logits_all", "vocab_only", "use_mlock", "mirostat",
             "mirostat_tau", "mirostat_eta")  # fmt: skip
 _TRUE = ("1", "t", "T", "TRUE", "true", "True")
@@ -121,13 +121,9 @@ class _ModelfileImport:
             )
 
     def _inline_comment(self, command: Command) -> None:
-        """Note a comment that Ollama takes for a part of the value; in running text a lone `#` alone looks like one."""
+        """Note a comment that Ollama takes for a part of the value; in a text anything may stand."""
         first = command.args.split("\n", 1)[0]
-        if command.quoted:
-            found = AFTER_QUOTES.search(first)
-        else:
-            found = (_LONE_SIGN if command.name in _RUNNING_TEXT else _ANY_SIGN).search(first)
-        if found:
+        if AFTER_QUOTES.search(first) if command.quoted else _SIGNS.get(command.name, _ANY_SIGN).search(first):
             title, value = self._title(command), one_line(first, 80)
             ends = f"the text runs on to line {command.last_line}" if command.quoted else f"{title} would be `{value}`"
             self._note(command, f"Ollama has no inline comments, so {ends}", "put the comment on a line of its own")

@@ -138,7 +138,8 @@ class _Reader:
         value, raw = self._value(word)
         args = f"{role}: {value}" if role else value
         last = self._line(max(start, self.at - 1))
-        return Command(name, args, self._line(start), last, word, _dropped(raw), bool(_opening(_kept(raw))))
+        quoted = bool(_opening(_kept(_NEWLINE.split(raw, maxsplit=1)[0])))
+        return Command(name, args, self._line(start), last, word, _dropped(raw), quoted)
 
     def _word(self) -> str:
         """Return the instruction in lower case; its first character may be anything, as with Ollama."""

@@ -11,27 +11,26 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field, replace
-from itertools import islice
 from typing import TYPE_CHECKING
 
+from jessyfile.language import malformed
 from jessyfile.language.bind import Binder
 from jessyfile.language.diagnostics import Diagnostic, mistake
-from jessyfile.language.layer import Drop, FileContext, Layer
+from jessyfile.language.layer import FileContext, Layer, merge
 from jessyfile.language.parse import parse
 from jessyfile.language.project_files import Project, Refused
 from jessyfile.language.source import SourceFile, Span
 from jessyfile.language.suggest import help_for, listed
 from jessyfile.language.syntax import MAX_BYTES, MAX_REPORTS, Statement, Token
-from jessyfile.language.table import Address, is_entry, root
-from jessyfile.language.variables import Reporter, Scope, Unreadable
+from jessyfile.language.table import root
+from jessyfile.language.variables import Scope, Unreadable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
 MAX_FILES = 10_000
 _ACCEPTABLE = re.compile(r"\bJ2(?!11)[0-9]{2}\b")  # never J211: who reads the line cannot see what is accepted
-_DIRECTION = re.compile("[\u202a-\u202e\u2066-\u2069]")
 _OVERLAY_FORBIDDEN = ("JESSY", "EXTENDS", "INCLUDE", "ARG", "LET", "VARIANT")
 
 
@@ -108,7 +107,7 @@ class Composer:
     def read_file(self, file: SourceFile, recipe: _Recipe, path: list[Path], *, is_part: bool) -> tuple[Statement, ...]:
         """Read one file into a recipe's layer; return its statements."""
         parsed = parse(file)
-        self.diagnostics.extend((*parsed.diagnostics, *_directions(file)))
+        self.diagnostics.extend((*parsed.diagnostics, *malformed.directions(file)))
         for comment in parsed.comments:
             codes = _ACCEPTABLE.findall(file.text, comment.start, comment.end)
             self.accepted.update((file.name, comment.line, code) for code in codes)
@@ -189,22 +188,6 @@ def read_source(project: Project, path: Path, written: str) -> SourceFile:
             "J006", f"`{written}` is not UTF-8: byte 0x{data[error.start]:02x} on line {line}", "save it as UTF-8"
         ) from error
     return SourceFile(project.relative(path), text, path)
-
-
-def _directions(file: SourceFile) -> Iterator[Diagnostic]:
-    """Reporter marks that make a text read in another order than it is written; one a line."""
-    seen: set[int] = set()
-    for match in islice(_DIRECTION.finditer(file.text), 100):
-        span = Span(file, match.start(), match.end())
-        if span.line not in seen:
-            seen.add(span.line)
-            yield mistake(
-                "J211",
-                f"direction mark U+{ord(match.group()):04X} makes this line read in another order",
-                span,
-                "here",
-                helps="delete it, unless a right-to-left text needs it",
-            )
 
 
 def _line(recipe: _Recipe) -> list[_Recipe]:
@@ -327,39 +310,3 @@ class _FileReader:
             )
             return
         Binder(replace(self.context, layer=layer)).block(root(), (), [statement])
-
-
-def merge(layers: Iterable[Layer], report: Reporter) -> Layer:
-    """Lay layers over each other, the first at the bottom."""
-    merged = Layer()
-    for layer in layers:
-        for drop in layer.drops:
-            _drop(merged, drop, layer, report)
-        for address in layer.entries:
-            if address in merged.entries and is_entry(address):
-                _remove(merged, address, keep_place=True)
-        merged.entries.update(layer.entries)
-        merged.settings.update(layer.settings)
-        merged.failed |= layer.failed
-    return merged
-
-
-def _drop(merged: Layer, drop: Drop, layer: Layer, report: Reporter) -> None:
-    if not _remove(merged, drop.address):
-        own = any(address[: len(drop.address)] == drop.address for address in (*layer.settings, *layer.entries))
-        why = (
-            "it is written in this recipe itself: delete the lines"
-            if own
-            else "check the name against what EXTENDS brings"
-        )
-        report(mistake("J044", f"`DROP {drop.what}` finds nothing to remove", drop.span, "nothing below", helps=why))
-
-
-def _remove(merged: Layer, address: Address, *, keep_place: bool = False) -> bool:
-    inside = [a for a in merged.settings if a[: len(address)] == address]
-    for a in inside:
-        del merged.settings[a]
-    entries = [a for a in merged.entries if a[: len(address)] == address and not (keep_place and a == address)]
-    for a in entries:
-        del merged.entries[a]
-    return bool(inside or entries)

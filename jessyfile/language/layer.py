@@ -5,7 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from jessyfile.language.diagnostics import mistake
+from jessyfile.language.table import is_entry
+
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     from jessyfile.language.project_files import Project
@@ -56,3 +60,39 @@ class FileContext:
     layer: Layer
     report: Reporter
     read_files: list[Path]
+
+
+def merge(layers: Iterable[Layer], report: Reporter) -> Layer:
+    """Lay layers over each other, the first at the bottom."""
+    merged = Layer()
+    for layer in layers:
+        for drop in layer.drops:
+            _drop(merged, drop, layer, report)
+        for address in layer.entries:
+            if address in merged.entries and is_entry(address):
+                _remove(merged, address, keep_place=True)
+        merged.entries.update(layer.entries)
+        merged.settings.update(layer.settings)
+        merged.failed |= layer.failed
+    return merged
+
+
+def _drop(merged: Layer, drop: Drop, layer: Layer, report: Reporter) -> None:
+    if not _remove(merged, drop.address):
+        own = any(address[: len(drop.address)] == drop.address for address in (*layer.settings, *layer.entries))
+        why = (
+            "it is written in this recipe itself: delete the lines"
+            if own
+            else "check the name against what EXTENDS brings"
+        )
+        report(mistake("J044", f"`DROP {drop.what}` finds nothing to remove", drop.span, "nothing below", helps=why))
+
+
+def _remove(merged: Layer, address: Address, *, keep_place: bool = False) -> bool:
+    inside = [a for a in merged.settings if a[: len(address)] == address]
+    for a in inside:
+        del merged.settings[a]
+    entries = [a for a in merged.entries if a[: len(address)] == address and not (keep_place and a == address)]
+    for a in entries:
+        del merged.entries[a]
+    return bool(inside or entries)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from jessyfile.language.diagnostics import Diagnostic, mistake
+from jessyfile.language.source import SourceFile, Span
 from jessyfile.language.syntax import KINDS, Token
 
 if TYPE_CHECKING:
-    from jessyfile.language.source import Span
+    from collections.abc import Iterator
 
+_DIRECTION = re.compile("[\u202a-\u202e\u2066-\u2069]")
 SPACES = {
     0xA0: "no-break space",
     0xFEFF: "byte order mark",
@@ -110,3 +114,19 @@ def misplaced(token: Token, *, after_block: bool) -> Diagnostic:
         "not a word of the language",
         helps="continue no line: put all values of an instruction on its own line",
     )
+
+
+def directions(file: SourceFile) -> Iterator[Diagnostic]:
+    """Report marks that make a text read in another order than it is written; one a line."""
+    seen: set[int] = set()
+    for match in islice(_DIRECTION.finditer(file.text), 100):
+        span = Span(file, match.start(), match.end())
+        if span.line not in seen:
+            seen.add(span.line)
+            yield mistake(
+                "J211",
+                f"direction mark U+{ord(match.group()):04X} makes this line read in another order",
+                span,
+                "here",
+                helps="delete it, unless a right-to-left text needs it",
+            )

@@ -75,7 +75,7 @@ class Scope:
         return self._word(token)
 
     def report_unused(self) -> None:
-        """Reporter every name that nothing uses."""
+        """Report every name that nothing uses."""
         for declaration in self.declared.values():
             if declaration.name not in self._used:
                 self._report(

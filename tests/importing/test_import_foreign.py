@@ -164,7 +164,6 @@ def test_a_folder_or_a_misspelt_name_points_to_the_file(tmp_path, capsys):
         ("FROM a:1\nADAPTER ./lora # mine", "ADAPTER would be `./lora # mine`"),
         ("FROM a:1\nREQUIRES 0.17.1 # new", "REQUIRES would be `0.17.1 # new`"),
         ("FROM a:1\nSYSTEM You are kind # persona", "SYSTEM would be `You are kind # persona`"),
-        ("FROM a:1\nMESSAGE user hi # greeting", "MESSAGE would be `user: hi # greeting`"),
         ('FROM a:1\nSYSTEM "You are kind" # persona\nPARAMETER stop "x"', "the text runs on to line 3"),
         ('FROM a:1\nSYSTEM """You are kind""" # persona\n"""', "the text runs on to line 3"),
         ('FROM a:1\nSYSTEM "You are kind" # persona', "Ollama has no inline comments"),
@@ -188,6 +187,7 @@ def test_a_comment_on_the_line_of_an_instruction_is_named(tmp_path, capsys, line
         'PARAMETER stop "a # b"',
         "# a comment of its own",
         "PARAMETER stop a#b",
+        "MESSAGE user hello # not a comment",
     ],
 )
 def test_a_sign_that_belongs_to_the_text_is_no_comment(tmp_path, capsys, line):
