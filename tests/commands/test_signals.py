@@ -44,9 +44,12 @@ STUBBORN = """
 import time
 from jessyfile.commands.signals import stopping
 with stopping(lambda: "") as stop:
-    print("ready", flush=True)
+    ready = False
     while True:
         try:
+            if not ready:
+                ready = True
+                print("ready", flush=True)
             time.sleep(600)
         except KeyboardInterrupt:
             print("again", flush=True)

@@ -329,3 +329,21 @@ def test_control_characters_of_a_recipe_never_reach_the_terminal(jessy, project)
     said = jessy("plan", "tiny.jessy")
     assert "\\u202e" in said
     assert "\u202e" not in said
+
+
+def test_a_withheld_model_says_what_failed_once_and_how_to_look_at_it(jessy, project):
+    """What failed stood twice, and nothing said how to ask the model that was not promoted."""
+    (project / "fail_must").touch()
+    for _ in range(2):
+        said = jessy("apply", "tiny.jessy", code=3)
+        assert "look at the candidate: jessy chat tiny:candidate" in said
+        assert len([line for line in said.splitlines() if line.startswith("tiny is not promoted")]) == 1
+        assert "tiny:latest stays as it was" in said
+
+
+def test_a_sample_ends_with_the_command_of_the_whole(jessy, project):
+    said = jessy("apply", "tiny.jessy", "--sample", "2", "--set", "lora.rank=4")
+    assert "tiny-sample:latest is the new model. Ask it: jessy chat tiny-sample" in said
+    assert "the whole is: jessy apply tiny.jessy --set lora.rank=4" in said
+    assert not (project / "tiny.lock").exists()
+    assert [path.stem for path in (project / ".jessy" / "state").glob("*.json")] == ["tiny-sample"]
