@@ -141,6 +141,8 @@ def refuse_foreign_folder(path: Path, listing: str, staging: Path | None = None)
         left = [entry for entry in path.glob(f".{listing}.*.tmp") if not held(entry)]
         known = [_known(place, listing) for place in (path, *left)]
         for entry in sorted(path.iterdir()):
+            if entry != staging and entry not in left and entry.match(f".{listing}.*.tmp"):
+                raise ProjectError(f"another jessy is filling `{path}`", hint="wait for it to end")
             if entry != staging and entry not in left and not _is_known(entry, known):
                 raise _taken(path, f"holds `{entry.name}`, which jessy did not write, or which was changed since")
 

@@ -77,6 +77,45 @@ def test_every_parameter_that_may_name_a_place_is_in_the_table():
     assert unknown == []
 
 
+DIRECT = {"replace", "rename", "link", "symlink", "unlink", "remove", "rmdir", "mkdir", "makedirs", "chmod", "truncate"}
+METHODS = {
+    "write_text",
+    "write_bytes",
+    "unlink",
+    "rmdir",
+    "mkdir",
+    "touch",
+    "rename",
+    "chmod",
+    "symlink_to",
+    "hardlink_to",
+}
+WRITERS = {"fsops.py", "commands/data.py", "user_files.py"}  # the last two make folders of jessy's own, or remove them
+
+
+def test_one_module_writes():
+    """What writes, removes or renames past `fsops` is past every rule about the user's files."""
+    import ast
+
+    package = Path(sys.modules["jessyfile"].__file__).parent
+    found = []
+    for path in sorted(package.rglob("*.py")):
+        if path.relative_to(package).as_posix() in WRITERS:
+            continue
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+                owner = node.func.value.id if isinstance(node.func.value, ast.Name) else ""
+                direct = owner == "os" and node.func.attr in DIRECT
+                method = owner not in ("fsops", "os", "shutil") and node.func.attr in METHODS
+                if (
+                    direct
+                    or method
+                    or (owner == "shutil" and node.func.attr not in ("which", "disk_usage", "get_terminal_size"))
+                ):
+                    found.append(f"{path.relative_to(package)}:{node.lineno} {owner}.{node.func.attr}")
+    assert found == []
+
+
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A project beside which, and above which, lie files of other people."""
@@ -305,6 +344,20 @@ def test_rows_whose_move_was_killed_are_made_again(moved, project):
     assert len(os.listdir(project / "rows")) == 5
     assert main(again) == 0
     assert sorted(os.listdir(project / "rows")) == ["card.html", "card.json", "train.jsonl", "valid.jsonl"]
+
+
+def test_two_runs_into_one_folder_do_not_mix(project, capsys):
+    import fcntl
+
+    temporary = project / "rows" / ".card.json.0123456789ab.tmp"
+    temporary.mkdir(parents=True)
+    descriptor = os.open(temporary, os.O_RDONLY)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    assert main(words("data make --output", "rows")) == 1
+    assert "another jessy is filling `rows`" in refused(capsys)
+    os.close(descriptor)
+    assert main(words("data make --output", "rows")) == 0
+    assert not temporary.exists()
 
 
 def test_a_shortage_leaves_no_folder_behind(project, capsys):
