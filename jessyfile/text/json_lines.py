@@ -31,6 +31,7 @@ MAX_DEPTH = 16
 MAX_DIGITS = 18
 MAX_FAULTS = 100
 _BOM = b"\xef\xbb\xbf"
+_UTF16 = (b"\xff\xfe", b"\xfe\xff")
 _STRUCTURE = re.compile(rb'"(?:[^"\\]|\\.)*+"?|[\[{]|[\]}]')
 _NO_TEXT = re.compile("[\x00\ud800-\udfff]")
 _HEAD = 1 << 16
@@ -90,7 +91,9 @@ def _lines(handle: BufferedReader[FileIO], name: str) -> Iterator[Line | Fault]:
 
 
 def _other_document(head: bytes) -> str | None:
-    """Return what a file is that begins as one JSON document and not as lines; None for lines."""
+    """Return what a file is that begins as one JSON document, or in another encoding; None for lines."""
+    if head.startswith(_UTF16):
+        return "is UTF-16; save the file as UTF-8"
     text = head.decode("utf-8", "replace").lstrip()
     first, _, rest = text.partition("\n")
     if text.startswith("["):

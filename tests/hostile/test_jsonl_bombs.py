@@ -59,6 +59,15 @@ def test_a_byte_order_mark_is_named(tmp_path):
     assert "byte order mark" in fault.message
 
 
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be"])
+def test_another_encoding_is_named_once(tmp_path, encoding):
+    """A shell that redirects in UTF-16 gave a fault a line, each about a byte."""
+    path = tmp_path / "rows.jsonl"
+    path.write_bytes(("\ufeff" * (encoding == "utf-16-be") + '{"query": "naber"}\n' * 3).encode(encoding))
+    (fault,) = read_jsonl(path)
+    assert "UTF-16" in fault.message
+
+
 def test_a_line_of_one_gigabyte_is_read_past_in_bounded_memory(tmp_path):
     path = tmp_path / "rows.jsonl"
     with open(path, "wb") as handle:
