@@ -13,17 +13,8 @@ from typing import Any, ClassVar
 from pygments.lexer import RegexLexer, default, words
 from pygments.token import Comment, Keyword, Name, Number, Operator, Punctuation, String, Text, Whitespace
 
-from jessyfile.editors.vocabulary import (
-    ARGUMENT_WORDS,
-    choices,
-    fixed_words,
-    instructions,
-    parameters,
-    settings,
-    terminals,
-)
+from jessyfile.editors.vocabulary import END, instructions, parameters, settings, terminals, values
 
-_END = r"(?=[\s{}\"#=<>]|\Z)"
 _INSIDE = re.compile(r"\$\$\{|\$\{[^}\n]*\}|\\[^\n]")
 
 
@@ -51,20 +42,22 @@ def _text(_: Any, match: re.Match[str]) -> Iterator[tuple[int, Any, str]]:  # no
 
 
 _TERMINALS = terminals()
-_NUMBERS = ("PERCENT", "DURATION", "RANGE", "NUMBER")
+_ROLES = {
+    "url": String.Other,
+    "path": String.Other,
+    "variable": Name.Variable,
+    "number": Number,
+    "fixed word": Keyword.Pseudo,
+    "choice": Name.Constant,
+    "comparison": Operator,
+    "word": Keyword.Pseudo,
+    "name": Name,
+    "reference": Name,
+}
 _VALUES: list[tuple[Any, ...]] = [
     (_TERMINALS["TEXT"], _text),
     (_TERMINALS["STRING"], _string),
-    (_TERMINALS["VAR"], Name.Variable),
-    (_TERMINALS["URL"], String.Other),
-    (_TERMINALS["PATH"], String.Other),
-    *((_TERMINALS[kind], Number) for kind in _NUMBERS),
-    (words((*ARGUMENT_WORDS, *fixed_words()), suffix=_END), Keyword.Pseudo),
-    (words(choices(), suffix=_END), Name.Constant),
-    (_TERMINALS["OP"], Operator),
-    (_TERMINALS["WORD"], Keyword.Pseudo),
-    (_TERMINALS["NAME"], Name),
-    (_TERMINALS["REF"], Name),
+    *((pattern, _ROLES[role]) for role, pattern in values()),
 ]
 
 
@@ -80,9 +73,9 @@ class JessyfileLexer(RegexLexer):  # type: ignore[misc]  # Pygments is untyped h
         "root": [
             (r"\s+", Whitespace),
             (_TERMINALS["COMMENT"], Comment.Single),
-            (r"PARAMETER" + _END, Keyword, ("arguments", "key")),
-            (words(instructions(), suffix=_END), Keyword, "arguments"),
-            (words(settings(), suffix=_END), Name.Attribute, "arguments"),
+            (r"PARAMETER" + END, Keyword, ("arguments", "key")),
+            (words(instructions(), suffix=END), Keyword, "arguments"),
+            (words(settings(), suffix=END), Name.Attribute, "arguments"),
             (r"[{}]", Punctuation),
             (_TERMINALS["NAME"], Name, "arguments"),
             (_TERMINALS["REF"], Name, "arguments"),
@@ -90,7 +83,7 @@ class JessyfileLexer(RegexLexer):  # type: ignore[misc]  # Pygments is untyped h
         ],
         "key": [
             (r"[^\S\n]+", Whitespace),
-            (words(parameters(), suffix=_END), Name.Attribute, "#pop"),
+            (words(parameters(), suffix=END), Name.Attribute, "#pop"),
             default("#pop"),
         ],
         "arguments": [

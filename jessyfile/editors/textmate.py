@@ -7,25 +7,26 @@ TextMate reads line by line: a text of several lines is a pair of patterns, ever
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+import re
 from typing import Any
 
-from jessyfile.editors.vocabulary import (
-    ARGUMENT_WORDS,
-    choices,
-    fixed_words,
-    instructions,
-    naming,
-    parameters,
-    settings,
-    terminals,
-)
+from jessyfile.editors.vocabulary import END, any_of, instructions, naming, parameters, settings, values
 
 PLACE = ("grammar", "editors", "vscode", "syntaxes", "jessyfile.tmLanguage.json")
-_END = r"(?=[\s{}\"#=<>]|$)"
 _HEAD = r"(?:^|(?<=[{]))[ \t]*"
 _LATER = r"(?<=[\s{])"
-_NUMBERS = ("PERCENT", "DURATION", "RANGE", "NUMBER")
+_SCOPES = {
+    "url": "string.unquoted.url",
+    "path": "string.unquoted.path",
+    "variable": "variable.other",
+    "number": "constant.numeric",
+    "fixed word": "keyword.other",
+    "choice": "constant.language",
+    "comparison": "keyword.operator.comparison",
+    "word": "keyword.other",
+    "name": "variable.parameter",
+    "reference": "string.unquoted",
+}
 Rule = dict[str, Any]
 
 
@@ -52,11 +53,6 @@ def textmate_grammar() -> Rule:
 def grammar_text() -> str:
     """Return the grammar's file."""
     return json.dumps(textmate_grammar(), ensure_ascii=False, indent=2) + "\n"
-
-
-def _any_of(words: Iterable[str]) -> str:
-    """Return an alternative of words, the longer ones first."""
-    return "(" + "|".join(sorted(words, key=lambda word: (-len(word), word))) + ")" + _END
 
 
 def _variable() -> Rule:
@@ -106,38 +102,35 @@ def _heads() -> list[Rule]:
     keyword = {"name": "keyword.control.jessyfile"}
     return [
         {
-            "match": _HEAD + r"(PARAMETER)[ \t]+" + _any_of(parameters()),
+            "match": _HEAD + r"(PARAMETER)[ \t]+" + _portable(any_of(parameters())),
             "captures": {"1": keyword, "2": {"name": "support.type.property-name.jessyfile"}},
         },
         {
-            "match": _HEAD + "(" + "|".join(naming()) + r")[ \t]+([a-z_][A-Za-z0-9_.-]*)" + _END,
+            "match": _HEAD + "(" + "|".join(naming()) + r")[ \t]+([a-z_][A-Za-z0-9_.-]*)" + _portable(END),
             "captures": {"1": keyword, "2": {"name": "entity.name.type.jessyfile"}},
         },
-        {"match": _HEAD + _any_of(instructions()), "captures": {"1": keyword}},
-        {"match": _HEAD + _any_of(settings()), "captures": {"1": {"name": "support.type.property-name.jessyfile"}}},
+        {"match": _HEAD + _portable(any_of(instructions())), "captures": {"1": keyword}},
+        {
+            "match": _HEAD + _portable(any_of(settings())),
+            "captures": {"1": {"name": "support.type.property-name.jessyfile"}},
+        },
     ]
 
 
 def _values() -> list[Rule]:
-    kinds = terminals()
-    numbers = "|".join(f"(?:{_portable(kinds[kind])})" for kind in _NUMBERS)
+    """Return a rule a role; a comparison and a variable begin anywhere, all others after a space or a brace."""
     return [
-        {"name": "string.unquoted.url.jessyfile", "match": _LATER + _portable(kinds["URL"])},
-        {"name": "string.unquoted.path.jessyfile", "match": _LATER + _portable(kinds["PATH"])},
-        {"name": "variable.other.jessyfile", "match": _portable(kinds["VAR"])},
-        {"name": "constant.numeric.jessyfile", "match": f"{_LATER}(?:{numbers})"},
-        {"name": "keyword.other.jessyfile", "match": _LATER + _any_of((*ARGUMENT_WORDS, *fixed_words()))},
-        {"name": "constant.language.jessyfile", "match": _LATER + _any_of(choices())},
-        {"name": "keyword.operator.comparison.jessyfile", "match": kinds["OP"]},
-        {"name": "keyword.other.jessyfile", "match": _LATER + _portable(kinds["WORD"])},
-        {"name": "variable.parameter.jessyfile", "match": _LATER + _portable(kinds["NAME"])},
-        {"name": "string.unquoted.jessyfile", "match": _LATER + r'[^\s"#{}<>=$]+' + _END},
+        {
+            "name": f"{_SCOPES[role]}.jessyfile",
+            "match": _portable(pattern if role in ("variable", "comparison") else _LATER + pattern),
+        }
+        for role, pattern in values()
     ]
 
 
 def _portable(pattern: str) -> str:
-    """Return a terminal for TextMate's engine, where a line is all there is."""
-    return pattern.replace(r"|\Z)", "|$)")
+    """Return a pattern for TextMate's engine, where a line is all there is and `\\x9f` is a byte, not a character."""
+    return re.sub(r"\\x([0-9a-f]{2})", r"\\u00\1", pattern.replace(r"|\Z)", "|$)"))
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from functools import cache
 
 from jessyfile.language.table import LANGUAGE_WORDS, Node, Schema, root
@@ -10,6 +11,8 @@ from jessyfile.language.values import PERIODS
 from jessyfile.resources import resource
 
 ARGUMENT_WORDS = ("FILE", "FROM", "ENV")
+END = r"(?=[\s{}\"#=<>]|\Z)"
+_NUMBERS = ("PERCENT", "DURATION", "RANGE", "NUMBER")
 _TERMINAL = re.compile(r"^_?([A-Z]+)(?:\.\d+)?: /(.*)/$", re.MULTILINE)
 
 
@@ -17,6 +20,29 @@ _TERMINAL = re.compile(r"^_?([A-Z]+)(?:\.\d+)?: /(.*)/$", re.MULTILINE)
 def terminals() -> dict[str, str]:
     """Return the grammar's terminals as Python regular expressions."""
     return dict(_TERMINAL.findall(resource("grammar", "jessyfile.lark").read_text("utf-8")))
+
+
+def any_of(words: Iterable[str]) -> str:
+    """Return a pattern of words, the longer ones first, that ends where a bare value does."""
+    return "(" + "|".join(sorted(words, key=lambda word: (-len(word), word))) + ")" + END
+
+
+@cache
+def values() -> tuple[tuple[str, str], ...]:
+    """Return what may follow a statement's first word, as role and pattern, in the order in which it is to be tried."""
+    kinds = terminals()
+    return (
+        ("url", kinds["URL"]),
+        ("path", kinds["PATH"]),
+        ("variable", kinds["VAR"]),
+        ("number", "(?:" + "|".join(f"(?:{kinds[kind]})" for kind in _NUMBERS) + ")"),
+        ("fixed word", any_of((*ARGUMENT_WORDS, *fixed_words()))),
+        ("choice", any_of(choices())),
+        ("comparison", kinds["OP"]),
+        ("word", kinds["WORD"]),
+        ("name", kinds["NAME"]),
+        ("reference", kinds["REF"]),
+    )
 
 
 @cache
