@@ -216,13 +216,18 @@ def _baseline_disk(outlook: Outlook) -> int:
     return baseline_disk(outlook)
 
 
-def _rows_trained(recipe: Recipe, root: Path, facts: Mapping[str, Record]) -> float | None:  # noqa: ARG001 (as `Step.units` is called)
+def _rows(recipe: Recipe, root: Path, facts: Mapping[str, Record]) -> float | None:  # noqa: ARG001 (as `Step.units` is called)
+    """Return how many rows the recipe asks for, those for training and those held out."""
+    wanted = sum(category.count for category in recipe.dataset.categories) + recipe.dataset.markers
+    return wanted / (1 - recipe.dataset.replay.share) if recipe.dataset.replay else float(wanted)
+
+
+def _rows_trained(recipe: Recipe, root: Path, facts: Mapping[str, Record]) -> float | None:
     """Return the rows that a training sees, epochs counted: what its seconds are nearly proportional to."""
     if "encode" in facts:
         rows: float = read_as(EncodeFacts, facts["encode"], "the record of `encode`").rows
     else:
-        wanted = sum(category.count for category in recipe.dataset.categories) + recipe.dataset.markers
-        rows = wanted * (1 - recipe.dataset.validation)
+        rows = (_rows(recipe, root, facts) or 0) * (1 - recipe.dataset.validation)
     return rows * recipe.train.epochs
 
 
@@ -264,6 +269,7 @@ def compile_steps(recipe: Recipe) -> tuple[Step, ...]:
             ),
             files=category_files(category.name),
             preflight=_category_known,
+            units=lambda *_, count=category.count: float(count),
         )
         for category in recipe.dataset.categories
     )
@@ -295,6 +301,7 @@ def compile_steps(recipe: Recipe) -> tuple[Step, ...]:
             ),
             files=dataset_files,
             preflight=_dataset_known,
+            units=_rows,
             version=4,
         ),
         Step(
@@ -304,6 +311,7 @@ def compile_steps(recipe: Recipe) -> tuple[Step, ...]:
             inputs=("base", "dataset"),
             reads=("train.max_length", "train.include_system", "complexity.marker", *system),
             version=3,
+            units=_rows,
         ),
         Step(
             "train",

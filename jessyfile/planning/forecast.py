@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from jessyfile.language.recipe import Recipe
-    from jessyfile.planning.state import State
     from jessyfile.planning.steps import Step
     from jessyfile.results.typed_json import Record
 
@@ -93,20 +92,26 @@ class Forecaster:
     recipe: Recipe
     root: Path
     steps: Sequence[Step]
-    state: State
     _with_base: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self._with_base = {step.name for step in self.steps if "base" in needs(self.steps, [step.name])}
 
-    def of(self, step: Step) -> Forecast | None:
-        """Return what a run of this step should take, or None when nothing was measured."""
+    def of(self, step: Step, kept: Mapping[str, Record]) -> Forecast | None:
+        """Return what a run of this step should take, or None when nothing was measured; `kept` are the facts of those
+        inputs that stay as they are.
+        """
         base = self.base_of(step)
         rows = [row for row in self.timings.of(step.name) if row.base == base][-_RECENT:]
         if not rows:
-            return self._calibrated(step)
+            measured = step.calibrated(self.recipe, self.root, kept) if step.calibrated else None
+            return Forecast(measured[0], measured[1], 0) if measured else None
         peaks = [row.peak for row in rows if row.peak]
-        return Forecast(self._seconds(step, rows), max(peaks) if peaks else None, len(rows))
+        return Forecast(_seconds(rows, self.units(step, kept)), max(peaks) if peaks else None, len(rows))
+
+    def units(self, step: Step, kept: Mapping[str, Record]) -> float | None:
+        """Return how much work a run of the step is, None when it has no unit."""
+        return step.units(self.recipe, self.root, kept) if step.units else None
 
     def base_of(self, step: Step) -> str | None:
         """Return the base model when the step's cost depends on it."""
@@ -116,22 +121,12 @@ class Forecaster:
         """Return the seconds of this recipe's last full run on this machine."""
         return self.timings.full_run(self.recipe.name)
 
-    def _seconds(self, step: Step, rows: Sequence[Timing]) -> float:
-        measured = [(row.units, row.seconds) for row in rows if row.units]
-        planned = self._units(step)
-        if measured and planned is not None:
-            return _scaled(measured, planned)
-        return statistics.median(row.seconds for row in rows)
 
-    def _units(self, step: Step) -> float | None:
-        return step.units(self.recipe, self.root, self._facts(step)) if step.units else None
-
-    def _calibrated(self, step: Step) -> Forecast | None:
-        measured = step.calibrated(self.recipe, self.root, self._facts(step)) if step.calibrated else None
-        return Forecast(measured[0], measured[1], 0) if measured else None
-
-    def _facts(self, step: Step) -> Mapping[str, Record]:
-        return {name: self.state.steps[name].facts for name in step.inputs if name in self.state.steps}
+def _seconds(rows: Sequence[Timing], planned: float | None) -> float:
+    measured = [(row.units, row.seconds) for row in rows if row.units]
+    if measured and planned is not None:
+        return _scaled(measured, planned)
+    return statistics.median(row.seconds for row in rows)
 
 
 def _scaled(measured: Sequence[tuple[float, float]], planned: float) -> float:

@@ -130,7 +130,7 @@ def plan_with(decider: Decider, steps: Sequence[Step], selection: Selection, rea
     recipe, root = decider.recipe, decider.root
     with fsops.disk_errors(root):
         state = load_state(root, recipe.name)
-        forecaster = Forecaster(load_timings(root), recipe, root, steps, state)
+        forecaster = Forecaster(load_timings(root), recipe, root, steps)
         planned, decisions = _walk(select(steps, selection.only, selection.skip), decider, state, forecaster)
         findings = _preflight(steps, planned, decisions, decider, reach)
     # a plan must work on a disk that is full or read-only: only the next plan's speed hangs on this
@@ -170,7 +170,9 @@ def _walk(
     for step in chosen:
         inputs = {name: decisions[name].output for name in step.inputs}
         decision = decisions[step.name] = decider.decide(step, inputs, pending=pending)
-        planned.append(_planned(decision, inputs, state, decider, effects[step.name], forecaster))
+        kept = {name: action.facts for name in step.inputs if (action := decisions[name].action)}
+        forecast = forecaster.of(step, kept) if decision.answer != "reused" else None
+        planned.append(_planned(decision, inputs, state, decider, effects[step.name], forecast))
         pending = pending or decision.answer != "reused"
     return tuple(planned), decisions
 
@@ -197,7 +199,7 @@ def _planned(
     state: State,
     decider: Decider,
     effect: Effect,
-    forecaster: Forecaster,
+    forecast: Forecast | None,
 ) -> PlannedStep:
     step = decision.step
     known = {name: object_id for name, object_id in inputs.items() if object_id is not None}
@@ -216,6 +218,6 @@ def _planned(
         own=decision.own.hash,
         fingerprint=mark,
         effect=effect,
-        forecast=forecaster.of(step) if decision.answer != "reused" else None,
+        forecast=forecast,
         resumes=resumes,
     )

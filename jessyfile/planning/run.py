@@ -348,13 +348,15 @@ class _Apply:
 
     def _keep_timings(self, result: RunResult) -> None:
         timings = load_timings(self.root)
-        forecaster = Forecaster(timings, self.recipe, self.root, self.steps, self.state)
+        forecaster = Forecaster(timings, self.recipe, self.root, self.steps)
         # the seconds of a resumed step are those of its last part: no measure of a whole run
         ran = [step for step in result.steps if step.outcome == "ran" and step.name not in self.resumed]
         by_name = {step.name: step for step in self.steps}
         for step in ran:
-            units = read_as(CommonFacts, step.facts, step.name).work_units
-            timings.add(step.name, Timing(step.seconds, step.peak, units, forecaster.base_of(by_name[step.name])))
+            one = by_name[step.name]
+            inputs = {name: self.results[name].facts for name in one.inputs}
+            units = read_as(CommonFacts, step.facts, step.name).work_units or forecaster.units(one, inputs)
+            timings.add(step.name, Timing(step.seconds, step.peak, units, forecaster.base_of(one)))
         if len(ran) == len(self.steps):
             timings.add_full_run(self.recipe.name, result.seconds)
         timings.save()

@@ -79,7 +79,7 @@ class Step:
     version  raised when the same inputs give other bytes than before
     resumable  whether `work` holds checkpoints worth keeping after an interruption
     units    how much work a run would be, in the step's own unit (rows, tokens), from the recipe, the root and the
-             last known facts of its inputs; the forecast scales with it when earlier runs gave the fact `work_units`
+             facts of those inputs that stay as they are; the forecast scales with it
     calibrated  seconds and peak bytes of a run, measured on this machine for a step that never ran here; None: no
                 number
     still_in_effect  for a step whose effect lies outside the store (a registered model): whether that effect is

@@ -52,6 +52,41 @@ def test_twice_the_rows_take_twice_the_time(root):
     assert forecast(root, fake_steps(**with_units(200.0))).seconds == pytest.approx(120.0)
 
 
+def test_the_facts_of_an_input_that_runs_again_are_no_measure_of_it(root):
+    """Counts raised from 400 to 4,000 rows still gave the seconds of the last run's 360 encoded ones."""
+    seen = []
+    units = {"units": lambda recipe, root, facts: seen.append(sorted(facts)) or 100.0}
+    apply(fake_recipe(root), root, fake_steps(train=units))
+    seen.clear()
+    forecast(root, fake_steps(train=units))
+    forecast(root, fake_steps(train=units), data__a__count=4000)
+    assert seen == [["base", "dataset"], ["base"]]
+
+
+def test_a_step_without_facts_of_its_own_is_measured_by_its_units(root):
+    apply(fake_recipe(root), root, fake_steps(data_a={"units": lambda *_: 3.0, "run": lambda context: {}}))
+    assert [row.units for row in load_timings(root).of("data.a")][:1] == [3.0]
+
+
+def test_the_pipelines_forecast_follows_the_counts():
+    from dataclasses import replace
+    from pathlib import Path
+
+    from jessyfile.language import load_recipe
+    from jessyfile.pipeline import compile_steps
+
+    recipe = load_recipe(Path(__file__).parents[2] / "recipes" / "quickstart.jessy").recipe
+    more = replace(recipe.dataset, categories=tuple(replace(c, count=10 * c.count) for c in recipe.dataset.categories))
+    raised = replace(recipe, dataset=replace(more, markers=10 * more.markers))
+
+    def units(made):
+        return {step.name: step.units(made, made.path.parent, {}) for step in compile_steps(made) if step.units}
+
+    before, after = units(recipe), units(raised)
+    for name in ("data.turkish", "dataset", "encode", "train"):
+        assert after[name] == pytest.approx(10 * before[name])
+
+
 def test_runs_of_two_sizes_tell_the_start_from_the_rows(root):
     keep(root, Timing(30.0, 1, 100.0, "fake:1m"), Timing(50.0, 1, 200.0, "fake:1m"))
     assert forecast(root, fake_steps(**with_units(400.0))).seconds == pytest.approx(90.0)
