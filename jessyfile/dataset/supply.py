@@ -114,7 +114,7 @@ def _objects(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def dataset_preflight(outlook: Outlook) -> Iterator[Finding]:
-    """Yield a REPLAY file that is not there or too short, and marker rows that are too few."""
+    """Yield a REPLAY file that is too short, and marker rows that are too few."""
     recipe, root = outlook.recipe, outlook.root
     asked = recipe.dataset
     found = sum(1 for path in seed_files(recipe, root, MARKERS) for _ in _objects(path)) if asked.markers else 0
@@ -125,12 +125,6 @@ def dataset_preflight(outlook: Outlook) -> Iterator[Finding]:
     if asked.replay is None:
         return
     path = replay_file(recipe, root)
-    if not path.is_file():
-        error = DatasetError(
-            f"REPLAY names `{asked.replay.file}`, which is not there", hint="paths count from the root"
-        )
-        yield outlook.error(error, "dataset.replay.file")
-        return
     rows = sum(category.count for category in asked.categories) + asked.markers
     trained = rows - round(rows * asked.validation)
     wanted, there = round(trained * asked.replay.share / (1 - asked.replay.share)), sum(1 for _ in _objects(path))

@@ -66,7 +66,10 @@ def check_rope(config: Mapping[str, Any]) -> None:
         )
     missing = [key for key in _NEEDED[kind] if not isinstance(scaling.get(key), int | float)]
     if missing:
-        raise ModelError(f"the base scales its rope by {kind!r} and its config.json lacks {', '.join(missing)}")
+        raise ModelError(
+            f"the base scales its rope by {kind!r} and its config.json lacks {', '.join(missing)}",
+            hint="fetch the folder again, or add what the model's page says",
+        )
 
 
 def plain_rope(config: Mapping[str, Any]) -> dict[str, Any]:

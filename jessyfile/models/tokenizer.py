@@ -99,7 +99,7 @@ def read_json(path: Path) -> dict[str, Any]:
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, RecursionError) as error:
-        raise ModelError(f"`{path}` cannot be read as JSON: {error}") from error
+        raise ModelError(f"`{path}` cannot be read as JSON: {error}", hint="fetch the folder again") from error
     if not isinstance(found, dict):
-        raise ModelError(f"`{path}` holds no JSON object")
+        raise ModelError(f"`{path}` holds no JSON object", hint="fetch the folder again")
     return found

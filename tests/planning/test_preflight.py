@@ -1,0 +1,451 @@
+"""Whatever is knowable is refused before any step runs: what plan says is what apply refuses, and nothing is written."""
+
+from __future__ import annotations
+
+import json
+import pkgutil
+import shutil
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import mlx_lm.models
+import numpy as np
+import pytest
+from safetensors.numpy import load_file, save_file
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "models"))
+
+from tiny import TYPES, tiny_adapter, tiny_model
+
+from jessyfile import machine
+from jessyfile.cli import main
+from jessyfile.errors import PreflightError
+from jessyfile.export import export_checks
+from jessyfile.export.gguf_writer import QUANTIZATIONS, write_gguf
+from jessyfile.export.quantizer import K_QUANTS, OLLAMA_QUANTS
+from jessyfile.language import load_recipe
+from jessyfile.models import hub
+from jessyfile.models.architectures import ARCHITECTURES
+from jessyfile.models.chat_format import FORMATS
+from jessyfile.models.rope import plain_rope
+from jessyfile.pipeline import compile_steps
+from jessyfile.planning import preflight
+from jessyfile.planning.plan import Selection, make_plan
+from jessyfile.planning.run import apply
+from jessyfile.resources import resource
+
+RECIPE = """JESSY 1
+NAME tiny
+FROM "./model"
+DATASET {
+  SEEDS "seeds"
+  CATEGORY turkish 4 "Small talk" {
+    language tr
+    level low
+    TOPIC gossip 4
+  }
+}
+EXPORT gguf {
+  quantize f16
+}
+DEPLOY {
+  engine embedded
+}
+EVAL {
+  SUITE small "small.jsonl"
+  MUST no_loops > 10%
+}
+"""
+ROW = {"complexity": "low", "iterations": 1, "category": "turkish", "topic": "gossip", "language": "tr", "tags": []}
+CASE = {"id": "s-1", "suite": "small", "prompt": "napıyon", "level": "low", "language": "tr",
+        "form": [{"check": "length", "max": 400}], "relevance": []}  # fmt: skip
+
+
+class Project:
+    """A project whose apply would begin, and ways to spoil it."""
+
+    def __init__(self, root: Path) -> None:
+        self.root, self.model = root, tiny_model(root / "model")
+        (root / ".jessy").mkdir()
+        self.text = RECIPE
+        self.seeds(*[f"soru {number}" for number in range(4)])
+        self.suite(CASE)
+
+    def seeds(self, *queries: str, topic: str = "gossip") -> None:
+        folder = self.root / "seeds" / "turkish"
+        folder.mkdir(parents=True, exist_ok=True)
+        rows = [
+            {"query": query, "response": f"{query} mu dedin, bilmem ki.", **ROW, "topic": topic, "source": "hand"}
+            for query in queries
+        ]
+        (folder / f"{topic}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+    def suite(self, *cases: dict) -> None:
+        (self.root / "small.jsonl").write_text("".join(json.dumps(case) + "\n" for case in cases))
+
+    def config(self, drop: tuple[str, ...] = (), **values: object) -> None:
+        path = self.model / "config.json"
+        kept = {key: value for key, value in json.loads(path.read_text()).items() if key not in drop}
+        path.write_text(json.dumps({**kept, **values}))
+
+    def tensors(self, drop: str = "", **more: np.ndarray) -> None:
+        path = self.model / "model.safetensors"
+        kept = {name: array for name, array in load_file(path).items() if not drop or drop not in name}
+        save_file({**kept, **{name.replace("__", "."): array for name, array in more.items()}}, path)
+
+    def tokenizer(self, **values: object) -> None:
+        path = self.model / "tokenizer.json"
+        path.write_text(json.dumps({**json.loads(path.read_text()), **values}))
+
+    def says(self, old: str, new: str) -> None:
+        assert old in self.text
+        self.text = self.text.replace(old, new)
+
+    def adapter(self, **config: object) -> Path:
+        self.says('FROM "./model"\n', 'FROM "./model"\nADAPTER "./old"\n')
+        folder = tiny_adapter(self.root / "old", {"model.layers.0.self_attn.q_proj": (128, 64)})
+        path = folder / "adapter_config.json"
+        path.write_text(json.dumps({**json.loads(path.read_text()), **config}))
+        return folder
+
+    def compiled(self):
+        (self.root / "tiny.jessy").write_text(self.text)
+        loaded = load_recipe(self.root / "tiny.jessy")
+        assert loaded.recipe is not None, loaded.diagnostics
+        return loaded.recipe, compile_steps(loaded.recipe)
+
+    def plan(self, **options):
+        recipe, steps = self.compiled()
+        return make_plan(recipe, self.root, steps, **options)
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch) -> Project:
+    monkeypatch.setenv("OLLAMA_MODELS", str(tmp_path / "ollama"))
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setattr(export_checks, "quantizer", lambda: None)
+    return Project(tmp_path)
+
+
+def refused(project: Project) -> str:
+    """Return what is said when plan and apply refuse alike, with nothing written."""
+    plan = project.plan()
+    recipe, steps = project.compiled()
+    with pytest.raises(PreflightError) as caught:
+        apply(recipe, project.root, steps)
+    assert plan.errors == caught.value.findings
+    assert all(finding.help for finding in plan.errors)
+    left = {
+        path.relative_to(project.root / ".jessy").parts[0]
+        for path in (project.root / ".jessy").rglob("*")
+        if path.is_file()
+    }
+    assert left <= {"lock", "files.json"}
+    return "\n".join(map(str, plan.errors))
+
+
+def pointer(project: Project) -> None:
+    text = "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 5\n"
+    (project.model / "model.safetensors").write_text(text)
+
+
+def shards(project: Project) -> None:
+    index = {"weight_map": {"a": "model-00001-of-00002.safetensors", "b": "model-00002-of-00002.safetensors"}}
+    (project.model / "model.safetensors.index.json").write_text(json.dumps(index))
+    (project.model / "model.safetensors").rename(project.model / "model-00001-of-00002.safetensors")
+
+
+def pickles(project: Project) -> None:
+    (project.model / "model.safetensors").rename(project.model / "pytorch_model.bin")
+
+
+def unigram(project: Project) -> None:
+    project.tokenizer(model={"type": "Unigram", "vocab": [["a", 0.0]]})
+
+
+def strange_split(project: Project) -> None:
+    shutil.rmtree(project.model)
+    tiny_model(project.model, "qwen2")
+    split = {"type": "Split", "pattern": {"Regex": "x+"}, "behavior": "Isolated", "invert": False}
+    project.tokenizer(pre_tokenizer={"type": "Sequence", "pretokenizers": [split, {"type": "ByteLevel"}]})
+
+
+def no_tokenizer(project: Project) -> None:
+    (project.model / "tokenizer.json").unlink()
+    (project.model / "tokenizer.model").write_bytes(b"x")
+
+
+def damaged_gguf(project: Project) -> None:
+    (project.root / "m.gguf").write_bytes(b"GGUF\x03\0\0\0")
+    project.says("./model", "./m.gguf")
+
+
+def foreign_gguf(project: Project) -> None:
+    from jessyfile.export.gguf_container import STRING, pair_bytes, write_container
+
+    write_container(project.root / "m.gguf", [pair_bytes("general.architecture", STRING, "phi3")], [])
+    project.says("./model", "./m.gguf")
+
+
+def dora(project: Project) -> None:
+    folder = project.adapter()
+    arrays = load_file(folder / "adapters.safetensors")
+    save_file(
+        {**arrays, "model.layers.0.self_attn.q_proj.m": np.ones(128, np.float32)}, folder / "adapters.safetensors"
+    )
+
+
+def full_tensors(project: Project) -> None:
+    folder = project.adapter()
+    save_file(
+        {"model.layers.0.self_attn.q_proj.weight": np.ones((128, 64), np.float32)}, folder / "adapters.safetensors"
+    )
+
+
+def peft(project: Project) -> None:
+    folder = project.adapter()
+    (folder / "adapters.safetensors").rename(folder / "adapter_model.safetensors")
+    (folder / "adapter_config.json").write_text(json.dumps({"peft_type": "LORA", "r": 4, "lora_alpha": 8}))
+
+
+def other_base(project: Project) -> None:
+    project.adapter()
+    tiny_adapter(project.root / "old", {"model.layers.9.self_attn.q_proj": (128, 64)})
+
+
+def small_machine(project: Project) -> None:
+    project.monkeypatch.setattr(machine, "memory", lambda: 1000)
+
+
+def full_disk(project: Project) -> None:
+    project.monkeypatch.setattr(preflight.shutil, "disk_usage", lambda path: SimpleNamespace(free=1000))
+
+
+def no_format(project: Project) -> None:
+    shutil.rmtree(project.model)
+    tiny_model(project.model, "llama")
+    path = project.model / "tokenizer.json"
+    path.write_text(path.read_text().replace("[INST]", "[XXXX]").replace("<start_of_turn>", "<xxxxx_of_turn>"))
+    project.says("EXPORT gguf", "TRAIN {\n  end_weight 4\n}\nEXPORT gguf")
+
+
+REFUSALS = {
+    "no config": (lambda p: (p.model / "config.json").unlink(), "no config.json with a model_type"),
+    "a config that is no JSON": (lambda p: (p.model / "config.json").write_text("{"), "cannot be read as JSON"),
+    "another architecture": (lambda p: p.config(model_type="phi3"), "'phi3' cannot be written as GGUF"),
+    "a mixture": (lambda p: p.config(model_type="mixtral"), "'mixtral' cannot be written as GGUF"),
+    "a classifier": (lambda p: p.config(architectures=["Gemma3ForSequenceClassification"]), "does not write text"),
+    "an embedding model": (lambda p: p.config(architectures=["Gemma3TextModel"]), "does not write text"),
+    "gptq": (lambda p: p.config(quantization_config={"quant_method": "gptq", "bits": 4}), "quantized by gptq"),
+    "awq": (lambda p: p.config(quantization_config={"quant_method": "awq", "bits": 4}), "quantized by awq"),
+    "fp8": (lambda p: p.config(quantization_config={"quant_method": "fp8"}), "quantized by fp8"),
+    "a lacking number": (lambda p: p.config(drop=("hidden_size", "rms_norm_eps")), "lacks hidden_size, rms_norm_eps"),
+    "dynamic rope": (lambda p: p.config(rope_scaling={"type": "dynamic", "factor": 2.0}), "'dynamic'"),
+    "longrope": (lambda p: p.config(rope_parameters={"rope_type": "longrope", "factor": 2.0}), "'longrope'"),
+    "yarn without numbers": (lambda p: p.config(rope_scaling={"rope_type": "yarn", "factor": 2.0}), "lacks original_max"),
+    "a pointer of Git LFS": (pointer, "is a Git LFS pointer"),
+    "a missing shard": (shards, "names `model-00002-of-00002.safetensors`"),
+    "only pickles": (pickles, "has `pytorch_model.bin` and no model.safetensors"),
+    "half a download": (
+        lambda p: (p.model / "model.safetensors").write_bytes((p.model / "model.safetensors").read_bytes()[:-9]),
+        "not a usable safetensors file",
+    ),
+    "a missing tensor": (lambda p: p.tensors(drop="layers.2.mlp.up_proj"), "lacks the tensor 'model.layers.2.mlp.up_proj"),
+    "a tensor without a place": (lambda p: p.tensors(vision__weight=np.ones((2, 2), np.float32)), "'vision.weight'"),
+    "no head": (lambda p: p.config(tie_word_embeddings=False), "'lm_head.weight' although config.json says `tie_word"),
+    "a Unigram tokenizer": (unigram, "no BPE tokenizer but 'Unigram'"),
+    "an unknown splitting": (strange_split, "splits words in a way"),
+    "SentencePiece's own file": (no_tokenizer, "no tokenizer.json but SentencePiece's"),
+    "a damaged GGUF": (damaged_gguf, "not a usable GGUF"),
+    "a GGUF of another architecture": (foreign_gguf, "'phi3' cannot be tuned"),
+    "DoRA by its tensors": (dora, "trained with DoRA"),
+    "DoRA by its word": (lambda p: p.adapter(fine_tune_type="dora"), "trained with DoRA"),
+    "a full tuning by its word": (lambda p: p.adapter(fine_tune_type="full"), "whole weights (fine_tune_type full)"),
+    "a full tuning by its tensors": (full_tensors, "holds whole weights"),
+    "PEFT": (peft, "an adapter of PEFT (adapter_model.safetensors and r and lora_alpha)"),
+    "an adapter of another base": (other_base, "which the base model does not have"),
+    "no adapter's folder": (lambda p: p.says('"./model"\n', '"./model"\nADAPTER "./small.jsonl"\n'), "no adapter's folder"),
+    "TEMPLATE": (lambda p: p.says("DATASET {", 'TEMPLATE "{{ .Prompt }}"\nDATASET {'), "TEMPLATE is not the format"),
+    "q6_k without its tool": (lambda p: p.says("quantize f16", "quantize q6_k"), "needs llama-quantize"),
+    "q4_k_m for the embedded engine": (lambda p: p.says("quantize f16", "quantize q4_k_m"), "needs llama-quantize or Ollama"),
+    "too many rows": (lambda p: (p.says("turkish 4", "turkish 60"), p.says("gossip 4", "gossip 60")), "60 rows and 4 are there"),
+    "a mistyped topic": (lambda p: p.says("gossip 4", "gosisp 4"), "a similar one exists: `gossip`"),
+    "too few markers": (lambda p: p.says('SEEDS "seeds"', 'SEEDS "seeds"\n  markers 5000'), "5000 marker rows are asked for"),
+    "no case": (lambda p: p.suite(), "has no cases"),
+    "a malformed case": (lambda p: p.suite({**CASE, "level": 3}), "has mistakes"),
+    "a case twice": (lambda p: p.suite(CASE, CASE), "2 cases are called `s-1`"),
+    "a name of four parts": (lambda p: p.says("NAME tiny", "NAME a/b/c/d"), "can be registered as `a/b/c/d`"),
+    "too little memory": (small_machine, "in memory and this machine has"),
+    "a full disk": (full_disk, "the disk of the project has"),
+    "an end that is no token": (no_format, "has no token `<|im_end|>`"),
+    "no base of that name": (lambda p: p.says("./model", "nowhere:7b"), "no base model for `nowhere:7b`"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", REFUSALS)
+def test_what_is_known_to_fail_is_refused_before_any_step(project, monkeypatch, name):
+    """Several of these were told after hours: the base was converted, trained and merged, and then could not be written."""
+    project.monkeypatch = monkeypatch
+    spoil, says = REFUSALS[name]
+    spoil(project)
+    assert says in refused(project)
+
+
+def test_a_sound_project_has_no_finding(project):
+    assert project.plan().findings == ()
+
+
+def test_everything_that_is_wrong_is_said_together(project, capsys, monkeypatch):
+    project.config(model_type="phi3")
+    project.says("quantize f16", "quantize q6_k")
+    project.says("gossip 4", "gosisp 4")
+    said = refused(project)
+    assert said.count("error[") == 3
+    assert "tiny.jessy:3" in said
+    monkeypatch.chdir(project.root)
+    assert main(["plan", "tiny.jessy"]) == 1
+    out = capsys.readouterr().out
+    assert "Nothing was started, and apply would refuse: mend the 3 things that are wrong first." in out
+    assert "jessy apply" not in out
+    assert main(["plan", "tiny.jessy", "--json"]) == 1
+    assert len(json.loads(capsys.readouterr().out)["findings"]) == 3
+
+
+def test_only_the_steps_that_run_are_asked(project):
+    project.config(model_type="phi3")
+    recipe, steps = project.compiled()
+    assert make_plan(recipe, project.root, steps, Selection(only=("dataset",))).errors == ()
+
+
+@pytest.mark.parametrize("model_type", sorted({found.name for found in pkgutil.iter_modules(mlx_lm.models.__path__)}))
+def test_every_model_of_mlx_lm_is_exported_or_refused_by_plan(project, model_type):
+    project.config(model_type=model_type)
+    said = "\n".join(finding.message for finding in project.plan().errors)
+    assert (f"the type {model_type!r} cannot be written as GGUF" in said) == (model_type not in ARCHITECTURES)
+
+
+@pytest.mark.parametrize("model_type", TYPES)
+@pytest.mark.parametrize("form", ["folder", "gguf"])
+def test_every_architecture_that_is_exported_passes(project, model_type, form):
+    shutil.rmtree(project.model)
+    tiny_model(project.model, model_type)
+    if form == "gguf":
+        write_gguf(project.model, project.root / "m.gguf", "f16", lambda *_: None)
+        project.says("./model", "./m.gguf")
+    assert set(TYPES) == set(ARCHITECTURES)
+    assert project.plan().errors == ()
+
+
+def quantizations() -> list[str]:
+    schema = json.loads(resource("grammar", "recipe.schema.json").read_text("utf-8"))
+    return schema["properties"]["export"]["properties"]["quantize"]["enum"]
+
+
+@pytest.mark.parametrize("tool", [True, False], ids=["llama-quantize", "no tool"])
+@pytest.mark.parametrize("engine", ["embedded", "auto"])
+@pytest.mark.parametrize("wanted", quantizations())
+def test_every_quantization_is_makeable_or_refused(project, monkeypatch, wanted, engine, tool):
+    monkeypatch.setattr(export_checks, "quantizer", lambda: "/bin/llama-quantize" if tool else None)
+    project.says("quantize f16", f"quantize {wanted}")
+    project.says("engine embedded", f"engine {engine}\n  ollama http://127.0.0.1:9")
+    makeable = wanted in QUANTIZATIONS or (wanted in K_QUANTS and tool)
+    offline, asked = project.plan(), project.plan(reach="network")
+    assert bool(asked.errors) != makeable
+    left_to_ollama = not makeable and engine == "auto" and wanted in OLLAMA_QUANTS
+    assert bool(offline.errors) == (not makeable and not left_to_ollama)
+    assert any("is left to Ollama" in finding.message for finding in offline.findings) == left_to_ollama
+
+
+@pytest.mark.parametrize("form", sorted(FORMATS))
+def test_a_template_that_is_the_format_trained_is_no_other(project, form):
+    template = FORMATS[form].go_template()
+    project.says("DATASET {", f'TEMPLATE """\n{template}\n"""\nDATASET {{')
+    recipe, steps = project.compiled()
+    recipe = replace(recipe, template=template)
+    assert bool(make_plan(recipe, project.root, steps).errors) == (form != "gemma")
+
+
+@pytest.mark.parametrize(
+    ("name", "engine", "severity"),
+    [
+        ("jessy.ai/friend", "ollama", "error"),
+        ("jessy.ai/friend", "auto", "warning"),
+        ("jessy.ai/friend", "embedded", None),
+        ("friends/jessy.v2", "ollama", None),
+        ("Jessy", "ollama", None),
+    ],
+)
+def test_a_name_that_ollama_takes_not_is_said(project, name, engine, severity):
+    project.says("NAME tiny", f"NAME {name}")
+    project.says("engine embedded", f"engine {engine}")
+    found = [finding.severity for finding in project.plan().findings if "Ollama takes no model" in finding.message]
+    assert found == ([severity] if severity else [])
+
+
+def test_a_base_that_is_nowhere_is_said_with_its_size(project):
+    project.says("./model", "llama3.2:1b")
+    (finding,) = project.plan().findings
+    assert finding.severity == "warning"
+    assert "the local Ollama store has none" in finding.message
+    assert "apply will fetch hf:mlx-community/Llama-3.2-1B-Instruct-bf16, about 2.5 GB" in finding.message
+
+
+@dataclass
+class Info:
+    """What the hub's client tells of a repository."""
+
+    config: dict
+    gated: bool = False
+    siblings: tuple = (SimpleNamespace(rfilename="model.safetensors", size=7 * 10**9),)
+
+
+def test_the_hub_is_asked_for_its_kind_before_anything_is_fetched(project, monkeypatch):
+    import huggingface_hub
+
+    info = Info({"model_type": "mixtral"}, gated=True)
+    monkeypatch.setattr(huggingface_hub, "HfApi", lambda: SimpleNamespace(model_info=lambda repo, **_: info))
+    project.says("./model", "hf:some/base")
+    assert not project.plan().errors
+    (error,) = project.plan(reach="network").errors
+    assert "'mixtral' cannot be written as GGUF" in error.message
+    info.config["model_type"] = "llama"
+    told = project.plan(reach="network").findings[0]
+    assert "about 7.0 GB" in told.message
+    assert "accept terms" in told.help
+
+
+def test_a_snapshot_in_the_hubs_cache_is_looked_at(project):
+    home = project.root / "hub" / "models--some--base"
+    (home / "refs").mkdir(parents=True)
+    (home / "refs" / "main").write_text("abc")
+    (home / "snapshots").mkdir()
+    project.config(model_type="phi3")
+    project.model.rename(home / "snapshots" / "abc")
+    project.says("./model", "hf:some/base")
+    assert hub.cached("some/base") == home / "snapshots" / "abc"
+    assert "'phi3'" in project.plan().errors[0].message
+
+
+def test_the_end_that_is_no_token_is_said_and_refused_only_with_a_weight(project):
+    no_format(project)
+    project.says("end_weight 4", "end_weight 1")
+    (finding,) = project.plan().findings
+    assert (finding.severity, "has no token `<|im_end|>`" in finding.message) == ("warning", True)
+
+
+@pytest.mark.parametrize("model_type", ["llama", "mistral", "qwen2", "gemma3_text"])
+def test_a_rope_under_rope_parameters_alone_is_where_mlx_lm_reads_it(model_type):
+    """The weights trained with mlx-lm's default rope base, and were exported with the right one."""
+    scaling = {"rope_type": "linear", "factor": 8.0}
+    nested = {"rope_theta": 500000.0, **scaling}
+    if model_type == "gemma3_text":
+        nested = {"full_attention": nested, "sliding_attention": {"rope_type": "default", "rope_theta": 20000.0}}
+    plain = plain_rope({"model_type": model_type, "rope_parameters": nested})
+    assert plain["rope_theta"] == 500000.0
+    assert {key: plain["rope_scaling"][key] for key in scaling} == scaling
+    if model_type == "gemma3_text":
+        assert plain["rope_local_base_freq"] == 20000.0
+    assert plain_rope({"model_type": model_type, "rope_theta": 1.0}) == {"model_type": model_type, "rope_theta": 1.0}
