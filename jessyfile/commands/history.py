@@ -91,7 +91,7 @@ def locked(root: Path, what: str) -> Iterator[None]:
 @click.command()
 @click.argument("name")
 def rollback(name: str) -> None:
-    """Move NAME:latest back to the previous model."""
+    """Move NAME:latest back to the previous model. It stays back until a recipe gives another one; once more undoes it."""
     from jessyfile.export.registry import rollback as move_back
 
     root = here()
