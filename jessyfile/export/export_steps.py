@@ -64,15 +64,16 @@ def run_modelfile(context: StepContext) -> ModelfileFacts:
     Raises ExportError.
     """
     from jessyfile.export.modelfile import create_request, modelfile_text, packaging, served
-    from jessyfile.models.chat_format import chat_format
+    from jessyfile.models.chat_format import chat_format, refuse_other_template
 
     form = chat_format(str(read_json(context.inputs["base"] / "source.json")["chat_format"]))
+    refuse_other_template(context.recipe.template, form)
     pack = packaging(context.recipe, form)
     text, lost = modelfile_text(pack)
     write_text(context.output / MODELFILE, text)
     _write_json(context.output / CREATE_FILE, create_request(pack, "candidate"))
     _write_json(context.output / SERVED_FILE, served(context.recipe, form))
-    return ModelfileFacts(form.name, context.recipe.template is not None, lost)
+    return ModelfileFacts(form.name, lost)
 
 
 def run_import(context: StepContext) -> ImportFacts:

@@ -52,7 +52,7 @@ def packaging(recipe: Recipe, form: ChatFormat) -> Packaging:
     given += [("stop", stop) for stop in form.stops if ("stop", stop) not in given]
     return Packaging(
         name=recipe.name,
-        template=recipe.template if recipe.template is not None else form.go_template(),
+        template=form.go_template(),
         system=(recipe.system or "").strip() or None,
         parameters=tuple(given),
         messages=recipe.messages,

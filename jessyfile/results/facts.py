@@ -186,10 +186,9 @@ class GgufFacts(Facts):
 
 @dataclass(frozen=True, slots=True)
 class ModelfileFacts(Facts):
-    """`modelfile`: the chat format, whether the recipe has a TEMPLATE, and what the text could not carry."""
+    """`modelfile`: the chat format, and what the text could not carry."""
 
     chat_format: str
-    own_template: bool
     not_in_text: tuple[str, ...]
 
 

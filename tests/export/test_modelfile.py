@@ -102,9 +102,10 @@ def test_a_served_model_says_how_its_answers_are_read(tmp_path):
     assert read_as(Served, json.loads(readable(ours)), "served.json") == ours
 
 
-def test_the_recipes_own_template_is_sent(tmp_path):
+def test_a_template_is_never_used_in_one_place_alone(tmp_path):
+    """A recipe's own TEMPLATE was sent to Ollama, while training, baseline and the embedded engine used the format's."""
     full = pack(tmp_path, template="{{ .Prompt }}")
-    assert create_request(full, "candidate")["template"] == "{{ .Prompt }}"
+    assert create_request(full, "candidate")["template"] == GEMMA.go_template()
 
 
 def test_a_text_that_breaks_in_composition_is_an_error(tmp_path, monkeypatch):
