@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from jessyfile.language import Diagnostic
+    from jessyfile.language.diagnostics import Severity
+    from jessyfile.language.recipe import Recipe
+    from jessyfile.planning.preflight import Finding
 
 
 @click.command()
@@ -38,16 +41,43 @@ def check(
 ) -> int:
     """Find every mistake in a recipe."""
     from jessyfile.language import load_recipe
-    from jessyfile.language.diagnostics import as_errors, has_errors
+    from jessyfile.language.diagnostics import as_errors, has_errors, in_order
 
     require_recipe(recipe)
     loaded = load_recipe(recipe, args=pairs(arg, "--arg"), variant=variant, sets=pairs(set_, "--set"))
-    found = as_errors(loaded.diagnostics) if strict else loaded.diagnostics
+    everything = (
+        loaded.diagnostics if loaded.recipe is None else in_order([*loaded.diagnostics, *_known(loaded.recipe)])
+    )
+    found = as_errors(everything) if strict else everything
     if form:
         _print_json(found, form)
     else:
         _print_text(recipe, found)
     return 1 if has_errors(found) else 0
+
+
+def _known(recipe: Recipe) -> list[Diagnostic]:
+    """Return what the steps' preflights find in the recipe and the project's files alone."""
+    from jessyfile.pipeline import compile_steps
+    from jessyfile.planning.preflight import Outlook, preflight
+    from jessyfile.project import find_root
+
+    root, steps = find_root(recipe.path), compile_steps(recipe)
+    outlook = Outlook(recipe, root, {step.name for step in steps}, reach="recipe")
+    return [_diagnostic(finding, root) for finding in preflight(steps, outlook)]
+
+
+def _diagnostic(finding: Finding, root: Path) -> Diagnostic:
+    from jessyfile.language.diagnostics import Diagnostic, Place
+
+    file, _, number = finding.where.rpartition(":")
+    place = None
+    if file:
+        text = (root / file).read_text("utf-8", "replace").split("\n")[int(number) - 1]
+        start = len(text) - len(text.lstrip()) + 1
+        place = Place(file, int(number), start, int(number), len(text.rstrip()) + 1, text)
+    severity: Severity = "error" if finding.severity == "error" else "warning"
+    return Diagnostic(severity, finding.code, finding.message, place, helps=(finding.help,) if finding.help else ())
 
 
 def _print_json(found: Sequence[Diagnostic], form: str) -> None:

@@ -449,3 +449,27 @@ def test_a_rope_under_rope_parameters_alone_is_where_mlx_lm_reads_it(model_type)
     if model_type == "gemma3_text":
         assert plain["rope_local_base_freq"] == 20000.0
     assert plain_rope({"model_type": model_type, "rope_theta": 1.0}) == {"model_type": model_type, "rope_theta": 1.0}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ("gossip 4", "gosisp 4", "a similar one exists: `gossip`"),
+        ("NAME tiny", "NAME a/b/c/d", "can be registered as `a/b/c/d`"),
+    ],
+)
+def test_check_says_what_the_recipe_and_its_files_tell(project, capsys, monkeypatch, old, new, says):
+    project.compiled()
+    monkeypatch.chdir(project.root)
+    assert main(["check", "tiny.jessy"]) == 0
+    capsys.readouterr()
+    project.says(old, new)
+    project.config(model_type="phi3")  # the machine is plan's to look at
+    project.compiled()
+    assert main(["check", "tiny.jessy"]) == 1
+    said = capsys.readouterr()
+    assert says in said.err
+    assert f"{new}" in said.err
+    assert "phi3" not in said.err
+    assert main(["check", "tiny.jessy", "--json"]) == 1
+    assert any(says in json.dumps(entry, ensure_ascii=False) for entry in json.loads(capsys.readouterr().out))
