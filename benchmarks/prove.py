@@ -18,11 +18,11 @@ from pathlib import Path
 
 from jessyfile.commands.doctor import findings
 from jessyfile.engines.adaptive import ask
-from jessyfile.engines.engine import ChatMessage
 from jessyfile.engines.promoted import find
 from jessyfile.engines.serving import engine_of, loaded, served_model
 from jessyfile.fsops import make_folder, write_text
 from jessyfile.language.loading import load_recipe
+from jessyfile.language.recipe import Message
 from jessyfile.pipeline import compile_steps
 from jessyfile.planning.plan import Selection
 from jessyfile.planning.run import RunResult, apply
@@ -85,7 +85,7 @@ def serve(root: Path) -> dict[str, object]:
     engine, model = engine_of(registered.entry), served_model(registered.entry, max_tokens=32)
     with loaded(engine, model) as seconds:
         start = time.perf_counter()
-        answer = ask(engine, [ChatMessage("user", QUESTION)], registered.complexity)
+        answer = ask(engine, [Message("user", QUESTION)], registered.complexity)
         took = time.perf_counter() - start
     return {
         "load_seconds": round(seconds, 3),

@@ -71,8 +71,9 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_trained_model_is_the_one_that_answers(project: Path) -> None:
     state = json.loads(next((project / ".jessy" / "state").glob("tiny-job*.json")).read_text())
     facts = {name: step["facts"] for name, step in state["steps"].items()}
-    assert facts["train"]["updates"] == 3
-    assert facts["encode"]["ends_trained"] == facts["encode"]["chat_rows"] > 0
+    assert facts["train"]["updates"] == facts["encode"]["updates"] > 20
+    encode = facts["encode"]
+    assert encode["ends_trained"] >= encode["chat_rows"] - encode["rows_cut"] > 0
     assert facts["parity"]["agreement"] == 1.0
     assert facts["parity"]["divergence"] < 1e-3
     assert facts["promote"]["promoted"] is True
