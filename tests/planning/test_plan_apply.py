@@ -10,7 +10,9 @@ from dataclasses import replace
 import pytest
 from planning_fakes import Log, fake_recipe, fake_steps
 
+from jessyfile import fsops
 from jessyfile.errors import EngineError, PreflightError, ProjectError
+from jessyfile.planning import fingerprint
 from jessyfile.planning.plan import Selection, make_plan
 from jessyfile.planning.run import apply
 from jessyfile.planning.steps import Step
@@ -177,3 +179,21 @@ def test_what_a_step_leaves_in_cycles_is_gone_before_the_next_begins(root):
     finally:
         gc.enable()
     assert (result.step("b").folder / "x").read_text() == "gone"
+
+
+def test_a_file_is_read_once_from_the_plan_to_the_last_step(root, monkeypatch):
+    """It was hashed by the plan, by the apply and once more when the step had ended."""
+    monkeypatch.setattr(fingerprint, "_SETTLED", 0)
+    read, hash_file = [], fsops.hash_file
+    monkeypatch.setattr(fsops, "hash_file", lambda path: read.append(path.name) or hash_file(path))
+    apply(fake_recipe(root), root, fake_steps())
+    assert read.count("one.jsonl") == 1
+
+
+def test_a_file_that_changes_before_its_step_begins_is_read_as_it_is_then(root):
+    """A suite that was mended while the training ran must count, and refuse nothing."""
+    seeds = root / "seeds" / "one.jsonl"
+    steps = fake_steps(base={"run": lambda context: seeds.write_text("mended") and {}})
+    result = apply(fake_recipe(root), root, steps)
+    assert result.step("data.a").outcome == "ran"
+    assert not make_plan(fake_recipe(root), root, steps).changes

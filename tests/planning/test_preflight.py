@@ -7,7 +7,9 @@ import pkgutil
 import shutil
 import sys
 from dataclasses import dataclass, replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from types import SimpleNamespace
 
 import mlx_lm.models
@@ -473,3 +475,46 @@ def test_check_says_what_the_recipe_and_its_files_tell(project, capsys, monkeypa
     assert "phi3" not in said.err
     assert main(["check", "tiny.jessy", "--json"]) == 1
     assert any(says in json.dumps(entry, ensure_ascii=False) for entry in json.loads(capsys.readouterr().out))
+
+
+class Refusing(BaseHTTPRequestHandler):
+    """A server that takes no key."""
+
+    def do_GET(self) -> None:
+        self.send_response(401)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *words: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def refusing():
+    with ThreadingHTTPServer(("127.0.0.1", 0), Refusing) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/v1"
+        server.shutdown()
+
+
+def teacher(project: Project, url: str, count: int) -> None:
+    project.says("turkish 4", f"turkish {count}")
+    project.says("gossip 4", f"gossip {count}")
+    project.says('  SEEDS "seeds"', f'  SEEDS "seeds"\n  TEACHER some-model at {url}')
+
+
+def test_a_teacher_is_asked_only_where_rows_are_missing(project):
+    teacher(project, "http://127.0.0.1:9/v1", 4)
+    assert project.plan(reach="network").errors == ()
+
+
+def test_a_teacher_that_does_not_answer_is_said_before_any_step(project):
+    teacher(project, "http://127.0.0.1:9/v1", 60)
+    assert project.plan().errors == ()
+    assert "the teacher at http://127.0.0.1:9/v1 cannot be asked" in project.plan(reach="network").errors[0].message
+
+
+def test_a_key_that_a_teacher_does_not_take_is_said_before_any_step(project, refusing):
+    teacher(project, refusing, 60)
+    (error,) = project.plan(reach="network").errors
+    assert "it refuses the key (HTTP 401)" in error.message
