@@ -10,6 +10,7 @@ Not covered: training a norm's own weight. LoRA leaves it frozen, and the gradie
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Callable, Iterator
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -26,7 +27,11 @@ Array = Any
 
 @contextlib.contextmanager
 def fast_activations(wanted: bool) -> Iterator[None]:
-    """Replace `nn.gelu_approx`, `nn.silu` and `mx.fast.rms_norm`, which mlx-lm's models look up at each call, until the block ends."""
+    """Replace `nn.gelu_approx`, `nn.silu` and `mx.fast.rms_norm`, which mlx-lm's models look up at each call, until the block ends.
+
+    Compiled functions are run as they are written meanwhile: mlx-lm compiles `swiglu`, which calls `nn.silu`, and a function that computes
+    may not stand inside a compiled one. On a CPU compiling would only fuse what NumPy does here.
+    """
     import mlx.core as mx
     import mlx.nn as nn
 
@@ -41,9 +46,12 @@ def fast_activations(wanted: bool) -> Iterator[None]:
     originals = [(module, name, getattr(module, name)) for module, name, _ in replaced]
     for module, name, function in replaced:
         setattr(module, name, function)
+    mx.disable_compile()
     try:
         yield
     finally:
+        if "MLX_DISABLE_COMPILE" not in os.environ:
+            mx.enable_compile()
         for module, name, original in originals:
             setattr(module, name, original)
 

@@ -10,6 +10,7 @@ Not covered: encoder-decoder models and models whose cache is not one key-value 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from jessyfile.training.batches import Batch
@@ -37,19 +38,45 @@ class _Recorder:
         self.keys, self.values = keys, values
         return keys, values
 
+    # what `recompute` asks of a cache: the arrays it brings into a layer, a copy over others, the arrays it takes out
+
+    def given(self) -> tuple[Array, ...]:
+        return ()
+
+    def over(self, given: Sequence[Array]) -> _Recorder:
+        del given
+        return _Recorder()
+
+    def left(self) -> tuple[Array, Array]:
+        return self.keys, self.values
+
+    def take(self, left: Sequence[Array]) -> None:
+        self.keys, self.values = left
+
 
 class _Continuation:
     """Stands where a key-value cache would: puts the prefix's keys and values before every row's own."""
 
-    def __init__(self, prefix: _Recorder) -> None:
-        self._prefix = prefix
-        self.offset = prefix.keys.shape[2]
+    def __init__(self, keys: Array, values: Array) -> None:
+        self._prefix = (keys, values)
+        self.offset = keys.shape[2]
 
     def make_mask(self, length: int, return_array: bool = False, window_size: int | None = None) -> Array:
         return _mask(length, self.offset, window_size, return_array)
 
     def update_and_fetch(self, keys: Array, values: Array) -> tuple[Array, Array]:
-        return self._joined(self._prefix.keys, keys), self._joined(self._prefix.values, values)
+        return self._joined(self._prefix[0], keys), self._joined(self._prefix[1], values)
+
+    def given(self) -> tuple[Array, Array]:
+        return self._prefix
+
+    def over(self, given: Sequence[Array]) -> _Continuation:
+        return _Continuation(*given)
+
+    def left(self) -> tuple[Array, ...]:
+        return ()
+
+    def take(self, left: Sequence[Array]) -> None: ...
 
     @staticmethod
     def _joined(prefix: Array, own: Array) -> Array:
@@ -74,7 +101,7 @@ def states(model: Any, prefix: Array, inputs: Array) -> Array:
         return model.model(inputs)
     recorders = [_Recorder() for _ in model.layers]
     model.model(prefix[None], cache=recorders)
-    return model.model(inputs, cache=[_Continuation(recorder) for recorder in recorders])
+    return model.model(inputs, cache=[_Continuation(*recorder.left()) for recorder in recorders])
 
 
 def head_weight(model: Any) -> Array | None:

@@ -22,6 +22,7 @@ from jessyfile.training.checkpoint import Cursor
 from jessyfile.training.cpu_ops import fast_activations
 from jessyfile.training.encoded import Encoded
 from jessyfile.training.gradient import Gradients, Passes, Totals, on_gpu, passes
+from jessyfile.training.recompute import recomputed
 from jessyfile.training.throughput import Meter
 from jessyfile.training.workers import Workers, workers
 
@@ -29,7 +30,7 @@ _BETAS = [0.9, 0.999]
 _SMOOTHED = 16  # updates whose mean loss is looked at: batches of short rows and of long ones differ by nature
 _DIVERGED = 2.5  # that mean may not exceed this many times its best
 _SMALL_LOSS = 1.0  # nats a token; below it a factor says nothing
-_CACHE_BYTES = 1 << 30  # freed arrays that MLX may keep on a CPU; unbounded, the shapes of a few batches filled 20 GB
+_CACHE_BYTES = 1 << 26  # freed arrays that MLX may keep on a CPU: a gigabyte of them made no step faster
 
 
 @dataclass(slots=True)
@@ -61,9 +62,14 @@ class Trainer:
 
     def run(self) -> Cursor:
         """Train to the end, from the newest checkpoint if there is one. Raises Interrupted, ConvergenceError, InsufficientMemoryError."""
-        count = 1 if on_gpu() else min(cores(), self.train.batch_size)
+        on_cpu = not on_gpu()
+        count = min(cores(), self.train.batch_size) if on_cpu else 1
         try:
-            with fast_activations(not on_gpu()), workers(self.model, count) as side_by_side:
+            with (
+                fast_activations(on_cpu),
+                recomputed(self.model, on_cpu),
+                workers(self.model, count) as side_by_side,
+            ):
                 self._passes = self._over(side_by_side)
                 return self._run()
         finally:
