@@ -319,7 +319,7 @@ def compile_steps(recipe: Recipe) -> tuple[Step, ...]:
             _train,
             inputs=("base", "encode"),
             reads=("lora.*", "train.*", "personality.per_batch"),
-            version=2,
+            version=3,
             resumable=True,
             units=_rows_trained,
             preflight=_train_known,
