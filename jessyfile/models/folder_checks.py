@@ -52,6 +52,17 @@ class Profile:
 
 def check_folder(folder: Path) -> Profile:
     """Return what a model folder holds. Raises ModelError when it cannot be trained, or not be exported afterwards."""
+    try:
+        return _checked(folder)
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError, OverflowError) as error:
+        # a value of another kind than every model has; who made the folder is not trusted to have made it well
+        raise ModelError(
+            f"`{folder}` has a config.json or tokenizer.json that is malformed ({type(error).__name__}: {error})",
+            hint="fetch the folder again",
+        ) from error
+
+
+def _checked(folder: Path) -> Profile:
     refuse_pointers(folder)
     config = read_json(folder / "config.json")
     check_config(folder, config)

@@ -518,3 +518,34 @@ def test_a_key_that_a_teacher_does_not_take_is_said_before_any_step(project, ref
     teacher(project, refusing, 60)
     (error,) = project.plan(reach="network").errors
     assert "it refuses the key (HTTP 401)" in error.message
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"rope_scaling": "linear"},
+        {"rope_scaling": {"rope_type": ["linear"]}},
+        {"architectures": 7},
+        {"layer_types": {"a": 1}},
+        {"model_type": ["llama"]},
+        {"model_type": None},
+        {"num_hidden_layers": "three"},
+        {"num_attention_heads": 0},
+        {"quantization": {"bits": "four"}, "quantization_config": []},
+    ],
+    ids=str,
+)
+def test_a_strange_config_is_refused_or_read_and_never_a_bug(project, values):
+    project.config(**values)
+    for finding in project.plan().errors:
+        assert finding.code == "E400"
+        assert finding.help
+
+
+@pytest.mark.parametrize(
+    "values", [{"model": []}, {"model": {"type": "BPE", "vocab": 3}}, {"added_tokens": 5}], ids=str
+)
+def test_a_strange_tokenizer_is_refused_and_never_a_bug(project, values):
+    project.tokenizer(**values)
+    (error,) = project.plan().errors
+    assert (error.code, bool(error.help)) == ("E400", True)
