@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pkgutil
+import shlex
 import shutil
 import sys
 from dataclasses import dataclass, replace
@@ -549,3 +550,18 @@ def test_a_strange_tokenizer_is_refused_and_never_a_bug(project, values):
     project.tokenizer(**values)
     (error,) = project.plan().errors
     assert (error.code, bool(error.help)) == ("E400", True)
+
+
+def test_the_plans_last_line_asks_for_what_was_planned(project, capsys, monkeypatch):
+    """Pasted, it did nothing or another thing: what was given with --set and --skip was not in it."""
+    project.compiled()
+    monkeypatch.chdir(project.root)
+    words = ["tiny.jessy", "--set", "system=a b", "--skip", "parity", "--replace", "train"]
+    assert main(["plan", *words]) == 0
+    *_, total, last = capsys.readouterr().out.splitlines()
+    typed = last.removeprefix("Nothing was started. To run it: jessy apply ")
+    assert sorted(shlex.split(typed)) == sorted(words)
+    assert "nothing of it ran on this machine yet" in total
+    assert "About" not in total
+    assert main(["plan", "tiny.jessy", "-o", "plan.json"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1].endswith("jessy apply plan.json")
