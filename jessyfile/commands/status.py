@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import itertools
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -14,6 +14,7 @@ from jessyfile.commands.recipe_file import nothing_yet
 from jessyfile.text.printable import json_text, printable
 
 if TYPE_CHECKING:
+    from jessyfile.export.registry import Registration
     from jessyfile.planning.state import State
     from jessyfile.results.outcome import Outcome
 
@@ -36,6 +37,7 @@ def status(as_json: bool) -> None:
 
 
 def _as_json(root: Path, state: State) -> dict[str, object]:
+    from jessyfile.planning.canonical import normal
     from jessyfile.results.facts import JudgeFacts, PromoteFacts
 
     promote, judge = state.facts_of("promote", PromoteFacts), state.facts_of("judge", JudgeFacts)
@@ -44,7 +46,7 @@ def _as_json(root: Path, state: State) -> dict[str, object]:
         "recipe": state.recipe,
         "run": state.run or None,
         "applied": state.applied or None,
-        "registered": {tag: _registered(root, state.name, tag) for tag in ("latest", "previous", "candidate")},
+        "registered": {tag: normal(_registered(root, state.name, tag)) for tag in ("latest", "previous", "candidate")},
         "promoted": promote.promoted if promote else None,
         "reason": promote.withheld if promote else None,
         "criteria": [_criterion(one) for one in judge.criteria] if judge else [],
@@ -65,9 +67,7 @@ def _lines(root: Path, state: State) -> list[str]:
     for tag in ("latest", "previous"):
         entry = _registered(root, state.name, tag)
         if entry:
-            lines.append(
-                f"  {tag:<9} {entry.get('digest', '')[:12]}  since {entry.get('since')}  ({entry.get('engine')})"
-            )
+            lines.append(f"  {tag:<9} {entry.digest[:12]}  since {entry.since}  ({entry.engine})")
     promote = state.facts_of("promote", PromoteFacts)
     back = kept_back(root, state.name, promote) if promote else None
     lines += [f"  {back}"] if back else []
@@ -89,7 +89,7 @@ def _last_run(root: Path, state: State) -> str:
     return f"{ago(state.applied, dt.datetime.now(dt.UTC))}, its folder is gone" if state.applied else "never ended"
 
 
-def _registered(root: Path, name: str, tag: str) -> dict[str, Any] | None:
+def _registered(root: Path, name: str, tag: str) -> Registration | None:
     from jessyfile.export.registry import lookup
 
     return lookup(root, name, tag)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from jessyfile.engines.serving import served_of
-from jessyfile.errors import EngineError, StateError
-from jessyfile.export.registry import LATEST, check_served, lookup, registered_names
+from jessyfile.errors import EngineError
+from jessyfile.export.registry import LATEST, Registration, check_served, lookup, registered_names
 from jessyfile.language.recipe import Complexity
 
 
@@ -17,7 +15,7 @@ from jessyfile.language.recipe import Complexity
 class Registered:
     """A registration (`export.registry`) and how its answers say their level."""
 
-    entry: Mapping[str, Any]
+    entry: Registration
     complexity: Complexity
 
 
@@ -33,7 +31,4 @@ def find(root: Path, name: str, tag: str = LATEST) -> Registered:
         hint = f"registered are {', '.join(names)}" if names else "run `jessy apply RECIPE` first"
         raise EngineError(f"there is no model `{name}:{tag}` in this project", hint=hint)
     check_served(root, entry)
-    try:
-        return Registered(entry, served_of(entry).complexity)
-    except StateError as error:
-        raise EngineError(f"the registration of {name}:{tag} is not usable", hint="run `jessy apply` again") from error
+    return Registered(entry, served_of(entry).complexity)

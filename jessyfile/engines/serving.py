@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from jessyfile.engines.engine import SAMPLING, GenerationSettings, ServedModel
 from jessyfile.errors import EngineError, StateError
@@ -14,6 +14,7 @@ from jessyfile.results.typed_json import read_as
 
 if TYPE_CHECKING:
     from jessyfile.engines.engine import Engine
+    from jessyfile.export.registry import Registration
 
 _RANDOM_SEED = -1
 
@@ -34,18 +35,24 @@ def settings_of(parameters: Mapping[str, ParameterValue], max_tokens: int) -> Ge
     return read_as(GenerationSettings, {**given, "max_tokens": longest, "stop": stops}, "the model's parameters")
 
 
-def served_model(entry: Mapping[str, Any], max_tokens: int) -> ServedModel:
+def served_model(entry: Registration, max_tokens: int) -> ServedModel:
     """Return the model that a registration describes. Raises EngineError for one that does not."""
-    name = f"{entry.get('name')}:{entry.get('tag')}"
     try:
-        return described(name, entry.get("gguf"), served_of(entry), max_tokens)
+        return described(f"{entry.name}:{entry.tag}", entry.gguf, served_of(entry), max_tokens)
     except StateError as error:
-        raise EngineError(f"the registration of {name} is not usable", hint="run `jessy apply` again") from error
+        raise _unusable(entry) from error
 
 
-def served_of(entry: Mapping[str, Any]) -> Served:
-    """Return how a registered model is served. Raises StateError when its record does not fit."""
-    return read_as(Served, entry.get("served"), "the registration")
+def served_of(entry: Registration) -> Served:
+    """Return how a registered model is served. Raises EngineError when its record does not fit."""
+    try:
+        return read_as(Served, entry.served, "the registration")
+    except StateError as error:
+        raise _unusable(entry) from error
+
+
+def _unusable(entry: Registration) -> EngineError:
+    return EngineError(f"the registration of {entry.name}:{entry.tag} is not usable", hint="run `jessy apply` again")
 
 
 def described(name: str, path: str | Path | None, served: Served, max_tokens: int) -> ServedModel:
@@ -63,17 +70,17 @@ def described(name: str, path: str | Path | None, served: Served, max_tokens: in
     )
 
 
-def engine_of(entry: Mapping[str, Any]) -> Engine:
+def engine_of(entry: Registration) -> Engine:
     """Return the engine that serves a registration. Raises EngineError for an unknown one."""
-    if entry["engine"] == "embedded":
+    if entry.engine == "embedded":
         from jessyfile.engines.llamacpp_engine import LlamaCpp
 
         return LlamaCpp()
-    if entry["engine"] == "ollama":
+    if entry.engine == "ollama":
         from jessyfile.engines.ollama_engine import Ollama
 
-        return Ollama(str(entry["ollama"]))
-    raise EngineError(f"nothing serves models of the engine `{entry['engine']}`", hint="update jessy")
+        return Ollama(str(entry.ollama))
+    raise EngineError(f"nothing serves models of the engine `{entry.engine}`", hint="update jessy")
 
 
 @contextmanager

@@ -30,7 +30,7 @@ def run_evaluate(context: StepContext) -> AnswersFacts:
     from jessyfile.export.registry import CANDIDATE, check_served, lookup
 
     entry = lookup(context.root, context.recipe.name, CANDIDATE)
-    if entry is None or entry.get("digest") != context.facts_of("import", ImportFacts).digest:
+    if entry is None or entry.digest != context.facts_of("import", ImportFacts).digest:
         raise EngineError(f"`{context.recipe.name}:candidate` is not what was imported", hint="run `jessy apply` again")
     check_served(context.root, entry, thorough=True)
     model = served_model(entry, context.recipe.evaluation.max_tokens)

@@ -96,7 +96,8 @@ def run_import(context: StepContext) -> ImportFacts:
         register.register_ollama(context.root, url, gguf, body, served, pending, _reporter(context))
     else:
         register.register_embedded(context.root, context.recipe.name, gguf, facts.digest, served)
-    model = model_id(lookup(context.root, context.recipe.name, CANDIDATE) or {})
+    entry = lookup(context.root, context.recipe.name, CANDIDATE)
+    model = model_id(entry) if entry is not None else ""
     found = ImportFacts(engine, context.recipe.name, CANDIDATE, facts.digest, model)
     _write_json(context.output / "import.json", found)
     return found

@@ -12,7 +12,7 @@ from jessyfile.export.registry import (
     CANDIDATE,
     LATEST,
     PREVIOUS,
-    Entry,
+    Registration,
     finish_rollback,
     keep_latest,
     lookup,
@@ -57,7 +57,7 @@ def register_embedded(root: Path, name: str, gguf: Path, digest: str, served: Se
         place = gguf.resolve().relative_to(root.resolve()).as_posix()
     except ValueError as error:
         raise EngineError(f"`{gguf}` lies outside the project and cannot be registered") from error
-    register(root, name, CANDIDATE, {"engine": "embedded", "gguf": place, "digest": digest, "served": normal(served)})
+    register(root, name, CANDIDATE, Registration("embedded", digest, normal(served), gguf=place))
 
 
 def register_ollama(
@@ -75,11 +75,11 @@ def register_ollama(
     digest = client.push_blob(gguf, report)
     request = {**body, "model": f"{name}:{CANDIDATE}", "files": {"model.gguf": digest}}
     client.create(request if quantize is None else {**request, "quantize": quantize}, report)
-    entry = {"engine": "ollama", "ollama": url, "digest": digest.removeprefix("sha256:"), "served": normal(served)}
+    entry = Registration("ollama", digest.removeprefix("sha256:"), normal(served), ollama=url)
     register(root, name, CANDIDATE, entry)
 
 
-def promote(root: Path, name: str) -> dict[str, Any]:
+def promote(root: Path, name: str) -> Registration:
     """Make NAME:candidate NAME:latest and keep what was latest as NAME:previous; return the candidate's registration.
 
     In Ollama the names are moved first: when it fails, the registry still says what was. Raises EngineError.
@@ -88,8 +88,8 @@ def promote(root: Path, name: str) -> dict[str, Any]:
     candidate, latest, previous = (lookup(root, name, tag) for tag in (CANDIDATE, LATEST, PREVIOUS))
     if candidate is None:
         raise EngineError(f"`{name}:candidate` is not registered", hint="run `jessy apply` again")
-    if candidate["engine"] == "ollama":
-        client = ollama.OllamaClient(str(candidate.get("ollama")))
+    if candidate.engine == "ollama":
+        client = ollama.OllamaClient(str(candidate.ollama))
         if _must_keep(latest, previous, candidate):
             client.copy(f"{name}:{LATEST}", f"{name}:{PREVIOUS}")
         keep_latest(root, name)
@@ -98,11 +98,11 @@ def promote(root: Path, name: str) -> dict[str, Any]:
     return candidate
 
 
-def _must_keep(latest: Entry | None, previous: Entry | None, candidate: Entry) -> bool:
+def _must_keep(latest: Registration | None, previous: Registration | None, candidate: Registration) -> bool:
     """Only a latest that Ollama serves can be kept there; one that is kept already must not be lost to an interrupted
     move.
     """
-    if latest is None or latest["engine"] != "ollama":
+    if latest is None or latest.engine != "ollama":
         return False
     return model_id(latest) not in {model_id(entry) for entry in (candidate, previous) if entry is not None}
 

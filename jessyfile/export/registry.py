@@ -11,21 +11,20 @@ This module is read by `jessy plan`: it imports nothing heavy.
 from __future__ import annotations
 
 import contextlib
-import json
 import re
-from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Literal
 
-from jessyfile.errors import DamagedError, EngineError, ProjectError, StorageError
+from jessyfile.errors import DamagedError, EngineError, ProjectError, StateError, StorageError
 from jessyfile.export.dotenv import dotenv_holds
-from jessyfile.fsops import read_bytes, write_text
-from jessyfile.planning.canonical import digest
+from jessyfile.fsops import write_text
+from jessyfile.planning.canonical import digest, readable
 from jessyfile.planning.fingerprint import FileHashes
 from jessyfile.project import jessy_folder
 from jessyfile.results.facts import ImportFacts, PromoteFacts
-from jessyfile.results.typed_json import Record, read_as
+from jessyfile.results.typed_json import Record, load_as, read_as
 
 if TYPE_CHECKING:
     from jessyfile.language.recipe import Recipe
@@ -33,8 +32,38 @@ if TYPE_CHECKING:
 CANDIDATE, LATEST, PREVIOUS = "candidate", "latest", "previous"
 _TAGS = (CANDIDATE, LATEST, PREVIOUS)
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(?:/[A-Za-z0-9_][A-Za-z0-9_.-]*){0,2}")
-_LATEST_ONLY = (PREVIOUS, "rolled_back", "swapped")  # what only the registration of `latest` holds besides its model
-Entry = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class TakenBack:
+    """The model that a rollback took back: its file, and everything that was served."""
+
+    digest: str
+    model: str
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """Which engine serves a model, from which file, and how.
+
+    `gguf` is the file's place, as written relative to the root, `ollama` the server's address. `served` is the record of
+    `results.served.Served`, read when the model is asked: a plan must not fail on one of another version. Only the
+    registration of `latest` has the last three: the one of `previous`, what a rollback took back, and how many of
+    Ollama's moves a rollback has made.
+    """
+
+    engine: str
+    digest: str = ""
+    served: Record = field(default_factory=dict)
+    gguf: str | None = None
+    ollama: str | None = None
+    name: str = ""
+    tag: str = ""
+    since: str = ""
+    version: Literal[1] = 1
+    previous: Registration | None = None
+    rolled_back: TakenBack | None = None
+    swapped: int = 0
 
 
 def entry_file(root: Path, name: str, tag: str) -> Path:
@@ -44,75 +73,74 @@ def entry_file(root: Path, name: str, tag: str) -> Path:
     return jessy_folder(root) / "models" / Path(*name.split("/")) / f"{tag}.json"
 
 
-def register(root: Path, name: str, tag: str, entry: Entry) -> None:
-    """Write a registration in one step.
+def register(root: Path, name: str, tag: str, entry: Registration) -> None:
+    """Write a registration in one step, under this name and tag.
 
-    `entry` holds engine, digest, served, and the GGUF's place relative to the root. Raises EngineError when the file
-    system takes another model's name for this one.
+    Raises EngineError when the file system takes another model's name for this one.
     """
-    standing = _read(root, name, tag) or {}
-    if standing.get("name", name) != name:
-        raise EngineError(f"`{name}` and `{standing['name']}` are one name on this disk", hint="give one another NAME")
+    standing = _read(root, name, tag)
+    if standing is not None and standing.name not in ("", name):
+        raise EngineError(f"`{name}` and `{standing.name}` are one name on this disk", hint="give one another NAME")
     if not entry_file(root, name, tag).resolve().is_relative_to(jessy_folder(root).resolve()):
         raise EngineError(f"the registration of `{name}` is a link that leads out of `.jessy`", hint="remove the link")
-    since = entry.get("since") or datetime.now(UTC).isoformat(timespec="seconds")
-    full = {**entry, "version": 1, "name": name, "tag": tag, "since": since}
-    write_text(entry_file(root, name, tag), json.dumps(full, ensure_ascii=False, indent=2, sort_keys=True) + "\n")
+    since = entry.since or datetime.now(UTC).isoformat(timespec="seconds")
+    write_text(entry_file(root, name, tag), readable(replace(entry, name=name, tag=tag, since=since)))
 
 
-def lookup(root: Path, name: str, tag: str = LATEST) -> dict[str, Any] | None:
+def lookup(root: Path, name: str, tag: str = LATEST) -> Registration | None:
     """Return a registration with `gguf` as an absolute path where it has one, None when there is none or it cannot be
     read.
     """
     entry = _stored(root, name, tag)
     if entry is None:
         return None
-    found = {**_model(entry), "tag": tag}
-    return {**found, "gguf": str(root / found["gguf"])} if isinstance(found.get("gguf"), str) else found
+    place = None if entry.gguf is None else str(root / entry.gguf)
+    return replace(_model(entry), tag=tag, gguf=place)
 
 
-def model_id(entry: Entry) -> str:
+def model_id(entry: Registration) -> str:
     """Return one name for everything that a registration serves: the file, how it is asked, and the engine."""
-    return digest({key: entry.get(key) for key in ("engine", "digest", "served")})
+    return digest({"engine": entry.engine, "digest": entry.digest, "served": entry.served})
 
 
-def _model(entry: Entry) -> dict[str, Any]:
-    return {key: value for key, value in entry.items() if key not in _LATEST_ONLY}
+def _model(entry: Registration) -> Registration:
+    """Return the registration of the model alone, without what only `latest` has."""
+    return replace(entry, previous=None, rolled_back=None, swapped=0)
 
 
-def _stored(root: Path, name: str, tag: str) -> dict[str, Any] | None:
+def _stored(root: Path, name: str, tag: str) -> Registration | None:
     """Return a registration as written, its GGUF relative to the root."""
-    found: Any = _read(root, name, tag) if tag != PREVIOUS else (_read(root, name, LATEST) or {}).get(PREVIOUS)
-    whole = isinstance(found, dict) and isinstance(found.get("engine"), str) and found.get("name") == name
-    return found if whole else None
+    found = _read(root, name, LATEST if tag == PREVIOUS else tag)
+    if tag == PREVIOUS and found is not None:
+        found = found.previous
+    return found if found is not None and found.name == name else None
 
 
-def _read(root: Path, name: str, tag: str) -> dict[str, Any] | None:
+def _read(root: Path, name: str, tag: str) -> Registration | None:
     try:
-        found = json.loads(read_bytes(entry_file(root, name, tag)))
-    except (FileNotFoundError, ValueError, RecursionError):
+        return load_as(Registration, entry_file(root, name, tag))
+    except (FileNotFoundError, StateError):
         return None
-    return found if isinstance(found, dict) else None
 
 
-def check_served(root: Path, entry: Entry, *, thorough: bool = False) -> None:
+def check_served(root: Path, entry: Registration, *, thorough: bool = False) -> None:
     """Make sure that the file which a registration is served from is the one that was registered.
 
     The hash of a big file is remembered with its size, inode and times; `thorough` reads every byte again. Not covered:
     bytes that rot on the disk without a write, until the next thorough reading, and what Ollama keeps itself. Raises
     DamagedError.
     """
-    if entry["engine"] != "embedded":
+    if entry.engine != "embedded":
         return
-    path, hashes = Path(str(entry.get("gguf"))), FileHashes(root, thorough)
+    path, hashes = Path(entry.gguf or ""), FileHashes(root, thorough)
     damage = None if path.is_file() else "is gone"
-    if damage is None and hashes.of(path) != entry.get("digest"):
+    if damage is None and hashes.of(path) != entry.digest:
         damage = "has other bytes than were written"
     with contextlib.suppress(StorageError):  # only the next reading's speed hangs on this
         hashes.save()
     if damage is not None:
         raise DamagedError(
-            f"the file of {entry['name']}:{entry['tag']} {damage} ({path})",
+            f"the file of {entry.name}:{entry.tag} {damage} ({path})",
             hint="run `jessy apply` again with the recipe that made it; it is made anew",
         )
 
@@ -144,7 +172,7 @@ def holds_latest(recipe: Recipe, root: Path, facts: Record) -> bool:
 
 def _holds(root: Path, name: str, tag: str, facts: ImportFacts | PromoteFacts) -> bool:
     entry = lookup(root, name, tag)
-    if entry is None or entry["engine"] != facts.engine or not _names(facts, entry.get("digest"), model_id(entry)):
+    if entry is None or entry.engine != facts.engine or not _names(facts, entry.digest, model_id(entry)):
         return False
     try:
         check_served(root, entry)
@@ -160,12 +188,13 @@ def _names(facts: ImportFacts | PromoteFacts, file: object, model: object) -> bo
 
 def kept_back(root: Path, name: str, facts: ImportFacts | PromoteFacts) -> str | None:
     """Return a sentence when the model of these facts was put back by a rollback and stays back; else None."""
-    latest = _stored(root, name, LATEST) or {}
-    back = latest.get("rolled_back")
-    if not isinstance(back, dict) or not _names(facts, back.get("digest"), back.get("model")):
+    latest = _stored(root, name, LATEST)
+    if latest is None or latest.rolled_back is None:
+        return None
+    if not _names(facts, latest.rolled_back.digest, latest.rolled_back.model):
         return None
     return (
-        f"{name}:{LATEST} is kept back by rollback at the model of {latest.get('since')}; "
+        f"{name}:{LATEST} is kept back by rollback at the model of {latest.since}; "
         f"`jessy rollback {name}` promotes the newer one again"
     )
 
@@ -174,7 +203,7 @@ def keep_latest(root: Path, name: str) -> None:
     """Write what is latest down as previous too, unless it is the candidate itself or is kept already."""
     candidate, latest, previous = (_stored(root, name, tag) for tag in (CANDIDATE, LATEST, PREVIOUS))
     if latest is not None and not _same(latest, candidate) and not _same(latest, previous):
-        register(root, name, LATEST, {**latest, PREVIOUS: _model(latest)})
+        register(root, name, LATEST, replace(latest, previous=_model(latest)))
 
 
 def take_candidate(root: Path, name: str) -> None:
@@ -187,11 +216,11 @@ def take_candidate(root: Path, name: str) -> None:
         raise EngineError(f"`{name}:candidate` is not registered", hint="run `jessy apply` again")
     if latest is None or not _same(latest, candidate):
         before = latest or previous
-        kept = {PREVIOUS: _model(before)} if before is not None else {}
-        register(root, name, LATEST, {**{key: value for key, value in candidate.items() if key != "since"}, **kept})
+        kept = _model(before) if before is not None else None
+        register(root, name, LATEST, replace(candidate, since="", previous=kept))
 
 
-def _same(one: Entry | None, two: Entry | None) -> bool:
+def _same(one: Registration | None, two: Registration | None) -> bool:
     return one is not None and two is not None and model_id(one) == model_id(two)
 
 
@@ -206,14 +235,15 @@ def rollback(name: str, root: Path) -> str:
     if latest is None or previous is None:
         raise EngineError(f"`{name}` has no previous model to go back to", hint="`jessy status` shows what is promoted")
     check_served(root, previous, thorough=True)
-    if previous["engine"] == "ollama":
+    if previous.engine == "ollama":
         move_back(root, name, latest, previous)
-    back = {"digest": latest.get("digest"), "model": model_id(latest)}
-    register(root, name, LATEST, {**latest[PREVIOUS], PREVIOUS: _model(latest), "rolled_back": back})
-    return f"{name}:latest is again the model of {previous.get('since', 'before')}"
+    back = TakenBack(latest.digest, model_id(latest))
+    now = replace(latest.previous or previous, previous=_model(latest), rolled_back=back)
+    register(root, name, LATEST, now)
+    return f"{name}:latest is again the model of {previous.since or 'before'}"
 
 
-def move_back(root: Path, name: str, latest: Entry, previous: Entry) -> None:
+def move_back(root: Path, name: str, latest: Registration, previous: Registration) -> None:
     """Give Ollama's NAME:latest the model of NAME:previous, and the other way round when Ollama serves both.
 
     Each move is written down, so that a rollback that was killed goes on where it stopped.
@@ -221,16 +251,17 @@ def move_back(root: Path, name: str, latest: Entry, previous: Entry) -> None:
     from jessyfile.export.ollama_api import OllamaClient
 
     def moved(count: int) -> None:
-        register(root, name, LATEST, {**latest, "swapped": count})
+        register(root, name, LATEST, replace(latest, swapped=count))
 
-    client = OllamaClient(str(previous.get("ollama")))
-    if latest["engine"] == "ollama":
-        client.swap(f"{name}:{LATEST}", f"{name}:{PREVIOUS}", int(latest.get("swapped") or 0), moved)
+    client = OllamaClient(str(previous.ollama))
+    if latest.engine == "ollama":
+        client.swap(f"{name}:{LATEST}", f"{name}:{PREVIOUS}", latest.swapped, moved)
     else:
         client.copy(f"{name}:{PREVIOUS}", f"{name}:{LATEST}")
 
 
 def finish_rollback(root: Path, name: str) -> None:
     """Finish a rollback that was killed between two of Ollama's moves, if there is one. Raises EngineError."""
-    if (_stored(root, name, LATEST) or {}).get("swapped"):
+    latest = _stored(root, name, LATEST)
+    if latest is not None and latest.swapped:
         rollback(name, root)

@@ -16,7 +16,7 @@ from evaluation_fakes import USUAL, FakeEngine, served
 from jessyfile.commands.chat import StreamedAnswer, _cutting, chat
 from jessyfile.engines import promoted, serving
 from jessyfile.errors import ContextFullError, DamagedError, EngineError
-from jessyfile.export.registry import register
+from jessyfile.export.registry import Registration, register
 from jessyfile.language.recipe import Complexity, Level
 from jessyfile.planning.actions import Action
 from jessyfile.planning.state import State, save_state
@@ -25,8 +25,8 @@ from jessyfile.planning.state import State, save_state
 def add(root: Path, tag: str, complexity: Complexity = USUAL) -> None:
     """Register a model whose file is whole."""
     (root / "m.gguf").write_bytes(b"GGUF")
-    entry = {"engine": "embedded", "gguf": "m.gguf", "digest": hashlib.sha256(b"GGUF").hexdigest()}
-    register(root, "tiny", tag, {**entry, "served": served(complexity)})
+    digest = hashlib.sha256(b"GGUF").hexdigest()
+    register(root, "tiny", tag, Registration("embedded", digest, served(complexity), gguf="m.gguf"))
 
 
 @pytest.fixture

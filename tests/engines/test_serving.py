@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from evaluation_fakes import served
 
 from jessyfile.engines.engine import GenerationSettings
 from jessyfile.engines.serving import engine_of, served_model, settings_of
 from jessyfile.errors import EngineError
+from jessyfile.export.registry import Registration
 from jessyfile.language.recipe import Message
 
 SERVED = served(
     messages=(Message("user", "selam"), Message("assistant", "[low 1]\nSelam!")),
     parameters={"temperature": 0.7, "num_ctx": 2048, "stop": ("<end_of_turn>",), "num_thread": 3, "num_gpu": -1},
 )
-ENTRY = {"name": "tiny", "tag": "latest", "engine": "embedded", "gguf": "/x/model.gguf", "served": SERVED}
+ENTRY = Registration("embedded", served=SERVED, gguf="/x/model.gguf", name="tiny", tag="latest")
 
 
 def test_a_registration_keeps_everything_the_recipe_said() -> None:
@@ -42,9 +45,9 @@ def test_a_random_seed_becomes_a_fixed_one() -> None:
 )
 def test_a_broken_registration_is_one_clear_line(broken: object) -> None:
     with pytest.raises(EngineError, match="the registration of tiny:latest is not usable"):
-        served_model({**ENTRY, "served": broken}, 64)
+        served_model(replace(ENTRY, served=broken), 64)
 
 
 def test_an_engine_nobody_knows_is_refused() -> None:
     with pytest.raises(EngineError, match="vllm"):
-        engine_of({**ENTRY, "engine": "vllm"})
+        engine_of(replace(ENTRY, engine="vllm"))

@@ -13,7 +13,7 @@ from jessyfile.errors import DamagedError, EngineError, Interrupted
 from jessyfile.evaluation import evaluation_steps as step
 from jessyfile.evaluation.answers import read_answers
 from jessyfile.evaluation.verdict import read_verdict
-from jessyfile.export.registry import register
+from jessyfile.export.registry import Registration, register
 
 SERVED = served(parameters={"temperature": 0.5, "num_predict": 20})
 BASE = {"source": "a folder", "kind": "folder", "digest": "x", "chat_format": "gemma", "model_type": "gemma3_text",
@@ -25,7 +25,7 @@ def root(tmp_path: Path) -> Path:
     (tmp_path / ".jessy").mkdir()
     (tmp_path / "cases.jsonl").write_text(CASE + "\n" + CASE.replace("-001", "-002") + "\n", encoding="utf-8")
     (tmp_path / "m.gguf").write_bytes(FILE)
-    entry = {"engine": "embedded", "gguf": "m.gguf", "digest": IMPORTED["digest"], "served": SERVED}
+    entry = Registration("embedded", str(IMPORTED["digest"]), SERVED, gguf="m.gguf")
     register(tmp_path, "tiny", "candidate", entry)
     return tmp_path
 

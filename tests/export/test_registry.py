@@ -18,6 +18,7 @@ from jessyfile.export.registry import (
     CANDIDATE,
     LATEST,
     PREVIOUS,
+    Registration,
     entry_file,
     holds_candidate,
     holds_latest,
@@ -39,23 +40,25 @@ def sha(word):
 def candidate(root, word, served="tiny"):
     path = root / f"{word}.gguf"
     path.write_bytes(word.encode())
-    entry = {"engine": "embedded", "gguf": path.name, "digest": sha(word), "served": {"name": served}}
+    entry = Registration("embedded", sha(word), {"name": served}, gguf=path.name)
     register(root, "tiny", CANDIDATE, entry)
 
 
 def facts_of(root, tag=CANDIDATE):
     entry = lookup(root, "tiny", tag)
-    named = {"engine": "embedded", "name": "tiny", "tag": tag, "digest": entry["digest"], "model": model_id(entry)}
+    named = {"engine": "embedded", "name": "tiny", "tag": tag, "digest": entry.digest, "model": model_id(entry)}
     return {**named, "promoted": True}
 
 
 def digests(root):
     words = {sha(word): word for word in ("one", "two", "three")}
-    return tuple(words.get((lookup(root, "tiny", tag) or {}).get("digest")) for tag in (CANDIDATE, LATEST, PREVIOUS))
+    found = (lookup(root, "tiny", tag) for tag in (CANDIDATE, LATEST, PREVIOUS))
+    return tuple(words[entry.digest] if entry else None for entry in found)
 
 
 def systems(root):
-    return tuple((lookup(root, "tiny", tag) or {"served": {}})["served"].get("name") for tag in (LATEST, PREVIOUS))
+    found = (lookup(root, "tiny", tag) for tag in (LATEST, PREVIOUS))
+    return tuple(entry.served["name"] if entry else None for entry in found)
 
 
 def test_promote_keeps_the_model_before(tmp_path):
@@ -192,7 +195,7 @@ def test_a_changed_file_is_found_whatever_its_times_say(size, tmp_path, monkeypa
     old = path.stat().st_mtime_ns - 10**12
     os.utime(path, ns=(old, old))
     monkeypatch.setattr("jessyfile.planning.fingerprint._SETTLED", -1)
-    entry = {"engine": "embedded", "gguf": "one.gguf", "digest": hashlib.sha256(bytes(size)).hexdigest(), "served": {}}
+    entry = Registration("embedded", hashlib.sha256(bytes(size)).hexdigest(), gguf="one.gguf")
     register(tmp_path, "tiny", CANDIDATE, entry)
     facts = facts_of(tmp_path)
     assert holds_candidate(recipe(tmp_path), tmp_path, facts)
@@ -247,9 +250,7 @@ def test_a_rollback_in_ollama_that_was_killed_goes_on(copies, tmp_path, monkeypa
 
     with fake_ollama() as (state, url):
         for word in ("one", "two"):
-            register(
-                tmp_path, "tiny", CANDIDATE, {"engine": "ollama", "ollama": url, "digest": sha(word), "served": {}}
-            )
+            register(tmp_path, "tiny", CANDIDATE, Registration("ollama", sha(word), ollama=url))
             state.models["tiny:candidate"] = word
             promote(tmp_path, "tiny")
         genuine, count = OllamaClient.copy, [0]
@@ -280,7 +281,7 @@ def test_names_that_are_one_file_on_this_disk_are_not_mixed_up(tmp_path, monkeyp
     candidate(tmp_path, "one")
     assert lookup(tmp_path, "Tiny", CANDIDATE) is None
     with pytest.raises(EngineError, match="one name on this disk"):
-        register(tmp_path, "Tiny", CANDIDATE, {"engine": "embedded"})
+        register(tmp_path, "Tiny", CANDIDATE, Registration("embedded"))
 
 
 # the .env file

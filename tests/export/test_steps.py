@@ -67,13 +67,13 @@ def test_an_adapter_becomes_a_promoted_model_that_llama_cpp_serves(root):
     assert facts.engine == "embedded"
     assert holds_candidate(line.recipe, root, normal(facts))
     entry = lookup(root, "tiny", CANDIDATE)
-    assert entry["gguf"] == str(line.inputs["gguf"] / "model.gguf")
-    assert entry["served"]["system"] == "Kısa konuş."
+    assert entry.gguf == str(line.inputs["gguf"] / "model.gguf")
+    assert entry.served["system"] == "Kısa konuş."
     assert lookup(root, "tiny", LATEST) is None
     assert line.promoted().promoted
-    assert lookup(root, "tiny", LATEST)["digest"] == facts.digest
+    assert lookup(root, "tiny", LATEST).digest == facts.digest
     assert (root / ".env").read_text() == "JESSY_MODEL=tiny:latest\n"
-    with llama_cpp(lookup(root, "tiny")["gguf"]) as engine:
+    with llama_cpp(lookup(root, "tiny").gguf) as engine:
         parity = compare(line.inputs["merge"], engine.ask, ["selam", "napıyon"], steps=2)
     assert parity.agreement == 1.0
     parity.require("f16")
@@ -90,7 +90,7 @@ def test_a_failed_must_leaves_latest_where_it_was(root):
     assert not facts.promoted
     assert "turkish_accuracy" in facts.reason
     assert lookup(root, "tiny", LATEST) == before
-    assert lookup(root, "tiny", CANDIDATE)["digest"] != before["digest"]
+    assert lookup(root, "tiny", CANDIDATE).digest != before.digest
 
 
 def test_ollama_gets_the_model_by_json_and_its_names_move(root):
@@ -107,7 +107,7 @@ def test_ollama_gets_the_model_by_json_and_its_names_move(root):
         assert "modelfile" not in body
         digests = {name: model["files"]["model.gguf"].removeprefix("sha256:") for name, model in state.models.items()}
     for tag in (CANDIDATE, LATEST, PREVIOUS):
-        assert digests[f"tiny:{tag}"] == lookup(root, "tiny", tag)["digest"]
+        assert digests[f"tiny:{tag}"] == lookup(root, "tiny", tag).digest
     assert digests["tiny:latest"] != digests["tiny:previous"]
 
 

@@ -297,8 +297,8 @@ def served(root: Path) -> dict[str, str]:
     for tag in ("candidate", "latest", "previous"):
         entry = lookup(root, "tiny", tag)
         if entry is not None:
-            digest = hashlib.sha256(Path(entry["gguf"]).read_bytes()).hexdigest()
-            assert digest == entry["digest"], tag
+            digest = hashlib.sha256(Path(entry.gguf).read_bytes()).hexdigest()
+            assert digest == entry.digest, tag
             found[tag] = digest
     return found
 

@@ -36,7 +36,7 @@ from jessyfile.engines.gather import Gathered  # noqa: E402
 from jessyfile.evaluation.answers import Asker, answer_all, read_answers, write_answers  # noqa: E402
 from jessyfile.evaluation.parity_step import _prompts  # noqa: E402
 from jessyfile.evaluation.verdict import judge, read_verdict, write_verdict  # noqa: E402
-from jessyfile.export.registry import register  # noqa: E402
+from jessyfile.export.registry import Registration, register  # noqa: E402
 from jessyfile.models.chat_format import format_of  # noqa: E402
 from jessyfile.models.tokenizer import Tokenizer, load_tokenizer  # noqa: E402
 from jessyfile.planning.runs import Run  # noqa: E402
@@ -186,8 +186,8 @@ def test_what_chat_and_events_print_holds_nothing_that_a_terminal_obeys(
     (tmp_path / ".jessy").mkdir()
     monkeypatch.chdir(tmp_path)
     (tmp_path / "m.gguf").write_bytes(b"GGUF")
-    entry = {"engine": "embedded", "gguf": "m.gguf", "digest": hashlib.sha256(b"GGUF").hexdigest()}
-    register(tmp_path, "tiny", "latest", {**entry, "served": served()})
+    entry = Registration("embedded", hashlib.sha256(b"GGUF").hexdigest(), served(), gguf="m.gguf")
+    register(tmp_path, "tiny", "latest", entry)
     monkeypatch.setattr(serving, "engine_of", lambda entry: FakeEngine(lambda prompt: f"[low 1]\nx{text}y"))
     for flags in ((), ("--json",)):
         shown = CliRunner().invoke(chat, ["tiny", "selam", *flags], catch_exceptions=False).output

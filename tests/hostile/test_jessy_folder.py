@@ -13,7 +13,7 @@ from watch_world import RECIPE, SEEDS, tiny_steps
 
 from jessyfile.cli import main
 from jessyfile.errors import EngineError
-from jessyfile.export.registry import register
+from jessyfile.export.registry import Registration, register
 
 
 @pytest.fixture
@@ -71,7 +71,7 @@ def test_a_registration_is_not_written_through_a_link(project):
     (project / ".jessy" / "models" / "tiny").symlink_to(project.parent / "home")
     before = content(project.parent / "home")
     with pytest.raises(EngineError, match="leads out"):
-        register(project, "tiny", "latest", {"engine": "embedded"})
+        register(project, "tiny", "latest", Registration("embedded"))
     assert content(project.parent / "home") == before
 
 

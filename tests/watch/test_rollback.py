@@ -46,7 +46,7 @@ def edit(project: Path, old: str, new: str) -> None:
 def latest(root: Path) -> tuple[str, str]:
     """Return the hash of the promoted file and the system prompt it is served with."""
     entry = lookup(root, "tiny")
-    return entry["digest"], entry["served"]["system"]
+    return entry.digest, entry.served["system"]
 
 
 def test_the_next_apply_of_the_same_recipe_keeps_it_back(project, capsys):
@@ -126,7 +126,7 @@ def test_a_running_watch_does_not_undo_it(tmp_path, monkeypatch):
 
 def test_a_model_damaged_on_the_disk_is_made_anew_by_apply(project, capsys):
     """The plan compares big files by size: a flipped bit in the served file went unseen."""
-    victim = Path(lookup(project, "tiny", "candidate")["gguf"])
+    victim = Path(lookup(project, "tiny", "candidate").gguf)
     victim.chmod(0o644)
     victim.write_text(victim.read_text()[:-1] + "X")
     assert main(["plan", "tiny.jessy", "--detailed-exitcode"]) == 2
