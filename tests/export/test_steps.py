@@ -169,6 +169,8 @@ def test_what_ollama_will_quantize_is_held_to_the_limit_of_the_file_that_is_comp
     """The F16 file was held to the limit of 4 bits, a thousand times too wide, so that a wrong conversion passed."""
     (root / "dataset").mkdir()
     row = {"messages": [{"role": "user", "content": "selam"}, {"role": "assistant", "content": "sana da"}]}
+    told = {"kind": "chat", "category": "turkish", "topic": "casual", "level": "low", "iterations": 1, "language": "tr"}
+    row |= {**told, "tags": [], "id": "a", "levels": [["low", 1]]}
     (root / "dataset" / "valid.jsonl").write_text(json.dumps(row) + "\n")
     line = k_quant(root, monkeypatch, root / "nothing").packed()
     line.inputs["dataset"] = root / "dataset"
