@@ -20,6 +20,7 @@ from jessyfile.errors import EngineError
 if TYPE_CHECKING:
     from jessyfile.engines.engine import GenerationSettings, OnPiece, Reply, ServedModel, TokenLogprob
     from jessyfile.language.recipe import Message
+    from jessyfile.planning.steps import Stop
 
 _ANSWER_SECONDS = 600.0
 _KEEP_ALIVE = "5m"
@@ -29,13 +30,15 @@ class Ollama:
     """One Ollama server with one model. It queues requests itself, so one is asked at a time.
 
     `keeps_examples` says that the server holds the model's example messages, as it does for one that jessy created.
+    Loading and answering raise Interrupted when `stop` is requested.
     """
 
     name = "ollama"
     parallel = 1
 
-    def __init__(self, url: str, *, keeps_examples: bool = True) -> None:
+    def __init__(self, url: str, *, keeps_examples: bool = True, stop: Stop | None = None) -> None:
         self.url = url
+        self._stop = stop
         self._keeps_examples = keeps_examples
         self._model: ServedModel | None = None
 
@@ -44,7 +47,10 @@ class Ollama:
         start = time.perf_counter()
         options = _options(model.settings, model)
         self._exchange(
-            "/api/generate", {"model": model.name, "options": options, "keep_alive": _KEEP_ALIVE}, lambda _: False
+            "/api/generate",
+            {"model": model.name, "options": options, "keep_alive": _KEEP_ALIVE},
+            lambda _: False,
+            self._stop,
         )
         self._model = model
         return time.perf_counter() - start
@@ -62,7 +68,7 @@ class Ollama:
             last.update(found)
             return gathered.add(_text(found))
 
-        self._exchange("/api/chat", self._request(messages, settings), event)
+        self._exchange("/api/chat", self._request(messages, settings), event, self._stop)
         tokens = None if gathered.cut else int(last.get("eval_count") or len(gathered.pieces))
         stopped: Any = "length" if last.get("done_reason") == "length" else "stop"
         return gathered.reply(int(last.get("prompt_eval_count") or 0), tokens, stopped)
@@ -76,7 +82,7 @@ class Ollama:
         model, self._model = self._model, None
         if model is not None:
             try:
-                self._exchange("/api/generate", {"model": model.name, "keep_alive": 0}, lambda _: False)
+                self._exchange("/api/generate", {"model": model.name, "keep_alive": 0}, lambda _: False, stop=None)
             except EngineError:
                 return
 
@@ -92,11 +98,13 @@ class Ollama:
         options = _options(used, model)
         return {"model": model.name, "messages": turns, "stream": True, "options": options, "keep_alive": _KEEP_ALIVE}
 
-    def _exchange(self, path: str, body: Mapping[str, Any], take: Callable[[Mapping[str, Any]], bool]) -> None:
+    def _exchange(
+        self, path: str, body: Mapping[str, Any], take: Callable[[Mapping[str, Any]], bool], stop: Stop | None
+    ) -> None:
         """Send a request and hand over its events until the last, or until `take` returns True."""
         from jessyfile.export.ollama_api import OllamaClient
 
-        client = OllamaClient(self.url)
+        client = OllamaClient(self.url, stop)
         for line in client.lines(path, body, _ANSWER_SECONDS):
             found = _event(line, self.url)
             if take(found) or found.get("done"):

@@ -15,6 +15,7 @@ from jessyfile.results.typed_json import read_as
 if TYPE_CHECKING:
     from jessyfile.engines.engine import Engine
     from jessyfile.export.registry import Registration
+    from jessyfile.planning.steps import Stop
 
 _RANDOM_SEED = -1
 
@@ -70,8 +71,8 @@ def described(name: str, path: str | Path | None, served: Served, max_tokens: in
     )
 
 
-def engine_of(entry: Registration) -> Engine:
-    """Return the engine that serves a registration. Raises EngineError for an unknown one."""
+def engine_of(entry: Registration, stop: Stop | None = None) -> Engine:
+    """Return the engine that serves a registration; one that waits for a server asks `stop`. Raises EngineError for an unknown one."""
     if entry.engine == "embedded":
         from jessyfile.engines.llamacpp_engine import LlamaCpp
 
@@ -79,7 +80,7 @@ def engine_of(entry: Registration) -> Engine:
     if entry.engine == "ollama":
         from jessyfile.engines.ollama_engine import Ollama
 
-        return Ollama(str(entry.ollama))
+        return Ollama(str(entry.ollama), stop=stop)
     raise EngineError(f"nothing serves models of the engine `{entry.engine}`", hint="update jessy")
 
 

@@ -34,7 +34,7 @@ def run_evaluate(context: StepContext) -> AnswersFacts:
         raise EngineError(f"`{context.recipe.name}:candidate` is not what was imported", hint="run `jessy apply` again")
     check_served(context.root, entry, thorough=True)
     model = served_model(entry, context.recipe.evaluation.max_tokens)
-    return _answer_suites(context, engine_of(entry), model, None)
+    return _answer_suites(context, engine_of(entry, context.stop), model, None)
 
 
 def run_baseline(context: StepContext) -> AnswersFacts:
@@ -64,7 +64,8 @@ def _base_model(context: StepContext) -> tuple[Engine, ServedModel]:
     if choose_engine(recipe.deploy)[0] == "ollama" and base.ollama is not None:
         from jessyfile.engines.ollama_engine import Ollama
 
-        return Ollama(recipe.deploy.ollama, keeps_examples=False), described(recipe.base, None, description, limit)
+        engine = Ollama(recipe.deploy.ollama, keeps_examples=False, stop=context.stop)
+        return engine, described(recipe.base, None, description, limit)
     return LlamaCpp(), described(recipe.base, _base_gguf(context), description, limit)
 
 

@@ -93,7 +93,7 @@ def run_import(context: StepContext) -> ImportFacts:
         _warn_of_old(context, str(version))
         body = read_json(folder / CREATE_FILE)
         url = context.recipe.deploy.ollama
-        register.register_ollama(context.root, url, gguf, body, served, pending, _reporter(context))
+        register.register_ollama(context.root, url, gguf, body, served, pending, _reporter(context), context.stop)
     else:
         register.register_embedded(context.root, context.recipe.name, gguf, facts.digest, served)
     entry = lookup(context.root, context.recipe.name, CANDIDATE)

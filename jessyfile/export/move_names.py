@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from jessyfile.language.recipe import Deploy
+    from jessyfile.planning.steps import Stop
     from jessyfile.results.facts import EngineName, GgufFacts
     from jessyfile.results.served import Served
 
@@ -68,10 +69,11 @@ def register_ollama(
     served: Served,
     quantize: str | None,
     report: Report,
+    stop: Stop | None = None,
 ) -> None:
-    """Create NAME:candidate in Ollama and remember it. Raises EngineError."""
+    """Create NAME:candidate in Ollama and remember it. Raises EngineError, and Interrupted when `stop` is requested."""
     name = served.name
-    client = ollama.OllamaClient(url)
+    client = ollama.OllamaClient(url, stop)
     digest = client.push_blob(gguf, report)
     request = {**body, "model": f"{name}:{CANDIDATE}", "files": {"model.gguf": digest}}
     client.create(request if quantize is None else {**request, "quantize": quantize}, report)

@@ -12,13 +12,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
-from jessyfile.errors import EngineError
+from jessyfile.errors import EngineError, Interrupted, JessyError
 from jessyfile.fsops import hash_file, storage_error
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from jessyfile.http import HttpError, Response
+    from jessyfile.http import HttpError, Response, Stop
 
 PROBE_SECONDS = 0.3
 _CALL_SECONDS = 30.0
@@ -30,9 +30,10 @@ Report = Callable[[int, int, str], None]
 
 @dataclass(frozen=True, slots=True)
 class OllamaClient:
-    """One Ollama server; every method raises EngineError in one clear line."""
+    """One Ollama server; every method raises EngineError in one clear line, and Interrupted when `stop` is requested."""
 
     url: str
+    stop: Stop | None = None
 
     def version(self, timeout: float = _CALL_SECONDS) -> str:
         """Return the server's version."""
@@ -144,12 +145,14 @@ class OllamaClient:
         headers = {} if size is None else {"Content-Length": str(size)}
         address = self.url.rstrip("/") + path
         try:
-            with exchange(method, address, seconds=seconds, body=sent, headers=headers) as response:
+            with exchange(method, address, seconds=seconds, body=sent, headers=headers, stop=self.stop) as response:
                 yield response
         except HttpError as error:
             raise self._broken(error) from error
 
-    def _broken(self, error: HttpError) -> EngineError:
+    def _broken(self, error: HttpError) -> JessyError:
+        if error.kind == "stopped":
+            return Interrupted(f"stopped while waiting for Ollama at {self.url}")
         if error.kind == "address":
             hint = "write it as http://127.0.0.1:11434"
             return EngineError(f"`{self.url}` is no address of an Ollama server", hint=hint)

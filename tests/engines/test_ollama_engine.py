@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 
 from jessyfile.engines.engine import GenerationSettings, ServedModel
 from jessyfile.engines.ollama_engine import Ollama
-from jessyfile.errors import EngineError
+from jessyfile.errors import EngineError, Interrupted
 from jessyfile.language.recipe import Message
 
 EXAMPLE = Message("user", "örnek")
@@ -33,12 +34,14 @@ class Server:
         self.lines: tuple[Any, ...] = WHOLE
         self.status = 200
         self.asked: list[tuple[str, dict[str, Any]]] = []
+        self.wait: Callable[[], object] = lambda: None
         server = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
                 server.asked.append((self.path, body))
+                server.wait()
                 lines = server.lines if self.path == "/api/chat" else ({"done": True},)
                 data = b"".join(
                     line if isinstance(line, bytes) else json.dumps(line).encode() + b"\n" for line in lines
@@ -122,6 +125,30 @@ def test_unloading_twice_and_from_a_dead_server_is_harmless(server: Server) -> N
     count = len(server.asked)
     engine.unload()
     assert len(server.asked) == count
+
+
+def test_an_ollama_that_hangs_holds_up_no_stop(server: Server) -> None:
+    """The first Ctrl-C waited ten minutes for an answer that never came."""
+    done = threading.Event()
+
+    class Stop:
+        asked = False
+
+        def requested(self) -> bool:
+            return self.asked
+
+    stop = Stop()
+    engine = Ollama(server.url, stop=stop)
+    engine.load(MODEL)
+    server.wait = lambda: (setattr(stop, "asked", True), done.wait(60))
+    start = time.monotonic()
+    with pytest.raises(Interrupted, match="while waiting for Ollama"):
+        engine.chat([Message("user", "selam")])
+    assert time.monotonic() - start < 20
+    done.set()
+    server.wait = lambda: None
+    engine.unload()
+    assert server.asked[-1][1]["keep_alive"] == 0
 
 
 def test_it_says_that_it_gives_no_token_ids(server: Server) -> None:

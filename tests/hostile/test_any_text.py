@@ -188,7 +188,7 @@ def test_what_chat_and_events_print_holds_nothing_that_a_terminal_obeys(
     (tmp_path / "m.gguf").write_bytes(b"GGUF")
     entry = Registration("embedded", hashlib.sha256(b"GGUF").hexdigest(), served(), gguf="m.gguf")
     register(tmp_path, "tiny", "latest", entry)
-    monkeypatch.setattr(serving, "engine_of", lambda entry: FakeEngine(lambda prompt: f"[low 1]\nx{text}y"))
+    monkeypatch.setattr(serving, "engine_of", lambda entry, stop=None: FakeEngine(lambda prompt: f"[low 1]\nx{text}y"))
     for flags in ((), ("--json",)):
         shown = CliRunner().invoke(chat, ["tiny", "selam", *flags], catch_exceptions=False).output
         assert harmless(shown)
