@@ -127,17 +127,6 @@ def compare(folder: Path, ask: Ask, prompts: Sequence[str], steps: int = 4, top:
     return Parity(tuple(found))
 
 
-def check_tokens(folder: Path, tokenize: Callable[[str], Sequence[int]], texts: Sequence[str]) -> None:
-    """Raise ExportError with the first text whose token ids differ between the folder's tokenizer and an engine's."""
-    tokenizer = load_tokenizer(folder)
-    for text in texts:
-        ours, theirs = tokenizer.encode(text), list(tokenize(text))
-        if ours != theirs:
-            raise ExportError(
-                f"the exported tokenizer reads {text[:60]!r} as {theirs[:12]}, the trained one as {ours[:12]}"
-            )
-
-
 def _walk(model: Any, tokenizer: Tokenizer, ask: Ask, prompt: str, steps: int, top: int) -> Iterator[Position]:  # noqa: ANN401
     """Follow the merged model's greedy answer, as long as its text has the tokens it was made of.
 

@@ -3,6 +3,8 @@
 from contextlib import contextmanager
 from types import SimpleNamespace
 
+from jessyfile.models.tokenizer import load_tokenizer
+
 
 @contextmanager
 def llama_cpp(path):
@@ -28,3 +30,10 @@ def llama_cpp(path):
             return client.post(f"{server.listening_address}/tokenize", json=body).json()["tokens"]
 
         yield SimpleNamespace(ask=ask, tokenize=tokenize)
+
+
+def check_tokens(folder, tokenize, texts):
+    """Fail with the first text whose token ids differ between the folder's tokenizer and an engine's."""
+    tokenizer = load_tokenizer(folder)
+    for text in texts:
+        assert list(tokenize(text)) == list(tokenizer.encode(text)), text

@@ -4,12 +4,12 @@ import json
 
 import numpy as np
 import pytest
-from embedded import llama_cpp
+from embedded import check_tokens, llama_cpp
 from tiny import TYPES, tiny_model
 
 from jessyfile.errors import ExportError
 from jessyfile.export.gguf_writer import QUANTIZATIONS, write_gguf
-from jessyfile.export.parity import check_tokens, compare
+from jessyfile.export.parity import compare
 from jessyfile.models.from_gguf import convert_gguf, dequantized
 from jessyfile.models.gguf_reader import read_gguf
 from jessyfile.models.weights import Weights

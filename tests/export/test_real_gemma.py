@@ -1,11 +1,11 @@
 """The real Gemma 3 270M through the whole export: package, MLX folder, GGUF, llama.cpp."""
 
 import pytest
-from embedded import llama_cpp
+from embedded import check_tokens, llama_cpp
 from world import context, recipe
 
 from jessyfile.export.gguf_writer import write_gguf
-from jessyfile.export.parity import check_tokens, compare
+from jessyfile.export.parity import compare
 from jessyfile.models.base_step import run_base
 
 pytestmark = [pytest.mark.real, pytest.mark.slow]
