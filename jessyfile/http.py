@@ -115,7 +115,10 @@ def exchange(
         seconds: how long everything may take, reading the answer in the block included.
         body: what to send; pieces of it need a Content-Length among the headers.
         headers: sent beside Host and Accept-Encoding.
-        stop: asked four times a second.
+        stop: asked four times a second whether to stop.
+
+    Yields:
+        The answer, its body still to be read.
 
     Raises:
         HttpError: for every way in which the request or the reading of its answer can fail.
@@ -146,7 +149,21 @@ def exchange(
 def posted(
     url: str, value: object, *, seconds: float, headers: Mapping[str, str] | None = None, stop: Stop | None = None
 ) -> Iterator[Response]:
-    """Send a JSON value with POST and yield the answer, as `exchange` does."""
+    """Send a JSON value with POST and yield the answer; the connection is closed with the block.
+
+    Args:
+        url: an `http` or `https` address.
+        value: any JSON value.
+        seconds: how long everything may take, reading the answer in the block included.
+        headers: sent beside Content-Type.
+        stop: asked four times a second whether to stop.
+
+    Yields:
+        The answer, its body still to be read.
+
+    Raises:
+        HttpError: for every way in which the request or the reading of its answer can fail.
+    """
     # letters beyond ASCII are escaped: half a surrogate pair has no UTF-8
     data, kind = json.dumps(value, separators=(",", ":")).encode("ascii"), {"Content-Type": "application/json"}
     with exchange("POST", url, seconds=seconds, body=data, headers={**kind, **(headers or {})}, stop=stop) as response:

@@ -33,9 +33,9 @@ def plan(
 
     Args:
         recipe: A recipe's file, or one that `load_recipe` has read.
-        args: Values of its ARGs.
-        variant: The VARIANT to lay over it.
-        sets: Values from outside by address, `{"lora.rank": "8"}`.
+        args: Values of its ARG instructions by name.
+        variant: The VARIANT to apply.
+        sets: Values that replace the recipe's, by address: `{"lora.rank": "8"}`.
         only: Steps to take, with what they need.
         skip: Steps to leave out, with what needs them.
         replace: Steps to run although they would be kept.
@@ -63,18 +63,21 @@ def apply(
     observer: Observer | None = None,
     stop: Stop | None = None,
 ) -> RunResult:
-    """Make data, train, export, evaluate, promote: whatever the plan says; write the lock file and the report too.
+    """Run what the plan says: make data, train, export, evaluate, promote. Write the lock file and the report too.
 
     Args:
         recipe: A recipe's file, or one that `load_recipe` has read.
-        args: Values of its ARGs.
-        variant: The VARIANT to lay over it.
-        sets: Values from outside by address, `{"lora.rank": "8"}`.
+        args: Values of its ARG instructions by name.
+        variant: The VARIANT to apply.
+        sets: Values that replace the recipe's, by address: `{"lora.rank": "8"}`.
         only: Steps to take, with what they need.
         skip: Steps to leave out, with what needs them.
-        replace: Steps to run although they would be kept.
-        observer: Who is told how it goes.
-        stop: Who may ask to stop; what was done is kept.
+        replace: Steps to run again although their results would be kept.
+        observer: Told of the plan and of each step's progress.
+        stop: Asked while steps run whether to stop; what is finished is kept.
+
+    Returns:
+        The result of each step, and whether the model was promoted.
 
     Raises:
         RecipeError: The recipe has mistakes; `diagnostics` lists them.
@@ -99,8 +102,17 @@ def apply(
 
 
 def write_outcome(recipe: Recipe, result: RunResult, *, variant: str | None, as_written: bool) -> Path | None:
-    """Write the lock file of a whole run of a recipe as it is written, and the report; return where the report lies,
-    None when nothing ran."""
+    """Write the report of a run, and the lock file when the whole recipe ran as it is written.
+
+    Args:
+        recipe: the recipe that was applied.
+        result: what the run made.
+        variant: the VARIANT that was applied.
+        as_written: False when `--arg` or `--set` changed the recipe.
+
+    Returns:
+        The path of the report, None when nothing ran.
+    """
     from jessyfile.planning.lockfile import write_lock
     from jessyfile.report import write_report
 

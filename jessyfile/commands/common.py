@@ -98,7 +98,21 @@ def pairs(items: tuple[str, ...], option: str) -> dict[str, str]:
 
 
 def load(recipe: Path, arg: tuple[str, ...], variant: str | None, set_: tuple[str, ...]) -> Recipe:
-    """Load a recipe and print its warnings. Raises ProjectError when it is no recipe's file, RecipeError for mistakes."""
+    """Load a recipe and print its warnings.
+
+    Args:
+        recipe: the recipe's path, as the user typed it.
+        arg: values of ARG instructions, each `NAME=VALUE`.
+        variant: the VARIANT to apply, or None.
+        set_: settings that replace the recipe's, each `ADDRESS=VALUE`.
+
+    Returns:
+        The valid recipe.
+
+    Raises:
+        ProjectError: the path names no recipe file.
+        RecipeError: the recipe has mistakes.
+    """
     from jessyfile.planning.command_line import Call
 
     return load_call(Call(str(recipe), arg, variant, set_))

@@ -112,7 +112,14 @@ def takes_long(made: Plan) -> bool:
 
 
 def show_plan(made: Plan, *, everything: bool = False, short: bool = False, command: str | None = None) -> None:
-    """Print a plan, coloured where the terminal wants it; without the `command` that runs it, it is about to be run."""
+    """Print a plan, with colours where the terminal wants them.
+
+    Args:
+        made: the plan.
+        everything: list the unchanged steps too.
+        short: leave the reasons out.
+        command: the command that runs this plan, for the last line; None when an apply is about to run it.
+    """
     from jessyfile.export.registry import kept_back
     from jessyfile.planning.plan_text import render_plan
 

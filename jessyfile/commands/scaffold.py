@@ -108,9 +108,16 @@ _STARTS: Mapping[Language, _Start] = {
 
 
 def project_files(name: str, base: str, language: Language, *, base_note: str = "") -> dict[str, str]:
-    """Return the texts of a new project by their path: `<name>.jessy`, and data/seeds/<category>/<topic>.jsonl.
+    """Return the files of a new project.
 
-    `name` is a model's name and `base` a FROM value; both are written as they are. `base_note` is a comment beside it.
+    Args:
+        name: the model's name, written as it is.
+        base: the value of FROM, written as it is.
+        language: the language of the seeds, system prompt and suites.
+        base_note: a comment beside FROM.
+
+    Returns:
+        Texts by path relative to the project: `<name>.jessy`, and `data/seeds/<category>/<topic>.jsonl`.
     """
     start = _STARTS[language]
     recipe = f"{name.rsplit('/', 1)[-1]}.jessy"

@@ -105,7 +105,17 @@ class LiveLine:
 
 
 def progress_line(done: float, total: float | None, rate: float | None, text: str) -> str:
-    """Return `40/120 4.1/s 20s left  text`, leaving out what is not known."""
+    """Return `40/120 4.1/s 20s left  text`, leaving out what is not known.
+
+    Args:
+        done: units of work done.
+        total: units in all, or None.
+        rate: units a second, or None.
+        text: what the step is working on.
+
+    Returns:
+        One line.
+    """
     parts = [f"{done:g}/{total:g}" if total else f"{done:g}"]
     if rate:
         parts.append(f"{rate:.2g}/s" if rate < 100 else f"{rate:.0f}/s")

@@ -92,7 +92,18 @@ class DatasetCard(Card):
 def make_card(
     recipe: DataRecipe, split: Split, markers: Split, replayed: int, facts: Sequence[RowsFacts]
 ) -> DatasetCard:
-    """Return the card of a whole dataset; `facts` are those of the `data.*` steps."""
+    """Return the report card of a whole dataset.
+
+    Args:
+        recipe: the recipe's data settings.
+        split: the rows with answers, cut into training and validation rows.
+        markers: the marker-only rows, cut likewise.
+        replayed: how many rows came from REPLAY.
+        facts: what the `data.*` steps recorded, one of each.
+
+    Returns:
+        The card that the report shows.
+    """
     signs = [*markers.train, *markers.valid]
     rows = [*split.train, *split.valid]
     return DatasetCard(

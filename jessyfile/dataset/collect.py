@@ -48,9 +48,19 @@ class Collected:
 
 
 def collect(recipe: DataRecipe, root: Path, category: Category, stop: Stop | None = None) -> Collected:
-    """Make a category's rows, the exact count of every topic.
+    """Make a category's rows, with the exact count for every topic.
 
-    Raises DatasetError that names every topic with too few rows, how many are missing, and the ways out.
+    Args:
+        recipe: the recipe's data settings.
+        root: the project's root folder.
+        category: the category to fill.
+        stop: asked between rows and requests whether to stop.
+
+    Returns:
+        The rows and what was dropped on the way.
+
+    Raises:
+        DatasetError: topics have too few rows. The message names each topic, what is missing, and the ways out.
     """
     return _Collector(recipe, root, category, stop).collect()
 

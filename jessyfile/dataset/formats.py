@@ -156,7 +156,20 @@ FORMATS: Mapping[str, Callable[[TrainingExample, str | None], dict[str, Any]]] =
 
 
 def save_rows(path: Path, examples: Iterable[TrainingExample], form: str = "jessy", marker: str | None = None) -> int:
-    """Write rows in one of `FORMATS`, as Parquet when the name ends so, else as JSON lines; return how many."""
+    """Write training rows to a file.
+
+    Args:
+        path: the file; a name that ends in `.parquet` is written as Parquet, any other as JSON lines.
+        examples: the rows.
+        form: one of `FORMATS`.
+        marker: the recipe's marker line, for forms that put it before the answer; None leaves it out.
+
+    Returns:
+        The number of rows written.
+
+    Raises:
+        DatasetError: the form is unknown, or a row's text cannot be encoded.
+    """
     if form not in FORMATS:
         raise DatasetError(f"there is no format `{form[:40]}`", hint=f"formats: {', '.join(FORMATS)}")
     values = [FORMATS[form](example, marker) for example in examples]
@@ -174,14 +187,16 @@ def read_examples(
     lacking: Mapping[str, object] | None = None,
     rules: Collection[str] | None = None,
 ) -> tuple[list[Row], list[Fault]]:
-    """Read rows back, their text as it was written, from JSON lines or Parquet; what fails is a Fault with its line or
-    row.
+    """Read rows back from JSON lines or Parquet, their text as it was written.
 
     Args:
         path: The file, in our own form, ShareGPT, messages, or prompts and completions.
         name: What stands for the file in faults.
         lacking: Values, by the schema's names, for rows that do not say them.
-        rules: The schema's keywords that a row is held to, as `SHAPE`; None for all.
+        rules: The schema's keywords that are checked, such as `SHAPE`; None for all.
+
+    Returns:
+        The rows, and a Fault with its line or row number for each that cannot be read.
     """
     shown = name or str(path)
     items: Iterable[Line | Fault] = read_parquet(path) if path.suffix == ".parquet" else read_jsonl(path, shown)

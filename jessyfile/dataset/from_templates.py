@@ -28,9 +28,18 @@ _IDLE_ROUNDS = 40
 
 
 def composed(intents: Sequence[Intent], category: str, topic: str, seed: int) -> Iterator[Row]:
-    """Yield distinct rows, one intent after the other, until no intent has anything new to say.
+    """Yield distinct rows made from templates, taking the intents in turn, until no intent has anything new to say.
 
     No question comes twice (case, punctuation and spacing aside) and no answer more than twice.
+
+    Args:
+        intents: the templates' intents.
+        category: the category that the rows get.
+        topic: the topic that the rows get.
+        seed: the seed of the random choices; the same seed yields the same rows.
+
+    Yields:
+        One row at a time.
     """
     dealers = [_Dealer(intent, random.Random(f"{seed}/{category}/{topic}/{intent.name}")) for intent in intents]
     questions: set[str] = set()

@@ -14,7 +14,17 @@ def render(marker: str, level: str, iterations: int) -> str:
 
 
 def marked(marker: str | None, level: str, iterations: int, text: str) -> str:
-    """Return the text with its marker line before it, or the bare text when the recipe has no marker."""
+    """Return an answer with its marker line before it.
+
+    Args:
+        marker: the recipe's marker; None leaves the line out.
+        level: the level's name.
+        iterations: the number of iterations.
+        text: the answer.
+
+    Returns:
+        What the model is trained to say.
+    """
     return text if marker is None else f"{render(marker, level, iterations)}\n{text}"
 
 

@@ -67,7 +67,17 @@ def shuffled(rows: Iterable[Row], seed: int, purpose: str) -> list[Row]:
 
 
 def sample(rows: Sequence[Row], count: int, seed: int, purpose: str) -> list[Row]:
-    """Return `count` of the rows in their own order, chosen by the seed."""
+    """Return a random sample of the rows, in their own order.
+
+    Args:
+        rows: the rows to choose from.
+        count: how many to choose; all rows when there are fewer.
+        seed: the recipe's seed.
+        purpose: what the sample is for; two purposes choose independently.
+
+    Returns:
+        The chosen rows. The choice depends on each row's content, not on its position.
+    """
     chosen = {id(row) for row in shuffled(rows, seed, purpose)[:count]}
     return [row for row in rows if id(row) in chosen]
 

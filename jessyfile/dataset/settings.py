@@ -48,7 +48,19 @@ def plain_recipe(
     augment: Augment | None = None,
     teacher: Teacher | None = None,
 ) -> PlainRecipe:
-    """Return a recipe for data alone, with the levels' default bands, no marker and no suites of its own."""
+    """Return a recipe for data alone, with the default levels, no marker and no suites of its own.
+
+    Args:
+        root: the project's root folder.
+        *categories: the categories to make.
+        seed: the seed of every random choice.
+        similarity: two rows are near duplicates above this similarity, from 0 to 1.
+        augment: shares of rewritten rows; None rewrites none.
+        teacher: the model that writes missing rows, or None.
+
+    Returns:
+        What the functions of this package take for a recipe.
+    """
     dataset = Dataset(seed, 0.1, "", 0, similarity, categories, augment or Augment(), teacher, None)
     levels = default_complexity().levels
     return PlainRecipe(dataset, Complexity(levels, None), Evaluation((), (), None, 256), root / "recipe.jessy")

@@ -93,10 +93,22 @@ class TeacherRun:
     def write(
         self, wanted: Wanted, missing: int, title: str, seeds: Sequence[Row], seed: int, admit: Admit
     ) -> list[Row]:
-        """Return up to `missing` accepted rows of one topic, in the order of the requests.
+        """Ask the teacher for the missing rows of one topic.
 
-        `admit` passes rows through every filter and returns those that stay. Raises TeacherError when the server
-        cannot be used, or when too little of what it writes is accepted.
+        Args:
+            wanted: the topic, language and level that the rows must have.
+            missing: how many rows are needed.
+            title: the category's description, for the prompt.
+            seeds: rows of the topic, shown to the teacher as examples.
+            seed: the recipe's seed; it decides prompts and their order.
+            admit: passes rows through every filter and returns those that stay.
+
+        Returns:
+            Up to `missing` accepted rows, in the order of the requests.
+
+        Raises:
+            TeacherError: the server cannot be used, or too few of its rows are accepted.
+            Interrupted: a stop was requested; answers so far are kept.
         """
         rows: list[Row] = []
         requests = self._requests(wanted, title, seeds, seed)
@@ -206,8 +218,20 @@ class TeacherRun:
 def request_body(
     teacher: Teacher, wanted: Wanted, title: str, seeds: Sequence[Row], seed: int, number: int, bands: Bands
 ) -> dict[str, Any]:
-    """Return the chat completion request number `number` of a topic: prompts, temperature, its own seed, the rows'
-    schema."""
+    """Return the body of one chat completion request.
+
+    Args:
+        teacher: the recipe's TEACHER settings.
+        wanted: the topic, language and level that the rows must have.
+        title: the category's description.
+        seeds: rows of the topic; a few are shown as examples.
+        seed: the recipe's seed.
+        number: which request of the topic this is, from 0; it varies examples, situations and the sampling seed.
+        bands: the lowest and highest number of iterations of each level.
+
+    Returns:
+        The JSON body: model, messages, temperature, seed and the JSON schema of the rows.
+    """
     level = wanted.level or "low"
     low, high = bands.get(level, (1, 9))
     own = sorted(seeds, key=lambda row: turn(seed, wanted.name, str(number), row.id))[:_EXAMPLES]
@@ -263,9 +287,18 @@ def _situations(seed: int, number: int) -> list[str]:
 
 
 def parse_rows(answer: str, wanted: Wanted, number: int, bands: Bands) -> tuple[list[Row], Counter[str]]:
-    """Read the rows of one answer; return the sound ones and how many were refused, by reason.
+    """Read the rows of one answer.
 
-    Models think aloud before an answer, put it between fences and kind words, or leave the object around the rows out.
+    Models think aloud before an answer, put it between fences and polite phrases, or leave out the object around the rows.
+
+    Args:
+        answer: the text of the teacher's answer.
+        wanted: the topic, language and level that the rows must have.
+        number: the request's number, for the rows' place.
+        bands: the lowest and highest number of iterations of each level.
+
+    Returns:
+        The valid rows, and how many were refused by reason.
     """
     text = without_thoughts(answer)
     values = list(_json_values(text))

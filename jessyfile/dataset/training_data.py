@@ -78,14 +78,17 @@ class TrainingDataset:
     ) -> Self:
         """Read rows from JSON lines or Parquet: our own form, ShareGPT, messages, or prompts and completions.
 
-        Whether they are sound rows is for `validate_training_data` to say.
+        The content of the rows is not checked here; `validate_training_data` does that.
 
         Args:
             path: The file.
-            complexity: The level of rows that do not say theirs, as those of other tools.
-            iterations_needed: Their iterations.
-            category: Their category.
-            language: Their language.
+            complexity: The level of rows that state none, such as rows of other tools.
+            iterations_needed: The iterations of rows that state none.
+            category: The category of rows that state none.
+            language: The language of rows that state none.
+
+        Returns:
+            The rows of the file, in its order.
 
         Raises:
             DatasetError: Something in the file is no row; the message lists the faults with their lines.

@@ -37,7 +37,18 @@ def _quotas(augment: Augment, count: int) -> dict[str, int]:
 
 
 def variants(rows: Sequence[Row], augment: Augment, count: int, seed: int, purpose: str) -> Iterator[Row]:
-    """Yield rewritten copies of rows, at most each share of the topic's `count`, to be passed through the filters."""
+    """Yield rewritten copies of rows; the caller still passes them through the filters.
+
+    Args:
+        rows: the rows to rewrite.
+        augment: the share of each kind of rewrite.
+        count: how many rows the topic needs; the shares are shares of it.
+        seed: the recipe's seed.
+        purpose: what the rows are for; two purposes choose independently.
+
+    Yields:
+        One copy at a time, at most the share of each kind.
+    """
     for name, quota in _quotas(augment, count).items():
         made = (_rewritten(row, name, seed) for row in shuffled(rows, seed, f"{purpose}/{name}"))
         for _, row in zip(range(quota), (row for row in made if row is not None), strict=False):
@@ -45,10 +56,20 @@ def variants(rows: Sequence[Row], augment: Augment, count: int, seed: int, purpo
 
 
 def rewrite_shares(rows: Sequence[Row], augment: Augment, seed: int, purpose: str, bound: float) -> list[Row]:
-    """Rewrite rows in place until each share is met, variants made before included.
+    """Rewrite rows in place until each share is met; variants made before count too.
 
-    A row is rewritten once at most, and not when that brings it nearer to another row than the bound; where too few
-    rows can be rewritten, the share stays below what was asked.
+    A row is rewritten at most once, and not when that brings it nearer to another row than the bound. Where too few rows
+    can be rewritten, the share stays below what was asked.
+
+    Args:
+        rows: the rows of one topic.
+        augment: the share of each kind of rewrite.
+        seed: the recipe's seed.
+        purpose: what the rows are for; two purposes choose independently.
+        bound: the highest similarity allowed between two rows, from 0 to 1.
+
+    Returns:
+        As many rows as were given, some of them rewritten.
     """
     out = list(rows)
     barred: set[tuple[int, str]] = set()

@@ -57,7 +57,17 @@ def read_marker(text: str, complexity: Complexity) -> Marked:
 def ask(
     engine: Engine, messages: Sequence[Message], complexity: Complexity, on_piece: OnPiece | None = None
 ) -> MarkedReply:
-    """Ask a loaded model and read the marker of its answer."""
+    """Ask a loaded model and read the complexity marker of its answer.
+
+    Args:
+        engine: the engine, with its model loaded.
+        messages: the conversation so far, the question last.
+        complexity: the recipe's levels and marker.
+        on_piece: called with the answer so far; it returns True to end it.
+
+    Returns:
+        The answer without its marker, and the level and iterations that the marker stated.
+    """
     reply = engine.chat(messages, None, on_piece)
     marked = read_marker(reply.text, complexity)
     return MarkedReply(marked.text, marked.level, marked.iterations, reply)

@@ -57,7 +57,17 @@ def _unusable(entry: Registration) -> EngineError:
 
 
 def described(name: str, path: str | Path | None, served: Served, max_tokens: int) -> ServedModel:
-    """Return a model as it is served, under a name and from a file."""
+    """Return the description from which an engine loads a model.
+
+    Args:
+        name: the name to load or ask under.
+        path: the GGUF file; None for a model that a server holds.
+        served: chat format, system prompt, example messages and sampling parameters.
+        max_tokens: the most tokens of one answer.
+
+    Returns:
+        The model as an engine takes it.
+    """
     threads, layers = served.parameters.get("num_thread"), served.parameters.get("num_gpu")
     return ServedModel(
         name=name,

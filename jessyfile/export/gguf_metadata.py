@@ -23,9 +23,19 @@ _DROPPED_PREFIXES = ("split.", "quantize.")
 
 
 def key_bytes(folder: Path, architecture: Architecture, config: Mapping[str, Any], file_type: int) -> list[bytes]:
-    """Return every key with its value as it goes into the file.
+    """Return the metadata of a GGUF, each key with its value as bytes of the file.
 
-    Raises ModelError when the tokenizer or the rope cannot be expressed.
+    Args:
+        folder: the model folder; keys kept from a GGUF base lie in it.
+        architecture: names and rules of the model's architecture.
+        config: the content of config.json.
+        file_type: GGUF's number for the quantization.
+
+    Returns:
+        One byte string a key, in the order of the file.
+
+    Raises:
+        ModelError: GGUF cannot express the tokenizer or the rope settings.
     """
     own = [("general.quantization_version", U32, 2), ("general.file_type", U32, file_type)]
     if (folder / METADATA_FILE).is_file():

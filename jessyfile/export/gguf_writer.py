@@ -64,10 +64,19 @@ class _Plan:
 
 
 def write_gguf(folder: Path, target: Path, quantize: str, report: Report) -> Written:
-    """Write `folder` (config.json, model*.safetensors, tokenizer.json) to `target`, read it back and compare.
+    """Write a model folder as GGUF, read the file back and compare.
 
-    `report` is told tensors done, in all, and a name; writing and checking count as one pass each. Raises ExportError
-    for an unknown type, a tensor without a place in GGUF, or a file that does not say what the folder says.
+    Args:
+        folder: a folder with config.json, model*.safetensors and tokenizer.json.
+        target: the file to write.
+        quantize: one of `QUANTIZATIONS`.
+        report: told tensors done, tensors in all, and a name; writing and checking are one pass each.
+
+    Returns:
+        Sizes, types and errors of what was written.
+
+    Raises:
+        ExportError: the type is unknown, a tensor has no place in GGUF, or the file read back differs from the folder.
     """
     if quantize not in QUANTIZATIONS:
         raise ExportError(f"`{quantize}` is no type that jessy can write", hint=f"known are {', '.join(QUANTIZATIONS)}")

@@ -20,9 +20,19 @@ Report = Callable[[int, int, str], None]
 
 
 def merge(base: Path, adapter: Path, output: Path, report: Report) -> MergeResult:
-    """Fill `output` with the merged model folder.
+    """Write the merged model's folder.
 
-    Raises ExportError when the adapter does not fit or changes nothing that is a number.
+    Args:
+        base: the base model's folder.
+        adapter: the folder of the LoRA adapter.
+        output: the folder to fill.
+        report: told tensors done, tensors in all, and a name.
+
+    Returns:
+        What was changed and by how much.
+
+    Raises:
+        ExportError: the adapter does not fit the base, or the merged weights are not finite.
     """
     try:
         merged = merge_folder(base, adapter, output, report)

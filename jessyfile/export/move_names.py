@@ -50,9 +50,17 @@ def choose_engine(deploy: Deploy) -> tuple[EngineName, str | None]:
 
 
 def register_embedded(root: Path, name: str, gguf: Path, digest: str, served: Served) -> None:
-    """Make a GGUF of the store NAME:candidate of the embedded engine.
+    """Register a GGUF of the store as NAME:candidate of the embedded engine.
 
-    Raises EngineError for a file outside the project.
+    Args:
+        root: the project's root folder.
+        name: the model's name.
+        gguf: the file, inside the project.
+        digest: the SHA-256 of the file.
+        served: chat format, system prompt, example messages and sampling parameters.
+
+    Raises:
+        EngineError: the file lies outside the project.
     """
     try:
         place = gguf.resolve().relative_to(root.resolve()).as_posix()
@@ -71,7 +79,22 @@ def register_ollama(
     report: Report,
     stop: Stop | None = None,
 ) -> None:
-    """Create NAME:candidate in Ollama and remember it. Raises EngineError, and Interrupted when `stop` is requested."""
+    """Create NAME:candidate in Ollama and register it.
+
+    Args:
+        root: the project's root folder.
+        url: the address of Ollama.
+        gguf: the file to upload.
+        body: the rest of Ollama's create request.
+        served: chat format, system prompt, example messages and sampling parameters, with the model's name.
+        quantize: the K-quant that Ollama makes at import; None keeps the file's type.
+        report: told bytes sent, bytes in all, and what Ollama does.
+        stop: asked while Ollama is waited for.
+
+    Raises:
+        EngineError: Ollama does not answer or refuses.
+        Interrupted: a stop was requested.
+    """
     name = served.name
     client = ollama.OllamaClient(url, stop)
     digest = client.push_blob(gguf, report)

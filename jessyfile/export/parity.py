@@ -109,11 +109,20 @@ class Parity:
 
 
 def compare(folder: Path, ask: Ask, prompts: Sequence[str], steps: int = 4, top: int = 10) -> Parity:
-    """Compare the model in `folder`, run by MLX, with the engine behind `ask`, at `steps` positions after every
-    rendered prompt.
+    """Compare the next tokens of the merged model, run by MLX, with those of an engine.
 
-    `ask(prompt, top)` returns the engine's `top` candidates after a text without BOS, best first. Raises ExportError
-    without a prompt.
+    Args:
+        folder: the merged model.
+        ask: `ask(prompt, top)` returns the engine's `top` candidates after a text without BOS, the best first.
+        prompts: rendered prompts.
+        steps: how many positions are compared after each prompt.
+        top: how many candidates are compared at each position.
+
+    Returns:
+        The agreement and distance over all positions.
+
+    Raises:
+        ExportError: there is no prompt.
     """
     from jessyfile.models.load import load_model
 

@@ -43,7 +43,19 @@ def needs_ollama(wanted: str) -> ExportError:
 
 
 def quantize_file(tool: str, source: Path, target: Path, kind: str, stop: Stop) -> None:
-    """Make a K-quant of an F16 GGUF. Raises ExportError with the tool's last line when it fails, Interrupted when asked to stop."""
+    """Make a K-quant of an F16 GGUF with llama-quantize.
+
+    Args:
+        tool: the path of llama-quantize.
+        source: the F16 GGUF.
+        target: the file to write.
+        kind: the quantization, such as `q4_k_m`.
+        stop: asked while the tool runs; a stop ends the tool.
+
+    Raises:
+        ExportError: the tool failed; the message holds its last line.
+        Interrupted: a stop was requested.
+    """
     code, said = _run([tool, str(source), str(target), kind.upper()], stop)
     if code != 0 or not target.is_file():
         last = (said.decode("utf-8", "replace").strip().splitlines() or ["no message"])[-1]

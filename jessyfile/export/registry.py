@@ -74,9 +74,16 @@ def entry_file(root: Path, name: str, tag: str) -> Path:
 
 
 def register(root: Path, name: str, tag: str, entry: Registration) -> None:
-    """Write a registration in one step, under this name and tag.
+    """Write a registration atomically, under this name and tag.
 
-    Raises EngineError when the file system takes another model's name for this one.
+    Args:
+        root: the project's root folder.
+        name: the model's name.
+        tag: `candidate` or `latest`.
+        entry: the registration; its own name and tag are replaced.
+
+    Raises:
+        EngineError: the disk takes another model's name for this one, or the file is a link out of `.jessy`.
     """
     standing = _read(root, name, tag)
     if standing is not None and standing.name not in ("", name):
@@ -246,7 +253,16 @@ def rollback(name: str, root: Path) -> str:
 def move_back(root: Path, name: str, latest: Registration, previous: Registration) -> None:
     """Give Ollama's NAME:latest the model of NAME:previous, and the other way round when Ollama serves both.
 
-    Each move is written down, so that a rollback that was killed goes on where it stopped.
+    Each move is recorded, so that a rollback that was killed continues where it stopped.
+
+    Args:
+        root: the project's root folder.
+        name: the model's name.
+        latest: the registration of NAME:latest.
+        previous: the registration of NAME:previous.
+
+    Raises:
+        EngineError: Ollama does not answer or refuses.
     """
     from jessyfile.export.ollama_api import OllamaClient
 

@@ -48,7 +48,20 @@ _LORA_KEYS = ("rank", "scale", "dropout", "keys")
 
 
 def import_mlx_lm(data: bytes, path: Path, target: Path, name: str | None = None) -> Imported:
-    """Return the recipe; see `import_file`. Raises ProjectError for YAML that is not read."""
+    """Return the recipe that equals an mlx_lm.lora configuration.
+
+    Args:
+        data: the configuration's bytes.
+        path: its file, for messages and relative paths.
+        target: where the recipe will stand.
+        name: the model's name; made from the file's unless given.
+
+    Returns:
+        The recipe's text, and notes on what has no counterpart.
+
+    Raises:
+        ProjectError: the YAML cannot be read, belongs to another tool or names no model.
+    """
     tree = {key: entry for key, entry in read_yaml(data).items() if entry.value is not None}
     if tool := tool_of(tree):
         raise foreign_configuration(tree, tool, path)
@@ -62,6 +75,14 @@ class MlxLmImport:
     """One configuration on its way; `tree` holds the keys that are not null."""
 
     def __init__(self, tree: Tree, draft: RecipeText, folder: Path, name: str) -> None:
+        """Begin an import.
+
+        Args:
+            tree: the configuration's keys that are not null.
+            draft: the recipe under way.
+            folder: the configuration's folder; relative paths start there.
+            name: the model's name.
+        """
         self.tree = tree
         self.draft = draft
         self.folder = folder
@@ -96,7 +117,18 @@ class MlxLmImport:
         return self.tree[key].line if key in self.tree else 0
 
     def number(self, tree: Tree, key: str, default: float, *, whole: bool = False, least: float = -math.inf) -> float:
-        """Return a key's number, or the default when it is none or below the least, noting that."""
+        """Return a key's number; a value that does not fit is noted and replaced by the default.
+
+        Args:
+            tree: the mapping that holds the key.
+            key: the key's name.
+            default: mlx-lm's own default.
+            whole: whether only whole numbers fit.
+            least: the smallest number that fits.
+
+        Returns:
+            The number, or the default.
+        """
         entry = tree.get(key)
         if entry is None:
             return default
@@ -109,7 +141,14 @@ class MlxLmImport:
         return default
 
     def settle(self, setting: str, value: float, line: int, key: str) -> None:
-        """Write one setting; what the language refuses is noted with its key."""
+        """Write one setting; when the language refuses it, the note names the configuration's key.
+
+        Args:
+            setting: the recipe's name for it.
+            value: its value.
+            line: the key's line in the configuration.
+            key: the configuration's name for it.
+        """
         self.draft.add(f"  {setting} {number(value)}", line, key)
 
     def inner(self, key: str) -> Tree:

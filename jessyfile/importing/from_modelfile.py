@@ -37,7 +37,20 @@ _FALSE = ("0", "f", "F", "FALSE", "false", "False")
 
 
 def import_modelfile(data: bytes, path: Path, target: Path, name: str | None = None) -> Imported:
-    """Return the recipe; see `import_file`. Raises ModelfileError where Ollama would refuse the file."""
+    """Return the recipe that equals a Modelfile.
+
+    Args:
+        data: the Modelfile's bytes.
+        path: its file, for messages and relative paths.
+        target: where the recipe will stand.
+        name: the model's name; made from the file's unless given.
+
+    Returns:
+        The recipe's text, and notes on what has no counterpart.
+
+    Raises:
+        ModelfileError: Ollama would refuse the file.
+    """
     modelfile = parse_modelfile(decode_modelfile(data))
     return _ModelfileImport(modelfile, RecipeText(str(path), target), path.parent, name or _name(path)).run()
 

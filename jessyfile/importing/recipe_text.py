@@ -77,7 +77,14 @@ class RecipeText:
         self.notes.append(Note(self.source, line, message, help_))
 
     def left_out(self, line: int, what: str, why: str, help_: str = "") -> None:
-        """Say that something has no counterpart."""
+        """Note that something has no counterpart in a recipe.
+
+        Args:
+            line: its line in the source.
+            what: its name in the source.
+            why: the reason, as the end of a sentence.
+            help_: what to do about it.
+        """
         self.note(line, f"{what} was left out: {why}", help_)
 
     def text(self) -> str:

@@ -18,7 +18,17 @@ Object = Mapping[str, Any]
 def build_recipe(
     document: dict[str, Any], path: Path, sources: Mapping[str, tree.Source], read_files: tuple[Path, ...]
 ) -> tree.Recipe:
-    """Return the recipe of a complete, valid document."""
+    """Return the recipe of a complete, valid document.
+
+    Args:
+        document: the recipe's values as JSON, defaults included.
+        path: the recipe's file.
+        sources: where each value was written, by address.
+        read_files: every file that was read for it.
+
+    Returns:
+        The typed recipe.
+    """
     return tree.Recipe(
         name=document["name"],
         base=document["from"],

@@ -89,7 +89,21 @@ def mistake(
     notes: str | Sequence[str] = (),
     fix: str | None = None,
 ) -> Diagnostic:
-    """Return an error, or a warning when the code begins with `J2`."""
+    """Return a diagnostic: an error, or a warning when its code begins with `J2`.
+
+    Args:
+        code: the stable code, such as `J001`.
+        message: one sentence.
+        at: the text to point at.
+        label: a few words beside the pointer.
+        second: another text that explains the first, with its label.
+        helps: what to do, one line each.
+        notes: what to know, one line each.
+        fix: the text that an editor offers in place of `at`.
+
+    Returns:
+        The diagnostic.
+    """
     return Diagnostic(
         severity="warning" if code.startswith("J2") else "error",
         code=code,

@@ -105,7 +105,17 @@ class Composer:
         return recipe
 
     def read_file(self, file: SourceFile, recipe: _Recipe, path: list[Path], *, is_part: bool) -> tuple[Statement, ...]:
-        """Read one file into a recipe's layer; return its statements."""
+        """Read one file into a recipe's layer.
+
+        Args:
+            file: the file's text.
+            recipe: the recipe whose layer takes the values.
+            path: the files whose INHERIT or USE led here, to find circles.
+            is_part: whether the file is a part, which has no base of its own.
+
+        Returns:
+            The file's statements; none when its braces do not balance.
+        """
         parsed = parse(file)
         self.diagnostics.extend((*parsed.diagnostics, *malformed.directions(file)))
         for comment in parsed.comments:

@@ -31,6 +31,14 @@ class Instruction:
     """Reads one statement; `address` is where its block's values belong."""
 
     def __init__(self, context: FileContext, node: Node, around: Address, statement: Statement) -> None:
+        """Begin to read one statement.
+
+        Args:
+            context: the file, its folder, names in scope and the layer that takes the values.
+            node: the instruction's entry in the table of the language.
+            around: the address of the block around it.
+            statement: the parsed statement.
+        """
         self.context = context
         self.layer = context.layer
         self.node = node

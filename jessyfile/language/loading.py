@@ -44,8 +44,21 @@ def load_recipe(
     variant: str | None = None,
     sets: Mapping[str, str] | None = None,
 ) -> Loaded:
-    """Read a recipe with everything it names. Never raises for what a file holds, or for one that is not there; ProjectError
-    for a path that no file can have."""
+    """Read a recipe with everything it names; mistakes become diagnostics, also that the file is not there.
+
+    Args:
+        path: the recipe's file.
+        root: the project's root folder; found from the path unless given.
+        args: values of ARG instructions by name.
+        variant: the VARIANT to apply.
+        sets: values that replace the recipe's, by address.
+
+    Returns:
+        The recipe, None when it has errors, and the diagnostics.
+
+    Raises:
+        ProjectError: no file can have such a path.
+    """
     path = possible_path(path)
     project = Project(Path(os.path.realpath(root or find_root(path))))
     shown = project.relative(Path(os.path.realpath(path)))
@@ -71,7 +84,18 @@ def load_source(
     variant: str | None = None,
     sets: Mapping[str, str] | None = None,
 ) -> Loaded:
-    """Read a recipe from its text."""
+    """Read a recipe from its text.
+
+    Args:
+        entry: the recipe's file with its text.
+        project: the project that every path must stay inside.
+        args: values of ARG instructions by name.
+        variant: the VARIANT to apply.
+        sets: values that replace the recipe's, by address.
+
+    Returns:
+        The recipe, None when it has errors, and the diagnostics.
+    """
     composer = Composer(project, args or {})
     merged = composer.compose(entry, variant, sets or {})
     draft = Draft(build_document(merged), merged, project.root)

@@ -24,7 +24,14 @@ _TEXTS = ("string", "text", "path", "folder", "rooted")
 
 
 def override(merged: Layer, sets: Mapping[str, str], project: Project, report: Reporter) -> None:
-    """Put the outside values into the merged ones, or report why one cannot be."""
+    """Put the values of `--set` in place of the recipe's; report each one that does not fit.
+
+    Args:
+        merged: the recipe's values, which are changed in place.
+        sets: the new values as text, by address.
+        project: the project that every path must stay inside.
+        report: takes each diagnostic.
+    """
     for address, text in sets.items():
         file = SourceFile("--set", f"{address}={text}")
         parts = split_address(address)

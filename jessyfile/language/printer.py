@@ -56,7 +56,18 @@ def print_document(
     origins: bool = False,
     everything: bool = False,
 ) -> str:
-    """Return the text of a document; `folder` is where it will stand, as counted from the root."""
+    """Return a document as recipe text.
+
+    Args:
+        document: the recipe's values as JSON.
+        sources: where each value was written, by address.
+        folder: where the text will stand, relative to the root; paths are written from there.
+        origins: whether every line gets a comment that says where its value was written.
+        everything: whether defaults are printed too.
+
+    Returns:
+        The recipe's text.
+    """
     printer = _Printer(sources, folder, origins=origins, everything=everything)
     lines: list[str] = []
     for node in root().nodes.values():

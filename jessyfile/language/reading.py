@@ -25,7 +25,19 @@ _PATHS = ("path", "folder", "model")
 
 
 def read_value(context: FileContext, schema: Schema, tokens: list[Token], metric: str | None) -> Json:
-    """Return one value. Raises Unreadable, InvalidValue or Refused."""
+    """Return one value of a statement as JSON.
+
+    Args:
+        context: the file, its folder and the names in scope.
+        schema: the setting's schema.
+        tokens: one token, or two for a text that is read from a file.
+        metric: the criterion's metric, which decides the unit; None elsewhere.
+
+    Raises:
+        Unreadable: a name in the value is not known.
+        InvalidValue: the setting cannot take the value.
+        Refused: a path leads out of the project or to nothing.
+    """
     value = _file_text(context, tokens[1]) if len(tokens) == 2 else context.scope.read(tokens[0])
     found = convert_value(value, schema, context.project, context.folder, metric)
     judge(schema, found)
@@ -33,8 +45,19 @@ def read_value(context: FileContext, schema: Schema, tokens: list[Token], metric
 
 
 def convert_value(value: Value, schema: Schema, project: Project, folder: Path, metric: str | None) -> Json:
-    """Return the JSON value of a word or text; `metric` says in which unit a criterion's is. Raises InvalidValue or
-    Refused."""
+    """Return a word or text as the JSON value that its setting takes.
+
+    Args:
+        value: the word or text with its place.
+        schema: the setting's schema.
+        project: the project that every path must stay inside.
+        folder: the folder that relative paths start from.
+        metric: the criterion's metric, which decides the unit; None elsewhere.
+
+    Raises:
+        InvalidValue: the setting cannot take the value.
+        Refused: a path leads out of the project or to nothing.
+    """
     unit = unit_of(schema)
     is_null = value.kind == "NAME" and value.text == null_word(schema)
     if unit in _PATHS and not is_null:

@@ -49,7 +49,17 @@ def similar(name: str, known: Iterable[str]) -> str | None:
 
 
 def help_for(name: str, known: Iterable[str], kind: str, otherwise: str) -> str:
-    """Return the help for a name that is not known: the one that was meant, or what else to do."""
+    """Return the help for an unknown name: a similar known name, or another way out.
+
+    Args:
+        name: the unknown name.
+        known: all names that would be right.
+        kind: what the names are called, such as `setting`.
+        otherwise: the help when no name is similar.
+
+    Returns:
+        One line of help.
+    """
     near = similar(name, known)
     return f"a similar {kind} exists: `{near}`" if near else otherwise
 

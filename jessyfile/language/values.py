@@ -63,6 +63,15 @@ class InvalidValue(Exception):
     """A value that its setting cannot take."""
 
     def __init__(self, code: str, message: str, label: str, help_: str | None = None, fix: str | None = None) -> None:
+        """Create the error.
+
+        Args:
+            code: the diagnostic's code, such as `J012`.
+            message: one sentence.
+            label: a few words beside the value.
+            help_: what to do.
+            fix: the text that an editor offers in its place.
+        """
         super().__init__(message)
         self.code = code
         self.message = message

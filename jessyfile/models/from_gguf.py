@@ -149,7 +149,18 @@ def _check_shape(file: GgufFile, names: dict[str, GgufTensor], name: str, shape:
 def restored(
     file: GgufFile, tensor: GgufTensor, architecture: Architecture, config: dict[str, Any]
 ) -> np.ndarray[Any, Any]:
-    """Return a tensor in float32 as MLX wants it: dequantized, norms less one, q and k in Hugging Face's order."""
+    """Return a tensor of a GGUF as MLX and Hugging Face hold it.
+
+    Args:
+        file: the opened GGUF.
+        tensor: the tensor's entry.
+        architecture: names and rules of the model's architecture.
+        config: the content of config.json.
+
+    Returns:
+        The dequantized values in float32, shape (out, in) for a matrix: 1 is taken off norms where the architecture adds
+        it, and the rows of q and k are back in Hugging Face's order.
+    """
     import numpy as np
 
     array = dequantized(file, tensor)

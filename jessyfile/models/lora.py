@@ -95,10 +95,22 @@ def _arrays(path: Path) -> dict[str, np.ndarray[Any, Any]]:
 
 
 def merge_folder(base: Path, adapter_folder: Path, output: Path, report: Report) -> MergeResult:
-    """Fill `output` with the base's folder, the adapter merged in; a quantized base comes out dequantized.
+    """Write the base's folder with the adapter merged in; a quantized base is dequantized.
 
-    A changed tensor is stored in float32: BF16 rounds a change of 0.1 % to two thirds of itself. Every other tensor keeps its
-    type. `report` is told tensors done, in all, and a name. Raises ModelError when the adapter does not belong to this base.
+    A changed tensor is stored in float32: BF16 rounds a change of 0.1 % to two thirds of itself. Every other tensor keeps
+    its type.
+
+    Args:
+        base: the base model's folder.
+        adapter_folder: the folder of the LoRA adapter.
+        output: the folder to fill.
+        report: told tensors done, tensors in all, and a name.
+
+    Returns:
+        What was changed and by how much.
+
+    Raises:
+        ModelError: the adapter does not belong to this base.
     """
     weights, adapter = Weights(base), read_adapter(adapter_folder)
     names = weights.names

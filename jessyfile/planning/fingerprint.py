@@ -96,7 +96,17 @@ class FileHashes:
 
 
 def own_part(step: Step, recipe: Recipe, root: Path, hashes: FileHashes) -> Own:
-    """Return what the step itself contributes to its fingerprint."""
+    """Return the part of a step's fingerprint (cache key) that does not depend on its inputs, its *own hash*.
+
+    Args:
+        step: the step.
+        recipe: the recipe whose values the step reads.
+        root: the project's root folder; file names are counted from it.
+        hashes: remembers content hashes of files.
+
+    Returns:
+        The step's values, the content hashes of its files, its version, and the hash over them.
+    """
     parameters = normal(recipe.values(step.reads)) if step.reads else {}
     files: dict[str, str] = {}
     for path in _flat(step.files(recipe, root)):

@@ -32,7 +32,20 @@ def lock_place(recipe: Recipe, variant: str | None) -> Path:
 
 
 def write_lock(recipe: Recipe, root: Path, result: RunResult, *, variant: str | None = None) -> Path:
-    """Write the lock file of a whole run and return its path; the same results give the same text."""
+    """Write the lock file of a whole run; the same results give the same text.
+
+    Args:
+        recipe: the recipe that was applied.
+        root: the project's root folder.
+        result: what the run made.
+        variant: the VARIANT that was applied; it is part of the file's name.
+
+    Returns:
+        The path of the lock file.
+
+    Raises:
+        ProjectError: another file stands in its place.
+    """
     path = lock_place(recipe, variant)
     head = f"# what {recipe.path.name} was made into; {_MARK}"
     text = "\n".join([head, *_lines(recipe, root, result)]) + "\n"

@@ -50,7 +50,10 @@ def collect(
         keep: how many of the last runs keep their results, besides every state.
         held: objects that registered models are served from.
         interrupted: whether the saved work of interrupted runs goes too; they then start anew.
-        dry: only say what would go.
+        dry: remove nothing (a dry run).
+
+    Returns:
+        What was removed, or would be.
 
     Raises:
         StateError: a state cannot be read; what it needs is then unknown, and nothing is removed.

@@ -117,16 +117,42 @@ class Plan:
 def make_plan(
     recipe: Recipe, root: Path, steps: Sequence[Step], selection: Selection | None = None, *, reach: Reach = "machine"
 ) -> Plan:
-    """Plan a recipe's steps; `reach` says how far their preflights may look.
+    """Plan a recipe's steps without running or changing anything (a dry run).
 
-    Raises StateError for a newer or damaged state, ProjectError for a step that does not exist.
+    Args:
+        recipe: the recipe.
+        root: the project's root folder.
+        steps: the recipe's steps, every step after its inputs.
+        selection: which steps to take, leave out or run again; all are taken unless given.
+        reach: how far the preflight checks may look: at the recipe alone, at the machine too, or at the network too.
+
+    Returns:
+        The plan.
+
+    Raises:
+        StateError: the state is damaged or was written by a newer jessy.
+        ProjectError: the selection names a step that does not exist.
     """
     selection = selection or Selection()
     return plan_with(make_decider(recipe, root, steps, selection), steps, selection, reach)
 
 
 def plan_with(decider: Decider, steps: Sequence[Step], selection: Selection, reach: Reach) -> Plan:
-    """Plan with a decider that an apply goes on with."""
+    """Plan with a decider that the caller keeps; an apply goes on to use it.
+
+    Args:
+        decider: decides about each step, and remembers hashes.
+        steps: the recipe's steps, every step after its inputs.
+        selection: which steps to take, leave out or run again.
+        reach: how far the preflight checks may look: at the recipe alone, at the machine too, or at the network too.
+
+    Returns:
+        The plan.
+
+    Raises:
+        StateError: the state is damaged or was written by a newer jessy.
+        ProjectError: the selection names a step that does not exist.
+    """
     recipe, root = decider.recipe, decider.root
     with fsops.disk_errors(root):
         state = load_state(root, recipe.name)
@@ -180,9 +206,17 @@ def _walk(
 def make_decider(
     recipe: Recipe, root: Path, steps: Sequence[Step], selection: Selection, *, thorough: bool = False
 ) -> Decider:
-    """Return what decides about the recipe's steps; plan and apply both ask it.
+    """Return the decider for a recipe's steps; plan and apply both use it.
 
-    `thorough` reads files of 64 MiB and more again even when nothing about them seems changed.
+    Args:
+        recipe: the recipe.
+        root: the project's root folder.
+        steps: the recipe's steps, every step after its inputs.
+        selection: names the steps that `--replace` runs again.
+        thorough: hash files of 64 MiB and more again even when their size, inode and times are unchanged.
+
+    Returns:
+        The decider.
     """
     replace = frozenset(expand(steps, selection.replace))
     return Decider(recipe, root, Store(root), Actions(root), FileHashes(root, thorough), replace)

@@ -43,7 +43,17 @@ class Reason:
 def reasons(
     decision: Decision, last: Action | None, inputs: Mapping[str, str | None], recipe: Recipe
 ) -> tuple[Reason, ...]:
-    """Return why the step does not simply keep its last applied result, causes of its own before what it follows."""
+    """Return why a step does not simply keep its last applied result.
+
+    Args:
+        decision: what was decided about the step.
+        last: the step's last applied run, None when it never ran.
+        inputs: the content hash of each input, None where it is not known yet.
+        recipe: the recipe.
+
+    Returns:
+        Causes of its own first, then the inputs that it follows; none when the result is kept.
+    """
     if decision.answer == "reused":
         return ()
     if last is None:

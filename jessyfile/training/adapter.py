@@ -73,7 +73,14 @@ def parameters(model: Any) -> dict[str, Any]:
 
 
 def write(folder: Path, arrays: dict[str, Any], lora: Lora, keys: list[str]) -> None:
-    """Write adapters.safetensors and adapter_config.json into a folder; the same arrays give the same bytes."""
+    """Write adapters.safetensors and adapter_config.json; the same arrays give the same bytes.
+
+    Args:
+        folder: the folder to write into.
+        arrays: the LoRA matrices by parameter name.
+        lora: the recipe's LORA settings.
+        keys: the names of the adapted modules.
+    """
     write_arrays(folder / ADAPTER_FILE, arrays)
     config = {
         "fine_tune_type": "lora",

@@ -51,7 +51,17 @@ class Batch:
 
 
 def epoch_batches(rows: Encoded, train: Train, per_batch: int, epoch: int) -> list[list[int]]:
-    """Return the epoch's batches as lists of row numbers, in training order; `train.pack` groups rows of similar length."""
+    """Return one epoch's batches in training order.
+
+    Args:
+        rows: the encoded rows.
+        train: the recipe's TRAIN settings; `pack` groups rows of similar length.
+        per_batch: how many persona rows each batch should hold.
+        epoch: the epoch's number; it changes the order.
+
+    Returns:
+        A list of row numbers for each batch.
+    """
     import numpy as np
 
     generator = np.random.default_rng([train.seed, epoch])
@@ -100,10 +110,19 @@ def _count(batch: list[int], rows: Encoded) -> int:
 
 
 def build(rows: Encoded, chosen: list[int], step: int, counted: LossWeights = EVEN) -> Batch:
-    """Lay the chosen rows side by side, at a length that is a multiple of `step`, so that few shapes occur.
+    """Pad the chosen rows to one length, a multiple of `step`, so that few shapes occur.
 
     A row's last token is never an input: nothing is predicted after it. A target at a row's first place follows the prefix, whose
     last token therefore opens every row of the batch; without a prefix a row's first token is never a target.
+
+    Args:
+        rows: the encoded rows.
+        chosen: numbers of the rows in the batch.
+        step: the padded length is a multiple of this many tokens.
+        counted: the weights of end-of-turn and level tokens in the loss.
+
+    Returns:
+        Inputs of shape (rows, length); places, ids and weights of the targets, each of shape (targets,).
     """
     import numpy as np
 

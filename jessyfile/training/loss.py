@@ -127,9 +127,16 @@ def streamed_cross_entropy(
     targets: NDArray[np.int32],
     weights: NDArray[np.float32] | None = None,
 ) -> tuple[float, NDArray[np.float32]]:
-    """Return the summed cross-entropy in nats and its gradient by the states, in one pass over the vocabulary.
+    """Return the summed cross-entropy and its gradient, reading the vocabulary once in chunks.
 
-    chosen (n, hidden), weight (vocabulary, hidden), targets (n,), weights (n,) of the targets; the gradient has the shape of `chosen`.
+    Args:
+        chosen: hidden states at the targets, shape (n, hidden).
+        weight: the output matrix, shape (vocabulary, hidden).
+        targets: token ids, shape (n,).
+        weights: the weight of each target, shape (n,); all count 1 unless given.
+
+    Returns:
+        The loss in nats, and its gradient with respect to `chosen`, of the same shape.
     """
     import numpy as np
 
@@ -157,7 +164,17 @@ def streamed_cross_entropy(
 
 
 def streamed_loss(model: Any, prefix: Array, batch: Batch, weight: NDArray[np.float32]) -> tuple[Array, Array]:
-    """Return a surrogate whose gradient is the loss's, and the summed loss itself, through NumPy (CPU)."""
+    """Return the loss through NumPy, for a CPU.
+
+    Args:
+        model: the MLX model.
+        prefix: token ids that stand before every row, shape (length,).
+        batch: the padded rows with their targets.
+        weight: the output matrix, shape (vocabulary, hidden).
+
+    Returns:
+        A surrogate whose gradient is the loss's, and the summed loss in nats.
+    """
     import mlx.core as mx
     import numpy as np
 

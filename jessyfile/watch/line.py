@@ -32,7 +32,18 @@ class ShownStep:
 
 
 def lines(machine: Machine, recipe: str, files: int, step: ShownStep | None, now: float) -> list[str]:
-    """Return what is watched and running, and below it the change that waits with the keys that work now."""
+    """Return the two lines at the bottom of the screen.
+
+    Args:
+        machine: the state of the watch.
+        recipe: the recipe's name as shown.
+        files: how many other files are watched.
+        step: the running step with its progress, or None.
+        now: the time in seconds since the epoch.
+
+    Returns:
+        What is watched and running; then the waiting change and the keys that work now.
+    """
     head = f"watching {recipe} + {files} file{'s' if files != 1 else ''} · {_running(machine, step)}"
     return [head, f"  {_waiting(machine, now):<52} {_keys(machine)}"]
 

@@ -46,6 +46,18 @@ class Session:
         draw: Callable[[Sequence[str]], None],
         command: Callable[[Path], Sequence[str]] = apply_command,
     ) -> None:
+        """Begin to watch the recipe's folder.
+
+        Args:
+            root: the project's root folder.
+            call: the recipe and the options it was called with.
+            load: reads the recipe anew at every look.
+            compile_steps: returns the steps of a recipe.
+            on_change: what a change does while a job runs: `queue`, `restart` or `ask`.
+            say: prints a line that stays.
+            draw: draws the lines that are redrawn.
+            command: returns a job's command line from the saved plan's path.
+        """
         self.root, self.call, self.machine = root, call, Machine(on_change)
         self._load, self._compile = load, compile_steps
         self._say, self._draw, self._command = say, draw, command

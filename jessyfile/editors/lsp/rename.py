@@ -37,7 +37,20 @@ def renamed_at(file: SourceFile, offset: int) -> Mention:
 
 
 def rename(workspace: Workspace, file: SourceFile, offset: int, new: str) -> Edits:
-    """Return, by file, every place where the name stands. Raises Refusal where that would not be safe."""
+    """Return the edits that rename an ARG or LET.
+
+    Args:
+        workspace: the open files and the project's recipes.
+        file: the file with the cursor.
+        offset: the cursor's place, in characters.
+        new: the new name.
+
+    Returns:
+        By file, every place where the name is written.
+
+    Raises:
+        Refusal: the rename would not be safe.
+    """
     name = renamed_at(file, offset).name
     if not NAME.fullmatch(new):
         raise Refusal(f"`{new}` is no name: use letters a to z, digits and `_`")
