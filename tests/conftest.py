@@ -8,6 +8,8 @@ same two, a test can take many times as long.
 """
 
 import os
+import sys
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -15,6 +17,7 @@ from hypothesis import settings
 from jessyfile.models.accelerate import prepare
 
 prepare()
+sys.path.insert(0, str(Path(__file__).parent))
 settings.register_profile("jessy", deadline=None)
 settings.load_profile("jessy")
 
@@ -28,5 +31,37 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the real model's tests first: with one of their long files last, one process waits for the other."""
-    items.sort(key=lambda item: item.get_closest_marker("real") is None)
+    """Put the real model's tests first, the longest file before the others: with a long file last, one process waits for the
+    other. What needs the trained model comes last, when it is there."""
+    items.sort(key=_turn)
+
+
+def _turn(item: pytest.Item) -> int:
+    if "features" in item.path.parts:
+        return 3
+    if item.get_closest_marker("real") is None:
+        return 2
+    return 0 if item.path.name == "test_main_job.py" else 1
+
+
+@pytest.fixture(scope="session")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that both test processes of a run share."""
+    own = tmp_path_factory.getbasetemp()
+    return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+
+
+@pytest.fixture(scope="session")
+def main_job(shared: Path) -> Path:
+    """The project whose recipe was applied: a Gemma that is trained, exported, evaluated and promoted."""
+    from main_job import applied
+
+    return applied(shared / "main_job")
+
+
+@pytest.fixture(scope="session")
+def real_base(shared: Path) -> Path:
+    """The converted Gemma, as the step `base` leaves it."""
+    from main_job import base
+
+    return base(shared / "main_job")

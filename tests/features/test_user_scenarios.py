@@ -1,0 +1,145 @@
+"""The user's scenarios as they are written, on the model that the tests really train, through the engine that serves it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pytest_bdd import given, parsers, scenarios, then, when
+
+from jessyfile.engines.adaptive import MarkedReply, ask
+from jessyfile.engines.promoted import find
+from jessyfile.engines.serving import engine_of, served_model
+from jessyfile.evaluation.cases import Check
+from jessyfile.evaluation.checks import passes
+from jessyfile.evaluation.repetition import find_loop
+from jessyfile.language.recipe import Message
+from jessyfile.text.answer_language import in_language
+
+pytestmark = pytest.mark.real
+scenarios(str(Path(__file__).parent / "user_scenarios.feature"))
+
+
+@dataclass(frozen=True)
+class Asked:
+    """An answer, its seconds, and how many times the engine was asked for it."""
+
+    reply: MarkedReply
+    seconds: float
+    passes: int
+
+
+@dataclass
+class Counted:
+    """An engine that counts how many answers it was asked for."""
+
+    engine: Any
+    passes: int = 0
+
+    def chat(self, *arguments: Any) -> Any:
+        self.passes += 1
+        return self.engine.chat(*arguments)
+
+
+@dataclass
+class Served:
+    """The promoted model in its engine; a question is asked once, however many scenarios look at its answer."""
+
+    engine: Any
+    complexity: Any
+    load_seconds: float
+    answers: dict[str, Asked] = field(default_factory=dict)
+
+    def ask(self, question: str) -> Asked:
+        if question not in self.answers:
+            counted, start = Counted(self.engine), time.perf_counter()
+            reply = ask(counted, [Message("user", question)], self.complexity)
+            self.answers[question] = Asked(reply, time.perf_counter() - start, counted.passes)
+        return self.answers[question]
+
+
+@pytest.fixture(scope="module")
+def served(main_job: Path) -> Iterator[Served]:
+    registered = find(main_job, "tiny-job")
+    engine = engine_of(registered.entry)
+    seconds = engine.load(served_model(registered.entry, max_tokens=96))
+    yield Served(engine, registered.complexity, seconds)
+    engine.unload()
+
+
+@given("the model that the main job trained")
+def _model(served: Served) -> None:
+    assert served.engine.name == "embedded"
+
+
+@when(parsers.parse('someone writes "{question}"'), target_fixture="asked")
+def _asked(served: Served, question: str) -> Asked:
+    return served.ask(question)
+
+
+@pytest.fixture
+def answer(asked: Asked) -> str:
+    print(asked)
+    return asked.reply.text
+
+
+@then(parsers.parse("the answer comes within {most:d} seconds"))
+def _in_time(asked: Asked, most: int) -> None:
+    assert asked.seconds < most
+
+
+@then(parsers.parse("it is loaded within {most:d} seconds"))
+def _loads(served: Served, most: int) -> None:
+    assert served.load_seconds < most
+
+
+@then(parsers.parse("the level is {level}"))
+def _level(asked: Asked, level: str) -> None:
+    assert asked.reply.level == level, asked
+
+
+@then("the answer is in Turkish")
+def _turkish(answer: str) -> None:
+    assert in_language(answer, "tr"), answer
+
+
+@then("there is no philosophical analysis in it")
+def _plain(answer: str) -> None:
+    assert passes(Check("no_analysis"), answer), answer
+
+
+@then("it explains ownership clearly")
+def _explains(answer: str) -> None:
+    """It names the owner and what follows from there being one, and does not go round in circles."""
+    follows = ("ödünç", "borrow", "taşın", "move", "kapsam", "scope", "drop", "bellek")
+    assert passes(Check("any_of", words=("sahip", "sahib", "owner")), answer)
+    assert passes(Check("any_of", words=follows), answer)
+    assert find_loop(answer) is None
+
+
+@then('it says "I think" or "I believe"')
+def _own_view(answer: str) -> None:
+    assert passes(Check("first_person"), answer)
+
+
+@then("nine iterations were spent on it")
+def _nine(asked: Asked) -> None:
+    assert (asked.reply.iterations, asked.passes) == (9, 9)
+
+
+@then("it is thoughtful and deep")
+def _deep(answer: str) -> None:
+    """Several sentences that go on, with a view of its own."""
+    assert len(answer) > 200
+    assert find_loop(answer) is None
+    assert passes(Check("first_person"), answer)
+
+
+@then("it refers to principles of consciousness")
+def _principles(answer: str) -> None:
+    named = ("öznel", "deneyim", "farkındalık", "qualia", "bütünleşik", "subjective", "experience", "awareness")
+    assert sum(passes(Check("any_of", words=(word,)), answer) for word in named) >= 2

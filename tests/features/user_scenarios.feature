@@ -1,0 +1,54 @@
+Feature: Small talk stays small, hard questions get thought
+  JESSY used to answer a greeting with an essay. The questions are asked of the model that the tests train: a Gemma of 270M
+  parameters, 33 rows, minutes on a processor. It learns the form. What it cannot learn so is marked: `content`, and `hard` for
+  telling hard questions from small talk. The nine iterations are marked `iterations` until an answer really takes them.
+
+  Background:
+    Given the model that the main job trained
+
+  Scenario: Casual Turkish
+    When someone writes "sana bisi sorucam"
+    Then the answer comes within 5 seconds
+    And the level is low
+    And the answer is in Turkish
+    And there is no philosophical analysis in it
+
+  Scenario: A technical question
+    When someone writes "Rust'ta ownership nedir?"
+    Then the answer comes within 15 seconds
+    And the answer is in Turkish
+
+  @hard
+  Scenario: A technical question deserves some thought
+    When someone writes "Rust'ta ownership nedir?"
+    Then the level is medium
+
+  @content
+  Scenario: Ownership is explained
+    When someone writes "Rust'ta ownership nedir?"
+    Then it explains ownership clearly
+    And it says "I think" or "I believe"
+
+  Scenario: A philosophical question
+    When someone writes "Bilinç nedir?"
+    Then the answer comes within 15 seconds
+    And the answer is in Turkish
+
+  @hard
+  Scenario: A philosophical question deserves much
+    When someone writes "Bilinç nedir?"
+    Then the level is high
+
+  @iterations
+  Scenario: Nine iterations for consciousness
+    When someone writes "Bilinç nedir?"
+    Then nine iterations were spent on it
+
+  @content
+  Scenario: Thought about consciousness is deep
+    When someone writes "Bilinç nedir?"
+    Then it is thoughtful and deep
+    And it refers to principles of consciousness
+
+  Scenario: The model loads
+    Then it is loaded within 5 seconds
