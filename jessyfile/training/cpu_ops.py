@@ -154,7 +154,10 @@ def _rms_norm(x: Array, weight: Array | None, eps: float) -> Array:
         inverse = _inverse_root(values, eps)
         along = np.einsum("...d,...d->...", pulled, values)[..., None] * inverse * inverse / values.shape[-1]
         pulled -= values * along
-        pulled *= inverse
+        # MLX does not warn either: the way back to a row of zeros is infinite, nothing is trained there, and the trainer refuses
+        # a gradient that is not finite
+        with np.errstate(over="ignore"):
+            pulled *= inverse
         return mx.array(pulled).astype(x.dtype)
 
     result: Array = norm(x)
