@@ -1,16 +1,18 @@
-"""The keys of a GGUF: those of the base as they were, or, for a base that never was a GGUF, made from config.json and
-tokenizer.json.
+"""The keys of a GGUF: those of the base, normalised, or, for a base that never was a GGUF, made from config.json and
+tokenizer.json. The chat template is always that of the format trained: an engine that finds another asks by it.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from jessyfile.export.gguf_container import F32, STRING, U32, Pair, pair_bytes
+from jessyfile.models.chat_format import format_of
 from jessyfile.models.from_gguf import METADATA_FILE
+from jessyfile.models.gguf_container import F32, STRING, U32, Pair, pair_bytes
+from jessyfile.models.gguf_normalise import normalised
 from jessyfile.models.gguf_reader import read_gguf
 from jessyfile.models.rope import check_rope, rope_scaling, rope_theta
-from jessyfile.models.tokenizer import read_json
+from jessyfile.models.tokenizer import load_tokenizer, read_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,9 +39,14 @@ def key_bytes(folder: Path, architecture: Architecture, config: Mapping[str, Any
     Raises:
         ModelError: GGUF cannot express the tokenizer or the rope settings.
     """
-    own = [("general.quantization_version", U32, 2), ("general.file_type", U32, file_type)]
+    template = format_of(load_tokenizer(folder).pieces(), str(config["model_type"])).jinja()
+    own = [
+        ("tokenizer.chat_template", STRING, template),
+        ("general.quantization_version", U32, 2),
+        ("general.file_type", U32, file_type),
+    ]
     if (folder / METADATA_FILE).is_file():
-        raw = read_gguf(folder / METADATA_FILE).raw
+        raw = normalised(read_gguf(folder / METADATA_FILE)).raw
         kept = [data for key, data in raw.items() if key not in _REPLACED and not key.startswith(_DROPPED_PREFIXES)]
         return [*kept, *(pair_bytes(*pair) for pair in own)]
     from jessyfile.export.gguf_tokenizer import tokenizer_pairs

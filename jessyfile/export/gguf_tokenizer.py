@@ -3,7 +3,7 @@
 For the first kind, llama.cpp joins by scores where tokenizer.json has a list of merges: a token's score is minus the
 rank of the first merge that makes it, which gives the same order.
 
-Not covered: Unigram and WordPiece vocabularies, and byte-level splitting patterns of models that jessy does not tune.
+Not covered: Unigram and WordPiece vocabularies.
 """
 
 from __future__ import annotations
@@ -11,9 +11,10 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from jessyfile.export.gguf_container import ARRAY, BOOL, STRING, U32, Pair
+from jessyfile.models.gguf_container import ARRAY, BOOL, STRING, U32, Pair
+from jessyfile.models.pre_tokenizers import splitting_name
 from jessyfile.models.tokenizer import load_tokenizer, read_json
-from jessyfile.models.tokenizer_build import check_tokenizer, splitting_name
+from jessyfile.models.tokenizer_build import check_tokenizer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

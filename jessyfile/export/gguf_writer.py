@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from jessyfile.errors import ExportError, ModelError
-from jessyfile.export.gguf_container import OutTensor, write_container
 from jessyfile.export.gguf_metadata import key_bytes
 from jessyfile.models.architectures import Architecture, by_model_type
+from jessyfile.models.gguf_container import OutTensor, write_container
 from jessyfile.models.rope import rope_scaling, rope_theta
 from jessyfile.models.weights import Weights, narrowed
 

@@ -13,6 +13,7 @@ Not covered: tools, images, thinking switches, and dates that some official temp
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from jessyfile.language.recipe import Message
+
+
+_MARK = re.compile(r"<[^<>\s]+>|\[/?[A-Z]+\]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +45,12 @@ class ChatFormat:
     after_reply: str
     system_turn: tuple[str, str] | None = None
     reply_lead: str = ""
+
+    @property
+    def turn_tokens(self) -> frozenset[str]:
+        """Return the tokens that mark turns; a vocabulary that has them must find them in a text."""
+        texts = (*self.user, self.reply_open, self.end_of_turn, *(self.system_turn or ()))
+        return frozenset(_MARK.findall("".join(texts)))
 
     @property
     def stops(self) -> tuple[str, ...]:
@@ -201,9 +211,11 @@ def refuse_other_template(template: str | None, form: ChatFormat) -> None:
         )
 
 
-def format_of(vocabulary: Iterable[str]) -> ChatFormat:
-    """Choose the format whose turn token the vocabulary holds; ChatML, spelled in ordinary tokens, for a base that
-    holds none.
+def format_of(vocabulary: Iterable[str], family: str = "") -> ChatFormat:
+    """Choose a base's format: a Gemma's own, else the one whose turn token the vocabulary holds; ChatML, spelled in
+    ordinary tokens, for a base that holds none.
     """
+    if family.startswith("gemma"):
+        return GEMMA
     known = set(vocabulary)
     return next((form for sign, form in _SIGNS if sign in known), CHATML)

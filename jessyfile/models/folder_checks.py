@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from jessyfile.errors import ModelError
 from jessyfile.models.architectures import Architecture, by_model_type
 from jessyfile.models.base_inputs import model_files
-from jessyfile.models.chat_format import ChatFormat, chat_format, format_of
+from jessyfile.models.chat_format import ChatFormat, format_of
 from jessyfile.models.load import weight_files
 from jessyfile.models.rope import check_rope
 from jessyfile.models.tokenizer import read_json
@@ -75,8 +75,7 @@ def _checked(folder: Path) -> Profile:
         if weights.dtype(name) not in READABLE:
             raise ModelError(f"the base stores {name!r} as {weights.dtype(name)}, which cannot be trained")
     vocabulary = tokenizer_vocabulary(folder)
-    gemma = str(config["model_type"]).startswith("gemma")
-    form = chat_format("gemma") if gemma else format_of(vocabulary)
+    form = format_of(vocabulary, str(config["model_type"]))
     brought = sum(path.stat().st_size for path in weight_files(folder))
     sizes = Sizes(sum(map(math.prod, tensors.values())), brought)
     return Profile(tensors, form, form.end_of_turn in vocabulary, sizes)

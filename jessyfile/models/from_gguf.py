@@ -1,7 +1,7 @@
-"""Bring a GGUF to a model folder: config.json, model.safetensors in float32, tokenizer.json, and the metadata as it
-was.
+"""Bring a GGUF to a model folder: config.json, model.safetensors in float32, tokenizer.json, and its metadata.
 
-`base_metadata.gguf` keeps every key of the file byte for byte, so that the exported GGUF has the base's own tokenizer.
+`base_metadata.gguf` keeps every key of the normalised file byte for byte, so that the exported GGUF has the base's own
+tokenizer.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 from jessyfile.errors import ModelError
 from jessyfile.fsops import write_bytes
 from jessyfile.models.architectures import Architecture, by_gguf
-from jessyfile.models.chat_format import ChatFormat, chat_format, format_of
+from jessyfile.models.chat_format import ChatFormat, format_of
 from jessyfile.models.gguf_config import config_of
+from jessyfile.models.gguf_normalise import normalised
 from jessyfile.models.gguf_reader import GgufFile, GgufTensor, read_gguf
 from jessyfile.models.safetensors_write import PlannedTensor, write_safetensors
 from jessyfile.models.tokenizer_build import check_gguf_tokenizer, dumps, tokenizer_config, tokenizer_json
@@ -52,7 +53,7 @@ def checked_gguf(path: Path) -> GgufFile:
 
     Raises ModelError when the file is damaged, of an unknown kind, or lacks tensors.
     """
-    file = read_gguf(path)
+    file = normalised(read_gguf(path))
     if file.metadata.get("split.count", 1) not in (0, 1):
         raise ModelError(
             f"`{path.name}` is one part of a split GGUF", hint="join the parts with llama-gguf-split --merge"
@@ -63,9 +64,21 @@ def checked_gguf(path: Path) -> GgufFile:
         raise ModelError(f"`{path.name}` is a mixture of experts, which cannot be tuned yet", hint="take a dense base")
     check_gguf_tokenizer(file)
     _planned(file, architecture, config_of(file, architecture), _silent)
+    _refuse_unknown_tensors(file, architecture)
     for kind in {tensor.kind: tensor for tensor in file.tensors.values()}.values():
         _check_readable(file, kind)
     return file
+
+
+def _refuse_unknown_tensors(file: GgufFile, architecture: Architecture) -> None:
+    """A tensor that nothing reads would be lost in the training and in the exported GGUF."""
+    for name in file.tensors:
+        bias = name.endswith(".bias") and architecture.model_type != "qwen2"
+        if name != "rope_freqs.weight" and (architecture.mlx_name(name) is None or bias):
+            raise ModelError(
+                f"`{file.path.name}` has a tensor {name!r}, which is not trained in a {architecture.model_type}",
+                hint="take another model of the family",
+            )
 
 
 def _check_readable(file: GgufFile, tensor: GgufTensor) -> None:
@@ -94,9 +107,7 @@ def metadata_only(file: GgufFile) -> bytes:
 
 def gguf_format(file: GgufFile) -> ChatFormat:
     """Return the chat format that a GGUF's base is tuned with."""
-    if file.text("general.architecture").startswith("gemma"):
-        return chat_format("gemma")
-    return format_of(file.strings("tokenizer.ggml.tokens"))
+    return format_of(file.strings("tokenizer.ggml.tokens"), file.text("general.architecture"))
 
 
 def _planned(file: GgufFile, architecture: Architecture, config: dict[str, Any], report: Report) -> list[PlannedTensor]:

@@ -68,11 +68,15 @@ def _decimal(value: float) -> float:
 
 
 def _gemma3(file: GgufFile, config: dict[str, Any]) -> dict[str, Any]:
+    pattern = file.metadata.get("gemma3.attention.sliding_window_pattern")
+    usual = [layer % GEMMA3_PATTERN != 0 for layer in range(1, config["num_hidden_layers"] + 1)]
+    if pattern is not None and getattr(pattern, "tolist", lambda: GEMMA3_PATTERN)() not in (usual, GEMMA3_PATTERN):
+        raise ModelError(f"`{file.path.name}` has layers in another order than Gemma 3", hint="take another base")
     return {
         "query_pre_attn_scalar": _query_scale(config),
         "sliding_window": file.count("gemma3.attention.sliding_window"),
         "sliding_window_pattern": GEMMA3_PATTERN,
-        "rope_local_base_freq": GEMMA3_LOCAL_BASE,
+        "rope_local_base_freq": file.number("gemma3.rope.freq_base_swa", GEMMA3_LOCAL_BASE),
         "hidden_activation": "gelu_pytorch_tanh",
     }
 

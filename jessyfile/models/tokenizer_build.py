@@ -1,9 +1,9 @@
 """Write tokenizer.json from a GGUF's tokenizer metadata, so that token ids equal llama.cpp's.
 
 Two kinds are known: `llama` (SentencePiece BPE: the merges follow from the scores) and `gpt2` (byte-level BPE: the
-merges are stored, the splitting pattern follows from `tokenizer.ggml.pre`).
+merges are stored, the way to split words follows from `tokenizer.ggml.pre`).
 
-Not covered: `bert` and `t5` vocabularies, and splitting patterns of models that jessy does not tune.
+Not covered: `bert` and `t5` vocabularies.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from jessyfile.errors import ModelError
+from jessyfile.models.pre_tokenizers import pre_tokenizer, splitting_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -21,18 +22,6 @@ if TYPE_CHECKING:
 
 _NORMAL, _CONTROL, _USER = 1, 3, 4
 _LONGEST_ENTRY = 1024  # characters; the longest of a real vocabulary are runs of some hundred blanks
-_LLAMA3_SPLIT = (
-    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}"
-    r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
-)
-_QWEN2_SPLIT = _LLAMA3_SPLIT.replace(r"\p{N}{1,3}", r"\p{N}")
-_GPT2_SPLIT = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)"
-SPLITS: Mapping[str, str] = {
-    "llama-bpe": _LLAMA3_SPLIT,
-    "qwen2": _QWEN2_SPLIT,
-    "gpt-2": _GPT2_SPLIT,
-    "default": _GPT2_SPLIT,
-}
 
 
 def check_tokenizer(document: Mapping[str, Any]) -> None:
@@ -48,36 +37,13 @@ def check_tokenizer(document: Mapping[str, Any]) -> None:
         splitting_name(document)
 
 
-def splitting_name(document: Mapping[str, Any]) -> str:
-    """Return llama.cpp's name of a byte-level tokenizer's splitting pattern; a wrong one would give other tokens
-    without a word.
-
-    Raises ModelError when it has none.
-    """
-    pre = document.get("pre_tokenizer") or {}
-    stages = pre.get("pretokenizers", [pre])
-    patterns = [stage["pattern"].get("Regex") for stage in stages if stage.get("type") == "Split"]
-    if not patterns and any(stage.get("type") == "ByteLevel" and stage.get("use_regex", True) for stage in stages):
-        return "gpt-2"
-    found = next((name for name, pattern in SPLITS.items() if patterns == [pattern]), None)
-    if found is None:
-        raise ModelError(
-            "the base's tokenizer splits words in a way that llama.cpp has no known name for",
-            hint="start from a GGUF of the base",
-        )
-    return found
-
-
 def check_gguf_tokenizer(file: GgufFile) -> None:
     """Raise ModelError for a GGUF whose vocabulary is of a kind, or splits words in a way, that jessy does not know."""
     kind, pre = file.text("tokenizer.ggml.model"), file.text("tokenizer.ggml.pre", "default")
     if kind not in ("llama", "gpt2"):
         raise ModelError(f"`{file.path.name}` has a vocabulary of the kind {kind!r}, which jessy does not know")
-    if kind == "gpt2" and pre not in SPLITS:
-        raise ModelError(
-            f"`{file.path.name}` splits words by {pre!r}, which jessy does not know",
-            hint="take the model's hub folder instead",
-        )
+    if kind == "gpt2":
+        pre_tokenizer(pre, file.path.name)
 
 
 def tokenizer_json(file: GgufFile) -> dict[str, Any]:
@@ -101,7 +67,7 @@ def tokenizer_json(file: GgufFile) -> dict[str, Any]:
 
 
 def tokenizer_config(file: GgufFile, form: ChatFormat) -> dict[str, Any]:
-    """Return tokenizer_config.json's content; the base's own chat template wins over the format's."""
+    """Return tokenizer_config.json's content of a normalised file."""
     tokens = file.strings("tokenizer.ggml.tokens")
     named = {"bos_token": "bos", "eos_token": "eos", "unk_token": "unknown", "pad_token": "padding"}
     found: dict[str, Any] = {"tokenizer_class": "PreTrainedTokenizerFast", "clean_up_tokenization_spaces": False}
@@ -109,9 +75,8 @@ def tokenizer_config(file: GgufFile, form: ChatFormat) -> dict[str, Any]:
         number = file.metadata.get(f"tokenizer.ggml.{key}_token_id")
         if isinstance(number, int) and 0 <= number < len(tokens):
             found[name] = tokens[number]
-    add_bos = file.metadata.get("tokenizer.ggml.add_bos_token", file.text("tokenizer.ggml.model") == "llama")
-    found["add_bos_token"] = bool(add_bos) and "bos_token" in found
-    found["chat_template"] = file.metadata.get("tokenizer.chat_template") or form.jinja()
+    found["add_bos_token"] = bool(file.metadata.get("tokenizer.ggml.add_bos_token")) and "bos_token" in found
+    found["chat_template"] = form.jinja()
     return found
 
 
@@ -190,15 +155,20 @@ def _merges(tokens: Sequence[str], types: Sequence[int], scores: Sequence[float]
 def _byte_level(file: GgufFile, tokens: Sequence[str]) -> dict[str, Any]:
     pre = file.text("tokenizer.ggml.pre", "default")
     merges = [merge.split(" ", 1) for merge in file.strings("tokenizer.ggml.merges")]
-    split = {"type": "Split", "pattern": {"Regex": SPLITS[pre]}, "behavior": "Isolated", "invert": False}
+    rule = pre_tokenizer(pre, file.path.name)
+    splits = [_split(expression) for expression in rule.expressions]
     bytes_ = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": False, "use_regex": False}
     return {
-        "normalizer": {"type": "NFC"} if pre == "qwen2" else None,
-        "pre_tokenizer": {"type": "Sequence", "pretokenizers": [split, bytes_]},
+        "normalizer": None,
+        "pre_tokenizer": {"type": "Sequence", "pretokenizers": [*splits, bytes_]},
         "post_processor": None,
         "decoder": {"type": "ByteLevel", "add_prefix_space": True, "trim_offsets": True, "use_regex": True},
-        "model": _bpe(tokens, merges, ignore_merges=pre == "llama-bpe"),
+        "model": _bpe(tokens, merges, ignore_merges=rule.ignore_merges),
     }
+
+
+def _split(expression: str) -> dict[str, Any]:
+    return {"type": "Split", "pattern": {"Regex": expression}, "behavior": "Isolated", "invert": False}
 
 
 def _bpe(tokens: Sequence[str], merges: Sequence[Sequence[str]], **settings: object) -> dict[str, Any]:

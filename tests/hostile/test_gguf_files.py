@@ -17,9 +17,9 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "models"))
 from tiny import tiny_model
 
 from jessyfile.errors import ModelError
-from jessyfile.export.gguf_container import ARRAY, STRING, U32, pair_bytes
 from jessyfile.export.gguf_writer import write_gguf
 from jessyfile.models.from_gguf import convert_gguf
+from jessyfile.models.gguf_container import ARRAY, STRING, U32, pair_bytes
 from jessyfile.models.gguf_reader import read_gguf
 from jessyfile.models.tokenizer_build import tokenizer_json
 

@@ -14,11 +14,13 @@ HIDDEN, LAYERS, HEADS, KV_HEADS, HEAD_DIM, WIDE = 64, 3, 4, 2, 32, 96
 TYPES = ("gemma", "gemma2", "gemma3_text", "llama", "mistral", "qwen2", "qwen3")
 
 
-def tiny_model(folder: Path, model_type: str = "gemma3_text", seed: int = 0, **changes: object) -> Path:
+def tiny_model(
+    folder: Path, model_type: str = "gemma3_text", seed: int = 0, tokenizer: dict | None = None, **changes: object
+) -> Path:
     """Fill a folder with config.json, model.safetensors (float32) and tokenizer files; return it."""
     folder.mkdir(parents=True, exist_ok=True)
     byte_level = model_type.startswith("qwen")
-    tokenizer = byte_level_tokenizer() if byte_level else spm_tokenizer()
+    tokenizer = tokenizer or (byte_level_tokenizer() if byte_level else spm_tokenizer())
     config = {**_config(model_type, len(tokenizer["model"]["vocab"])), **changes}
     names = ["<|endoftext|>"] * 2 if byte_level else ["<bos>", "<eos>"]
     settings = {"bos_token": names[0], "eos_token": names[1], "add_bos_token": not byte_level}
@@ -122,8 +124,8 @@ def spm_tokenizer() -> dict:
     }  # fmt: skip
 
 
-def byte_level_tokenizer() -> dict:
-    from jessyfile.models.tokenizer_build import SPLITS
+def byte_level_tokenizer(special: list[str] = BYTE_SPECIAL, pre: str = "qwen2") -> dict:
+    from jessyfile.models.pre_tokenizers import PRE_TOKENIZERS
 
     symbols = _byte_symbols()
     tokens = list(symbols)
@@ -140,17 +142,19 @@ def byte_level_tokenizer() -> dict:
     ):
         merges.append([left, right])
         tokens.append(left + right)
-    vocab = {token: number for number, token in enumerate([*tokens, *BYTE_SPECIAL])}
-    split = {"type": "Split", "pattern": {"Regex": SPLITS["qwen2"]}, "behavior": "Isolated", "invert": False}
+    vocab = {token: number for number, token in enumerate([*tokens, *special])}
+    rule = PRE_TOKENIZERS[pre]
+    pattern = {"Regex": rule.expressions[0]}
+    split = {"type": "Split", "pattern": pattern, "behavior": "Isolated", "invert": False}
     level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": False, "use_regex": False}
     return {
         "version": "1.0",
-        "added_tokens": _added(BYTE_SPECIAL, len(tokens)),
+        "added_tokens": _added(special, len(tokens)),
         "normalizer": {"type": "NFC"},
         "pre_tokenizer": {"type": "Sequence", "pretokenizers": [split, level]},
         "post_processor": None,
         "decoder": {"type": "ByteLevel", "add_prefix_space": True, "trim_offsets": True, "use_regex": True},
-        "model": {"type": "BPE", "vocab": vocab, "merges": merges},
+        "model": {"type": "BPE", "vocab": vocab, "merges": merges, "ignore_merges": rule.ignore_merges},
     }
 
 

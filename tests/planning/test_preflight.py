@@ -187,7 +187,7 @@ def damaged_gguf(project: Project) -> None:
 
 
 def foreign_gguf(project: Project) -> None:
-    from jessyfile.export.gguf_container import STRING, pair_bytes, write_container
+    from jessyfile.models.gguf_container import STRING, pair_bytes, write_container
 
     write_container(project.root / "m.gguf", [pair_bytes("general.architecture", STRING, "phi3")], [])
     project.says("./model", "./m.gguf")
