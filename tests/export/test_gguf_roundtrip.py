@@ -75,6 +75,18 @@ def test_the_bases_own_keys_are_kept_byte_for_byte(tmp_path):
     assert {key for key in first if first[key] != second.get(key)} == {"general.file_type"}
 
 
+@pytest.mark.parametrize("model_type", TYPES)
+def test_the_file_tells_other_programs_the_format_that_was_trained(model_type, tmp_path):
+    """llama-server asked a Gemma that came as a folder in ChatML: its GGUF had no chat template. And the base's own
+    must not stay: Ollama prefers one that knows tools to the TEMPLATE it is given."""
+    folder = tiny_model(tmp_path / "model", model_type)
+    (folder / "chat_template.jinja").write_text("{% if tools %}{{ tools }}{% endif %}")
+    write_gguf(folder, tmp_path / "model.gguf", "f32", silent)
+    template = read_gguf(tmp_path / "model.gguf").metadata["tokenizer.chat_template"]
+    assert ("<|im_start|>" if model_type.startswith("qwen") else "<start_of_turn>") in template
+    assert "tools" not in template
+
+
 def test_the_same_folder_gives_the_same_bytes(tmp_path):
     folder = tiny_model(tmp_path / "model", "qwen3")
     for name in ("a.gguf", "b.gguf"):
