@@ -153,7 +153,7 @@ def _doctor() -> click.Command:
 COMMANDS: dict[str, tuple[Callable[[], click.Command], str]] = {
     "init": (_init, "Write a commented recipe and seeds that apply at once."),
     "check": (_check, "Find every mistake in a recipe."),
-    "fmt": (_fmt, "Lay a recipe out; comments stay."),
+    "fmt": (_fmt, "Format a recipe; comments stay."),
     "plan": (_plan, "Show what apply would do, and why. Starts nothing."),
     "apply": (_apply, "Make data, train, export, evaluate, promote: whatever the plan says."),
     "chat": (_chat, "Ask a promoted model; shows level, iterations and seconds."),

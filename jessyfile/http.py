@@ -58,7 +58,7 @@ class _Limits:
             raise HttpError("stopped", "stopped")
         left = self.deadline - time.monotonic()
         if left <= 0:
-            raise HttpError("timeout", "the time is over")
+            raise HttpError("timeout", "the time limit was reached")
         return left
 
 
@@ -139,7 +139,7 @@ def exchange(
     except (httpcore.ConnectError, httpcore.ConnectTimeout, httpcore.ProxyError, UnicodeError) as error:
         raise HttpError("unreachable", f"the connection failed ({_short(error)})") from error
     except httpcore.TimeoutException as error:
-        raise HttpError("timeout", "the time is over") from error
+        raise HttpError("timeout", "the time limit was reached") from error
     except (httpcore.NetworkError, httpcore.ProtocolError, httpcore.UnsupportedProtocol) as error:
         # the text of a protocol error quotes headers, and a key with them
         raise HttpError("broken", f"the connection broke ({type(error).__name__})") from error
@@ -175,7 +175,7 @@ def _encoded(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
         return [(name.encode("ascii"), value.encode("ascii")) for name, value in headers.items()]
     except UnicodeError:
         # not chained: the error quotes the header, which may be a key
-        raise HttpError("broken", "a header holds letters that no header can carry") from None
+        raise HttpError("broken", "a header holds characters that HTTP does not allow") from None
 
 
 def _target(parts: SplitResult) -> httpcore.URL:
@@ -195,7 +195,7 @@ def _pool(parts: SplitResult, limits: _Limits) -> httpcore.ConnectionPool:
     try:
         return httpcore.HTTPProxy(proxy, ssl_context=context, network_backend=backend)
     except ValueError as error:
-        raise HttpError("unreachable", "the proxy that the environment names is none that jessy can use") from error
+        raise HttpError("unreachable", "jessy cannot use the proxy that the environment names") from error
 
 
 def _tls() -> ssl.SSLContext:

@@ -386,7 +386,7 @@ def compile_steps(recipe: Recipe) -> tuple[Step, ...]:
         ),
         Step(
             "judge",
-            "hold the measurements against the criteria",
+            "compare the measurements with the criteria",
             _judge,
             inputs=("train", "baseline", "evaluate"),
             reads=(

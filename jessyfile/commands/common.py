@@ -29,9 +29,9 @@ def recipe_options(command: F) -> F:
             "set_",
             multiple=True,
             metavar="ADDRESS=VALUE",
-            help="Set one value from outside, as in lora.rank=8.",
+            help="Replace one value of the recipe, as in lora.rank=8.",
         ),
-        click.option("--variant", metavar="NAME", help="Lay the recipe's VARIANT over it."),
+        click.option("--variant", metavar="NAME", help="Apply this VARIANT of the recipe."),
         click.option("--arg", multiple=True, metavar="NAME=VALUE", help="Give an ARG its value."),
         click.argument("recipe", type=click.Path(path_type=Path), required=False, metavar="RECIPE", callback=_recipe),
     ):
@@ -43,7 +43,7 @@ sample_option = click.option(
     "--sample",
     type=click.IntRange(min=1),
     metavar="ROWS",
-    help="A small first look: about so many rows, spread as the recipe's are, as the model NAME-sample.",
+    help="Start small: about this many rows, in the recipe's proportions, as the model NAME-sample.",
 )
 
 

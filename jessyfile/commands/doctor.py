@@ -127,7 +127,7 @@ def _ollama(url: str) -> Diagnosis:
     if found is None:
         return Diagnosis("ollama", f"does not answer at {url}; the embedded engine serves instead")
     old = is_vulnerable(found)
-    advice = "it has a known hole (CVE-2026-7482); update it to 0.17.1 or newer" if old else ""
+    advice = "it has a known vulnerability (CVE-2026-7482); update it to 0.17.1 or newer" if old else ""
     return Diagnosis("ollama", f"{found} at {url}", not old, advice)
 
 

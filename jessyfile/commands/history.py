@@ -101,10 +101,10 @@ def rollback(name: str) -> None:
 
 @click.command()
 @click.option(
-    "--keep", type=click.IntRange(min=0), default=5, show_default=True, help="Results of this many last runs stay."
+    "--keep", type=click.IntRange(min=0), default=5, show_default=True, help="Keep the results of this many last runs."
 )
 @click.option("--interrupted", is_flag=True, help="Remove the saved work of interrupted runs too; they start anew.")
-@click.option("--dry-run", is_flag=True, help="Only say what would go.")
+@click.option("--dry-run", is_flag=True, help="Only list what would be removed.")
 def gc(keep: int, interrupted: bool, dry_run: bool) -> None:
     """Remove stored results that no state, no kept run and no registered model needs. Interrupted runs stay resumable."""
     from jessyfile.planning.change_text import size

@@ -106,7 +106,7 @@ class Questions:
             if at_terminal() or not isinstance(stop.__context__, EOFError):
                 raise
             self.quiet = True
-            click.echo(f"{default}\nnobody answers here: the defaults are taken, as with --yes")
+            click.echo(f"{default}\nno terminal to ask on: the defaults are taken, as with --yes")
             return check(default)
         return answer
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @recipe_options
-@click.option("--strict", is_flag=True, help="Take every warning for an error.")
+@click.option("--strict", is_flag=True, help="Treat every warning as an error.")
 @click.option(
     "--json",
     "form",
@@ -98,10 +98,10 @@ def _print_text(recipe: Path, found: Sequence[Diagnostic]) -> None:
 
 @click.command()
 @click.argument("files", nargs=-1, metavar="FILE...")
-@click.option("--check", "only_check", is_flag=True, help="Write nothing; exit 1 when a file is not laid out.")
+@click.option("--check", "only_check", is_flag=True, help="Write nothing; exit 1 when a file is not formatted.")
 @click.option("--diff", is_flag=True, help="Write nothing; print what would change.")
 def fmt(files: tuple[str, ...], only_check: bool, diff: bool) -> int:
-    """Lay recipes out; comments stay. `-` reads standard input and prints the result."""
+    """Format recipes; comments stay. `-` reads standard input and prints the result."""
     if not files:
         raise missing_recipe(click.get_current_context(), "FILE")
     changed = [_format_one(name, only_check=only_check, diff=diff) for name in files]
@@ -127,7 +127,7 @@ def _format_one(name: str, *, only_check: bool, diff: bool) -> bool:
 
         edit(Path(name), text.encode("utf-8"), laid_out.encode("utf-8"))
     if text != laid_out and only_check:
-        click.echo(f"{printable(name)} is not laid out", err=True)
+        click.echo(f"{printable(name)} is not formatted", err=True)
     return text != laid_out
 
 
@@ -162,7 +162,7 @@ def _print_diff(name: str, before: str, after: str) -> None:
     from difflib import unified_diff
 
     shown = printable(name)
-    lines = unified_diff(text_lines(before), text_lines(after), shown, f"{shown} (laid out)", lineterm="")
+    lines = unified_diff(text_lines(before), text_lines(after), shown, f"{shown} (formatted)", lineterm="")
     for line in lines:
         click.echo(printable(line))
 

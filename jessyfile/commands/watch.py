@@ -78,7 +78,7 @@ def load_quietly(call: Call) -> Recipe:
     if loaded.recipe is None:
         # without colour: the screen shows escape sequences as text, wherever they come from
         said = render_diagnostics(loaded.diagnostics, color=False)
-        raise RecipeError("the recipe has mistakes; what runs goes on", [said])
+        raise RecipeError("the recipe has mistakes; the running apply continues", [said])
     return loaded.recipe
 
 

@@ -177,7 +177,7 @@ def save_rows(path: Path, examples: Iterable[TrainingExample], form: str = "jess
         try:
             check_text(value)
         except ValueError as error:
-            raise DatasetError(f"row {number} {error}", hint="mend the text, then save again") from error
+            raise DatasetError(f"row {number} {error}", hint="correct the text, then save again") from error
     return write_parquet(path, values) if path.suffix == ".parquet" else write_jsonl(path, values)
 
 

@@ -86,9 +86,20 @@ class Asker:
 
 
 def answer_all(asker: Asker, cases: Sequence[Case], kept: Path, progress: Progress, stop: Stop) -> list[Answered]:
-    """Return every case's answer in the cases' order; those that stand in the file `kept` are not asked again.
+    """Ask every case; cases that the file `kept` already answers are not asked again.
 
-    Raises Interrupted when `stop` is requested, between two answers.
+    Args:
+        asker: the loaded engine with its settings.
+        cases: the evaluation cases.
+        kept: a JSON lines file that every answer is appended to.
+        progress: told the number of answers.
+        stop: asked between two answers.
+
+    Returns:
+        The answers, in the order of the cases.
+
+    Raises:
+        Interrupted: a stop was requested; answers so far are kept.
     """
     done = {answer.id: answer for answer in read_answers(kept)}
     if done:

@@ -105,7 +105,11 @@ def _against_baseline(criterion: Criterion, measured: Measurement, baseline: Mea
         return _judged(criterion, measured, passed, baseline=baseline.value)
     compared = compare_runs(measured, baseline)
     lucky = criterion.comparison in (">", "<") and passed and compared.p >= _CHANCE
-    note = "" if measured.value or baseline.value else "neither model passes a single case, so it says nothing"
+    note = (
+        ""
+        if measured.value or baseline.value
+        else "neither model passes a single case, so the comparison means nothing"
+    )
     if lucky:
         note = f"the difference may be chance: {len(compared.better)} better, {len(compared.worse)} worse"
     return _judged(criterion, measured, passed and not lucky, note, baseline.value, compared)

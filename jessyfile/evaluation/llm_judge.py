@@ -123,7 +123,7 @@ def ask_opinion(
     progress: Progress,
     stop: Stop,
 ) -> CaseOpinions:
-    """Score both models' answers; what cannot be scored is left out and said.
+    """Let the judge score both models' answers. What cannot be scored is left out, and the reason is reported.
 
     Args:
         judge: the model that scores, and its address.
@@ -133,6 +133,9 @@ def ask_opinion(
         kept: where answers of the judge are kept.
         progress: told after every score.
         stop: asked between requests and while one waits.
+
+    Returns:
+        The scores by case, and the last reason why one is missing.
 
     Raises:
         EvaluationError: when the key that the recipe names is not set.

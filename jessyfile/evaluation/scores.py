@@ -74,7 +74,17 @@ def _failures(score: Score) -> Iterator[str]:
 
 
 def score(case: Case, answer: Answered, complexity: Complexity, personality: Personality) -> Score:
-    """Hold one answer against its case and the recipe's levels and PERSONALITY rules."""
+    """Score one answer by its case's checks and the recipe's rules.
+
+    Args:
+        case: the question with its checks.
+        answer: what the model said.
+        complexity: the recipe's levels and marker.
+        personality: the recipe's PERSONALITY rules.
+
+    Returns:
+        Which parts of form and relevance passed, and what failed.
+    """
     bands = {level.name: level.iterations for level in complexity.levels}
     marked = complexity.marker is not None and case.level in bands
     low, high = bands.get(case.level, (0, 0))

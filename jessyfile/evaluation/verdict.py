@@ -104,14 +104,17 @@ def judge(
     baseline: Mapping[str, Answered],
     training_seconds: float | None,
 ) -> Verdict:
-    """Score both models' answers and hold the recipe's criteria against them.
+    """Score both models' answers and compare the results with the recipe's criteria.
 
     Args:
-        recipe: whose levels, PERSONALITY and criteria are asked.
+        recipe: its levels, PERSONALITY and criteria are used.
         cases: every case that was to be answered.
         candidate: the candidate's answers by case.
         baseline: the base model's answers by case.
         training_seconds: how long the training took; None when it is not known.
+
+    Returns:
+        Every number, the outcome of each criterion, and both models' scores.
 
     Raises:
         EvaluationError: a case has no answer of the candidate.

@@ -133,7 +133,9 @@ def _warn_of_old(context: StepContext, version: str) -> None:
     from jessyfile.export.ollama_api import is_vulnerable
 
     if is_vulnerable(version):
-        context.progress.note(f"Ollama {version} has a known hole (CVE-2026-7482); update it to 0.17.1 or newer")
+        context.progress.note(
+            f"Ollama {version} has a known vulnerability (CVE-2026-7482); update it to 0.17.1 or newer"
+        )
 
 
 def _reporter(context: StepContext) -> Callable[[int, int, str], None]:

@@ -227,7 +227,7 @@ def _nmse(stored: np.ndarray[Any, Any], expected: Iterator[np.ndarray[Any, Any]]
     limit = next(limit for kind, _, limit in QUANTIZATIONS.values() if kind == plan.kind)
     if not error <= limit:
         raise ExportError(
-            f"{plan.name!r} came out with an error of {error:.2g}, more than {limit:.2g}",
+            f"{plan.name!r} was written with an error of {error:.2g}, more than {limit:.2g}",
             hint="train again; weights may have overflowed",
         )
     return error

@@ -87,7 +87,9 @@ def register(root: Path, name: str, tag: str, entry: Registration) -> None:
     """
     standing = _read(root, name, tag)
     if standing is not None and standing.name not in ("", name):
-        raise EngineError(f"`{name}` and `{standing.name}` are one name on this disk", hint="give one another NAME")
+        raise EngineError(
+            f"`{name}` and `{standing.name}` are the same name on this disk", hint="give one of them another NAME"
+        )
     if not entry_file(root, name, tag).resolve().is_relative_to(jessy_folder(root).resolve()):
         raise EngineError(f"the registration of `{name}` is a link that leads out of `.jessy`", hint="remove the link")
     since = entry.since or datetime.now(UTC).isoformat(timespec="seconds")

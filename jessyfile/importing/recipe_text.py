@@ -108,12 +108,12 @@ class RecipeText:
             piece = self._piece_at(diagnostic.line)
             help_ = diagnostic.helps[0] if diagnostic.helps else ""
             if piece is None or piece.origin is None:
-                self.note(0, f"the recipe needs a hand: {diagnostic.message}", help_)
+                self.note(0, f"the recipe must be completed by hand: {diagnostic.message}", help_)
             elif piece.text:
                 self.left_out(piece.origin, piece.what, diagnostic.message, help_)
                 piece.text, dropped = "", True
         if dropped:
-            self.notes = [n for n in self.notes if not n.message.startswith("the recipe needs a hand")]
+            self.notes = [n for n in self.notes if not n.message.startswith("the recipe must be completed by hand")]
         return dropped
 
     def _mistakes(self) -> list[Diagnostic]:

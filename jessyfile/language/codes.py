@@ -27,8 +27,8 @@ CODES: dict[str, Code] = {
     "J001": Code(
         "unknown word",
         "Every word of a recipe is known where it stands: UPPERCASE words are instructions, lowercase words are "
-        "settings of a block. A word "
-        "that nothing reads would change nothing, and nobody would notice. Case matters, always.",
+        "settings of a block. A "
+        "mistyped word would otherwise be ignored without notice. Case always matters.",
         "LORA {\n  rnak 16\n}",
         "LORA {\n  rank 16\n}",
     ),
@@ -293,7 +293,7 @@ CODES: dict[str, Code] = {
         "DATASET {\n  CATEGORY more 10 {\n    TOPIC a 10\n  }\n}",
     ),
     "J204": Code(
-        "the file loses the tune",
+        "quantization loses the fine-tune",
         "A gentle fine-tune moves weights by less than four bits can show.",
         "EXPORT gguf {\n  quantize q4_0\n}",
         "EXPORT gguf {\n  quantize q8_0\n}",
@@ -322,7 +322,7 @@ CODES: dict[str, Code] = {
         "PARAMETER num_ctx 128",
         "PARAMETER num_ctx 4096",
     ),
-    "J209": Code("nothing decides", "Without a MUST no result can stop the promotion.", ""),
+    "J209": Code("no MUST criterion", "Without a MUST no result can stop the promotion.", ""),
     "J210": Code(
         "an early stop that never comes",
         "Fewer validations than the patience allows.",

@@ -227,7 +227,7 @@ def dotenv_usable(draft: Draft) -> Iterator[Diagnostic]:
     if not (draft.root / file).resolve().is_relative_to(draft.root) or "\0" in file:
         yield mistake(
             "J041",
-            f"`{file}` leaves the project's root",
+            f"`{file}` is outside the project's root",
             at,
             "named here",
             helps='write `".env"`: the file in the project\'s root',

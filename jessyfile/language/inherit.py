@@ -64,7 +64,7 @@ class Composer:
         """Keep one diagnostic; after the first hundreds the rest is not worth reading, nor the time."""
         self.diagnostics.append(diagnostic)
         if len(self.diagnostics) >= MAX_REPORTS:
-            helps = "mend these first; the rest of the recipe was not checked"
+            helps = "fix these first; the rest of the recipe was not checked"
             self.diagnostics.append(mistake("J007", f"a recipe may have {MAX_REPORTS} mistakes", helps=helps))
             raise TooMany
 

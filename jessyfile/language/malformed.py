@@ -112,7 +112,7 @@ def misplaced(token: Token, *, after_block: bool) -> Diagnostic:
         f"a line begins with an instruction or a setting, not with {what}",
         token.span,
         "not a word of the language",
-        helps="continue no line: put all values of an instruction on its own line",
+        helps="a line cannot be continued: put all values of an instruction on its own line",
     )
 
 

@@ -93,7 +93,7 @@ def category_has_topics(draft: Draft) -> Iterator[Diagnostic]:
                 "J203",
                 f"category `{name}` has no TOPIC",
                 draft.at("dataset", "category", name),
-                "one heap of rows",
+                "all rows in one group",
                 helps="name its parts with `TOPIC name count`: their counts and their validation are kept apart",
             )
 
@@ -177,7 +177,7 @@ def something_decides(draft: Draft) -> Iterator[Diagnostic]:
             "J209",
             "no criterion is a MUST: every model will be promoted",
             at,
-            "nothing decides",
+            "no MUST here",
             helps="add one to EVAL, as `MUST no_loops > 95%`",
         )
 

@@ -51,7 +51,7 @@ class Project:
             )
             raise Refused(
                 "J041",
-                f"`{written}` leaves the project's root{through}",
+                f"`{written}` is outside the project's root{through}",
                 "keep recipes and what they read inside the project",
             )
         return path

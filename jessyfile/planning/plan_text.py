@@ -21,14 +21,14 @@ _LEGEND = {
     "+": "runs for the first time",
     "~": "runs again",
     "?": "may be restored from the store",
-    ">": "follows a step above, unless that comes out equal",
+    ">": "follows a step above, unless that result is unchanged",
 }
 _WHY = {
     "replace": "asked for with --replace",
     "lost": "its stored result was lost or is damaged",
     "drift": "what it registered was removed or replaced",
     "unfinished": "a part of its last result is still missing",
-    "version": "jessy makes it otherwise now",
+    "version": "jessy's own code for it changed",
     "forgotten": "no result of it is stored",
 }
 _SUMS = {
@@ -80,8 +80,8 @@ def _end(plan: Plan, command: str | None) -> list[str]:
     if command is None:
         return []
     if plan.errors:
-        things = "what is wrong" if len(plan.errors) == 1 else f"the {len(plan.errors)} things that are wrong"
-        return [f"Nothing was started, and apply would refuse: mend {things} first."]
+        things = "the error above" if len(plan.errors) == 1 else f"the {len(plan.errors)} errors above"
+        return [f"Nothing was started, and apply would refuse: fix {things} first."]
     return [f"Nothing was started. To run it: {command}"]
 
 
@@ -93,7 +93,7 @@ def render_why(plan: Plan, step: PlannedStep) -> str:
         return "\n".join([_legend_for([_symbol(step)]), "", *_cause(step, len(step.name), set())]) + "\n"
     sources = [reason.what for reason in step.reasons]
     chain = _chain(plan, step)
-    unless = ", unless that comes out equal" if step.answer == "may" else ""
+    unless = ", unless that result is unchanged" if step.answer == "may" else ""
     return f"{step.name} runs again because it reads {_join(sources)}{unless}.\n  {' <- '.join(chain)}\n"
 
 
@@ -244,7 +244,7 @@ def _sum(plan: Plan) -> str:
 def _price(plan: Plan) -> str:
     train = next((step for step in plan.steps if step.name == "train"), None)
     if plan.effect == "retrain" and train is not None and not train.cause:
-        return "Retraining follows, unless what it reads comes out equal." if train.runs else "Nothing is retrained."
+        return "Retraining follows, unless its inputs turn out unchanged." if train.runs else "Nothing is retrained."
     if plan.effect == "retrain" and not plan.state.run:
         return "Nothing was trained yet."
     return _SUMS[plan.effect]

@@ -129,7 +129,7 @@ def refuse(findings: Sequence[Finding]) -> None:
         raise PreflightError(f"nothing was started: {errors[0].message}{where}", errors, hint=errors[0].help or None)
     if errors:
         listed = "".join(f"\n{finding}" for finding in errors)
-        raise PreflightError(f"nothing was started: {len(errors)} things stand in the way{listed}", errors)
+        raise PreflightError(f"nothing was started: {len(errors)} problems stop it{listed}", errors)
 
 
 def _of(step: Step, outlook: Outlook) -> Iterator[Finding]:

@@ -138,11 +138,26 @@ def apply(
     stop: Stop | None = None,
     what: str = "jessy apply",
 ) -> RunResult:
-    """Plan under the project's lock, tell the observer, and do what the plan says.
+    """Plan under the project's lock, tell the observer, and run what the plan says.
 
-    `saved` is the digest of a plan that must still be the one. Raises LockedError when another process writes,
-    ProjectError for a stale plan, Interrupted when `stop` was requested (what was done is kept), and whatever a step
-    raises.
+    Args:
+        recipe: the recipe.
+        root: the project's root folder.
+        steps: the recipe's steps, every step after its inputs.
+        selection: which steps to take, leave out or run again; all are taken unless given.
+        saved: the digest of a saved plan; the new plan must equal it.
+        observer: told of the plan and of each step.
+        stop: asked while steps run.
+        what: the name of the program, shown to others that find the project locked.
+
+    Returns:
+        The result of each step.
+
+    Raises:
+        LockedError: another process writes in this project.
+        ProjectError: the saved plan is stale.
+        Interrupted: a stop was requested; what is finished is kept.
+        JessyError: whatever a step raises.
     """
     silent, chosen = Silent(), selection or Selection()
     with fsops.disk_errors(root), project_lock(root, what):
@@ -290,7 +305,7 @@ class _Apply:
         except OSError as error:
             raise fsops.storage_error(error, error.filename or step.name, f"run the step {step.name} on") from error
         if stop.told:
-            raise Interrupted(f"stopped within {step.name}; the part that it did is not taken for the whole")
+            raise Interrupted(f"stopped within {step.name}; its unfinished result was not stored")
         return facts
 
     def _unchanged(self, decision: Decision) -> None:

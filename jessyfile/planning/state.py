@@ -70,7 +70,9 @@ def load_state(root: Path, name: str) -> State:
     except (KeyError, TypeError, AttributeError):
         raise _damaged(relative(path, root)) from None
     if state.name != name:
-        raise StateError(f"`{name}` and `{state.name}` are one name on this disk", hint="give one another NAME")
+        raise StateError(
+            f"`{name}` and `{state.name}` are the same name on this disk", hint="give one of them another NAME"
+        )
     return state
 
 

@@ -84,7 +84,9 @@ class Store:
         """Return what an object holds, from its manifest. Raises DamagedError when that is missing or not true."""
         entries = self._manifest(object_id)
         if entries is None:
-            raise DamagedError(f"stored result {object_id[:12]} has no true manifest", hint="run `jessy fsck --repair`")
+            raise DamagedError(
+                f"stored result {object_id[:12]} has no valid manifest", hint="run `jessy fsck --repair`"
+            )
         return entries
 
     def objects(self) -> Iterator[str]:
@@ -165,7 +167,7 @@ class Store:
     def _damage(self, object_id: str, read_up_to: int | None) -> str | None:
         entries = self._manifest(object_id)
         if entries is None:
-            return "it has no true manifest"
+            return "it has no valid manifest"
         folder = self.place(object_id)
         for entry in entries:
             problem = self._problem(folder / entry.name, entry, read_up_to)

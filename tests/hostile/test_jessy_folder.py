@@ -97,5 +97,5 @@ def test_recipes_whose_names_are_one_file_do_not_share_a_state(project, monkeypa
     (project / "other.jessy").write_text(RECIPE.replace("NAME tiny", "NAME Tiny"))
     for command in ("plan", "apply"):
         assert main([command, "other.jessy"]) == 1
-        assert "`Tiny` and `tiny` are one name on this disk" in capsys.readouterr().err
+        assert "`Tiny` and `tiny` are the same name on this disk" in capsys.readouterr().err
     assert content(project / ".jessy" / "state") == before

@@ -92,7 +92,7 @@ def test_the_recipe_is_what_a_person_would_write(tmp_path, snapshot):
         ('FROM a:1\nPARAMETER stop ""', 2, "PARAMETER stop was left out"),
         ("FROM a:1\nSYSTEM no\u00a0break", 2, "loses 1 character that Ollama drops (U+00A0)"),
         ('FROM a:1\nSYSTEM """one\r\ntwo"""', 2, "carriage returns became line ends"),
-        ("FROM ./missing.gguf", 0, "the recipe needs a hand"),
+        ("FROM ./missing.gguf", 0, "the recipe must be completed by hand"),
     ],
 )
 def test_what_does_not_survive_is_named_with_its_line(tmp_path, text, line, says):

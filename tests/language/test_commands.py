@@ -79,7 +79,7 @@ def test_fmt_writes_keeps_and_checks(jessy, tmp_path):
     neat = "JESSY 1\n\nNAME test   # mine\nFROM gemma3:270m\nLORA {\n  rank  8\n  alpha 16\n}\n"
     path.write_text(messy, "utf-8")
     code, out, err = jessy("fmt", "--check", "recipe.jessy")
-    assert (code, out, err) == (1, "", "recipe.jessy is not laid out\n")
+    assert (code, out, err) == (1, "", "recipe.jessy is not formatted\n")
     assert path.read_text("utf-8") == messy
     code, out, _ = jessy("fmt", "--diff", "recipe.jessy")
     assert code == 0

@@ -311,7 +311,7 @@ def test_everything_that_is_wrong_is_said_together(project, capsys, monkeypatch)
     monkeypatch.chdir(project.root)
     assert main(["plan", "tiny.jessy"]) == 1
     out = capsys.readouterr().out
-    assert "Nothing was started, and apply would refuse: mend the 3 things that are wrong first." in out
+    assert "Nothing was started, and apply would refuse: fix the 3 errors above first." in out
     assert "jessy apply" not in out
     assert main(["plan", "tiny.jessy", "--json"]) == 1
     assert len(json.loads(capsys.readouterr().out)["findings"]) == 3

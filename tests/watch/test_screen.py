@@ -117,7 +117,7 @@ def test_mistakes_are_drawn_as_text_and_not_as_escape_sequences(root, open_termi
     terminal = open_terminal("watch", "tiny.jessy")
     terminal.until(r"nothing to do")
     (root / "tiny.jessy").write_text(RECIPE.replace("rank 16", "rnak 16"))
-    terminal.until(r"what runs goes on")
+    terminal.until(r"the running apply continues")
     assert "error[J001]: unknown setting `rnak`" in terminal.text
     assert "u001b" not in terminal.text
     terminal.press(b"q")

@@ -79,7 +79,7 @@ def _affected(workspace: Workspace, file: SourceFile, name: str) -> Iterator[tup
 def _places(file: SourceFile, name: str, new: str) -> list[Span]:
     found = parsed(file)
     if has_errors(found.diagnostics):
-        raise Refusal(f"{file.name} has mistakes on line {found.diagnostics[0].line}: mend them first")
+        raise Refusal(f"{file.name} has mistakes on line {found.diagnostics[0].line}: fix them first")
     taken = declarations(found.statements).get(new)
     if taken and new != name:
         raise Refusal(f"`{new}` is taken in {file.name}, line {taken.span.line}")
