@@ -1,4 +1,5 @@
-"""Addresses of servers as recipes name them: read by one function, so that the host that is allowed is the host that is reached."""
+"""Addresses of servers as recipes name them. One function reads them all, so the host that was allowed is the host
+that is contacted."""
 
 from __future__ import annotations
 
@@ -41,4 +42,4 @@ def is_loopback(url: str) -> bool:
         found = ipaddress.ip_address(host)
     except ValueError:
         return False
-    return found.is_loopback or found.is_unspecified  # whoever calls 0.0.0.0 reaches itself
+    return found.is_loopback or found.is_unspecified  # a request to 0.0.0.0 stays on this machine

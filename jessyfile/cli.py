@@ -9,7 +9,7 @@ import sys
 import threading
 from collections.abc import Callable
 
-gc.set_threshold(100_000, 50, 50)  # a short command ends before there is a cycle worth looking for
+gc.set_threshold(100_000, 50, 50)  # a short command leaves no garbage that is worth the time of a collection
 
 import click  # noqa: E402
 
@@ -192,7 +192,8 @@ class LateGroup(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the command that the first word names; a word that names none gets the one it was meant to be."""
+        """Find the command that the first word names. A mistyped word is refused with the command that was probably
+        meant."""
         if args[0] not in COMMANDS and not ctx.resilient_parsing:
             from jessyfile.commands.unknown_command import unknown_command
 
@@ -237,7 +238,7 @@ def _say(error: JessyError) -> None:
         found = [entry for entry in error.diagnostics if isinstance(entry, Diagnostic)]
         print(f"{render_diagnostics(found)}\n\n{printable(error.message)}", file=sys.stderr)
         return
-    # the user's own stop is no error of anybody's
+    # the user asked for this stop: it is not an error
     kind = "note" if isinstance(error, Interrupted) else f"error[{error.code}]"
     print(f"{kind}: {printable(error.message)}", file=sys.stderr)
     if error.hint:
@@ -308,10 +309,10 @@ def entry() -> None:
     interruptible()
     code = main()
     if code == Exit.INTERRUPTED and threading.active_count() > 1:
-        # a thread that still waits for a model's answer would hold the process until it has come
+        # a thread that waits for a model's answer would keep the process alive until the answer comes
         sys.stdout.flush()
         os._exit(code)
-    gc.freeze()  # the interpreter looks for cycles once more at its end; there is nothing left that needs it
+    gc.freeze()  # the interpreter collects garbage once more at its end; nothing needs that
     sys.exit(code)
 
 

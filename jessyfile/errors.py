@@ -5,7 +5,7 @@
     ├── ProjectError               the project folder, a path, a setting outside the recipe
     │   ├── LockedError            another process is writing
     │   ├── StateError             the state is newer or cannot be read
-    │   ├── StalePlanError         a saved plan, or a file that a step was reading, is not what it was
+    │   ├── StalePlanError         a saved plan is out of date, or a file changed while a step read it
     │   ├── PreflightError         something is known to be wrong before any step runs
     │   └── ConsentError           the recipe sends something to a server that nobody allowed
     ├── StorageError               the disk: full, read-only, unreadable
@@ -89,7 +89,7 @@ class StateError(ProjectError):
 
 
 class StalePlanError(ProjectError):
-    """What was planned is no longer what would be done, or a file changed while a step was reading it."""
+    """A saved plan is out of date, or a file changed while a step was reading it."""
 
     code = "E203"
 

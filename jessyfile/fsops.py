@@ -1,10 +1,10 @@
 """The one place that writes to the disk.
 
-A file is written beside its target, flushed to the device, then renamed over it, and the folder is flushed too: a
-reader sees the old content or the new, never a part. A folder is filled under a temporary name and renamed when it is
-complete. Every function turns an `OSError` into `StorageError` with the path and the reason.
+A file is written beside its target, flushed to the device, then renamed over the target, and the folder is flushed
+too. A reader sees the old content or the new one, never a part. A folder is filled under a temporary name and renamed
+when it is complete. Every function turns an `OSError` into a `StorageError` with the path and the reason.
 
-Not covered: a disk that lies about flushing, and network file systems without atomic rename.
+Not covered: a disk that reports a flush without doing it, and network file systems without atomic rename.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """One bounded request over HTTP: the only place of jessy's own code that opens a connection.
 
-Whatever a server does, a request ends within its seconds, headers, handshake and waits included, and within its bytes; a
-user who stops ends it within a quarter of a second. Nothing is followed elsewhere: a redirect is an answer like any other, so
-what was sent to one host never reaches another. Nothing is decompressed. A proxy of the environment is used for `https` alone,
-where it sees the host's name and no more.
+A request ends within its time limit, headers, handshake and waits included, and within its size limit, whatever the
+server does. When the user asks to stop, it ends within a quarter of a second. Redirects are not followed, so what was
+sent to one host never reaches another. Nothing is decompressed. A proxy from the environment is used for `https`
+alone; it sees the host's name and nothing else.
 
 Not covered: the resolver's own time limits, and SOCKS proxies.
 """

@@ -1,4 +1,4 @@
-"""What the machine has to give: processors and memory; and giving memory back to it."""
+"""What the machine has: processors and memory; and freeing memory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`jessy apply`: do what the plan says, show how far it is, and say what came of it."""
+"""`jessy apply`: run what the plan says, show progress, and report the outcome."""
 
 from __future__ import annotations
 
@@ -75,7 +75,9 @@ def prepared(call: Call, chosen: Selection, allow: tuple[str, ...] = ()) -> Appl
         call, chosen, saved = _saved(call, chosen)
     loaded = load_call(call)
     if call.as_written and not (chosen.only or chosen.skip):
-        lock_place(loaded, call.variant)  # a place that is taken is said before hours of training, not after
+        lock_place(
+            loaded, call.variant
+        )  # a lock file that jessy may not replace is reported before hours of training, not after
     return Applying(loaded, call, chosen, allow, saved)
 
 

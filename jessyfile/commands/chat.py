@@ -76,10 +76,8 @@ class Conversation:
     forgotten: int = 0
 
     def ask(self, prompt: str, on_piece: OnPiece | None = None) -> MarkedReply:
-        """Ask the next question and remember the answer; the oldest turns are let go when the context window is full.
-
-        Raises ContextFullError when the question alone does not fit.
-        """
+        """Ask the next question and remember the answer. The oldest turns are dropped when the context window is
+        full. Raises ContextFullError when the question alone does not fit."""
         from jessyfile.engines.adaptive import ask
         from jessyfile.language.recipe import Message
 

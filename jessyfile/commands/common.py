@@ -66,7 +66,7 @@ def _allowed(context: click.Context, _: click.Parameter, value: tuple[str, ...])
             raise click.UsageError(f"--allow-host takes HOST, HOST:PORT or HOST=VARIABLE, not {entry!r}")
     before = os.environ.get(consent.VARIABLE)
     if value:
-        # the environment, so that the jobs of a watch are allowed what the watch was
+        # in the environment, so that the jobs of a watch have the same permissions
         os.environ[consent.VARIABLE] = ",".join([*value, *([before] if before else [])])
         context.call_on_close(lambda: _restore(consent.VARIABLE, before))
     return value
@@ -125,7 +125,7 @@ def load_call(call: Call) -> Recipe:
 
     recipe, found = _loaded(call, {})
     if call.sample is not None:
-        # what the language warns of is the recipe, not the few rows of its sample
+        # warnings are about the whole recipe, not about the few rows of its sample
         recipe = without_dotenv(_loaded(call, sample_settings(recipe, call.sample))[0])
     if found:
         print(render_diagnostics(found), file=sys.stderr)

@@ -1,7 +1,7 @@
-"""Standard output and standard error that may vanish: whoever stops reading them stops no work.
+"""Standard output and standard error that may vanish without stopping the command.
 
-`jessy apply recipe.jessy | head -1`, a terminal that closes and a log on a full disk all make writing fail. The text is
-then lost, and the command goes on to the end and the exit code it would have had.
+`jessy apply recipe.jessy | head -1`, a terminal that closes and a log on a full disk all make writing fail. The text
+is then lost. The command still runs to its end, with the exit code that it would have had.
 """
 
 from __future__ import annotations

@@ -1,5 +1,4 @@
-"""`jessy check`, `fmt`, `explain` and `schema`: what can be done with a recipe's text alone. No code runs, no
-network is opened."""
+"""`jessy check`, `fmt`, `explain` and `schema`: work on a recipe's text alone. No code runs and no network is used."""
 
 from __future__ import annotations
 

@@ -1,7 +1,5 @@
-"""Which file RECIPE means, and what to do instead when it means none.
-
-A file of another kind is told by what it holds, not by its name alone: a recipe may be called anything.
-"""
+"""Which file RECIPE means, and what to do instead when it means none. The content of a file tells its kind, not its
+name alone: a recipe may have any name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What to say about a word that is no command: the command meant by it, if another tool calls it so or one is near."""
+"""What to say about a word that is not a command: the same command of another tool, or the nearest name."""
 
 from __future__ import annotations
 

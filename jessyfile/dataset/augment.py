@@ -1,8 +1,5 @@
-"""Rewriting what the user types, never what JESSY answers: without Turkish letters, shortened as among friends, with
-a slip.
-
-Only text in Turkish or the mix is touched; fenced and back-quoted code stays as it is.
-"""
+"""Rewrite what the user types, never what JESSY answers: without Turkish letters, abbreviated as in chats, with one
+typing error. Only text in Turkish or mixed text is changed. Code between fences or backquotes stays as it is."""
 
 from __future__ import annotations
 

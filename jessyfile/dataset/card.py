@@ -1,5 +1,5 @@
-"""The report card of a dataset: what is in it, how even, how long, how alike, and what a shortcut could learn from
-it."""
+"""The report card of a dataset: its size, balance, lengths, near duplicates, and how much of the level the length
+alone predicts."""
 
 from __future__ import annotations
 
@@ -25,7 +25,8 @@ QUANTILES = {"min": 0.0, "p25": 0.25, "median": 0.5, "p75": 0.75, "p95": 0.95, "
 
 @dataclass(frozen=True, slots=True)
 class Shortcut:
-    """How often the level is right when the question's length alone decides it, and when the commonest always is."""
+    """How often the level can be guessed: from the question's length alone, and by always naming the most common
+    level."""
 
     accuracy: float
     commonest: float

@@ -1,7 +1,7 @@
-"""Chat completions of an OpenAI-compatible address, asked for a few times and kept.
+"""Chat completions from an OpenAI-compatible address, with retries and a cache.
 
-A busy server, a strange answer or none becomes a `Failure` with a reason, worth another try or not. Every answer is kept
-under the hash of its request, so that a rerun replays it, also when the server is gone.
+A busy server, an unreadable answer or no answer becomes a `Failure` with its reason. Every answer is cached under the
+hash of its request, so a rerun replays it even when the server is gone.
 """
 
 from __future__ import annotations

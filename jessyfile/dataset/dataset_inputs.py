@@ -1,4 +1,4 @@
-"""Which files the data steps read, so that the plan can tell whether one of them changed."""
+"""The files that the data steps read, so that a plan can tell whether one of them changed."""
 
 from __future__ import annotations
 

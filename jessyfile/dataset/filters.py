@@ -1,7 +1,7 @@
-"""What a row must pass before it may teach: one function a filter, each says why it drops a row.
+"""Filters: what a row must pass before it is used for training. Each function says why it drops a row.
 
-A filter here looks at one row alone. Near duplicates, leaks into the suites and languages need more than one row or
-a model of their own: `similarity`, `leaks`, `language`.
+A filter here looks at one row alone. Near duplicates, leaks into the suites and languages need more than one row or a
+model of their own: `similarity`, `leaks`, `language`.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Dropped:
 
 @dataclass(slots=True)
 class Tally:
-    """How many rows each filter saw off, with the first few as examples."""
+    """How many rows each filter dropped, with the first few as examples."""
 
     counts: Counter[str] = field(default_factory=Counter)
     examples: dict[str, list[str]] = field(default_factory=dict)

@@ -1,7 +1,7 @@
-"""What a training row is labelled with: how hard it is, what it is about, its language.
+"""The labels of a training row: level, category and language.
 
-Each label is open: a recipe may name levels and categories of its own, and a word that nobody knows is kept as it is,
-for `TrainingExample.faults` to name.
+Labels are open: a recipe may define levels and categories of its own. An unknown word is kept as it is, and
+`TrainingExample.faults` reports it.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-"""Whether an answer is in the language that its row declares. In doubt a row stays: a filter that eats good Turkish is
-worse than none."""
+"""Check that an answer is in the language that its row declares. In doubt a row stays, because a filter that drops
+good Turkish does more harm than one that misses a few rows."""
 
 from __future__ import annotations
 

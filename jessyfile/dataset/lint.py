@@ -1,4 +1,4 @@
-"""Everything that can be said against hand-written rows, with file and line, before a recipe uses them."""
+"""Every fault that can be found in hand-written rows, with file and line, before a recipe uses them."""
 
 from __future__ import annotations
 

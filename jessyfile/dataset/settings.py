@@ -1,4 +1,4 @@
-"""What the data steps need to know of a recipe: a part that also callers without a Jessyfile can give."""
+"""The part of a recipe that the data steps need. Callers without a Jessyfile can give it too."""
 
 from __future__ import annotations
 

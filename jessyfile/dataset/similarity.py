@@ -1,14 +1,16 @@
-"""How alike rows are, and which of them are too alike.
+"""How alike rows are, and which of them are too alike (near duplicates).
 
 The similarity of two texts is the Jaccard index of their sets of character 4-grams, taken from the normal form
-(Turkish lower case, punctuation gone, letters kept): 1.0 is the same words, 0.0 nothing in common. Turkish glues
-suffixes to words, so characters see what whole words miss. Up to `EXACT_LIMIT` texts every pair is compared; above,
-MinHash (Broder 1997) in bands proposes pairs and each proposal is then measured exactly: a reported pair is always
-right, one in some thousands at the bound may be missed.
+(Turkish lower case, punctuation removed, letters kept): 1.0 is the same words, 0.0 nothing in common. Turkish glues
+suffixes to words, so characters find what whole words miss.
 
-Copies cost nothing: of texts with one normal form only the first is compared, and each other one is paired with it
-alone. A text is paired with `_CROWD` earlier ones at most, and where more than that share a band, with the first of
-them and `_BESIDE` neighbours: of thousands of texts that are all alike every one is reported, not every pair.
+Up to `EXACT_LIMIT` texts every pair is compared. Above that, MinHash (Broder 1997) in bands proposes pairs, and each
+proposal is then measured exactly. A reported pair is therefore always right; one in some thousands at the bound may
+be missed.
+
+Of texts with one normal form only the first is compared, and each copy is paired with it alone. A text is paired with
+at most `_CROWD` earlier ones. Where more texts than that share a band, it is paired with the first of them and with
+`_BESIDE` neighbours. So among thousands of texts that are all alike every text is reported, but not every pair.
 """
 
 from __future__ import annotations

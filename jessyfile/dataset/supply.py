@@ -1,6 +1,7 @@
-"""Whether a recipe's topics can have the rows they ask for, counted before anything runs.
+"""Whether a recipe's topics can have as many rows as they ask for, counted before anything runs.
 
-What is counted is the most that seeds, templates and AUGMENT can give; filters may take some away, and then the step says so.
+The count is the most that seeds, templates and AUGMENT can give. Filters may drop some of these rows; the step then
+reports what is missing.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What can be said against a set of training rows: each by itself, and all together."""
+"""What can be found wrong in a set of training rows: in each row, and in all of them together."""
 
 from __future__ import annotations
 

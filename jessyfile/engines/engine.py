@@ -67,10 +67,8 @@ class ServedModel:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """One answer. Seconds are wall time; `first_token_seconds` is None where it could not be measured.
-
-    `stopped` says why it ended: the model ended it, the limit of tokens was reached, or whoever watched it cut it.
-    """
+    """One answer. Seconds are wall time; `first_token_seconds` is None where it could not be measured. `stopped` says
+    why the answer ended: the model ended it, the token limit was reached, or the caller cut it."""
 
     text: str
     prompt_tokens: int

@@ -1,4 +1,4 @@
-"""Collect an answer that arrives in pieces, with its times; the same for every engine."""
+"""Collect an answer that arrives in pieces, and measure its times; every engine uses this."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """The embedded engine: llama.cpp's own server inside the process, from `xllamacpp`.
 
-The prompt is rendered here, by `models.chat_format`, and sent as raw text: llama.cpp's tokenizer adds BOS once and
-turns the control tokens written in it into their ids, so the model sees exactly what it was trained on. The server
-also opens a port on the loopback address, which nobody else needs: it is locked with a random key.
+`models.chat_format` renders the prompt, and it is sent as raw text. llama.cpp's tokenizer adds BOS once and turns the
+control tokens in the text into their ids, so the model sees exactly what it was trained on. The server also opens a
+port on the loopback address. Nothing else needs this port, so it is locked with a random key.
 
 Not covered: images, grammars, several models at once.
 """
@@ -101,7 +101,8 @@ class LlamaCpp:
         return {"prompt": prompt, "stream": True, **_sampling(settings or model.settings, form.stops)}
 
     def _complete(self, request: Mapping[str, Json], piece: Callable[[Json], bool]) -> None:
-        """Run one completion. What `piece` raises would be lost in llama.cpp, so it is kept and raised afterwards."""
+        """Run one completion. llama.cpp would swallow an exception raised in `piece`, so it is kept and raised
+        afterwards."""
         raised: list[Exception] = []
 
         def guarded(chunk: Json) -> bool:
