@@ -1,1 +1,1 @@
-"""Ask every suite, hold the answers against checks, and the checks against the criteria."""
+"""Ask every case of the suites, check the answers, and compare the results with the criteria."""

@@ -1,4 +1,4 @@
-"""Hold one answer against one check; every check is one that a reader can verify by eye."""
+"""Check one answer. A reader can verify every kind of check by eye."""
 
 from __future__ import annotations
 

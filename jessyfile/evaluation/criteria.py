@@ -1,4 +1,4 @@
-"""Hold a measurement against a criterion, and say when there are too few cases to prove a claim."""
+"""Compare a measurement with a criterion, and say when there are too few cases to prove a claim."""
 
 from __future__ import annotations
 

@@ -123,9 +123,9 @@ def _warm_up(asker: Asker, cases: Sequence[Case]) -> float | None:
 
 
 def run_judge(context: StepContext) -> JudgeFacts:
-    """Hold stored answers against the checks, the metrics and the criteria.
+    """Compare stored answers with the checks, the metrics and the criteria.
 
-    No model is asked, unless the recipe names a `judge`; its numbers stand apart. Raises EvaluationError.
+    No model is asked unless the recipe names a `judge`; its numbers are reported separately. Raises EvaluationError.
     """
     from jessyfile.evaluation.cases import load_suites
     from jessyfile.evaluation.verdict import judge, write_verdict

@@ -1,4 +1,5 @@
-"""What prompt length alone would score; it stands beside iteration efficiency so that nobody is fooled."""
+"""How well the prompt's length alone would predict the level. The report shows it beside iteration efficiency: a
+model that does no better has learned length."""
 
 from __future__ import annotations
 

@@ -1,10 +1,10 @@
-"""What another language model thinks of the answers: reported beside the checks, decides nothing.
+"""Scores of the answers by another language model. They are reported beside the checks and decide nothing.
 
-The model sees a conversation and one answer and gives a number from 0 to 10; it does not learn whose answer it is. Every
-score is kept under the hash of its request: a rerun asks only for those that are missing. An address that fails costs
-these numbers alone, and they are then marked as incomplete, so that the next apply asks again.
+The model sees a conversation and one answer and gives a number from 0 to 10. It does not learn which model answered.
+Every score is kept under the hash of its request, so a rerun asks only for missing ones. When the address fails, only
+these numbers are missing; they are marked as incomplete, so that the next apply asks again.
 
-Not covered: how well such numbers agree with people's. The model's own taste is in them.
+Not covered: how well such numbers agree with people's. They contain the model's own taste.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""The recipe's metrics, each a number over named cases: what passed, what failed, how many there were.
+"""The recipe's metrics. Each is a number over named cases: how many there were, which passed and which failed.
 
-A share that speaks of accuracy (`turkish_accuracy`, `technical_accuracy`) needs the whole form and relevance. The
-others that an untuned base is compared with (`philosophical_depth`, `personality`, `multi_turn`, …) leave the marker
-aside, which a base cannot know and which would make every comparison a foregone conclusion.
+An accuracy (`turkish_accuracy`, `technical_accuracy`) needs the whole form and relevance. The other metrics that
+compare with an untuned base (`philosophical_depth`, `personality`, `multi_turn`, …) leave the marker out: the base
+cannot know it, so it would lose every comparison.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Degenerate repetition: a model that has run into a loop, also when punctuation, numbers or line breaks hide it.
+"""Degenerate repetition: a model that runs into a loop, also when punctuation, numbers or line breaks hide it.
 
-Punctuation and bare numbers are taken out first, so that `1. elma, 2. elma, 3. elma` is what it is. Not covered: loops
-that change a word in every round, beyond what the share of repeated runs of four words catches.
+Punctuation and bare numbers are removed first, so that `1. elma, 2. elma, 3. elma` is seen as a loop. Not covered:
+loops that change a word in every round, beyond what the share of repeated runs of four words catches.
 """
 
 from __future__ import annotations

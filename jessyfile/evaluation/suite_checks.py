@@ -1,4 +1,4 @@
-"""What is known of the suites and the judge before anything runs."""
+"""Checks of the suites and the judge before anything runs."""
 
 from __future__ import annotations
 

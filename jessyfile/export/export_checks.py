@@ -1,4 +1,4 @@
-"""What the export's steps know before anything runs: engine and .env file."""
+"""Checks of the export before anything runs: quantizer, template, engine, names and .env file."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Merge the trained adapter into its base, always in full precision.
 
-Fusing into a 4-bit base keeps a tenth of a gentle fine-tune; the merge is made in float32 and stored in the base's own
-type, which a quantized base gives up.
+Merging into a 4-bit base keeps only a tenth of a gentle fine-tune. Therefore the merge is made in float32. What it
+does not change keeps the base's own type; a quantized base is dequantized.
 """
 
 from __future__ import annotations

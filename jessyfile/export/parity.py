@@ -1,12 +1,12 @@
-"""Hold the exported model against the merged one: the same prompts, the same next tokens.
+"""Compare the exported model with the merged one: the same prompts must give the same next tokens.
 
 At every compared position both are asked for the next token after the same text. They agree when the most probable
-token is the same, or when the merged model sees the two as a near tie (greedy texts alone would call a flipped tie of
-0.003 logits a failure). The distance is the mean Kullback-Leibler divergence over the candidates that the engine names,
-and the largest difference of a log-probability.
+token is the same, or when the merged model sees the two as a near tie. (Greedy texts alone would call a flipped tie
+of 0.003 logits a failure.) The distance is the mean Kullback-Leibler divergence over the candidates that the engine
+names, and the largest difference of a log-probability.
 
-The engine is handed in, for engines lie above this package. Not covered: survival of the fine-tune (adapter against
-quantized), sampling.
+The caller passes the engine in, because engines lie above this package. Not covered: how much of the fine-tune
+survives the quantization, and sampling.
 """
 
 from __future__ import annotations

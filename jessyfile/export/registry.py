@@ -1,11 +1,11 @@
 """What is registered under NAME:candidate, NAME:latest and NAME:previous.
 
-`.jessy/models/<name>/candidate.json` and `latest.json` hold a registration each; the one of `previous` stands inside
-that of `latest`, so that every move is one write. For the embedded engine they *are* the registration: the GGUF's
-place in the store and how to serve it. For Ollama, which keeps its own, they remember what was given to it, so that a
-plan needs no network.
+`.jessy/models/<name>/candidate.json` and `latest.json` hold one registration each. The one of `previous` is stored
+inside that of `latest`, so that every move is one write. For the embedded engine these files *are* the registration:
+where the GGUF lies in the store and how to serve it. Ollama keeps its own; for it they remember what it was given, so
+that a plan needs no network.
 
-This module is read by `jessy plan`: it imports nothing heavy.
+`jessy plan` reads this module, so it imports nothing heavy.
 """
 
 from __future__ import annotations

@@ -1,5 +1,4 @@
-"""Statements -> settings: each word looked up in the table where it stands, each value read, judged and kept in
-the layer."""
+"""Statements -> settings: each word is looked up in the table, each value is read, checked and kept in the layer."""
 
 from __future__ import annotations
 

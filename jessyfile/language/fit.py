@@ -1,9 +1,8 @@
-"""A quick look at whether a value surely fits its schema, so that a recipe without mistakes needs no JSON Schema library.
+"""A quick check whether a value surely fits its schema, so that a recipe without mistakes needs no JSON Schema library.
 
-jsonschema is the judge, and slow to import for a command that takes a blink. Here only a plain yes is given: whatever is not surely
-right, and every keyword that is not known here, is left to it. `tests/language/test_fit.py` holds each yes against jsonschema's.
-
-Source: JSON Schema 2020-12, sections 6.1 to 6.5.
+jsonschema decides, but it takes long to import for a command that answers in a fraction of a second. This module only
+says a plain yes. Everything that is not surely right, and every keyword that it does not know, is left to jsonschema.
+`tests/language/test_fit.py` compares each yes with jsonschema's. Source: JSON Schema 2020-12, sections 6.1 to 6.5.
 """
 
 from __future__ import annotations

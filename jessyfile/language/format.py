@@ -1,8 +1,8 @@
-"""Lay a recipe out: indentation, columns, blank lines, texts at their margin. Comments and meaning stay as they are.
+"""Format a recipe: indentation, columns, blank lines, the margin of texts. Comments and meaning stay as they are.
 
-Neighbouring lines of one kind form columns. How far apart two columns stand is the author's choice, one space or
-two: the smallest
-gap found between them. A comment keeps the smallest gap of its neighbours too. So a laid-out recipe stays what it is.
+Neighbouring lines of one kind form columns. The author chooses how far apart two columns stand, one space or two: the
+smallest gap found between them is kept. A comment keeps the smallest gap of its neighbours too. So formatting a
+formatted recipe changes nothing.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class _Item:
 
 
 def format_text(text: str, *, name: str = "recipe") -> str:
-    """Return a recipe laid out. Raises RecipeError, with the diagnostics, when it cannot be read."""
+    """Return a recipe formatted. Raises RecipeError, with the diagnostics, when it cannot be read."""
     parsed = parse(SourceFile(name, text))
     if has_errors(parsed.diagnostics):
         raise RecipeError(f"`{name}` has mistakes, so it was left as it is", parsed.diagnostics)

@@ -1,4 +1,4 @@
-"""`--set lora.rank=8`: one value from outside, laid over everything that the recipe says."""
+"""`--set lora.rank=8`: one value from outside, in place of everything that the recipe says."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Recipes that are correct and still cannot do what they say: warnings, each with the measurement behind it."""
+"""Warnings: recipes that are correct and still cannot do what they say, each with the measurement behind it."""
 
 from __future__ import annotations
 

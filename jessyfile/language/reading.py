@@ -1,4 +1,5 @@
-"""Tokens -> one value, judged by its schema: variables put in, units converted, paths and files confined."""
+"""Tokens -> one value, checked by its schema: variables filled in, units converted, paths and files kept inside the
+project."""
 
 from __future__ import annotations
 
@@ -70,7 +71,7 @@ def convert_value(value: Value, schema: Schema, project: Project, folder: Path, 
 
 
 def judge(schema: Schema, value: Json) -> None:
-    """Hold a value against its schema. Raises InvalidValue."""
+    """Check a value against its schema. Raises InvalidValue."""
     if surely_fits(schema, value):
         return
     from jsonschema.validators import Draft202012Validator

@@ -1,8 +1,8 @@
-"""What differs between the architectures that jessy converts: names, norms, the order of q and k, and configuration
+"""Differences between the architectures that jessy converts: names, norms, the order of q and k, and configuration
 keys.
 
-One table serves both directions, GGUF to MLX (`models.from_gguf`) and MLX to GGUF (`export.gguf_writer`). Names on the
-MLX side are those of mlx-lm's models, which are Hugging Face's. Source of the rules: llama.cpp's loaders and its
+One table serves both directions, GGUF to MLX (`models.from_gguf`) and MLX to GGUF (`export.gguf_writer`). Names on
+the MLX side are those of mlx-lm's models, which are Hugging Face's. Source of the rules: llama.cpp's loaders and its
 conversion script.
 """
 

@@ -1,4 +1,4 @@
-"""What is known of FROM and ADAPTER before anything runs: whether the base is here, can be trained, exported and served."""
+"""Checks of FROM and ADAPTER before anything runs: whether the base is here, can be trained, exported and served."""
 
 from __future__ import annotations
 
@@ -30,7 +30,8 @@ _FLOAT32, _BF16 = 4, 2
 
 
 def base_preflight(outlook: Outlook) -> Iterator[Finding]:
-    """Yield what is wrong with FROM and ADAPTER; of a base that is nowhere, where it would come from."""
+    """Yield what is wrong with FROM and ADAPTER. For a base that is not on this disk, say where it would be fetched
+    from."""
     if not outlook.machine:
         return
     try:

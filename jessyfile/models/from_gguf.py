@@ -127,7 +127,7 @@ def _planned(file: GgufFile, architecture: Architecture, config: dict[str, Any],
 
 
 def _check_complete(file: GgufFile, config: dict[str, Any], names: dict[str, GgufTensor]) -> None:
-    """Hold every weight of every block against the shapes that the file's own numbers ask for."""
+    """Compare the shape of every weight with the one that follows from the file's own numbers."""
     for layer in range(config["num_hidden_layers"]):
         for part, shape in _block_shapes(config).items():
             _check_shape(file, names, f"model.layers.{layer}.{part}.weight", shape, f"{part} of block {layer}")

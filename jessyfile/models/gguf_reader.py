@@ -1,9 +1,9 @@
-"""Read a GGUF file's header in bounded time and memory, believing nothing that it says.
+"""Read a GGUF file's header in bounded time and memory, without trusting its content.
 
-Every length, count, type and offset is held against the file's size before it is used, so that a truncated or hostile
-file ends in `ModelError` with the byte where it went wrong and never reaches a C++ loader. Layout: the GGUF
-specification of ggml, versions 2 and 3, little-endian. `gguf.GGUFReader` builds Python objects for every array element
-and takes 11 s for a vocabulary of 262,144 tokens; this reader takes a fraction of a second.
+Every length, count, type and offset is compared with the file's size before it is used. A truncated or hostile file
+therefore ends in `ModelError` with the byte where it went wrong, and never reaches a C++ loader. Layout: the GGUF
+specification of ggml, versions 2 and 3, little-endian. `gguf.GGUFReader` builds Python objects for every array
+element and takes 11 s for a vocabulary of 262,144 tokens; this reader takes a fraction of a second.
 
 Not covered: big-endian files, split files (`split.count` above 1), and whether the numbers inside the tensors make
 sense.

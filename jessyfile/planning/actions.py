@@ -1,5 +1,5 @@
-"""What is remembered of every run of a step: fingerprint -> object, facts, seconds. Going back to an old value finds
-its record here."""
+"""The memory of every run of a step (a cache entry): fingerprint -> object, facts, seconds. When the user goes back
+to an old value, its result is found here."""
 
 from __future__ import annotations
 

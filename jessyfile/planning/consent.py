@@ -1,8 +1,9 @@
-"""What a recipe sends to a server, and whether the user allowed it.
+"""What a recipe sends to a server, and whether the user allowed it (consent).
 
-A recipe may come from anybody, and it names the servers and the environment variable whose value is sent there as a key.
-So what allows it comes from elsewhere: `--allow-host` or JESSY_ALLOW_HOSTS, for one command, remembered nowhere. An entry
-`HOST` allows the texts, `HOST=VARIABLE` also the key in that variable. What stays on this machine without a key is free.
+A recipe may come from anybody. It names the servers, and the environment variable whose value is sent there as a key.
+So permission must come from outside the recipe: from `--allow-host` or JESSY_ALLOW_HOSTS, for one command, and it is
+not remembered. An entry `HOST` allows the texts, `HOST=VARIABLE` also the key in that variable. What stays on this
+machine and takes no key needs no permission.
 """
 
 from __future__ import annotations
@@ -60,7 +61,7 @@ class Outgoing:
 
     def is_allowed(self) -> bool:
         """Return whether the user allowed it, or whether it needs no permission."""
-        # whoever may have the key of a server may have the texts as well, but not the other way round
+        # a server that may get the key may get the texts as well, but not the other way round
         if self.key_env:
             return self.entry in allowed()
         return self.stays_here or self.host in {entry.partition("=")[0] for entry in allowed()}

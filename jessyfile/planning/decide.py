@@ -1,8 +1,8 @@
 """Whether a step runs: the one function that plan and apply share.
 
-Both walk the steps in order and ask `Decider.decide` with what is known of the inputs. A plan knows no object for an
-input that is to be made again; an apply has made it by then. So the answer `may` is a plan's only, and resolves to
-`will` or `reused` once the input is there.
+Both walk the steps in order and ask `Decider.decide` with what is known of the inputs. When an input is to be made
+again, a plan does not know its content yet, while an apply has made it already. Therefore only a plan gets the answer
+`may`; in an apply it becomes `will` or `reused`.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Decision:
 
 @dataclass(slots=True)
 class Decider:
-    """Decides about steps of one recipe, by what its values and files are at the moment."""
+    """Decides about the steps of one recipe, from their values and files as they are now."""
 
     recipe: Recipe
     root: Path

@@ -1,5 +1,5 @@
-"""What a change costs: retrain, repackage, recheck or cosmetic. A setting's effect stands in the schema, a step's
-follows from the graph."""
+"""What a change costs: retrain, repackage, recheck or cosmetic. The schema states the effect of a setting; the effect
+of a step follows from the graph."""
 
 from __future__ import annotations
 

@@ -1,8 +1,9 @@
-"""What decides whether a step runs again: its own values and files, and the content of what it reads from other steps.
+"""The cache key of a step: its own values and files, and the content of what it reads from other steps.
 
-Never part of it: the recipe's text, comments, order, absolute paths, modification times. A step's *own hash* covers
-its name, version, parameters and files; its *fingerprint* adds the object of every input, so that an input that is
-made again and comes out equal changes nothing.
+Not part of it: the recipe's text, comments, order, absolute paths, modification times.
+
+A step's *own hash* covers its name, version, parameters and files. Its *fingerprint* (the cache key) adds the content
+hash of every input. So when an input is made again and its content is unchanged, the step does not run again.
 """
 
 from __future__ import annotations
@@ -39,11 +40,11 @@ class Own:
 
 @dataclass(slots=True)
 class FileHashes:
-    """Content hashes of the files that steps read, each read once while it stays as it is.
+    """Content hashes of the files that steps read. Each file is read once while it stays as it is.
 
-    A file is not read again while its size, inode and both times stay as they were two seconds or more after it was
-    written (an edit within one clock tick is never missed that way). Of files of 64 MiB or more the next process knows
-    that as well; `thorough` does not believe what another process knew.
+    A file is not read again while its size, inode and both times are unchanged, provided that it was hashed two
+    seconds or more after it was written, so that an edit within one clock tick is never missed. For files of 64 MiB
+    or more this is remembered for the next process too; `thorough` ignores what another process remembered.
     """
 
     root: Path

@@ -1,4 +1,5 @@
-"""How long a step takes and how much memory, from this machine's own earlier runs. No history, no number."""
+"""How long a step takes and how much memory it needs, from earlier runs on this machine. Without a measurement there
+is no number."""
 
 from __future__ import annotations
 

@@ -61,7 +61,7 @@ def _holder(root: Path) -> str:
 
 
 def _alive(pid: int) -> bool:
-    # a killed holder leaves its name behind; its lock is gone, so the present holder is somebody else
+    # a killed holder leaves its name behind, but its lock is gone: the present holder is another process
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

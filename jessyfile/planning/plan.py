@@ -1,4 +1,4 @@
-"""What an apply would do, and why; nothing is started and nothing outside `.jessy` is written."""
+"""What an apply would do, and why (a dry run). Nothing is started, and nothing outside `.jessy` is written."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ PLAN_FORMAT = 1
 
 @dataclass(frozen=True, slots=True)
 class PlannedStep:
-    """One step of a plan. `cause` says that it has a reason of its own and does not merely follow another step.
+    """One step of a plan. `cause` says that it has a reason of its own; a step without one only follows another step.
 
-    `fingerprint` is known when every input's result is; `resumes` says that an interrupted run of it left something
-    to go on from.
+    `fingerprint` is known when every input's result is known. `resumes` says that an interrupted run left saved work
+    from which the step continues.
     """
 
     name: str
@@ -159,7 +159,7 @@ def plan_with(decider: Decider, steps: Sequence[Step], selection: Selection, rea
         forecaster = Forecaster(load_timings(root), recipe, root, steps)
         planned, decisions = _walk(select(steps, selection.only, selection.skip), decider, state, forecaster)
         findings = _preflight(steps, planned, decisions, decider, reach)
-    # a plan must work on a disk that is full or read-only: only the next plan's speed hangs on this
+    # a plan must work on a disk that is full or read-only; without this the next plan is only slower
     with contextlib.suppress(StorageError):
         decider.hashes.save()
     kept = {name: decision.action for name, decision in decisions.items() if decision.action}

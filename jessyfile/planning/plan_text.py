@@ -1,4 +1,5 @@
-"""A plan as people read it: causes first with their reasons, then what merely follows, then the sum."""
+"""A plan as text: first the steps that have a reason of their own, with the reasons, then the steps that follow them,
+then the sum."""
 
 from __future__ import annotations
 
@@ -71,7 +72,7 @@ def render_plan(
 
 
 def _findings(plan: Plan, command: str | None) -> list[str]:
-    """Return what is known to be wrong; an apply under way leaves the errors to what it raises."""
+    """Return the findings. While an apply runs, errors are left out: it raises them itself."""
     shown = [finding for finding in plan.findings if command is not None or finding.severity != "error"]
     return [f"{finding}\n" for finding in shown]
 

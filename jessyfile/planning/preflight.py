@@ -1,8 +1,9 @@
-"""What is known to be wrong before any step runs: each step's own look at the recipe, its files and this machine.
+"""Preflight: the checks of each step before any step runs, on the recipe, its files and this machine.
 
-A step's `preflight` yields findings as values, so that a plan shows all of them together and an apply refuses with the
-same ones. How far it may look is its `reach`: the recipe with the project's files (`jessy check`), this machine as
-well (`jessy plan`, which stays offline), or the network too (`jessy plan --probe`, and an apply before its first step).
+A step's `preflight` yields findings as values, so that a plan shows all of them together and an apply refuses with
+the same ones. Its `reach` says how far it may look: the recipe with the project's files (`jessy check`), this machine
+as well (`jessy plan`, which stays offline), or the network too (`jessy plan --probe`, and an apply before its first
+step).
 """
 
 from __future__ import annotations

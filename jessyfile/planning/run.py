@@ -1,4 +1,4 @@
-"""Bring a recipe's steps about: what `decide` says will run is run, and its result is committed before the next step
+"""Run the steps of a recipe: what `decide` says will run is run, and its result is committed before the next step
 begins."""
 
 from __future__ import annotations
@@ -242,7 +242,7 @@ class _Apply:
         self.observer.note(f"{error.message}; making it anew")
         self._event("damaged", object=error.object_id, message=error.message)
         self.decider.store.remove(error.object_id)
-        # whatever was decided on the strength of the lost object is decided again
+        # decisions that relied on the lost object are made again
         self.decider.replace -= self.ran
         self.results.clear()
 
@@ -364,7 +364,7 @@ class _Apply:
     def _keep_timings(self, result: RunResult) -> None:
         timings = load_timings(self.root)
         forecaster = Forecaster(timings, self.recipe, self.root, self.steps)
-        # the seconds of a resumed step are those of its last part: no measure of a whole run
+        # a resumed step is timed for its last part only, so its seconds do not measure a whole run
         ran = [step for step in result.steps if step.outcome == "ran" and step.name not in self.resumed]
         by_name = {step.name: step for step in self.steps}
         for step in ran:
@@ -384,7 +384,7 @@ class _Apply:
         try:
             self._event(kind, message=message)
         except JessyError:
-            # the disk that failed the step may refuse the event as well; the first error is the one to hear
+            # the disk that failed the step may refuse this event as well; the first error is the one to report
             return
 
     def _event(self, kind: str, **values: object) -> None:

@@ -13,7 +13,7 @@ _FAILED = {"must": "FAIL", "should": "warn", "may": "no"}
 def summary_lines(facts: JudgeFacts) -> list[str]:
     """Return a line for every criterion in the facts of the step `judge`, with what was measured, and the verdict.
 
-    Nothing is coloured and nothing is escaped: whoever prints does both.
+    Nothing is coloured or escaped here; the caller does both.
     """
     return [*_table(facts.criteria), _verdict(facts)] if facts.criteria else []
 

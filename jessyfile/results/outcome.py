@@ -31,7 +31,7 @@ class Outcome:
 
     @property
     def bound(self) -> float | None:
-        """The number that the value was held against."""
+        """The number that the value was compared with."""
         return self.baseline if self.criterion.value == "baseline" else self.criterion.value
 
     @property

@@ -1,8 +1,8 @@
-"""Regular expressions that people write, in suites and as PERSONALITY rules, which may be run over any answer.
+"""Regular expressions from suites and PERSONALITY rules. They may be run over any answer.
 
-A pattern that is sure to take exponential time on some text is refused: a repetition without a small bound stands inside
-another, or repeats alternatives. No such look finds every slow pattern, so each search also has a time limit, and texts are
-cut to `MAX_TEXT` characters.
+A pattern that takes exponential time on some text is refused: one where a repetition without a small bound contains
+another, or repeats alternatives. Such a check cannot find every slow pattern. So each search also has a time limit,
+and texts are cut to `MAX_TEXT` characters.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
-"""Checkpoints from which training goes on exactly as if it had not stopped.
+"""Checkpoints from which training resumes exactly as if it had not stopped.
 
-A checkpoint is a folder that appears whole or not at all: adapter, best adapter, optimizer state, curve, cursor, and the hash of each.
-What a batch holds and what dropout drops follow from seed and cursor, so there is no random state to keep. Each gets a number of its own,
-so that none takes another's place before it is whole; the last two are kept, and a damaged one is passed over for the one before.
+A checkpoint is a folder that appears whole or not at all: adapter, best adapter, optimizer state, curve, cursor, and
+the hash of each. The rows of a batch and the dropped units of dropout follow from seed and cursor, so there is no
+random state to keep. Each checkpoint gets a number of its own, so that none replaces another before it is whole. The
+last two are kept; when one is damaged, the one before is used.
 """
 
 from __future__ import annotations

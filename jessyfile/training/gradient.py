@@ -15,9 +15,7 @@ from jessyfile.training.encoded import Encoded
 from jessyfile.training.workers import Workers, shares
 
 _MEMORY_WORDS = ("out of memory", "unable to allocate", "allocation", "insufficient memory")
-_CPU_TOKENS = (
-    320  # padded tokens a part on a CPU: more gain its matrix products nothing, and memory grows by 8 MB a token
-)
+_CPU_TOKENS = 320  # padded tokens in one part on a CPU: larger parts are not faster, and memory grows by 8 MB a token
 _CPU_STEP, _GPU_STEP = (
     8,
     16,

@@ -1,9 +1,9 @@
 """The training loss: cross-entropy of the trained tokens and of no others.
 
-Two savings that leave the mathematics alone. The prefix that all rows share (system prompt) is computed once a batch and attended to by
-every row. The vocabulary's logits are computed at the trained positions only; on a CPU they are streamed through NumPy, whose
-vectorized `exp` is many times as fast as MLX's there, with the gradient of the states found in the same pass (an online softmax,
-Milakov and Gimelshein 2018, carried over to the gradient).
+Two savings change no result. The prefix that all rows share (the system prompt) is computed once a batch, and every
+row attends to it. The vocabulary's logits are computed at the trained positions only. On a CPU they are streamed
+through NumPy, whose vectorized `exp` is many times as fast as MLX's there; the gradient of the states is found in the
+same pass (an online softmax, Milakov and Gimelshein 2018, extended to the gradient).
 
 Not covered: encoder-decoder models and models whose cache is not one key-value pair a layer.
 """

@@ -1,4 +1,5 @@
-"""What to do about changes, keys and ended jobs. Pure: time comes in as a number, deeds go out as values."""
+"""The decisions of a watch about changes, keys and ended jobs. Pure functions: time comes in as a number, actions go
+out as values."""
 
 from __future__ import annotations
 

@@ -147,7 +147,7 @@ class Session:
     def _settled(self, now: float) -> bool:
         if self._last_event is None or now - self._last_event < self._debounce:
             return False
-        # git holds this while it writes many files: planning half a checkout would be planning nobody's recipe
+        # git holds this lock while it writes many files: half a checkout is a recipe that no one wrote
         return not (self.root / ".git" / "index.lock").exists()
 
     def _do(self, deeds: Sequence[Deed]) -> None:
