@@ -39,7 +39,8 @@ def key_bytes(folder: Path, architecture: Architecture, config: Mapping[str, Any
     Raises:
         ModelError: GGUF cannot express the tokenizer or the rope settings.
     """
-    template = format_of(load_tokenizer(folder).pieces(), str(config["model_type"])).jinja()
+    tokenizer = load_tokenizer(folder)
+    template = format_of(tokenizer.pieces(), str(config["model_type"])).jinja(bos=tokenizer.bos is not None)
     own = [
         ("tokenizer.chat_template", STRING, template),
         ("general.quantization_version", U32, 2),

@@ -38,6 +38,8 @@ def base_preflight(outlook: Outlook) -> Iterator[Finding]:
         profile = outlook.once(base_profile)
         if profile is None:
             yield from _absent(outlook)
+        if "base" not in outlook.kept and (why := outlook.once(_place).passed_over) is not None:
+            yield outlook.warning(ModelError(f"Ollama's own file is passed over: {why}"), "from")
     except ModelError as error:
         profile = None
         yield outlook.error(error, "from")
@@ -58,8 +60,12 @@ def base_profile(outlook: Outlook) -> Profile | None:
     kept = outlook.kept.get("base")
     if kept is not None:
         return _kept(kept)
-    place = nearby(parse_reference(outlook.recipe.base, outlook.root))
+    place = outlook.once(_place)
     return None if place.path is None else _checked(place.path)
+
+
+def _place(outlook: Outlook) -> Nearby:
+    return nearby(parse_reference(outlook.recipe.base, outlook.root), ask=outlook.network)
 
 
 def _kept(kept: Kept) -> Profile:
@@ -92,8 +98,7 @@ def _checked(path: Path) -> Profile:
 def _absent(outlook: Outlook) -> Iterator[Finding]:
     """Say where a base that is not on this disk would come from, or that it cannot."""
     recipe = outlook.recipe
-    reference = parse_reference(recipe.base, outlook.root)
-    place = nearby(reference)
+    reference, place = parse_reference(recipe.base, outlook.root), outlook.once(_place)
     if place.package is not None:
         return
     tried = f" ({'; '.join(place.tried)})" if place.tried else ""
@@ -185,7 +190,7 @@ def base_sizes(outlook: Outlook) -> Sizes:
     if profile is not None:
         return profile.sizes
     try:
-        place = nearby(parse_reference(outlook.recipe.base, outlook.root))
+        place = outlook.once(_place)
     except ModelError:
         return Sizes(0, 0)
     bytes_ = int((place.package or place.hub or {}).get("bytes", 0))

@@ -14,7 +14,7 @@ from jessyfile.models.lora import merge_folder
 from jessyfile.models.reference import parse_reference
 from jessyfile.models.resolve import Located, folder_digest, locate
 from jessyfile.models.rope import plain_rope
-from jessyfile.models.tokenizer import read_json
+from jessyfile.models.tokenizer import load_tokenizer, read_json
 from jessyfile.models.tokenizer_build import dumps
 from jessyfile.planning.canonical import normal
 from jessyfile.results.facts import BaseFacts
@@ -93,7 +93,8 @@ def _complete_template(output: Path, form: ChatFormat) -> None:
     config = read_json(output / "tokenizer_config.json")
     if config.get("chat_template") or any(output.glob("*.jinja")):
         return
-    text = json.dumps({**config, "chat_template": form.jinja()}, ensure_ascii=False, indent=2)
+    bos = load_tokenizer(output).bos is not None
+    text = json.dumps({**config, "chat_template": form.jinja(bos=bos)}, ensure_ascii=False, indent=2)
     write_text(output / "tokenizer_config.json", text + "\n")
 
 

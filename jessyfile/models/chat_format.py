@@ -94,9 +94,11 @@ class ChatFormat:
             ]
         raise ModelError(f"a turn has the role {turn.role!r}, which is neither user nor assistant")
 
-    def jinja(self) -> str:
-        """Return the template for `tokenizer_config.json`; it writes `bos_token` itself, as such templates do."""
-        return _jinja(self)
+    def jinja(self, *, bos: bool = True) -> str:
+        """Return the template that travels with the weights; it writes `bos_token` itself, as such templates do, unless
+        the model wants none.
+        """
+        return ("{{ bos_token }}" if bos else "") + _jinja(self)
 
     def go_template(self) -> str:
         """Return the TEMPLATE of a Modelfile; Ollama adds BOS itself."""
@@ -134,7 +136,7 @@ def _jinja(form: ChatFormat) -> str:
     user = f"{_literal(form.user[0])} + {lead}message['content'] | trim + {_literal(form.user[1])}"
     reply = f"{opened} + message['content'] | trim + {closed}"
     return (
-        "{{ bos_token }}{%- set ns = namespace(system='') -%}"
+        "{%- set ns = namespace(system='') -%}"
         "{%- if messages and messages[0]['role'] == 'system' -%}"
         "{%- set ns.system = messages[0]['content'] | trim -%}{%- endif -%}"
         f"{system_turn}"

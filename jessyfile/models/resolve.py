@@ -6,7 +6,7 @@ import importlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -43,32 +43,63 @@ class Nearby:
     """Where a base model lies, known without fetching or reading it.
 
     `path` is its folder or GGUF, None for one that is not on this disk; `package` the one that carries it; `hub` the
-    repository that it would be fetched from; `tried` where it is not, in words.
+    repository that it would be fetched from; `tried` where it is not, in words; `passed_over` why a file of the local Ollama
+    is not taken.
     """
 
     path: Path | None = None
     package: Place | None = None
     hub: Place | None = None
     tried: tuple[str, ...] = ()
+    passed_over: str | None = None
 
 
-def nearby(reference: Reference) -> Nearby:
-    """Return where `locate` would find a base model, offline and without reading it."""
+def nearby(reference: Reference, *, ask: bool = False) -> Nearby:
+    """Return where `locate` would find a base model, without fetching it; `ask` allows asking this machine's Ollama."""
     from jessyfile.models.hub import cached
-    from jessyfile.models.ollama_store import stored_blob
 
     if reference.path is not None:
         return Nearby(reference.path)
     tried: list[str] = []
-    for place in places_of(reference):
-        if "ollama" in place and (blob := stored_blob(place["ollama"])) is not None:
-            return Nearby(blob)
+    unusable: str | None = None
+    places = places_of(reference)
+    for place in places:
+        if "ollama" in place and (blob := _blob(place["ollama"], ask=ask)) is not None:
+            unusable = _unusable(blob)
+            if unusable is None or len(places) == 1:
+                return Nearby(blob)
         if "package" in place and find_spec(place["module"]) is not None:
-            return Nearby(package=place)
+            return Nearby(package=place, passed_over=unusable)
         if "hub" in place:
-            return Nearby(cached(place["hub"], place.get("revision")), hub=place, tried=tuple(tried))
-        tried.append(_absent(place))
-    return Nearby(tried=tuple(tried))
+            folder = cached(place["hub"], place.get("revision"))
+            return Nearby(folder, hub=place, tried=tuple(tried), passed_over=unusable)
+        tried.append(unusable or _absent(place))
+    return Nearby(tried=tuple(tried), passed_over=unusable)
+
+
+def _blob(name: str, *, ask: bool) -> Path | None:
+    from jessyfile.models.ollama_store import served_blob, stored_blob
+
+    return stored_blob(name) or (served_blob(name) if ask else None)
+
+
+def _unusable(blob: Path) -> str | None:
+    """Return why a file of the local Ollama cannot be tuned, None when it can."""
+    try:
+        return _why_unusable(blob, blob.stat().st_mtime_ns)
+    except OSError as error:
+        return f"cannot read `{blob}`: {(error.strerror or str(error)).lower()}"
+
+
+@lru_cache(maxsize=8)
+def _why_unusable(blob: Path, _changed: int) -> str | None:
+    from jessyfile.models.from_gguf import checked_gguf
+
+    try:
+        checked_gguf(blob)
+    except ModelError as error:
+        return error.message
+    return None
 
 
 def places_of(reference: Reference) -> Sequence[Place]:
@@ -100,6 +131,8 @@ def locate(reference: Reference, work: Path, stop: Stop | None = None) -> Locate
         try:
             found = _from_place(place, work, stop)
         except ModelError as error:
+            if len(places) == 1:
+                raise
             tried.append(error.message)
             continue
         if found is not None:
@@ -119,11 +152,11 @@ def _from_place(place: Place, work: Path, stop: Stop | None) -> Located | None:
 
 
 def _from_ollama(name: str) -> Located | None:
-    from jessyfile.models.ollama_store import stored_blob
-
-    blob = stored_blob(name)
+    blob = _blob(name, ask=True)
     if blob is None:
         return None
+    if (why := _unusable(blob)) is not None:
+        raise ModelError(why, hint="take the model's hub folder or another GGUF of it instead")
     digest = hash_file(blob)
     if not blob.name.endswith(digest):
         raise ModelError(f"Ollama's blob of `{name}` is damaged", hint=f"run `ollama pull {name}` again")
@@ -170,7 +203,9 @@ def folder_digest(path: Path) -> str:
 
 def _absent(place: Place) -> str:
     if "ollama" in place:
-        return "the local Ollama store has none"
+        from jessyfile.models.ollama_store import where_looked
+
+        return f"in {where_looked()} the local Ollama store has none"
     return f"the package {place['package']} is not installed"
 
 
@@ -179,4 +214,5 @@ def how_to_get(name: str, places: Sequence[Place]) -> str:
     extras = [place["extra"] for place in places if "extra" in place]
     if extras:
         return f"install it with `pip install jessy[{extras[0]}]`, or run `ollama pull {name}`"
-    return f"run `ollama pull {name}`, or name a local folder, a GGUF or hf:org/name in FROM"
+    asked = "(`jessy plan --probe` asks an Ollama that keeps its models elsewhere)"
+    return f"run `ollama pull {name}` {asked}, or name a local folder, a GGUF or hf:org/name in FROM"

@@ -76,7 +76,7 @@ def tokenizer_config(file: GgufFile, form: ChatFormat) -> dict[str, Any]:
         if isinstance(number, int) and 0 <= number < len(tokens):
             found[name] = tokens[number]
     found["add_bos_token"] = bool(file.metadata.get("tokenizer.ggml.add_bos_token")) and "bos_token" in found
-    found["chat_template"] = form.jinja()
+    found["chat_template"] = form.jinja(bos=found["add_bos_token"])
     return found
 
 

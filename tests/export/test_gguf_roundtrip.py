@@ -84,6 +84,7 @@ def test_the_file_tells_other_programs_the_format_that_was_trained(model_type, t
     write_gguf(folder, tmp_path / "model.gguf", "f32", silent)
     template = read_gguf(tmp_path / "model.gguf").metadata["tokenizer.chat_template"]
     assert ("<|im_start|>" if model_type.startswith("qwen") else "<start_of_turn>") in template
+    assert ("bos_token" in template) == (not model_type.startswith("qwen"))  # which begins with none
     assert "tools" not in template
 
 

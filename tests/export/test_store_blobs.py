@@ -6,12 +6,12 @@ import json
 
 import numpy as np
 import pytest
-from embedded import llama_cpp
+from embedded import check_tokens, llama_cpp
 from store_blobs import BLOBS, TOOLS, reference, write_blob
 
 from jessyfile.errors import ModelError
 from jessyfile.export.gguf_writer import write_gguf
-from jessyfile.export.parity import check_tokens, compare
+from jessyfile.export.parity import compare
 from jessyfile.language.recipe import Message
 from jessyfile.models.from_gguf import checked_gguf, convert_gguf
 from jessyfile.models.gguf_container import ARRAY, BOOL, F32, STRING, U32
@@ -62,7 +62,7 @@ def test_what_is_exported_of_a_stores_blob_is_served_as_it_was_trained(name, tmp
     folder, form = converted(tmp_path, name)
     write_gguf(folder, tmp_path / "model.gguf", "f32", silent)
     keys = read_gguf(tmp_path / "model.gguf").metadata
-    assert keys["tokenizer.chat_template"] == form.jinja()
+    assert keys["tokenizer.chat_template"] == form.jinja(bos=BEGINS.get(name, True))
     assert len(keys["tokenizer.ggml.tokens"]) == Weights(folder).config["vocab_size"]
     assert keys["tokenizer.ggml.add_bos_token"] is BEGINS.get(name, True)
     assert not [key for key in keys if ".vision." in key or ".mm." in key or key == "gemma3.final_logit_softcapping"]

@@ -23,6 +23,7 @@ from jessyfile.models.weights import Weights
 def nowhere(tmp_path, monkeypatch):
     """No Ollama store, no hub: what a test finds it has put there."""
     monkeypatch.setenv("OLLAMA_MODELS", str(tmp_path / "ollama"))
+    monkeypatch.setenv("OLLAMA_HOST", "127.0.0.1:9")  # where nothing listens
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
 
 

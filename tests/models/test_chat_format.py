@@ -40,6 +40,9 @@ def test_jinja_says_what_render_says(name, turns, system):
         template = jinja2.Environment(**settings).from_string(form.jinja())  # noqa: S701 (a prompt is no HTML)
         text = template.render(messages=messages, bos_token="<s>", add_generation_prompt=True)
         assert text == "<s>" + form.render(turns, system)
+    plain = jinja2.Environment().from_string(form.jinja(bos=False))  # noqa: S701 (a prompt is no HTML)
+    text = plain.render(messages=messages, bos_token="<s>", add_generation_prompt=True)
+    assert text == form.render(turns, system)
 
 
 @pytest.mark.parametrize("name", NAMES)

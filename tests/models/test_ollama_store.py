@@ -1,0 +1,189 @@
+"""The store of the local Ollama is found where it is, and what it holds is taken only when it can be tuned."""
+
+import hashlib
+import json
+import sqlite3
+import sys
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+import pytest
+from store_blobs import write_blob
+from world import context, recipe
+
+from jessyfile.errors import ModelError
+from jessyfile.models import ollama_store, resolve
+from jessyfile.models.base_checks import base_preflight
+from jessyfile.models.base_step import run_base
+from jessyfile.models.gguf_container import STRING
+from jessyfile.models.ollama_store import local_server, served_blob, store_folders, stored_blob, where_looked
+from jessyfile.models.reference import parse_reference
+from jessyfile.models.resolve import nearby
+from jessyfile.planning.preflight import Outlook
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path, monkeypatch):
+    """A user without a store, a machine without a server, no hub."""
+    monkeypatch.setattr(Path, "home", lambda: tmp_path / "home")
+    monkeypatch.setattr(ollama_store, "_SERVICES", (str(tmp_path / "service"), str(tmp_path / "volume")))
+    monkeypatch.delenv("OLLAMA_MODELS", raising=False)
+    monkeypatch.setenv("OLLAMA_HOST", "127.0.0.1:9")
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    return tmp_path / "home"
+
+
+def pulled(store, name, tmp_path, **changes):
+    """Put a blob into a store as `ollama pull` does."""
+    path = write_blob(tmp_path / "one.gguf", "gemma:2b", **changes)
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    blob = store / "blobs" / f"sha256-{digest}"
+    blob.parent.mkdir(parents=True, exist_ok=True)
+    path.rename(blob)
+    model, tag = name.split(":")
+    manifest = store / "manifests" / "registry.ollama.ai" / "library" / model / tag
+    manifest.parent.mkdir(parents=True)
+    layer = {"mediaType": "application/vnd.ollama.image.model", "digest": f"sha256:{digest}"}
+    manifest.write_text(json.dumps({"layers": [layer]}))
+    return blob
+
+
+@pytest.mark.parametrize("place", ["home/.ollama/models", "service", "volume"])
+def test_the_store_is_found_wherever_ollama_was_installed(place, tmp_path):
+    """`ollama list` showed the model and jessy said to pull it: the installer's service keeps its models elsewhere."""
+    blob = pulled(tmp_path / place, "tiny:1m", tmp_path)
+    assert stored_blob("tiny:1m") == blob
+
+
+def test_the_variable_alone_counts_where_it_is_set(tmp_path, monkeypatch):
+    pulled(tmp_path / "service", "tiny:1m", tmp_path)
+    monkeypatch.setenv("OLLAMA_MODELS", str(tmp_path / "mine"))
+    assert store_folders() == (tmp_path / "mine",)
+    assert stored_blob("tiny:1m") is None
+
+
+@pytest.mark.parametrize("name", ["Tiny:1M", "TINY:1m", "library/tiny:1M", "Registry.Ollama.ai/Library/tiny:1m"])
+def test_case_does_not_count_in_names(name, tmp_path):
+    blob = pulled(tmp_path / "service", "tiny:1m", tmp_path)
+    assert stored_blob(name) == blob
+
+
+@pytest.mark.parametrize("odd", ["../../etc:1m", "tiny:..", "a/b/c/d/e:1m", "tiny:1m/", ":"])
+def test_an_odd_name_finds_nothing(odd, tmp_path):
+    pulled(tmp_path / "service", "tiny:1m", tmp_path)
+    assert stored_blob(odd) in (None, stored_blob("tiny:1m"))
+
+
+def test_the_location_that_the_mac_app_was_given_comes_first(tmp_path, home, monkeypatch):
+    monkeypatch.setattr(sys, "platform", "darwin")
+    assert store_folders() == (home / ".ollama" / "models",)
+    settings = home / "Library" / "Application Support" / "Ollama" / "db.sqlite"
+    settings.parent.mkdir(parents=True)
+    with sqlite3.connect(settings) as database:
+        database.execute("CREATE TABLE settings (id INTEGER, models TEXT)")
+        database.execute("INSERT INTO settings VALUES (1, ?)", (str(tmp_path / "disk"),))
+    assert store_folders() == (tmp_path / "disk", home / ".ollama" / "models")
+    settings.write_bytes(b"no database" * 100)
+    assert store_folders() == (home / ".ollama" / "models",)
+
+
+def test_it_is_said_where_was_looked_and_what_may_not_be_read(tmp_path, monkeypatch):
+    assert where_looked().count("`") == 6  # no store anywhere: all places
+    (tmp_path / "service" / "manifests").mkdir(parents=True)
+    assert where_looked() == f"`{tmp_path / 'service'}`"
+    monkeypatch.setattr(ollama_store.os, "access", lambda *_: False)
+    assert where_looked() == f"`{tmp_path / 'service'}` (may not be read)"
+    with pytest.raises(ModelError, match=r"service` \(may not be read\) the local Ollama store has none"):
+        run_base(context(tmp_path, recipe(tmp_path, base="nowhere:7b")))
+
+
+@pytest.fixture
+def server(monkeypatch):
+    """An Ollama that answers /api/show with `server.text`."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self):
+            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            data = json.dumps({"modelfile": self.server.text}).encode()
+            self.send_response(200 if (self.path, body) == ("/api/show", {"model": "tiny:1m"}) else 404)
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data)
+
+        def log_message(self, *_):
+            pass
+
+    made = HTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=made.serve_forever, daemon=True).start()
+    monkeypatch.setenv("OLLAMA_HOST", f"127.0.0.1:{made.server_port}")
+    yield made
+    made.shutdown()
+    made.server_close()
+
+
+def test_a_running_ollama_is_asked_by_an_apply_and_not_by_a_plan(server, tmp_path):
+    blob = pulled(tmp_path / "elsewhere", "tiny:1m", tmp_path)
+    server.text = f"# Modelfile\nFROM {blob}\nTEMPLATE x\n"
+    assert served_blob("tiny:1m") == blob
+    assert served_blob("other:1m") is None
+    reference = parse_reference("tiny:1m", tmp_path)
+    assert nearby(reference).path is None
+    assert nearby(reference, ask=True).path == blob
+    assert run_base(context(tmp_path, recipe(tmp_path, base="tiny:1m"))).digest == "sha256:" + blob.name[7:]
+
+
+@pytest.mark.parametrize("text", [None, 7, "FROM /etc/passwd", f"FROM /nowhere/blobs/sha256-{'a' * 64}", "FROM \0"])
+def test_what_a_server_says_is_not_believed(server, text):
+    server.text = text
+    assert served_blob("tiny:1m") is None
+
+
+@pytest.mark.parametrize(
+    ("value", "url"),
+    [
+        ("", "http://127.0.0.1:11434"),
+        (":1234", "http://127.0.0.1:1234"),
+        ("0.0.0.0", "http://127.0.0.1:11434"),  # noqa: S104 (as Ollama is told to listen)
+        ("[::1]:1234", "http://[::1]:1234"),
+        ("localhost", "http://localhost:11434"),
+        ("http://localhost", "http://localhost:80"),
+        ("https://localhost/ollama/", "https://localhost:443/ollama"),
+        ('"127.0.0.1:5"', "http://127.0.0.1:5"),
+        ("gpu.example.com", None),
+        ("http://10.0.0.7:11434", None),
+        ("localhost:port", None),
+        ("ftp://localhost", None),
+    ],
+)
+def test_only_this_machines_ollama_is_asked(value, url, monkeypatch):
+    """The file of another machine's Ollama could not be read here."""
+    monkeypatch.setenv("OLLAMA_HOST", value)
+    assert local_server() == url
+
+
+def test_a_file_that_cannot_be_tuned_leaves_the_next_place(tmp_path, monkeypatch):
+    """The store came first, even when the package behind it was the tested one."""
+    from types import SimpleNamespace
+
+    pulled(tmp_path / "service", "tiny:1m", tmp_path, with_=(("general.architecture", STRING, "gemma9"),))
+    good = write_blob(tmp_path / "good.gguf", "gemma3:1b")
+    places = ({"ollama": "tiny:1m"}, {"package": "a-package", "module": "a_module"})
+    monkeypatch.setattr(resolve, "aliases", lambda: {"tiny:1m": places})
+    monkeypatch.setattr(resolve, "find_spec", lambda _: object())
+    package = SimpleNamespace(assemble=lambda target, overwrite: good, EXPECTED_SHA256="0" * 64)
+    monkeypatch.setattr(resolve.importlib, "import_module", lambda _: package)
+    found = nearby(parse_reference("tiny:1m", tmp_path))
+    assert (found.path, found.package) == (None, places[1])
+    assert "'gemma9' cannot be tuned" in found.passed_over
+    asked = recipe(tmp_path, base="tiny:1m", source=lambda _: None)
+    told = [str(finding) for finding in base_preflight(Outlook(asked, tmp_path, {"base"}))]
+    assert "Ollama's own file is passed over: a GGUF of the architecture 'gemma9' cannot be tuned" in told[0]
+    assert run_base(context(tmp_path, recipe(tmp_path, base="tiny:1m"))).source == "the package a-package"
+
+
+def test_the_only_place_says_itself_what_is_wrong(tmp_path):
+    pulled(tmp_path / "service", "tiny:1m", tmp_path, with_=(("general.architecture", STRING, "gemma9"),))
+    with pytest.raises(ModelError, match="'gemma9' cannot be tuned") as caught:
+        run_base(context(tmp_path, recipe(tmp_path, base="tiny:1m")))
+    assert "ollama pull" not in caught.value.hint
