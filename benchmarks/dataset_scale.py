@@ -88,7 +88,7 @@ def generate(root: Path, count: int) -> list[Row]:
     return made[:count]
 
 
-def timed(name: str, function, *arguments):  # noqa: ANN001, ANN201, ANN002
+def timed(name: str, function, *arguments):  # noqa: ANN001, ANN002, ANN201 (it times any call)
     start, worked = time.perf_counter(), time.process_time()
     result = function(*arguments)
     seconds, worked = time.perf_counter() - start, time.process_time() - worked

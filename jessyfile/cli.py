@@ -11,10 +11,10 @@ from collections.abc import Callable
 
 gc.set_threshold(100_000, 50, 50)  # a short command leaves no garbage that is worth the time of a collection
 
-import click  # noqa: E402
+import click  # noqa: E402 (after the collector was told to wait)
 
-from jessyfile import __version__  # noqa: E402
-from jessyfile.errors import Exit, Interrupted, JessyError, RecipeError  # noqa: E402
+from jessyfile import __version__  # noqa: E402 (as above)
+from jessyfile.errors import Exit, Interrupted, JessyError, RecipeError  # noqa: E402 (as above)
 
 
 def _init() -> click.Command:
@@ -183,7 +183,7 @@ class LateGroup(click.Group):
         """Return the names in the order of use."""
         return list(COMMANDS)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 (likewise)
         """Import and return one command."""
         if cmd_name not in COMMANDS:
             return None
@@ -200,7 +200,7 @@ class LateGroup(click.Group):
             raise unknown_command(args[0], COMMANDS, ctx)
         return super().resolve_command(ctx, args)
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 (likewise)
         """Write the table of commands without importing any."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])

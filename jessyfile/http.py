@@ -211,7 +211,14 @@ class _Backend(httpcore.NetworkBackend):
     def __init__(self, limits: _Limits) -> None:
         self._limits = limits
 
-    def connect_tcp(self, host: str, port: int, timeout: float | None = None, *rest: Any, **more: Any) -> _Stream:  # noqa: ANN401, ARG002
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,  # noqa: ARG002 (httpcore's signature; the limits are the request's)
+        *rest: Any,  # noqa: ANN401 (whatever httpcore passes)
+        **more: Any,  # noqa: ANN401 (likewise)
+    ) -> _Stream:
         least = min(_CONNECT_SECONDS, self._limits.left())
         return _Stream(httpcore.SyncBackend().connect_tcp(host, port, least, *rest, **more), self._limits)
 
@@ -220,14 +227,14 @@ class _Stream(httpcore.NetworkStream):
     def __init__(self, inner: httpcore.NetworkStream, limits: _Limits) -> None:
         self._inner, self._limits = inner, limits
 
-    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ARG002
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ARG002 (httpcore's signature)
         while True:
             try:
                 return self._inner.read(max_bytes, min(_SLICE, self._limits.left()))
             except httpcore.ReadTimeout:
                 continue
 
-    def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ARG002
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ARG002 (httpcore's signature)
         for start in range(0, len(buffer), _CHUNK):
             self._inner.write(buffer[start : start + _CHUNK], self._limits.left())
 
@@ -238,11 +245,11 @@ class _Stream(httpcore.NetworkStream):
         self,
         ssl_context: ssl.SSLContext,
         server_hostname: str | None = None,
-        timeout: float | None = None,  # noqa: ARG002
+        timeout: float | None = None,  # noqa: ARG002 (httpcore's signature)
     ) -> _Stream:
         return _Stream(self._inner.start_tls(ssl_context, server_hostname, self._limits.left()), self._limits)
 
-    def get_extra_info(self, info: str) -> Any:  # noqa: ANN401
+    def get_extra_info(self, info: str) -> Any:  # noqa: ANN401 (httpcore's signature)
         return self._inner.get_extra_info(info)
 
 

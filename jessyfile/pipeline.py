@@ -216,7 +216,7 @@ def _baseline_disk(outlook: Outlook) -> int:
     return baseline_disk(outlook)
 
 
-def _rows(recipe: Recipe, root: Path, facts: Mapping[str, Record]) -> float | None:  # noqa: ARG001 (as `Step.units` is called)
+def _rows(recipe: Recipe, root: Path, facts: Mapping[str, Record]) -> float | None:  # noqa: ARG001 (`Step.units`)
     """Return how many rows the recipe asks for, those for training and those held out."""
     wanted = sum(category.count for category in recipe.dataset.categories) + recipe.dataset.markers
     return wanted / (1 - recipe.dataset.replay.share) if recipe.dataset.replay else float(wanted)
@@ -231,7 +231,7 @@ def _rows_trained(recipe: Recipe, root: Path, facts: Mapping[str, Record]) -> fl
     return rows * recipe.train.epochs
 
 
-def _cases(recipe: Recipe, root: Path, facts: Mapping[str, Record]) -> float | None:  # noqa: ARG001 (as `Step.units` is called)
+def _cases(recipe: Recipe, root: Path, facts: Mapping[str, Record]) -> float | None:  # noqa: ARG001 (`Step.units`)
     """Return how many cases the suites hold."""
     from jessyfile.evaluation.suite_inputs import suite_path
 

@@ -175,7 +175,8 @@ def _ending(result: RunResult, call: Call, *, judged: bool) -> Iterator[str]:
     elif promote is not None and promote.outcome == "ran":
         yield f"{name}:latest is the new model. Ask it: jessy chat {name}"
     if call.sample is not None and promote is not None:
-        yield f"this was a sample of the recipe; the whole is: {replace(call, sample=None).command(result.plan.selection)}"
+        whole = replace(call, sample=None).command(result.plan.selection)
+        yield f"this was a sample of the recipe; the whole is: {whole}"
 
 
 def _saved(call: Call, chosen: Selection) -> tuple[Call, Selection, str]:

@@ -158,7 +158,7 @@ def _converse(talk: Conversation, name: str) -> None:
 def _line_editing() -> None:
     """Give `input` arrow keys and a history, where Python was built with them."""
     with contextlib.suppress(ImportError):
-        import readline  # noqa: F401
+        import readline  # noqa: F401 (importing it is what changes `input`)
 
 
 def _command(talk: Conversation, line: str) -> bool:

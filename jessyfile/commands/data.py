@@ -170,9 +170,8 @@ def show(path: Path | None, count: int, **wanted: str | None) -> None:
 
 def _conversation(row: Row) -> str:
     example = row.example
-    lines = [
-        f"{row.place}  {example.level} {example.iterations_needed}  {example.language}  {' '.join(example.tags)}".rstrip()
-    ]
+    thought = f"{example.level} {example.iterations_needed}"
+    lines = [f"{row.place}  {thought}  {example.language}  {' '.join(example.tags)}".rstrip()]
     lines += [f"  {'you' if turn.role == 'user' else 'jessy'}: {turn.content}" for turn in example.turns]
     lines.append(f"  you: {example.query}")
     lines += [f"  jessy: {example.response}"] if example.response is not None else []

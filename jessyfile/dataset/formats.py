@@ -128,7 +128,9 @@ def conversation_messages(value: Mapping[str, Any]) -> list[dict[str, str]]:
     elif isinstance(value.get("prompt"), str) and isinstance(value.get("completion"), str):
         turns = [("user", value["prompt"]), ("assistant", value["completion"])]
     else:
-        raise ValueError("is in none of the forms messages, conversations, prompt and completion")  # noqa: TRY004
+        raise ValueError(  # noqa: TRY004 (a fault of the row)
+            "is in none of the forms messages, conversations, prompt and completion"
+        )
     messages = [{"role": _ROLES.get(role, role), "content": text} for role, text in turns if isinstance(text, str)]
     return _checked([turn for turn in messages if turn["role"] != "system"])
 

@@ -38,8 +38,9 @@ def formatted(row: Row, marker: str | None) -> FormattedRow:
     example = row.example
     earlier = [(turn.complexity, turn.iterations) for turn in example.turns if turn.role == "assistant"]
     named = [(level, count) if level and count else None for level, count in earlier]
+    messages = example.to_mlx_format(marker)["messages"]
     return FormattedRow(
-        messages=tuple(Message(**message) for message in example.to_mlx_format(marker)["messages"]),  # type: ignore[arg-type]
+        messages=tuple(Message(**message) for message in messages),  # type: ignore[arg-type]
         kind="marker" if example.is_marker else "chat",
         category=example.category.value,
         topic=example.topic,

@@ -128,7 +128,7 @@ def _matrix(found: Grams) -> tuple[Any, NDArray[np.int64]]:
     return matrix, np.diff(matrix.indptr).astype(np.int64)
 
 
-def _exact(matrix: Any, sizes: NDArray[np.int64], bound: float) -> Iterator[Pairs]:  # noqa: ANN401 (scipy ships no types)
+def _exact(matrix: Any, sizes: NDArray[np.int64], bound: float) -> Iterator[Pairs]:  # noqa: ANN401 (scipy)
     import numpy as np
 
     turned = matrix.T.tocsr()
@@ -260,7 +260,7 @@ def _bucket_pairs(
         start = stop
 
 
-def _proposed(found: Grams, matrix: Any, sizes: NDArray[np.int64], bound: float) -> Iterator[Pairs]:  # noqa: ANN401 (scipy ships no types)
+def _proposed(found: Grams, matrix: Any, sizes: NDArray[np.int64], bound: float) -> Iterator[Pairs]:  # noqa: ANN401 (scipy)
     for left, right in _candidates(found, sizes, bound):
         shared = matrix[left].multiply(matrix[right]).sum(axis=1)
         similarity = shared / (sizes[left] + sizes[right] - shared)

@@ -201,13 +201,15 @@ class TeacherRun:
             and (at_the_end or report.unreadable >= _ENOUGH_UNREADABLE)
         ):
             raise TeacherError(
-                f"{report.unreadable} of {report.answers} answers are no JSON with rows ({self.teacher.model}: {self._reasons()})",
+                f"{report.unreadable} of {report.answers} answers are no JSON with rows "
+                f"({self.teacher.model}: {self._reasons()})",
                 hint="choose a teacher that follows instructions and answers in JSON, or one with a longer context",
             )
         if report.written < _JUDGED_AFTER or report.accepted >= self.teacher.min_accepted * report.written:
             return
         raise TeacherError(
-            f"only {report.accepted} of {report.written} rows that {self.teacher.model} wrote were accepted ({self._reasons()})",
+            f"only {report.accepted} of {report.written} rows that {self.teacher.model} wrote were accepted "
+            f"({self._reasons()})",
             hint="a larger teacher, a lower temperature, or a lower min_accepted in the TEACHER block",
         )
 

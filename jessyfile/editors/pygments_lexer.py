@@ -18,7 +18,7 @@ from jessyfile.editors.vocabulary import END, instructions, parameters, settings
 _INSIDE = re.compile(r"\$\$\{|\$\{[^}\n]*\}|\\[^\n]")
 
 
-def _pieces(text: str, start: int, token: Any, *, escapes: bool) -> Iterator[tuple[int, Any, str]]:  # noqa: ANN401
+def _pieces(text: str, start: int, token: Any, *, escapes: bool) -> Iterator[tuple[int, Any, str]]:  # noqa: ANN401 (a token)
     """Yield a text with its variables and, in quotes, its escapes apart."""
     end = 0
     for match in _INSIDE.finditer(text):

@@ -139,7 +139,7 @@ def _checked(model: ServedModel) -> Path:
     return model.path
 
 
-def _parameters(parameters: Any, model: ServedModel, path: Path, parallel: int) -> Any:  # noqa: ANN401 (untyped library)
+def _parameters(parameters: Any, model: ServedModel, path: Path, parallel: int) -> Any:  # noqa: ANN401 (untyped)
     threads = model.threads or cores()
     parameters.model.path = str(path)
     parameters.n_parallel = parallel

@@ -136,7 +136,14 @@ def compare(folder: Path, ask: Ask, prompts: Sequence[str], steps: int = 4, top:
     return Parity(tuple(found))
 
 
-def _walk(model: Any, tokenizer: Tokenizer, ask: Ask, prompt: str, steps: int, top: int) -> Iterator[Position]:  # noqa: ANN401
+def _walk(
+    model: Any,  # noqa: ANN401 (MLX ships no complete types)
+    tokenizer: Tokenizer,
+    ask: Ask,
+    prompt: str,
+    steps: int,
+    top: int,
+) -> Iterator[Position]:
     """Follow the merged model's greedy answer, as long as its text has the tokens it was made of.
 
     An engine names no candidates where the next token is half a character or ends the text: the walk ends there too.
@@ -154,7 +161,7 @@ def _walk(model: Any, tokenizer: Tokenizer, ask: Ask, prompt: str, steps: int, t
             return
 
 
-def _logprobs(model: Any, ids: Sequence[int]) -> np.ndarray[Any, Any]:  # noqa: ANN401
+def _logprobs(model: Any, ids: Sequence[int]) -> np.ndarray[Any, Any]:  # noqa: ANN401 (an MLX model)
     """Return the natural-log probabilities of the next token, shape (vocabulary,), float64."""
     import mlx.core as mx
     import numpy as np

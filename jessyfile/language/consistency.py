@@ -213,7 +213,8 @@ def rules_readable(draft: Draft) -> Iterator[Diagnostic]:
                         fault,
                         draft.at("personality", kind),
                         f"in one of the {kind.upper()} rules",
-                        helps="close its brackets, escape its special characters, repeat no repetition; or leave the slashes out",
+                        helps="close its brackets, escape its special characters, repeat no repetition; "
+                        "or leave the slashes out",
                     )
 
 

@@ -63,7 +63,7 @@ _PATTERNS = {
 }
 
 
-def missing_parts(schema: Schema, document: Any, at: Address = ()) -> Iterator[tuple[Address, str]]:  # noqa: ANN401
+def missing_parts(schema: Schema, document: Any, at: Address = ()) -> Iterator[tuple[Address, str]]:  # noqa: ANN401 (JSON)
     """Yield the place and the name of what is required and not there; the values themselves were judged as they were read."""
     if not isinstance(document, dict):
         return

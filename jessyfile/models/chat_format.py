@@ -208,8 +208,10 @@ def refuse_other_template(template: str | None, form: ChatFormat) -> None:
     """Raise ModelError for a TEMPLATE that is not the one of the format trained: nothing but Ollama would use it."""
     if template is not None and template.strip() != form.go_template().strip():
         raise ModelError(
-            f"TEMPLATE is not the format that is trained ({form.name}): the model would be asked in a way that it never learned",
-            hint="delete TEMPLATE: jessy writes the one of the format it trains; use SYSTEM and MESSAGE for texts of your own",
+            f"TEMPLATE is not the format that is trained ({form.name}): "
+            "the model would be asked in a way that it never learned",
+            hint="delete TEMPLATE: jessy writes the one of the format it trains; "
+            "use SYSTEM and MESSAGE for texts of your own",
         )
 
 

@@ -86,18 +86,33 @@ _OF_BAILING = PreTokenizer(
 
 # of several names for the same rule, the first is the one that an exported GGUF gets
 PRE_TOKENIZERS: Mapping[str, PreTokenizer] = MappingProxyType({
-    **dict.fromkeys(("llama-bpe", "llama3", "llama-v3", "falcon3", "falcon-h1", "pixtral", "midm-2.0", "lfm2"), _OF_LLAMA3),
-    **dict.fromkeys(("qwen2", "deepseek-r1-qwen", "kormo", "f2llmv2", "megrez", "stablelm2", "hunyuan", "solar-open", "grok-2"), _OF_QWEN2),
-    **dict.fromkeys(("gpt-2", "phi-2", "gigachat", "a.x-4.0", "mellum", "mpt", "olmo", "jais", "trillion", "granite-docling"), _OF_GPT2),
+    **dict.fromkeys((
+        "llama-bpe", "llama3", "llama-v3", "falcon3",
+        "falcon-h1", "pixtral", "midm-2.0", "lfm2",
+    ), _OF_LLAMA3),
+    **dict.fromkeys((
+        "qwen2", "deepseek-r1-qwen", "kormo", "f2llmv2", "megrez",
+        "stablelm2", "hunyuan", "solar-open", "grok-2",
+    ), _OF_QWEN2),
+    **dict.fromkeys((
+        "gpt-2", "phi-2", "gigachat", "a.x-4.0", "mellum",
+        "mpt", "olmo", "jais", "trillion", "granite-docling",
+    ), _OF_GPT2),
     "exaone4": _OF_GPT2,
-    **dict.fromkeys(("smollm", "starcoder", "refact", "command-r", "codeshell", "exaone", "minerva-7b", "mellum2"), _OF_SMOLLM),
+    **dict.fromkeys((
+        "smollm", "starcoder", "refact", "command-r",
+        "codeshell", "exaone", "minerva-7b", "mellum2",
+    ), _OF_SMOLLM),
     **dict.fromkeys(("dbrx", "smaug-bpe", "glm4", "chatglm-bpe"), _OF_DBRX),
     **dict.fromkeys(("gpt-4o", "llama4", "kanana2", "talkie", "minimax-m2"), _GPT4O),
     **dict.fromkeys(("bloom", "poro-chat", "gpt3-finnish"), _OF_BLOOM),
     **dict.fromkeys(("deepseek-v3", "hunyuan-dense", "joyai-llm"), _OF_DEEPSEEK3),
     **dict.fromkeys(("bailingmoe", "bailingmoe2", "llada-moe"), _OF_BAILING),
     "tekken": _TEKKEN,
-    "qwen35": PreTokenizer((rf"{_SUFFIX}|[^\r\n\p{{L}}\p{{N}}]?[\p{{L}}\p{{M}}]+|\p{{N}}| ?[^\s\p{{L}}\p{{M}}\p{{N}}]+[\r\n]*|{_REST}",)),
+    "qwen35": PreTokenizer(((
+        rf"{_SUFFIX}|[^\r\n\p{{L}}\p{{N}}]?[\p{{L}}\p{{M}}]+|\p{{N}}"
+        rf"| ?[^\s\p{{L}}\p{{M}}\p{{N}}]+[\r\n]*|{_REST}"
+    ),)),
     "viking": PreTokenizer((_BLOOM, r"\p{N}")),
     "falcon": PreTokenizer((r"[\p{P}\$\+<=>\^~\|`]+", _GPT2, r"[0-9][0-9][0-9]")),
     "chameleon": PreTokenizer((r"([\t\n]|    |  )", r"\p{N}", r"[\p{P}!-/:-@\[-`{-~]", _GPT2), add_bos=True),

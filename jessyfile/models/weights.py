@@ -120,7 +120,7 @@ class Weights:
         values = mx.dequantize(packed, scales, biases, int(settings["group_size"]), int(settings["bits"]), mode=mode)
         return np.array(values.astype(mx.float32))
 
-    def _side(self, name: str, start: int, stop: int) -> Any:  # noqa: ANN401 (an mlx array, or None for a mode without biases)
+    def _side(self, name: str, start: int, stop: int) -> Any:  # noqa: ANN401 (an mlx array, or None)
         import mlx.core as mx
         import numpy as np
 

@@ -72,7 +72,7 @@ def _dangerous(tree: Any, *, inside: bool) -> bool:  # noqa: ANN401 (nodes of th
     return any(_dangerous_node(operator, argument, inside) for operator, argument in tree)
 
 
-def _dangerous_node(operator: Any, argument: Any, inside: bool) -> bool:  # noqa: ANN401
+def _dangerous_node(operator: Any, argument: Any, inside: bool) -> bool:  # noqa: ANN401 (likewise)
     if operator in _REPEATS:
         _, most, body = argument
         wide = int(most) > _SMALL
@@ -82,6 +82,6 @@ def _dangerous_node(operator: Any, argument: Any, inside: bool) -> bool:  # noqa
     return any(_dangerous(body, inside=inside) for body in _bodies(argument))
 
 
-def _bodies(argument: Any) -> list[Any]:  # noqa: ANN401
+def _bodies(argument: Any) -> list[Any]:  # noqa: ANN401 (likewise)
     parts = argument if isinstance(argument, tuple | list) else (argument,)
     return [part for part in parts if isinstance(part, parser.SubPattern)]

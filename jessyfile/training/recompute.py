@@ -79,7 +79,7 @@ def _drawn_seed(layer: Any) -> int | None:
     import mlx.core as mx
     import mlx.nn as nn
 
-    if not any(isinstance(part, nn.Dropout) and part._p_1 < 1 for part in layer.modules()):  # noqa: SLF001 (no public name)
+    if not any(isinstance(part, nn.Dropout) and part._p_1 < 1 for part in layer.modules()):  # noqa: SLF001 (not public)
         return None
     return int(mx.random.randint(0, 2**31 - 1, ()))
 

@@ -118,7 +118,8 @@ def _next_rung(
     if train.on_memory != "stop" and splits < train.batch_size:
         splits *= 2
         rungs.append(
-            f"too little memory: {-(-train.batch_size // splits)} rows at a time instead of {train.batch_size}; the mathematics stay"
+            f"too little memory: {-(-train.batch_size // splits)} rows at a time instead of {train.batch_size}; "
+            "the result stays the same"
         )
     elif train.on_memory == "shrink_rank" and lora.rank // 2 >= _MIN_RANK:
         lora = replace(lora, rank=lora.rank // 2, alpha=lora.alpha / 2)

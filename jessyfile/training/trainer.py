@@ -162,7 +162,8 @@ class Trainer:
 
     def _report(self, total: int, mean: float, rate: float, count: int, seconds: float) -> None:
         self._meter.add(count, seconds)
-        text = f"loss {mean:.3f} · rate {rate:.1e} · {self._meter.tokens_per_second():.0f} tokens/s · {self._meter.peak_gigabytes():.1f} GB"
+        speed, peak = self._meter.tokens_per_second(), self._meter.peak_gigabytes()
+        text = f"loss {mean:.3f} · rate {rate:.1e} · {speed:.0f} tokens/s · {peak:.1f} GB"
         self.progress.update(self.cursor.update, total, text=text)
 
     # validation, recovery, checkpoints --------------------------------------------------------------------------------------
@@ -206,8 +207,10 @@ class Trainer:
         rungs = self.cursor.rungs
         if retries > self.train.retries:
             raise ConvergenceError(
-                f"the loss is not finite or diverges at update {where + 1}, also at 1/{round(1 / self.cursor.rate_factor)} of the rate",
-                hint=f"learning_rate {self.train.learning_rate:g} is too high for these rows, or a row is broken: see `jessy data lint`",
+                f"the loss is not finite or diverges at update {where + 1}, "
+                f"also at 1/{round(1 / self.cursor.rate_factor)} of the rate",
+                hint=f"learning_rate {self.train.learning_rate:g} is too high for these rows, "
+                "or a row is broken: see `jessy data lint`",
             )
         if not self._restore():
             raise ConvergenceError(

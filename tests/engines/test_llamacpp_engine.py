@@ -34,14 +34,14 @@ class FakeServer:
             try:
                 if take(chunk):
                     return None
-            except Exception:  # noqa: BLE001
+            except Exception:  # noqa: BLE001 (llama.cpp swallows everything here)
                 return None
         return None
 
 
 @pytest.fixture
 def engine(monkeypatch: pytest.MonkeyPatch) -> llamacpp.LlamaCpp:
-    parameters = lambda: SimpleNamespace(  # noqa: E731
+    parameters = lambda: SimpleNamespace(  # noqa: E731 (it stands for a class)
         model=SimpleNamespace(), cpuparams=SimpleNamespace(), cpuparams_batch=SimpleNamespace()
     )
     monkeypatch.setitem(sys.modules, "xllamacpp", SimpleNamespace(Server=FakeServer, CommonParams=parameters))

@@ -22,29 +22,29 @@ sys.path[:0] = [
     str(ROOT / folder) for folder in ("models", "evaluation", "report") if str(ROOT / folder) not in sys.path
 ]
 
-from evaluation_fakes import USUAL, FakeEngine, by_id, make_case, make_recipe, served  # noqa: E402
-from report_fakes import make_result  # noqa: E402
-from tiny import tiny_model  # noqa: E402
+from evaluation_fakes import USUAL, FakeEngine, by_id, make_case, make_recipe, served  # noqa: E402 (behind the path)
+from report_fakes import make_result  # noqa: E402 (behind the path)
+from tiny import tiny_model  # noqa: E402 (behind the path)
 
-from jessyfile.commands.chat import chat  # noqa: E402
-from jessyfile.commands.json_events import emit  # noqa: E402
-from jessyfile.dataset.completions import KeptAnswers  # noqa: E402
-from jessyfile.dataset.formatted import formatted, read_formatted, write_formatted  # noqa: E402
-from jessyfile.dataset.rows import Row, read_rows, store_row, stored_row  # noqa: E402
-from jessyfile.engines import serving  # noqa: E402
-from jessyfile.engines.gather import Gathered  # noqa: E402
-from jessyfile.evaluation.answers import Asker, answer_all, read_answers, write_answers  # noqa: E402
-from jessyfile.evaluation.parity_step import _prompts  # noqa: E402
-from jessyfile.evaluation.verdict import judge, read_verdict, write_verdict  # noqa: E402
-from jessyfile.export.registry import Registration, register  # noqa: E402
-from jessyfile.models.chat_format import format_of  # noqa: E402
-from jessyfile.models.tokenizer import Tokenizer, load_tokenizer  # noqa: E402
-from jessyfile.planning.runs import Run  # noqa: E402
-from jessyfile.report.page import render_page  # noqa: E402
-from jessyfile.results.served import Served  # noqa: E402
-from jessyfile.text.json_lines import read_result, write_jsonl  # noqa: E402
-from jessyfile.text.printable import json_text, printable, whole  # noqa: E402
-from jessyfile.training.encode import Encoder, MaskProof  # noqa: E402
+from jessyfile.commands.chat import chat  # noqa: E402 (behind the path)
+from jessyfile.commands.json_events import emit  # noqa: E402 (behind the path)
+from jessyfile.dataset.completions import KeptAnswers  # noqa: E402 (behind the path)
+from jessyfile.dataset.formatted import formatted, read_formatted, write_formatted  # noqa: E402 (behind the path)
+from jessyfile.dataset.rows import Row, read_rows, store_row, stored_row  # noqa: E402 (behind the path)
+from jessyfile.engines import serving  # noqa: E402 (behind the path)
+from jessyfile.engines.gather import Gathered  # noqa: E402 (behind the path)
+from jessyfile.evaluation.answers import Asker, answer_all, read_answers, write_answers  # noqa: E402 (behind the path)
+from jessyfile.evaluation.parity_step import _prompts  # noqa: E402 (behind the path)
+from jessyfile.evaluation.verdict import judge, read_verdict, write_verdict  # noqa: E402 (behind the path)
+from jessyfile.export.registry import Registration, register  # noqa: E402 (behind the path)
+from jessyfile.models.chat_format import format_of  # noqa: E402 (behind the path)
+from jessyfile.models.tokenizer import Tokenizer, load_tokenizer  # noqa: E402 (behind the path)
+from jessyfile.planning.runs import Run  # noqa: E402 (behind the path)
+from jessyfile.report.page import render_page  # noqa: E402 (behind the path)
+from jessyfile.results.served import Served  # noqa: E402 (behind the path)
+from jessyfile.text.json_lines import read_result, write_jsonl  # noqa: E402 (behind the path)
+from jessyfile.text.printable import json_text, printable, whole  # noqa: E402 (behind the path)
+from jessyfile.training.encode import Encoder, MaskProof  # noqa: E402 (behind the path)
 
 ODD = (
     "çay\u2028demle\u2029şimdi\x85olur", "a\rb", "a\r\nb\n\nc", "\x0b\x0c\x1c\x1d\x1e", "\x9b31mkırmızı\x9b0m", "\x1b]0;başlık\x07",
