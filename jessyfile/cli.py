@@ -207,8 +207,8 @@ class LateGroup(click.Group):
 
 
 _EXIT_CODES = (
-    "Exit codes: 0 done; 1 an error; 2 plan --detailed-exitcode found changes; 3 all done, but a MUST failed and nothing was "
-    "promoted; 64 the command line is wrong; 130 stopped."
+    "Exit codes: 0 done; 1 an error; 2 plan --detailed-exitcode found changes; 3 all done, but a MUST failed and "
+    "nothing was promoted; 64 the command line is wrong; 130 stopped."
 )
 
 

@@ -73,7 +73,8 @@ def _refuse_peft(folder: Path, config: Mapping[str, Any]) -> None:
         found = " and ".join([*files[:1], "r and lora_alpha" if "lora_alpha" in config else ADAPTER_CONFIG])
         raise ModelError(
             f"`{folder}` is an adapter of PEFT ({found}), whose tensors have other names and another scale",
-            hint="merge it with PEFT (`model.merge_and_unload().save_pretrained(FOLDER)`), name that folder in FROM and "
+            hint="merge it with PEFT (`model.merge_and_unload().save_pretrained(FOLDER)`), "
+            "name that folder in FROM and "
             "leave ADAPTER out",
         )
 

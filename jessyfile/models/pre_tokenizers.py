@@ -121,7 +121,8 @@ PRE_TOKENIZERS: Mapping[str, PreTokenizer] = MappingProxyType({
     "minicpm5": PreTokenizer((r"\p{N}{1,3}", rf"{_SUFFIX}|{_WORD}|\p{{N}}+|{_SIGNS}|{_REST}"), ignore_merges=True),
     "exaone-moe": PreTokenizer((
         (
-            rf"{_SUFFIX}|[^\r\n\p{{L}}\p{{N}}]?(?:\p{{L}}\p{{M}}*(?: \p{{L}}\p{{M}}*)*)+|\p{{N}}| ?[^\s\p{{L}}\p{{N}}]+[\r\n/]?"
+            rf"{_SUFFIX}|[^\r\n\p{{L}}\p{{N}}]?(?:\p{{L}}\p{{M}}*(?: \p{{L}}\p{{M}}*)*)+"
+            rf"|\p{{N}}| ?[^\s\p{{L}}\p{{N}}]+[\r\n/]?"
             r"|\s*[\r\n]|\s+(?!\S)|\s+"
         ),
     )),
