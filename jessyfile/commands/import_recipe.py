@@ -24,6 +24,7 @@ def import_(file: Path | None, output: Path | None, name: str | None) -> None:
 
     What would not survive is named on standard error, with its line.
     """
+    from jessyfile.commands.recipe import known_mistakes
     from jessyfile.importing import import_file, importable_in
     from jessyfile.user_files import refuse_foreign, write_new
 
@@ -33,7 +34,7 @@ def import_(file: Path | None, output: Path | None, name: str | None) -> None:
         raise click.UsageError(f"FILE is missing: {hint}")
     if output is not None:
         refuse_foreign(output, lambda _: False)
-    found = import_file(file, target=output, name=checked_name(name) if name else None)
+    found = import_file(file, target=output, name=checked_name(name) if name else None, check=known_mistakes)
     _report(found)
     if output is None:
         click.echo(found.text, nl=False)

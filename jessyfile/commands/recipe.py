@@ -45,7 +45,7 @@ def check(
     require_recipe(recipe)
     loaded = load_recipe(recipe, args=pairs(arg, "--arg"), variant=variant, sets=pairs(set_, "--set"))
     everything = (
-        loaded.diagnostics if loaded.recipe is None else in_order([*loaded.diagnostics, *_known(loaded.recipe)])
+        loaded.diagnostics if loaded.recipe is None else in_order([*loaded.diagnostics, *known_mistakes(loaded.recipe)])
     )
     found = as_errors(everything) if strict else everything
     if form:
@@ -55,7 +55,7 @@ def check(
     return 1 if has_errors(found) else 0
 
 
-def _known(recipe: Recipe) -> list[Diagnostic]:
+def known_mistakes(recipe: Recipe) -> list[Diagnostic]:
     """Return what the steps' preflights find in the recipe and the project's files alone."""
     from jessyfile.pipeline import compile_steps
     from jessyfile.planning.preflight import Outlook, preflight
@@ -72,11 +72,19 @@ def _diagnostic(finding: Finding, root: Path) -> Diagnostic:
     file, _, number = finding.where.rpartition(":")
     place = None
     if file:
-        text = (root / file).read_text("utf-8", "replace").split("\n")[int(number) - 1]
+        text = _line(root / file, int(number))
         start = len(text) - len(text.lstrip()) + 1
         place = Place(file, int(number), start, int(number), len(text.rstrip()) + 1, text)
     severity: Severity = "error" if finding.severity == "error" else "warning"
     return Diagnostic(severity, finding.code, finding.message, place, helps=(finding.help,) if finding.help else ())
+
+
+def _line(path: Path, number: int) -> str:
+    """Return a line of a file; nothing of a recipe that is not written yet."""
+    try:
+        return path.read_text("utf-8", "replace").split("\n")[number - 1]
+    except (FileNotFoundError, IndexError):
+        return ""
 
 
 def _print_json(found: Sequence[Diagnostic], form: str) -> None:

@@ -9,26 +9,26 @@ dataset to start from; what the source does say is carried over exactly or named
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from jessyfile.errors import ProjectError
 from jessyfile.fsops import storage_error
+from jessyfile.importing.recipe_text import Check, Imported, RecipeText, no_mistakes
 from jessyfile.language.suggest import similar
-
-if TYPE_CHECKING:
-    from jessyfile.importing.recipe_text import Imported
 
 MAX_BYTES = 1 << 20
 _YAML = (".yaml", ".yml", ".json")
 
 
-def import_file(path: Path, *, target: Path | None = None, name: str | None = None) -> Imported:
+def import_file(
+    path: Path, *, target: Path | None = None, name: str | None = None, check: Check = no_mistakes
+) -> Imported:
     """Return the recipe that equals a Modelfile, or an mlx_lm.lora configuration when the name ends in .yaml.
 
     Args:
         path: the file to read.
         target: where the recipe will stand; its paths count from there.
         name: the model's name; made from the file's unless given.
+        check: what else finds mistakes in a recipe; what it refuses of a Modelfile is left out and noted.
 
     Raises:
         ModelfileError: Ollama would refuse the Modelfile.
@@ -49,7 +49,7 @@ def import_file(path: Path, *, target: Path | None = None, name: str | None = No
         return import_mlx_lm(data, path, target, name)
     from jessyfile.importing.from_modelfile import import_modelfile
 
-    return import_modelfile(data, path, target, name)
+    return import_modelfile(data, path, RecipeText(str(path), target, check), name)
 
 
 def _read(path: Path) -> bytes:

@@ -18,6 +18,7 @@ from jessyfile.importing.modelfile_reader import (
 )
 from jessyfile.importing.quote import is_number, model_name, number, one_line, portable, written
 from jessyfile.importing.recipe_text import DATASET, EVAL, START, Imported, RecipeText
+from jessyfile.language.model_names import is_name
 from jessyfile.language.suggest import help_for
 from jessyfile.language.table import Schema, root, unit_of
 
@@ -27,6 +28,8 @@ _ELSEWHERE = {
     "renderer": "jessy serves with TEMPLATE, not with a renderer built into Ollama",
     "parser": "jessy reads answers as they are, not with a parser built into Ollama",
 }
+_BLOB = re.compile(r"[/\\]blobs[/\\]sha256[-:][0-9a-f]{64}")
+_SHOWN = re.compile(r"FROM\s+(\S+)\s*", re.IGNORECASE)
 _ANY_SIGN = re.compile(r"[ \t]#")
 _NO_SIGN = re.compile(r"(?!)")
 _SIGNS = {"system": re.compile(r"[ \t]#[ \t]"), "template": _NO_SIGN, "license": _NO_SIGN, "message": _NO_SIGN}
@@ -36,13 +39,13 @@ _TRUE = ("1", "t", "T", "TRUE", "true", "True")
 _FALSE = ("0", "f", "F", "FALSE", "false", "False")
 
 
-def import_modelfile(data: bytes, path: Path, target: Path, name: str | None = None) -> Imported:
+def import_modelfile(data: bytes, path: Path, draft: RecipeText, name: str | None = None) -> Imported:
     """Return the recipe that equals a Modelfile.
 
     Args:
         data: the Modelfile's bytes.
         path: its file, for messages and relative paths.
-        target: where the recipe will stand.
+        draft: where the recipe is written.
         name: the model's name; made from the file's unless given.
 
     Returns:
@@ -52,7 +55,7 @@ def import_modelfile(data: bytes, path: Path, target: Path, name: str | None = N
         ModelfileError: Ollama would refuse the file.
     """
     modelfile = parse_modelfile(decode_modelfile(data))
-    return _ModelfileImport(modelfile, RecipeText(str(path), target), path.parent, name or _name(path)).run()
+    return _ModelfileImport(modelfile, draft, path.parent, name or _name(path)).run()
 
 
 def _name(path: Path) -> str:
@@ -159,9 +162,17 @@ class _ModelfileImport:
 
     def _from(self, command: Command) -> None:
         value = command.args
-        if _is_path(value) or os.path.exists(self.folder / value):
+        if _BLOB.search(value) and (name := self._shown_name()):
+            self._note(command, f"FROM is `{name}`, as the comment above says: a blob of the Ollama store has no name")
+            value = name
+        elif _is_path(value) or os.path.exists(self.folder / value):
             value = self._path(value)
         self.draft.add(f"FROM {_word(value)}")
+
+    def _shown_name(self) -> str | None:
+        """Return the name that `ollama show --modelfile` writes above the blob's path."""
+        found = [match[1] for part in self.modelfile.comments if (match := _SHOWN.fullmatch(part.text.strip()))]
+        return next((name for name in reversed(found) if is_name(name)), None)
 
     def _adapter(self, command: Command) -> None:
         self.draft.add(f"ADAPTER {written(self._path(command.args))}", command.line, "ADAPTER")

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from jessyfile.language.diagnostics import Diagnostic
+    from jessyfile.language.recipe import Recipe
 
+Check = Callable[["Recipe"], Sequence["Diagnostic"]]
 START = """COMPLEXITY {
   marker none  # the model that was described writes no marker; delete this block to teach it one
 }"""
@@ -24,6 +27,11 @@ EVAL = """EVAL {
   SUITE technical { limit 20 }
   MUST no_loops > 95%
 }"""
+
+
+def no_mistakes(_: Recipe) -> Sequence[Diagnostic]:
+    """Find nothing wrong with a recipe beyond what its language refuses."""
+    return ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +63,13 @@ class Lines:
 
 @dataclass
 class RecipeText:
-    """The recipe so far. `source` is the name that notes print, `target` where the recipe will stand."""
+    """The recipe so far. `source` is the name that notes print, `target` where the recipe will stand, `check` what else
+    finds mistakes in it.
+    """
 
     source: str
     target: Path
+    check: Check = no_mistakes
     pieces: list[Lines] = field(default_factory=list)
     notes: list[Note] = field(default_factory=list)
 
@@ -119,7 +130,9 @@ class RecipeText:
     def _mistakes(self) -> list[Diagnostic]:
         from jessyfile.language.loading import load_text
 
-        return [d for d in load_text(self.text(), self.target).diagnostics if d.severity == "error"]
+        loaded = load_text(self.text(), self.target)
+        found = loaded.diagnostics if loaded.recipe is None else self.check(loaded.recipe)
+        return [d for d in found if d.severity == "error"]
 
     def _piece_at(self, line: int) -> Lines | None:
         end = 0

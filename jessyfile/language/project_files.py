@@ -52,7 +52,7 @@ class Project:
             raise Refused(
                 "J041",
                 f"`{written}` is outside the project's root{through}",
-                "keep recipes and what they read inside the project",
+                "copy it into the project; nothing outside its root is read",
             )
         return path
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from jessyfile.language.layer import FileContext
 
 _PATHS = ("path", "folder", "model")
+_BRING_MODEL = "copy the model into the project, or name it as `hf:org/name` or as the local Ollama store does"
 
 
 def read_value(context: FileContext, schema: Schema, tokens: list[Token], metric: str | None) -> Json:
@@ -87,7 +88,12 @@ def _path(value: Value, unit: str, project: Project, folder: Path) -> str:
         return _model_name(value)
     if value.kind not in ("STRING", "PATH") and unit != "model":
         raise wrong_kind(value, unit, f'put it into quotes: `"{value.text}"`')
-    relative = project.relative(project.existing(value.text, folder, is_folder=unit == "folder"))
+    try:
+        relative = project.relative(project.existing(value.text, folder, is_folder=unit == "folder"))
+    except Refused as refused:
+        if unit == "model" and refused.code == "J041":
+            refused.help = _BRING_MODEL
+        raise
     return f"./{relative}" if unit == "model" else relative
 
 

@@ -104,7 +104,7 @@ def test_the_settings_that_are_named_are_ones_that_a_recipe_takes(tmp_path, caps
     blocks = re.findall(r"`([A-Z]+ \{ .*? \})`", capsys.readouterr().err)
     assert len(blocks) == 3
     recipe = "JESSY 1\nNAME a\nFROM a\n" + "\n".join(blocks).replace(
-        "validation 12.5% }", "validation 12.5%\n CATEGORY a 100 {\n  TOPIC b 100\n }\n}"
+        "validation 12.5% }", "validation 12.5%\n CATEGORY technical 20 {\n  TOPIC debugging 20\n }\n}"
     ).replace("DATASET { ", "DATASET {\n ")
     (tmp_path / "r.jessy").write_text(recipe)
     assert main(["check", str(tmp_path / "r.jessy")]) == 0
