@@ -145,6 +145,6 @@ def _registered_objects(root: Path) -> set[str]:
     from jessyfile.fsops import read_bytes
     from jessyfile.project import jessy_folder
 
-    # every id that a registration mentions counts, whatever else stands in it: keeping too much does no harm
+    # every id that a registration mentions counts, even in a damaged one: keeping too much does no harm
     texts = [read_bytes(path).decode("utf-8", "replace") for path in (jessy_folder(root) / "models").rglob("*.json")]
     return {object_id for text in texts for object_id in re.findall(r"[0-9a-f]{64}", text)}

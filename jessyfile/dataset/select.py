@@ -1,7 +1,7 @@
-"""Taking exactly as many rows as asked, the same ones every time.
+"""Take exactly as many rows as asked, the same ones every time.
 
-A row's turn to be taken is a hash of the seed, the topic and the row's own content: adding or mending one seed
-changes one row of the choice, not all of them.
+The order in which rows are taken is a hash of the seed, the topic and the row's own content. So adding or correcting
+one seed row changes one row of the choice, not all of them.
 """
 
 from __future__ import annotations

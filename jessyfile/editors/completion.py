@@ -1,4 +1,4 @@
-"""What may be written where somebody types: instructions, settings, names and values, all out of the table."""
+"""Completion: what may be written at the cursor. Instructions, settings, names and values all come from the table."""
 
 from __future__ import annotations
 

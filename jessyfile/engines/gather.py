@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Gathered:
-    """An answer under way. `add` returns True when whoever watches wants it to end."""
+    """An answer in progress. `add` returns True when the caller wants the answer to end."""
 
     on_piece: OnPiece | None = None
     pieces: list[str] = field(default_factory=list)

@@ -1,4 +1,4 @@
-"""What a base model's folder must be so that it can be trained and exported, from its small files and headers alone.
+"""Check a base model's folder, from its small files and headers alone: can it be trained and exported?
 
 Not covered: whether the numbers inside the tensors make sense.
 """

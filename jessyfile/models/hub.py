@@ -1,4 +1,5 @@
-"""Find a repository of the Hugging Face hub in the local cache, ask about it, fetch it, or say in one line why not."""
+"""Find a repository of the Hugging Face hub in the local cache, ask about it, download it, or say in one line why
+that fails."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Load a model folder into MLX, with mlx-lm's model classes and without its side effects."""
+"""Load a model folder into MLX with mlx-lm's model classes, without the changes that mlx-lm makes to the process."""
 
 from __future__ import annotations
 

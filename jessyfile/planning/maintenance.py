@@ -1,4 +1,4 @@
-"""Looking after the store: `gc` bounds it, `fsck` proves it. Both run under the project's lock."""
+"""Maintenance of the store: `gc` limits its size, `fsck` verifies it. Both run under the project's lock."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Why a step runs again: what differs between its last applied run and what it would be now."""
+"""Why a step runs again: the differences between its last applied run and a run now."""
 
 from __future__ import annotations
 

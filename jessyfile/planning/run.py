@@ -301,7 +301,7 @@ class _Apply:
         try:
             facts: Record = normal(step.run(self._context(step, output, work, progress, stop)))
         except ConnectionError:
-            raise  # whoever is told of the progress has gone: no fault of the disk
+            raise  # the reader of the progress has gone: this is not a fault of the disk
         except OSError as error:
             raise fsops.storage_error(error, error.filename or step.name, f"run the step {step.name} on") from error
         if stop.told:

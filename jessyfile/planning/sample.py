@@ -1,4 +1,4 @@
-"""A small first look: the same recipe with about so many rows, under a name of its own.
+"""A small first run: the same recipe with fewer rows, under a name of its own.
 
 The name keeps everything apart: state, forecasts, the registered model and its tags. What was promoted under the
 recipe's own name stays, and so do the results of its full runs.

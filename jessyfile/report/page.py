@@ -1,4 +1,4 @@
-"""Gather what the steps left behind and render it as one page that loads nothing."""
+"""Collect the results of the steps and render them as one HTML page that loads nothing."""
 
 from __future__ import annotations
 

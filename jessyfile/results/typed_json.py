@@ -1,4 +1,5 @@
-"""JSON values as the dataclass that they were written from; what does not fit is refused with its place."""
+"""Read JSON values back as the dataclass that they were written from. A value that does not fit is refused with its
+place."""
 
 from __future__ import annotations
 

@@ -47,6 +47,6 @@ _FORMS = (
 
 
 def form_of(value: Mapping[str, object]) -> RowForm | None:
-    """Return the form that an object is in, None for jessy's own or one that nobody knows."""
+    """Return the form that an object is in; None for jessy's own form and for an unknown one."""
     keys = value.keys()
     return None if "query" in keys else next((form for form in _FORMS if form.keys <= keys), None)

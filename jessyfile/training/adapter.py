@@ -1,7 +1,7 @@
-"""LoRA adapters on a model: where they sit, how they start, how they are kept.
+"""LoRA adapters on a model: attach, initialize, save.
 
-The layers are mlx-lm's; what differs is that the targets come from the recipe by name and are all found or the training refuses,
-and that their start follows from the seed alone.
+The layers are mlx-lm's. Two things differ: the targets come from the recipe by name, and training refuses when one of
+them is not found; and the initial values depend on the seed alone.
 """
 
 from __future__ import annotations

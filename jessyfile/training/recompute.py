@@ -1,8 +1,9 @@
-"""Layers that keep only their input for the gradient and compute the rest again (gradient checkpointing, Chen et al. 2016).
+"""Gradient checkpointing (Chen et al. 2016): layers keep only their input for the gradient and compute the rest again.
 
-On a CPU the activations are computed as the model is called (`cpu_ops`), and MLX then holds every array of every layer until the whole
-gradient is done: 4 MB a token for a model of 270M. Here a layer's arrays are cut loose as soon as it is through, so that one layer's
-are alive at a time. The loss has the same bits, the gradient is the same to rounding, for a sixth more processor time.
+On a CPU the activations are computed when the model is called (`cpu_ops`), and MLX then holds every array of every
+layer until the whole gradient is done: 4 MB a token for a model of 270M. Here a layer's arrays are released as soon
+as the layer is done, so that only one layer's arrays exist at a time. The loss has the same bits, and the gradient is
+the same to rounding, for a sixth more processor time.
 
 Not covered: layers that are called with anything but a state, a mask and a cache.
 """

@@ -1,13 +1,12 @@
 """Several threads that compute parts of one gradient side by side, for a CPU.
 
-Most of a training step on a CPU is not matrix products: MLX computes element-wise operations on one core, whatever the BLAS does. So the
-split is made above the BLAS. Every thread has a model of its own, whose frozen weights are the first model's arrays, and an MLX stream of its
-own; the BLAS gets one thread for each of them. Threads that spin in a BLAS of their own beside a busy neighbour cost up to twenty times
-the time, so this is also what keeps a shared machine from standing still.
+Most of a training step on a CPU is not matrix products: MLX computes element-wise operations on one core, whatever
+the BLAS does. So the work is divided above the BLAS. Every thread has its own model, which shares the first model's
+frozen arrays, and its own MLX stream. The BLAS gets one thread for each of them. Without this, BLAS threads that spin
+beside a busy neighbour cost up to twenty times the time.
 
-Which part goes to which thread follows from the parts alone, and sums are taken in that order: the same parts give the same bits.
-
-Not covered: GPUs, where one stream is enough, and several machines.
+The parts alone decide which thread computes which part, and sums are taken in that order: the same parts give the
+same bits. Not covered: GPUs, where one stream is enough, and several machines.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The two lines that say what is going on."""
+"""The two status lines of a watch."""
 
 from __future__ import annotations
 
