@@ -84,7 +84,7 @@ def fetch(repo: str, revision: str | None = None, stop: Stop | None = None) -> P
 @contextlib.contextmanager
 def _told(repo: str) -> Iterator[None]:
     """Turn what the hub's library raises into one line."""
-    from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, RepositoryNotFoundError
+    from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, RepositoryNotFoundError, XetDownloadError
 
     # the hub's client is httpx or its successor; both of its errors derive from one that stands behind the hub's own
     wire_error: type[Exception] = HfHubHTTPError.__mro__[1]
@@ -98,8 +98,28 @@ def _told(repo: str) -> Iterator[None]:
         raise ModelError(
             f"the hub has no repository `{repo}`", hint="check the spelling; private ones need `hf auth login`"
         ) from error
-    except (wire_error, OSError, RuntimeError, ValueError) as error:
-        raise _failed(repo, error) from error
+    except (wire_error, XetDownloadError, OSError, RuntimeError, ValueError) as error:
+        raise _refused(repo, error) or _failed(repo, error) from error
+
+
+def _refused(repo: str, error: BaseException) -> ModelError | None:
+    """Return what an answer of the hub means, None where there was none; the library may wrap it as a missing file."""
+    from huggingface_hub.errors import HfHubHTTPError, RevisionNotFoundError
+
+    found = [one for one in (error, error.__cause__) if isinstance(one, HfHubHTTPError)]
+    if any(isinstance(one, RevisionNotFoundError) for one in found):
+        return ModelError(
+            f"the hub's `{repo}` has no such revision",
+            hint="name a branch, tag or commit of it, or leave @revision out",
+        )
+    statuses = (getattr(getattr(one, "response", None), "status_code", None) for one in found)
+    status = next((status for status in statuses if isinstance(status, int)), None)
+    if status in (401, 403):
+        hint = "log in again with `hf auth login`, or unset HF_TOKEN if it is an old one"
+        return ModelError(f"the hub refuses your token for `hf:{repo}` (HTTP {status})", hint=hint)
+    if status == 429 or (status is not None and status >= 500):
+        return ModelError(f"the hub cannot serve `hf:{repo}` now (HTTP {status})", hint="try again later")
+    return None
 
 
 def _failed(repo: str, error: BaseException) -> JessyError:
