@@ -92,6 +92,8 @@ def _gemma_pairs(word: str, config: Mapping[str, Any]) -> list[Pair]:
     pairs: list[Pair] = []
     if word in ("gemma2", "gemma3"):
         pairs.append((f"{word}.attention.sliding_window", U32, int(config.get("sliding_window") or 4096)))
+    if word == "gemma3":
+        pairs.append((f"{word}.rope.freq_base_swa", F32, float(config.get("rope_local_base_freq") or 10_000.0)))
     if word == "gemma2":
         pairs.append((f"{word}.attn_logit_softcapping", F32, float(config.get("attn_logit_softcapping") or 50.0)))
         pairs.append((f"{word}.final_logit_softcapping", F32, float(config.get("final_logit_softcapping") or 30.0)))

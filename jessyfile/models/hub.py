@@ -84,10 +84,12 @@ def fetch(repo: str, revision: str | None = None, stop: Stop | None = None) -> P
 @contextlib.contextmanager
 def _told(repo: str) -> Iterator[None]:
     """Turn what the hub's library raises into one line."""
-    from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, RepositoryNotFoundError, XetDownloadError
+    from huggingface_hub import errors
+    from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, RepositoryNotFoundError
 
     # the hub's client is httpx or its successor; both of its errors derive from one that stands behind the hub's own
     wire_error: type[Exception] = HfHubHTTPError.__mro__[1]
+    lost: type[Exception] = getattr(errors, "XetDownloadError", HfHubHTTPError)  # not in the first releases of 1.x
     try:
         yield
     except GatedRepoError as error:
@@ -98,7 +100,7 @@ def _told(repo: str) -> Iterator[None]:
         raise ModelError(
             f"the hub has no repository `{repo}`", hint="check the spelling; private ones need `hf auth login`"
         ) from error
-    except (wire_error, XetDownloadError, OSError, RuntimeError, ValueError) as error:
+    except (wire_error, lost, OSError, RuntimeError, ValueError) as error:
         raise _refused(repo, error) or _failed(repo, error) from error
 
 

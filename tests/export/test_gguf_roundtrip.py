@@ -136,6 +136,17 @@ def test_an_unknown_tensor_is_named_instead_of_dropped(tmp_path):
     assert not (tmp_path / "model.gguf").exists()
 
 
+def test_the_local_rope_base_of_a_gemma_3_is_served_as_it_was_trained(tmp_path):
+    """It was left out, and every engine took 10,000."""
+    folder = tiny_model(tmp_path / "model", "gemma3_text", rope_local_base_freq=300.0)
+    write_gguf(folder, tmp_path / "model.gguf", "f32", silent)
+    with llama_cpp(tmp_path / "model.gguf") as engine:
+        assert compare(folder, engine.ask, TEXTS[:2], steps=2).divergence < 1e-3
+    (tmp_path / "again").mkdir()
+    convert_gguf(tmp_path / "model.gguf", tmp_path / "again")
+    assert Weights(tmp_path / "again").config["rope_local_base_freq"] == 300.0
+
+
 def test_llama_3_rope_scaling_survives_both_ways(tmp_path):
     """Llama 3.1's rope scaling is four numbers in config.json and one tensor in GGUF."""
     scaling = {
