@@ -48,7 +48,7 @@ def test_the_messages_of_the_page_are_what_import_says(tmp_path):
 
 
 def test_every_key_and_setting_of_the_table_exists():
-    section = PAGE[PAGE.index("| mlx-lm | recipe |") : PAGE.index("A key that stands twice")]
+    section = PAGE[PAGE.index("| mlx-lm | recipe |") : PAGE.index("A repeated key")]
     rows = [row.split("|")[1:3] for row in section.strip().splitlines()[2:]]
     assert len(rows) > 8
     keys = {key for row, _ in rows for key in re.findall(r"`(\w+)", row)}
