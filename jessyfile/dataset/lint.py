@@ -33,7 +33,9 @@ def files_below(path: Path) -> tuple[list[Path], list[Path]]:
     """
     if not path.is_dir():
         if path.suffix not in _SUFFIXES:
-            raise DatasetError(f"`{path}` is a {path.suffix} file; rows are JSON lines", hint=_WRITE)
+            lower = path.suffix.lower()
+            hint = f"rename it: steps read `{path.with_suffix(lower)}`" if lower in _SUFFIXES else _WRITE
+            raise DatasetError(f"`{path}` is a {path.suffix} file; rows are JSON lines", hint=hint)
         found = [path]
     else:
         found = sorted(file for file in path.rglob("*.jsonl") if not _is_hidden(file.relative_to(path)))

@@ -32,6 +32,7 @@ MAX_DIGITS = 18
 MAX_FAULTS = 100
 _BOM = b"\xef\xbb\xbf"
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
+_BINARY = {b"\x1f\x8b": "compressed with gzip", b"PK\x03\x04": "a ZIP archive", b"PAR1": "a Parquet file"}
 _STRUCTURE = re.compile(rb'"(?:[^"\\]|\\.)*+"?|[\[{]|[\]}]')
 _NO_TEXT = re.compile("[\x00\ud800-\udfff]")
 _HEAD = 1 << 16
@@ -94,6 +95,8 @@ def _other_document(head: bytes) -> str | None:
     """Return what a file is that begins as one JSON document, or in another encoding; None for lines."""
     if head.startswith(_UTF16):
         return "is UTF-16; save the file as UTF-8"
+    if kind := next((kind for sign, kind in _BINARY.items() if head.startswith(sign)), None):
+        return f"is {kind}; jessy takes one JSON object a line"
     text = head.decode("utf-8", "replace").lstrip()
     first, _, rest = text.partition("\n")
     if text.startswith("["):

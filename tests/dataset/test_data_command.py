@@ -149,6 +149,28 @@ def test_a_folder_without_rows_is_no_success(project, capsys, command):
     assert main(["data", command, str(folder)]) == 1
 
 
+@pytest.mark.parametrize(
+    ("name", "data", "says"),
+    [
+        ("rows.jsonl", b"\x1f\x8b\x08\x00", "is compressed with gzip"),
+        ("rows.parquet", b"PAR1\x15\x04PAR1", "is a Parquet file"),
+        ("rows.jsonl", b"PK\x03\x04\x14", "is a ZIP archive"),
+    ],
+)
+def test_a_file_that_is_no_text_is_told_by_what_it_is(tmp_path, capsys, name, data, says):
+    """It was `not UTF-8 at byte 2`, or `not JSON at column 1`, on a line that nobody wrote."""
+    (tmp_path / name).write_bytes(data)
+    assert main(["data", "lint", str(tmp_path / name)]) == 1
+    assert f"{name}:1: {says}; jessy takes one JSON object a line" in capsys.readouterr().out
+
+
+def test_rows_in_a_file_with_another_case_of_its_ending_are_to_be_renamed(tmp_path, capsys):
+    """No step reads `.JSONL` below the seeds; the help told to write rows that were there."""
+    (tmp_path / "rows.JSONL").write_text("{}\n")
+    assert main(["data", "lint", str(tmp_path / "rows.JSONL")]) == 1
+    assert f"rename it: steps read `{tmp_path / 'rows.jsonl'}`" in capsys.readouterr().err
+
+
 def test_lint_of_the_data_folder_holds_suites_against_their_own_schema(project, seed, capsys):
     """Every sound case was called a row without query and answer."""
     case = {"id": "mine-001", "suite": "mine", "prompt": "renk sever misin", "level": "low", "language": "tr"}
