@@ -119,6 +119,12 @@ def _fsck() -> click.Command:
     return fsck
 
 
+def _upgrade() -> click.Command:
+    from jessyfile.commands.upgrade import upgrade
+
+    return upgrade
+
+
 def _import() -> click.Command:
     from jessyfile.commands.import_recipe import import_
 
@@ -168,6 +174,7 @@ COMMANDS: dict[str, tuple[Callable[[], click.Command], str]] = {
     "rollback": (_rollback, "Move NAME:latest back to the previous model."),
     "gc": (_gc, "Remove stored results that no kept run needs."),
     "fsck": (_fsck, "Verify every stored result against its hash."),
+    "upgrade": (_upgrade, "Bring what an older jessy left here to today's formats."),
     "import": (_import, "Write the Jessyfile that equals a Modelfile or an mlx-lm configuration."),
     "explain": (_explain, "Explain a diagnostic's code."),
     "schema": (_schema, "Print the recipe's JSON Schema."),

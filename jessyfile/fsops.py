@@ -243,6 +243,13 @@ def move_files(source: Path, target: Path, names: Sequence[str]) -> None:
         flush_folder(target)
 
 
+def move(source: Path, target: Path) -> None:
+    """Rename a file or a folder within one file system."""
+    with reported(target, "write"):
+        os.replace(source, target)
+        flush_folder(target.parent)
+
+
 def protect_file(path: Path) -> None:
     """Make a file read-only, so that a slip does not change stored bytes through one of its names."""
     with reported(path, "write"):

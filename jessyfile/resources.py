@@ -6,6 +6,7 @@ from functools import cache
 from pathlib import Path
 
 _PACKAGE = Path(__file__).resolve().parent
+SHIPPED = ("grammar", "templates", "data")
 
 
 @cache
@@ -29,4 +30,4 @@ def shipped_root() -> Path:
 
 def is_shipped(path: Path) -> bool:
     """Return whether a resolved path is one of the files that come with jessy."""
-    return any(path.is_relative_to(shipped_root() / name) for name in ("grammar", "templates", "data"))
+    return any(path.is_relative_to(shipped_root() / name) for name in SHIPPED)

@@ -11,6 +11,7 @@ that a plan needs no network.
 from __future__ import annotations
 
 import contextlib
+import json
 import re
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -19,12 +20,13 @@ from typing import TYPE_CHECKING, Literal
 
 from jessyfile.errors import DamagedError, EngineError, ProjectError, StateError, StorageError
 from jessyfile.export.dotenv import dotenv_holds
-from jessyfile.fsops import write_text
+from jessyfile.fsops import read_bytes, write_text
 from jessyfile.planning.canonical import digest, readable
 from jessyfile.planning.fingerprint import FileHashes
-from jessyfile.project import jessy_folder
+from jessyfile.planning.formats import require_format
+from jessyfile.project import jessy_folder, relative
 from jessyfile.results.facts import ImportFacts, PromoteFacts
-from jessyfile.results.typed_json import Record, load_as, read_as
+from jessyfile.results.typed_json import Record, read_as
 
 if TYPE_CHECKING:
     from jessyfile.language.recipe import Recipe
@@ -60,7 +62,7 @@ class Registration:
     name: str = ""
     tag: str = ""
     since: str = ""
-    version: Literal[1] = 1
+    version: Literal[2] = 2
     previous: Registration | None = None
     rolled_back: TakenBack | None = None
     swapped: int = 0
@@ -98,7 +100,7 @@ def register(root: Path, name: str, tag: str, entry: Registration) -> None:
 
 def lookup(root: Path, name: str, tag: str = LATEST) -> Registration | None:
     """Return a registration with `gguf` as an absolute path where it has one, None when there is none or it cannot be
-    read.
+    read. Raises StateError for one of a newer or an older jessy.
     """
     entry = _stored(root, name, tag)
     if entry is None:
@@ -126,9 +128,15 @@ def _stored(root: Path, name: str, tag: str) -> Registration | None:
 
 
 def _read(root: Path, name: str, tag: str) -> Registration | None:
+    path = entry_file(root, name, tag)
     try:
-        return load_as(Registration, entry_file(root, name, tag))
-    except (FileNotFoundError, StateError):
+        body = json.loads(read_bytes(path))
+    except (FileNotFoundError, ValueError, RecursionError):
+        return None
+    require_format("registration", body, relative(path, root))
+    try:
+        return read_as(Registration, body, f"`{path}`")
+    except StateError:
         return None
 
 

@@ -11,7 +11,8 @@ from urllib.parse import quote
 from jessyfile import fsops
 from jessyfile.planning.canonical import sealed, unsealed
 from jessyfile.planning.fingerprint import Own, fingerprint
-from jessyfile.project import jessy_folder
+from jessyfile.planning.formats import FORMATS, require_format
+from jessyfile.project import jessy_folder, relative
 from jessyfile.results.facts import CommonFacts
 from jessyfile.results.typed_json import read_as
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from jessyfile.planning.steps import F, Json
     from jessyfile.results.typed_json import Record
 
-_VERSION = 1
+_FORM = FORMATS["record"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +79,10 @@ def action_from_json(body: Mapping[str, Any]) -> Action:
 
 @dataclass(slots=True)
 class Actions:
-    """All remembered runs under one project's root, a file each; a damaged record counts as forgotten."""
+    """All remembered runs under one project's root, a file each; a damaged record counts as forgotten.
+
+    Reading raises StateError for a record of a newer or an older jessy.
+    """
 
     root: Path
     _names: dict[str, list[str]] = field(default_factory=dict)
@@ -97,7 +101,7 @@ class Actions:
 
     def remember(self, action: Action) -> None:
         """Keep a run; an earlier one of the same fingerprint is replaced."""
-        fsops.write_text(self._file(action), sealed({"format": _VERSION, **action.as_json()}))
+        fsops.write_text(self._file(action), sealed({_FORM.key: _FORM.newest, **action.as_json()}))
         self._names.pop(action.step, None)
 
     def forget(self, action: Action) -> None:
@@ -123,7 +127,8 @@ class Actions:
             body = unsealed(fsops.read_bytes(path))
         except FileNotFoundError:
             return None
+        require_format("record", body, relative(path, self.root))
         try:
-            return action_from_json(body) if body and body.get("format") == _VERSION else None
+            return action_from_json(body) if body else None
         except KeyError:
             return None

@@ -3,6 +3,7 @@ in the store."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import uuid
@@ -14,6 +15,7 @@ from jessyfile import fsops
 from jessyfile.errors import StateError
 from jessyfile.planning.actions import Action, action_from_json
 from jessyfile.planning.canonical import sealed, unsealed
+from jessyfile.planning.formats import FORMATS, require_format
 from jessyfile.project import relative, state_file
 
 if TYPE_CHECKING:
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
 
     from jessyfile.planning.steps import F
 
-VERSION = 1
+_FORM = FORMATS["state"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +55,7 @@ class State:
 def load_state(root: Path, name: str) -> State:
     """Read a recipe's state; one that was never applied has an empty state.
 
-    Raises StateError when it was written by a newer jessy, is damaged, or is another recipe's, whose name differs in
+    Raises StateError when it was written by a newer or an older jessy, is damaged, or is another recipe's, whose name differs in
     capital letters only.
     """
     path = state_file(root, name)
@@ -61,7 +63,8 @@ def load_state(root: Path, name: str) -> State:
         data = fsops.read_bytes(path)
     except FileNotFoundError:
         return State(name, uuid.uuid4().hex)
-    _refuse_newer(data, relative(path, root))
+    with contextlib.suppress(ValueError, RecursionError):  # a newer file may be sealed in another way
+        require_format("state", json.loads(data), relative(path, root))
     body = unsealed(data)
     if body is None:
         raise _damaged(relative(path, root))
@@ -80,7 +83,7 @@ def save_state(root: Path, state: State) -> None:
     """Write a recipe's state in one step."""
     body = {name: getattr(state, name) for name in ("name", "lineage", "serial", "run", "applied", "recipe")}
     steps = {name: action.as_json() for name, action in state.steps.items()}
-    fsops.write_text(state_file(root, state.name), sealed({"version": VERSION, **body, "steps": steps}))
+    fsops.write_text(state_file(root, state.name), sealed({_FORM.key: _FORM.newest, **body, "steps": steps}))
 
 
 def state_names(root: Path) -> list[str]:
@@ -95,18 +98,6 @@ def _from_json(body: Mapping[str, Any]) -> State:
     return State(
         body["name"], body["lineage"], int(body["serial"]), int(body["run"]), body["applied"], body["recipe"], steps
     )
-
-
-def _refuse_newer(data: bytes, where: str) -> None:
-    try:
-        version = json.loads(data).get("version")
-    except (ValueError, AttributeError, RecursionError):
-        return
-    if isinstance(version, int) and version > VERSION:
-        raise StateError(
-            f"`{where}` was written by a newer jessy (format {version}, this one knows {VERSION})",
-            hint="upgrade jessy; nothing was changed",
-        )
 
 
 def _damaged(where: str) -> StateError:
