@@ -15,10 +15,12 @@ from jessyfile.migrations.known import MIGRATIONS
 from jessyfile.migrations.migration import Body, Migration, carried
 from jessyfile.migrations.old_project import OldProject, read_object
 from jessyfile.migrations.registrations import is_carried
-from jessyfile.planning.canonical import readable, sealed, unsealed
+from jessyfile.planning.canonical import normal, readable, sealed, unsealed
 from jessyfile.planning.fingerprint import fingerprint
 from jessyfile.planning.formats import Kind, refuse_newer
+from jessyfile.planning.runs import RESULT
 from jessyfile.project import jessy_folder, relative
+from jessyfile.text.printable import json_text
 
 _CARD = "card.json"
 
@@ -55,7 +57,7 @@ def find_upgrade(root: Path, migrations: Sequence[Migration] = MIGRATIONS) -> Up
     """Return what brings a project to today's formats. Raises StateError when a newer jessy wrote anything here."""
     scan = _Scan(root, migrations)
     with fsops.disk_errors(root):
-        changes = (*scan.records(), *scan.registrations(), *scan.previous(), *scan.rows(), *scan.states())
+        changes = (*scan.records(), *scan.registrations(), *scan.previous(), *scan.runs(), *scan.rows(), *scan.states())
     return Upgrade(changes, tuple(scan.left))
 
 
@@ -84,12 +86,15 @@ class _Scan:
             body = read_object(path) if path.name == "previous.json" else None
             if body is None:
                 continue
-            latest = read_object(path.with_name("latest.json"))
-            now = self._carried("registration", latest)[0] if latest else None
-            if is_carried(body, now):
-                yield Change("`previous` stands in `latest`, its own file goes", path, None)
+            latest = self._carried("registration", read_object(path.with_name("latest.json")))
+            if latest is not None and is_carried(body, latest[0]):
+                yield Change("`previous` stands in `latest` now, and its own file goes", path, None)
             else:
                 self.left.append(f"`{relative(path, self.root)}`: `latest` has another `previous`, or there is none")
+
+    def runs(self) -> Iterator[Change]:
+        for path, new, says in self._old("run", "runs", sealed_=False):
+            yield Change(says, path, path, json_text(normal(new), indent=1, sort_keys=True) + "\n")
 
     def rows(self) -> Iterator[Change]:
         """Put rows aside that an older `jessy data` made: nobody can tell whether they were edited."""
@@ -107,35 +112,32 @@ class _Scan:
     def states(self) -> Iterator[Change]:
         for path, new, says in self._old("state", "state", sealed_=True):
             yield Change(says, path, path, sealed(new))
-            gone = sorted((read_object(path) or {})["steps"].keys() - new["steps"].keys())
-            where = relative(path, self.root)
-            self.left += [
-                f"`{where}`: the numbers of `{step}` are gone; `jessy apply` makes them anew" for step in gone
-            ]
 
     def _old(self, kind: Kind, folder: str, *, sealed_: bool) -> Iterator[tuple[Path, Body, str]]:
         """Yield every file of an older format, its new JSON, and what happens to it."""
-        for path in self._files(folder):
+        for path in self._files(folder, RESULT if kind == "run" else "[!.]*.json"):
             refuse_newer(kind, read_object(path), relative(path, self.root))
             body = unsealed(fsops.read_bytes(path)) if sealed_ else read_object(path)
-            try:
-                new, through = self._carried(kind, body) if body else ({}, ())
-            except (KeyError, TypeError, AttributeError, ValueError):
-                body, through = None, ()
-            if body is None:
+            found = self._carried(kind, body)
+            if found is None:
                 self.left.append(f"`{relative(path, self.root)}` is damaged")
-            elif through:
-                last, says = through[-1], "; ".join(one.says for one in through)
-                yield path, new, f"{kind}s, format {through[0].old} to {last.new}: {says}"
+            elif found[1]:
+                new, through = found
+                says = "; ".join(one.says for one in through)
+                yield path, new, f"{kind}s, format {through[0].old} to {through[-1].new}: {says}"
 
-    def _carried(self, kind: Kind, body: Body) -> tuple[Body, tuple[Migration, ...]]:
-        return carried(kind, body, self.project, self.migrations)
+    def _carried(self, kind: Kind, body: Body | None) -> tuple[Body, tuple[Migration, ...]] | None:
+        """Return a file's new JSON and its migrations, None when it is not what its format says."""
+        try:
+            return carried(kind, body, self.project, self.migrations) if body is not None else None
+        except (KeyError, TypeError, AttributeError, ValueError):
+            return None
 
-    def _files(self, folder: str) -> list[Path]:
+    def _files(self, folder: str, pattern: str = "[!.]*.json") -> list[Path]:
         place = self.folder / folder
         found = fsops.files_under(place) if place.is_dir() else []
-        return [path for path in found if path.match("[!.]*.json") and not path.is_symlink()]
+        return [path for path in found if path.match(pattern) and not path.is_symlink()]
 
     def _note_levels(self, path: Path, new: Body) -> None:
-        if "complexity" not in new["served"]:
+        if "complexity" not in new.get("served", {}):
             self.left.append(f"`{relative(path, self.root)}`: its levels are gone; `jessy apply` registers it anew")

@@ -1,7 +1,8 @@
-"""Records of finished steps and the states that hold them, format 1 to 2."""
+"""Records of finished steps, and the states and results of runs that repeat them, format 1 to 2."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,49 +10,68 @@ from jessyfile.migrations.old_project import OldProject
 from jessyfile.planning.canonical import digest
 
 _CRITERION = "criterion"
+_NUMBERS = ("unit", "value", "n", "low", "high", "passed", "baseline", "note")
+_MEASURED = re.compile(r"(?P<value>\S+)(?: \[(?P<low>\S+), (?P<high>\S+)\])? n=(?P<n>[0-9]+)")
+_WRITTEN = re.compile(r"([0-9.]+)([a-z%]*)")
+_UNITS = {"": 1.0, "%": 0.01, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
 def record_to_2(body: dict[str, Any], project: OldProject) -> dict[str, Any]:
     """Name shipped files from where jessy lies (`data/eval/x.jsonl`, before `eval/x.jsonl`), and give every criterion
     of `judge` its numbers."""
-    files = {project.labels.get(name, name): value for name, value in body["files"].items()}
-    own = digest({**_own(body), "files": files}) if body["own"] == digest(_own(body)) else body["own"]
-    facts = body["facts"]
-    if body["step"] == "judge" and _is_old(facts):
-        facts = {**facts, "criteria": _criteria(facts, project.verdict(body["object"])) or facts["criteria"]}
-    return {**body, "files": files if own != body["own"] else body["files"], "own": own, "facts": facts}
+    new = {**body, "facts": _facts(body["step"], body, project)}
+    if body["own"] != digest(_own(body)):
+        return new
+    new["files"] = {project.labels.get(name, name): value for name, value in body["files"].items()}
+    return {**new, "own": digest(_own(new))}
 
 
 def state_to_2(body: dict[str, Any], project: OldProject) -> dict[str, Any]:
-    """Bring every step's record along; a verdict whose numbers are gone is left to the next apply."""
-    steps = {name: record_to_2(record, project) for name, record in body["steps"].items()}
-    return {**body, "steps": {name: record for name, record in steps.items() if not _is_old(record["facts"])}}
+    """Bring the record of every step along."""
+    return {**body, "steps": {name: record_to_2(record, project) for name, record in body["steps"].items()}}
+
+
+def run_to_2(body: dict[str, Any], project: OldProject) -> dict[str, Any]:
+    """Give every criterion of a run's `judge` its numbers."""
+    return {**body, "steps": [{**step, "facts": _facts(step["name"], step, project)} for step in body["steps"]]}
 
 
 def _own(body: Mapping[str, Any]) -> dict[str, Any]:
     return {key: body[key] for key in ("step", "version", "parameters", "files")}
 
 
-def _is_old(facts: Mapping[str, Any]) -> bool:
-    return any(_CRITERION not in one for one in facts.get("criteria", ()))
+def _facts(step: str, body: Mapping[str, Any], project: OldProject) -> Mapping[str, Any]:
+    facts: Mapping[str, Any] = body["facts"]
+    if step != "judge" or all(_CRITERION in one for one in facts.get("criteria", ())):
+        return facts
+    numbers = {one["claim"]: one for one in project.verdict(body["object"]).get("judged", ())}
+    return {**facts, "criteria": [_outcome(one, numbers.get(one["claim"])) for one in facts["criteria"]]}
 
 
-def _criteria(facts: Mapping[str, Any], verdict: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return the outcomes of the criteria, their numbers out of the verdict; none when one has no numbers."""
-    numbers = {one["claim"]: one for one in verdict.get("judged", ())}
-    if any(one["claim"] not in numbers for one in facts["criteria"]):
-        return []
-    return [_outcome(one["claim"], numbers[one["claim"]]) for one in facts["criteria"]]
-
-
-def _outcome(claim: str, judged: Mapping[str, Any]) -> dict[str, Any]:
-    metric, comparison, value, *at = claim.split()
+def _outcome(one: Mapping[str, Any], judged: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return a criterion's outcome, its numbers out of the verdict, or out of its own words where that is gone."""
+    metric, comparison, value, *at = one["claim"].split()
     criterion = {
-        "rank": judged["rank"],
+        "rank": one["rank"],
         "metric": metric,
         "comparison": comparison,
-        "value": value if value == "baseline" else judged["bound"],
+        "value": value if value == "baseline" else judged["bound"] if judged else _number(value),
         "confidence": float(at[1].removesuffix("%")) / 100 if at else None,
     }
-    same = ("unit", "value", "n", "low", "high", "passed", "baseline", "note")
-    return {_CRITERION: criterion, **{key: judged[key] for key in same}}
+    numbers = {key: judged[key] for key in _NUMBERS} if judged else _from_words(one, value)
+    return {_CRITERION: criterion, **numbers}
+
+
+def _from_words(one: Mapping[str, Any], wanted: str) -> dict[str, Any]:
+    found = _MEASURED.fullmatch(one["measured"])
+    if found is None:
+        raise ValueError(one["measured"])
+    numbers = {key: _number(found[key]) for key in ("value", "low", "high")}
+    unit = "share" if "%" in found["value"] + wanted else "seconds"
+    return {**numbers, "n": int(found["n"]), "unit": unit, "passed": one["verdict"] == "pass"}
+
+
+def _number(text: str | None) -> float | None:
+    """Read `92.5%` and `4.2s`; `-` is none."""
+    found = _WRITTEN.fullmatch(text or "-")
+    return round(float(found[1]) * _UNITS[found[2]], 9) if found else None

@@ -22,9 +22,9 @@ def registration_to_2(body: dict[str, Any], project: OldProject) -> dict[str, An
     return {**_with_levels(body, project), "previous": previous}
 
 
-def is_carried(previous: Mapping[str, Any], latest: Mapping[str, Any] | None) -> bool:
+def is_carried(previous: Mapping[str, Any], latest: Mapping[str, Any]) -> bool:
     """Return whether the file of `previous` says nothing that `latest` does not."""
-    kept = ((latest or {}).get("previous")) or {}
+    kept = latest.get("previous") or {}
     return all(kept.get(key) == previous.get(key) for key in ("engine", "digest", "gguf", "ollama"))
 
 

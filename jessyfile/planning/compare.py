@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from jessyfile.errors import ProjectError
 from jessyfile.planning.canonical import normal
 from jessyfile.planning.change_text import Change, change_lines, duration, gathered
+from jessyfile.planning.formats import require_format
+from jessyfile.planning.runs import RESULT
 from jessyfile.results.facts import JudgeFacts
 from jessyfile.results.typed_json import read_as
 
@@ -33,7 +35,7 @@ def recipe_differences(old: Recipe, new: Recipe) -> Iterator[str]:
 def run_differences(old: Run, new: Run) -> Iterator[str]:
     """Yield lines for every step whose result differs between two runs: its values, then its measures.
 
-    Raises ProjectError for a run that did not end.
+    Raises ProjectError for a run that did not end, StateError for one of a newer or an older jessy.
     """
     before, after = _steps(old), _steps(new)
     for name in [*before, *(name for name in after if name not in before)]:
@@ -69,4 +71,5 @@ def _steps(run: Run) -> dict[str, RecordedStep]:
     result = run.result()
     if result is None:
         raise ProjectError(f"run {run.number} did not end", hint="`jessy history` shows which did")
+    require_format("run", {"format": result.format}, f".jessy/runs/{run.number}/{RESULT}")
     return {step.name: step for step in result.steps}

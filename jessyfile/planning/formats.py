@@ -9,19 +9,20 @@ from typing import Literal
 
 from jessyfile.errors import StateError
 
-Kind = Literal["state", "record", "registration"]
+Kind = Literal["state", "record", "registration", "run"]
 
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """The number that this jessy writes, and the key that it stands under."""
+    """The number that this jessy writes, the key that it stands under, and the number of files that have none."""
 
     key: str
     newest: int
+    unnumbered: int | None = None
 
     def of(self, body: object) -> int | None:
         """Return the number of a file's JSON value, None when it has none."""
-        found = body.get(self.key) if isinstance(body, Mapping) else None
+        found = body.get(self.key, self.unnumbered) if isinstance(body, Mapping) else None
         return found if isinstance(found, int) and not isinstance(found, bool) else None
 
 
@@ -29,6 +30,7 @@ FORMATS: Mapping[Kind, Format] = {
     "state": Format("version", 2),
     "record": Format("format", 2),
     "registration": Format("version", 2),
+    "run": Format("format", 2, unnumbered=1),
 }
 
 

@@ -124,7 +124,7 @@ def _state_problem(root: Path, name: str) -> str | None:
     try:
         load_state(root, name)
     except StateError as error:
-        return error.message
+        return f"{error.message}; {error.hint}"
     return None
 
 

@@ -13,6 +13,7 @@ from jessyfile.planning.actions import Action
 from jessyfile.planning.canonical import normal
 from jessyfile.planning.fingerprint import fingerprint
 from jessyfile.planning.forecast import Forecaster, Timing, load_timings
+from jessyfile.planning.formats import FORMATS
 from jessyfile.planning.graph import select
 from jessyfile.planning.maintenance import sweep
 from jessyfile.planning.mutex import project_lock
@@ -426,4 +427,5 @@ def _record(result: RunResult, state: State) -> RunRecord:
         )
         for step in result.steps
     )
-    return RunRecord(result.name, result.seconds, result.withheld, result.exit_code, tuple(steps))
+    newest = FORMATS["run"].newest
+    return RunRecord(result.name, result.seconds, result.withheld, result.exit_code, tuple(steps), newest)

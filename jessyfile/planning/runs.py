@@ -54,13 +54,14 @@ class RecordedStep:
 
 @dataclass(frozen=True, slots=True)
 class RunRecord:
-    """`result.json`: what a run that ended has brought about."""
+    """`result.json`: what a run that ended has brought about; before format 2 it had no number."""
 
     name: str
     seconds: float
     withheld: str | None
     exit: int
     steps: tuple[RecordedStep, ...]
+    format: int = 1
 
 
 @dataclass(frozen=True, slots=True)
