@@ -26,7 +26,7 @@ _CARD = "card.json"
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class Rewrite:
     """One file to write, to move or to remove: `text` goes to `target`, without a text `source` itself does, and
     without a target `source` goes away."""
 
@@ -49,7 +49,7 @@ class Change:
 class Upgrade:
     """What is to be done, in order, and what stays as it is and why."""
 
-    changes: tuple[Change, ...]
+    changes: tuple[Rewrite, ...]
     left: tuple[str, ...]
 
 
@@ -69,18 +69,18 @@ class _Scan:
         self.project = OldProject(root)
         self.left: list[str] = []
 
-    def records(self) -> Iterator[Change]:
+    def records(self) -> Iterator[Rewrite]:
         for path, new, says in self._old("record", "actions", sealed_=True):
             own, found = new["own"], fingerprint(new["own"], new["inputs"])
-            yield Change(says, path, path.with_name(f"{own[:20]}-{found[:20]}.json"), sealed(new))
+            yield Rewrite(says, path, path.with_name(f"{own[:20]}-{found[:20]}.json"), sealed(new))
 
-    def registrations(self) -> Iterator[Change]:
+    def registrations(self) -> Iterator[Rewrite]:
         for path, new, says in self._old("registration", "models", sealed_=False):
             if path.stem != "previous":
-                yield Change(says, path, path, readable(new))
+                yield Rewrite(says, path, path, readable(new))
                 self._note_levels(path, new)
 
-    def previous(self) -> Iterator[Change]:
+    def previous(self) -> Iterator[Rewrite]:
         """Remove a registration of `previous` once that of `latest` holds it."""
         for path in self._files("models"):
             body = read_object(path) if path.name == "previous.json" else None
@@ -88,15 +88,15 @@ class _Scan:
                 continue
             latest = self._carried("registration", read_object(path.with_name("latest.json")))
             if latest is not None and is_carried(body, latest[0]):
-                yield Change("`previous` stands in `latest` now, and its own file goes", path, None)
+                yield Rewrite("`previous` stands in `latest` now, and its own file goes", path, None)
             else:
                 self.left.append(f"`{relative(path, self.root)}`: `latest` has another `previous`, or there is none")
 
-    def runs(self) -> Iterator[Change]:
+    def runs(self) -> Iterator[Rewrite]:
         for path, new, says in self._old("run", "runs", sealed_=False):
-            yield Change(says, path, path, json_text(normal(new), indent=1, sort_keys=True) + "\n")
+            yield Rewrite(says, path, path, json_text(normal(new), indent=1, sort_keys=True) + "\n")
 
-    def rows(self) -> Iterator[Change]:
+    def rows(self) -> Iterator[Rewrite]:
         """Put rows aside that an older `jessy data` made: nobody can tell whether they were edited."""
         folder = self.folder / "data"
         for place in sorted(folder.iterdir()) if folder.is_dir() else ():
@@ -107,11 +107,11 @@ class _Scan:
             if aside.exists():
                 self.left.append(f"`{relative(place, self.root)}`: `{aside.name}` is there already")
             else:
-                yield Change(f"rows that may have been edited are kept as `{aside.name}`", place, aside)
+                yield Rewrite(f"rows that may have been edited are kept as `{aside.name}`", place, aside)
 
-    def states(self) -> Iterator[Change]:
+    def states(self) -> Iterator[Rewrite]:
         for path, new, says in self._old("state", "state", sealed_=True):
-            yield Change(says, path, path, sealed(new))
+            yield Rewrite(says, path, path, sealed(new))
 
     def _old(self, kind: Kind, folder: str, *, sealed_: bool) -> Iterator[tuple[Path, Body, str]]:
         """Yield every file of an older format, its new JSON, and what happens to it."""

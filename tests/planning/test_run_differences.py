@@ -20,7 +20,7 @@ def ended(root: Path, share: float) -> Run:
     facts = JudgeFacts((Outcome(claim, "share", share, 40, share - 0.1, share + 0.05, share > 0.6),), {})
     step = RecordedStep("judge", "ran", f"{share}", normal(facts), 1.0, 0, {"eval.max_tokens": 48})
     run = new_run(root)
-    run.write(RESULT, RunRecord("tiny", 9.0, None, 0, (step,)))
+    run.write(RESULT, RunRecord("tiny", 9.0, None, 0, (step,), format=2))
     return run
 
 
