@@ -63,4 +63,4 @@ def _lines(found: Upgrade, check: bool) -> Iterator[str]:
     elif check:
         yield "run `jessy upgrade` to do it"
     else:
-        yield "results are found again; a step that this jessy makes otherwise runs again, `jessy plan RECIPE` says which"
+        yield ("results are found again; steps whose code changed since run again, `jessy plan RECIPE` says which")
