@@ -307,3 +307,18 @@ def test_every_older_format_of_every_kind_leads_to_the_newest():
         assert [(one.old, one.new) for one in MIGRATIONS if one.kind == kind] == [
             (number, number + 1) for number in range(1, form.newest)
         ]
+
+
+def test_a_format_raised_before_its_number_was_changes_in_number_only(root):
+    """A checkout between two versions wrote the new shapes under the old numbers."""
+    assert cli.main(["upgrade"]) == 0
+    before = content(root)
+    state = unsealed((root / STATE).read_bytes())
+    (root / STATE).write_text(sealed({**state, "version": 1}))
+    for path in (root / ".jessy/models").rglob("*.json"):
+        path.write_text(path.read_text().replace('"version": 2', '"version": 1'))
+    for path in (root / ".jessy/actions").rglob("*.json"):
+        path.write_text(sealed({**unsealed(path.read_bytes()), "format": 1}))
+    assert content(root) != before
+    assert cli.main(["upgrade"]) == 0
+    assert content(root) == before
