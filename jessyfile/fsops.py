@@ -256,15 +256,22 @@ def protect_file(path: Path) -> None:
         os.chmod(path, stat.S_IMODE(os.lstat(path).st_mode) & ~0o222)
 
 
-def read_bytes(path: Path, limit: int = -1) -> bytes:
-    """Return a file's bytes, `limit` at most. Raises FileNotFoundError when it is absent, StorageError for everything else."""
+@contextlib.contextmanager
+def opened(path: Path) -> Iterator[IO[bytes]]:
+    """Yield a file open for reading. Raises FileNotFoundError when it is absent, StorageError for everything else."""
     try:
         with open(path, "rb") as handle:
-            return handle.read(limit)
+            yield handle
     except (FileNotFoundError, NotADirectoryError):
         raise FileNotFoundError(path) from None
     except OSError as error:
         raise storage_error(error, path, "read") from error
+
+
+def read_bytes(path: Path, limit: int = -1) -> bytes:
+    """Return a file's bytes, `limit` at most. Raises as `opened` does."""
+    with opened(path) as handle:
+        return handle.read(limit)
 
 
 def lock_file(path: Path) -> int | None:

@@ -128,6 +128,11 @@ def _message(turn: Turn, marker: str | None) -> dict[str, str]:
     return {"role": "assistant", "content": marked(marker, turn.complexity, turn.iterations, turn.content)}
 
 
+def texts_of(example: TrainingExample) -> tuple[str, ...]:
+    """Return everything that was said in a row, in order, turn by turn."""
+    return (*(turn.content for turn in example.turns), example.query, example.response or "")
+
+
 def shape_faults(example: TrainingExample) -> list[str]:
     """Return what is wrong with a row's texts, labels and order of turns."""
     return [*_text_faults(example), *_label_faults(example), *_turn_faults(example.turns)]

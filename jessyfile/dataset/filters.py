@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from jessyfile.dataset.example import Bands, TrainingExample, level_faults, shape_faults
+from jessyfile.dataset.example import Bands, TrainingExample, level_faults, shape_faults, texts_of
 from jessyfile.dataset.marker import leak_pattern
 from jessyfile.results.facts import DroppedRows
 from jessyfile.text.turkish import tokens
@@ -116,14 +116,10 @@ def length(example: TrainingExample) -> str | None:
     return None
 
 
-def _texts(example: TrainingExample) -> list[str]:
-    return [*(turn.content for turn in example.turns), example.query, example.response or ""]
-
-
 def leaked_marker(example: TrainingExample, marker: str | None, levels: tuple[str, ...]) -> str | None:
     """Refuse text that holds a complexity marker or a chat template's control token."""
     pattern = leak_pattern(marker, levels)
-    for text in _texts(example):
+    for text in texts_of(example):
         found = pattern.search(text)
         if found:
             return f"the text holds `{found.group()}`"
@@ -132,7 +128,7 @@ def leaked_marker(example: TrainingExample, marker: str | None, levels: tuple[st
 
 def repetition(example: TrainingExample) -> str | None:
     """Refuse an answer that loops: a run of three words at least three times, a sentence twice, a letter ten times."""
-    for text in _texts(example):
+    for text in texts_of(example):
         found = _RUN.search(text)
         if found:
             return f"the character `{found.group()[0]}` stands {len(found.group())} times in a row"
@@ -159,7 +155,7 @@ _EXAMPLE_MAIL = re.compile(r"@(?:example\.|[\w.-]*\.(?:invalid|test)$|localhost)
 def personal_data(example: TrainingExample) -> str | None:
     """Refuse e-mail addresses, Turkish mobile numbers, IBANs, and identity or card numbers whose check digits are
     right."""
-    for text in _texts(example):
+    for text in texts_of(example):
         found = _personal(text)
         if found:
             return f"the text holds {found}"

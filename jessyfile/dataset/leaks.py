@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from jessyfile.dataset.example import texts_of
 from jessyfile.dataset.similarity import cross_pairs
 from jessyfile.text.json_lines import Fault, read_jsonl
 from jessyfile.text.turkish import folded_normal, word_grams
@@ -100,7 +101,9 @@ def _shared_words(rows: Sequence[Row], cases: Sequence[KnownCase], found: dict[i
     if not by_gram:
         return
     for index, row in enumerate(rows):
-        grams = (gram for text in row.said for gram in word_grams(folded_normal(text).split(), SHARED_WORDS))
+        grams = (
+            gram for text in texts_of(row.example) for gram in word_grams(folded_normal(text).split(), SHARED_WORDS)
+        )
         case = next((by_gram[gram] for gram in grams if gram in by_gram), None)
         if case is not None:
             found.setdefault(index, (case, f"shares {SHARED_WORDS} words in a row with"))

@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from jessyfile.dataset.example import TrainingExample, Turn
+from jessyfile.dataset.example import TrainingExample, Turn, texts_of
 from jessyfile.dataset.labels import Category
 from jessyfile.resources import resource
 from jessyfile.text.json_lines import Fault, Line, read_jsonl
@@ -30,14 +30,9 @@ class Row:
     group: str = ""
 
     @property
-    def said(self) -> tuple[str, ...]:
-        """Everything that was said, in order, turn by turn."""
-        return (*(turn.content for turn in self.example.turns), self.example.query, self.example.response or "")
-
-    @property
     def text(self) -> str:
         """Everything that was said, one turn a line."""
-        return "\n".join(self.said)
+        return "\n".join(texts_of(self.example))
 
     @property
     def id(self) -> str:

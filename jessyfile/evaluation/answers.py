@@ -107,24 +107,20 @@ def answer_all(asker: Asker, cases: Sequence[Case], kept: Path, progress: Progre
     pending = [case for case in cases if case.id not in done]
     report = _reporter(progress, len(cases))
     report(len(done), "")
-    for answer in _asked(asker, pending, stop):
-        append_line(kept, json_text(asdict(answer)))
-        done[answer.id] = answer
-        report(len(done), answer.id)
-    return [done[case.id] for case in cases]
-
-
-def _asked(asker: Asker, pending: Sequence[Case], stop: Stop) -> Iterable[Answered]:
     with ThreadPoolExecutor(max_workers=asker.engine.parallel) as pool:
         futures = [pool.submit(asker.ask, case) for case in pending]
         try:
             for future in as_completed(futures):
-                yield future.result()
+                answer = future.result()
+                append_line(kept, json_text(asdict(answer)))
+                done[answer.id] = answer
+                report(len(done), answer.id)
                 if stop.requested():
                     raise Interrupted("stopped between two answers; those given are kept")
         finally:
             for future in futures:
                 future.cancel()
+    return [done[case.id] for case in cases]
 
 
 def _reporter(progress: Progress, total: int) -> Callable[[int, str], None]:

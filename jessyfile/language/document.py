@@ -20,14 +20,15 @@ def build_document(merged: Layer) -> Document:
         _at(written, address)
     for address, setting in merged.settings.items():
         _at(written, address[:-1])[address[-1]] = setting.value
-    document = _object(document_schema(), written)
+    document: Document = _filled(document_schema(), written)
     _inherit(document)
     return document
 
 
 def complete(block: str, written: Document) -> Document:
     """Return one block's document of what is written, `complete("lora", {"rank": 8})`, and of every default."""
-    return _object(document_schema()["properties"][block], written)
+    document: Document = _filled(document_schema()["properties"][block], written)
+    return document
 
 
 def _at(document: Document, address: Address) -> Document:
@@ -38,14 +39,10 @@ def _at(document: Document, address: Address) -> Document:
 
 
 def _filled(schema: Schema, value: Any) -> Any:  # noqa: ANN401 (any JSON value)
-    if isinstance(value, dict):
-        return _object(schema, value)
-    if isinstance(value, int) and not isinstance(value, bool) and "number" in schema.get("type", ()):
-        return float(value)
-    return value
-
-
-def _object(schema: Schema, value: Document) -> Document:
+    """Return a value with the defaults of everything inside it, whole numbers as fractions where the schema has those."""
+    if not isinstance(value, dict):
+        is_whole = isinstance(value, int) and not isinstance(value, bool)
+        return float(value) if is_whole and "number" in schema.get("type", ()) else value
     properties: Schema = schema.get("properties", {})
     extra = schema.get("additionalProperties")
     found: Document = {}

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from jessyfile.language import malformed
 from jessyfile.language.diagnostics import Diagnostic, mistake
@@ -128,35 +128,27 @@ class _Reading:
     # words and values
 
     def _tokens(self) -> Iterator[Token]:
-        count, at = 0, 0
-        while at < len(self.text):
-            for raw in self._lex(at):
-                count += 1
-                if count > MAX_TOKENS:
-                    self._stop(
-                        malformed.too_large(
-                            self.file.name, f"more than {MAX_TOKENS:,} words and values", f"{MAX_TOKENS:,}"
-                        )
-                    )
-                self._comment(at, raw.start_pos)
-                at = raw.end_pos
-                yield Token(raw.type, str(raw), Span(self.file, raw.start_pos, at))
-            stopped = self._stopped
-            self._comment(at, stopped)
-            at = stopped
-            if at < len(self.text):
-                at = yield from self._unreadable(at)
-
-    def _lex(self, start: int) -> Iterator[Any]:
         from lark import TextSlice, UnexpectedCharacters
 
-        self._stopped = len(self.text)
-        try:
-            yield from (
-                lark_parser().parse_interactive(TextSlice(self.text, start, len(self.text))).lexer_thread.lex(None)
-            )
-        except UnexpectedCharacters as error:
-            self._stopped = error.pos_in_stream
+        count, at, end = 0, 0, len(self.text)
+        while at < end:
+            stopped = end
+            lexer = lark_parser().parse_interactive(TextSlice(self.text, at, end)).lexer_thread
+            try:
+                for raw in lexer.lex(None):
+                    count += 1
+                    if count > MAX_TOKENS:
+                        most = f"{MAX_TOKENS:,}"
+                        self._stop(malformed.too_large(self.file.name, f"more than {most} words and values", most))
+                    self._comment(at, raw.start_pos)
+                    at = raw.end_pos
+                    yield Token(raw.type, str(raw), Span(self.file, raw.start_pos, at))
+            except UnexpectedCharacters as error:
+                stopped = error.pos_in_stream
+            self._comment(at, stopped)
+            at = stopped
+            if at < end:
+                at = yield from self._unreadable(at)
 
     def _comment(self, start: int, end: int) -> None:
         at = self.text.find("#", start, end)

@@ -14,7 +14,7 @@ from jessyfile.language.project_files import Project, Refused
 from jessyfile.language.schema_messages import explain_error
 from jessyfile.language.syntax import MAX_BYTES, Token
 from jessyfile.language.table import Schema, unit_of
-from jessyfile.language.values import InvalidValue, Json, convert, null_word, short, wrong_kind
+from jessyfile.language.values import READERS, InvalidValue, Json, choice, null_word, short, wrong_kind
 from jessyfile.language.variables import Value
 
 if TYPE_CHECKING:
@@ -61,14 +61,15 @@ def convert_value(value: Value, schema: Schema, project: Project, folder: Path, 
         Refused: a path leads out of the project or to nothing.
     """
     unit = unit_of(schema)
-    is_null = value.kind == "NAME" and value.text == null_word(schema)
-    if unit in _PATHS and not is_null:
+    if value.kind == "NAME" and value.text == null_word(schema):
+        return None
+    if unit in _PATHS:
         return _path(value, unit, project, folder)
     if unit == "criterion":
         if value.kind == "NAME" and value.text == "baseline":
             return "baseline"
         unit = metric_unit(metric or "")
-    return convert(value, unit, schema)
+    return choice(value, schema) if unit == "choice" else READERS[unit](value)
 
 
 def judge(schema: Schema, value: Json) -> None:

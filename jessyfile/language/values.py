@@ -88,13 +88,6 @@ def null_word(schema: Schema) -> str | None:
     return None
 
 
-def convert(value: Value, unit: str, schema: Schema) -> Json:
-    """Return the JSON value of a word or text. Raises InvalidValue when it is of another kind."""
-    if value.kind == "NAME" and value.text == null_word(schema):
-        return None
-    return _choice(value, schema) if unit == "choice" else _READERS[unit](value)
-
-
 def wrong_kind(value: Value, unit: str, help_: str | None = None) -> InvalidValue:
     """Return the report for a value of another kind than its setting's."""
     found = KINDS.get(value.kind, "something else")
@@ -103,17 +96,17 @@ def wrong_kind(value: Value, unit: str, help_: str | None = None) -> InvalidValu
     return InvalidValue("J014", f"takes {EXPECTED[unit]}, not {found}", f"expected {EXPECTED[unit]}", help_)
 
 
-def _float(text: str) -> float:
-    number = float(text)
+def _refuse_large(digits: str) -> None:
+    number = float(digits)
     if not math.isfinite(number) or abs(number) > _LIMIT:
         raise InvalidValue("J015", "is too large", "too large", f"write a number up to {_LIMIT:g}")
-    return number
 
 
 def _integer(value: Value) -> int:
     if value.kind != "NUMBER":
         raise wrong_kind(value, "integer")
-    number = _float(value.text)
+    _refuse_large(value.text)
+    number = float(value.text)
     if number != math.floor(number):
         raise InvalidValue(
             "J014", "takes a whole number", "not whole", f"write `{math.floor(number)}` or `{math.ceil(number)}`"
@@ -124,16 +117,18 @@ def _integer(value: Value) -> int:
 def _number(value: Value) -> float:
     if value.kind != "NUMBER":
         raise wrong_kind(value, "number")
-    return _float(value.text)
+    _refuse_large(value.text)
+    return float(value.text)
 
 
 def _share(value: Value) -> float:
     if value.kind == "PERCENT":
-        _float(value.text[:-1])
+        _refuse_large(value.text[:-1])
         return float(Decimal(value.text[:-1]) / 100)
     if value.kind != "NUMBER":
         raise wrong_kind(value, "share")
-    number = _float(value.text)
+    _refuse_large(value.text)
+    number = float(value.text)
     if number > 1:
         raise InvalidValue(
             "J014",
@@ -151,7 +146,7 @@ def _seconds(value: Value) -> float:
     if value.kind != "DURATION":
         raise wrong_kind(value, "seconds")
     digits = value.text.rstrip("msdh")
-    _float(digits)
+    _refuse_large(digits)
     return float(Decimal(digits) * _SECONDS[value.text[len(digits) :]])
 
 
@@ -169,7 +164,8 @@ def _boolean(value: Value) -> bool:
     return _YES_NO[value.text]
 
 
-def _choice(value: Value, schema: Schema) -> str:
+def choice(value: Value, schema: Schema) -> str:
+    """Return a word that must be one of the schema's choices. Raises InvalidValue."""
     choices = [
         str(c) if c is not None else (null_word(schema) or "none")
         for c in schema.get("enum") or schema["items"]["enum"]
@@ -227,7 +223,8 @@ def short(text: str) -> str:
     return text if len(text) <= 40 else text[:39] + "…"
 
 
-_READERS: dict[str, Callable[[Value], Json]] = {
+# what reads a word or text of each unit; each raises InvalidValue for one of another kind
+READERS: dict[str, Callable[[Value], Json]] = {
     "integer": _integer,
     "number": _number,
     "share": _share,

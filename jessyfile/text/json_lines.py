@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from jessyfile.errors import DatasetError, StorageError
-from jessyfile.fsops import atomic_file, read_bytes, storage_error
+from jessyfile.fsops import atomic_file, opened, storage_error
 from jessyfile.text.printable import json_text
 from jessyfile.text.row_forms import RowForm, form_of
 
@@ -80,8 +80,10 @@ def _lines(handle: BufferedReader[FileIO], name: str) -> Iterator[Line | Fault]:
     if other is not None:
         yield Fault(name, 1, other)
         return
-    faults = 0
-    for number, raw in enumerate(_bounded(handle), start=1):
+    number = faults = 0
+    while raw := handle.readline(MAX_LINE + 1):
+        _pass_over_rest(handle, raw)
+        number += 1
         item = _one(raw, name, number)
         if item is not None:
             yield item
@@ -118,13 +120,10 @@ def _first_form(text: str) -> RowForm | None:
     return form_of(first) if isinstance(first, dict) else None
 
 
-def _bounded(handle: IO[bytes]) -> Iterator[bytes]:
-    """Yield lines of at most MAX_LINE + 1 bytes; the rest of a longer one is read past, never held."""
-    while raw := handle.readline(MAX_LINE + 1):
-        tail = raw
-        while len(tail) > MAX_LINE and not tail.endswith(b"\n"):
-            tail = handle.readline(MAX_LINE + 1)
-        yield raw
+def _pass_over_rest(handle: IO[bytes], tail: bytes) -> None:
+    """Read past what follows the first MAX_LINE + 1 bytes of a longer line, without holding it."""
+    while len(tail) > MAX_LINE and not tail.endswith(b"\n"):
+        tail = handle.readline(MAX_LINE + 1)
 
 
 def _one(raw: bytes, name: str, number: int) -> Line | Fault | None:
@@ -255,14 +254,15 @@ def read_result(path: Path) -> list[dict[str, Any]]:
 
 def _own(path: Path) -> Iterator[tuple[int, dict[str, Any] | None]]:
     """Yield every line's number and object, None where it is none."""
-    for number, raw in enumerate(read_bytes(path).split(b"\n"), start=1):
-        if not raw.strip():
-            continue
-        try:
-            value = json.loads(raw.decode("utf-8"))
-        except (ValueError, RecursionError):
-            value = None
-        yield number, value if isinstance(value, dict) else None
+    with opened(path) as handle:
+        for number, raw in enumerate(handle, start=1):
+            if not raw.strip():
+                continue
+            try:
+                value = json.loads(raw.decode("utf-8"))
+            except (ValueError, RecursionError):
+                value = None
+            yield number, value if isinstance(value, dict) else None
 
 
 def write_jsonl(path: Path, values: Iterable[object]) -> int:
