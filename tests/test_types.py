@@ -22,7 +22,7 @@ BORDERS = {
     "language/build.py", "language/consistency.py", "language/document.py", "language/draft.py", "language/printer.py",
     "language/recipe.py", "language/table.py", "planning/change_text.py",  # the recipe's document and its schema
     "models/adapter_folder.py", "models/folder_checks.py", "models/resolve.py",
-    "models/architectures.py", "models/from_gguf.py", "models/gguf_config.py", "models/gguf_reader.py", "models/load.py",
+    "models/architectures.py", "models/from_gguf.py", "models/gguf_config.py", "models/gguf_normalise.py", "models/pre_tokenizers.py", "models/gguf_reader.py", "models/load.py",
     "models/lora.py", "models/rope.py", "models/safetensors_check.py", "models/safetensors_write.py", "models/tokenizer.py",
     "models/tokenizer_build.py", "models/weights.py", "export/gguf_metadata.py", "export/gguf_tokenizer.py",
     "export/gguf_writer.py",  # config.json, tokenizer.json, GGUF metadata and tensors by name
