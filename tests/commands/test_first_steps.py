@@ -17,7 +17,7 @@ from jessyfile.commands.recipe_file import recipes_in
 from jessyfile.errors import ProjectError
 from jessyfile.language import load_recipe
 
-GOOD = "JESSY 1\nNAME bird\nFROM gemma3:270m\n\nDATASET {\n  CATEGORY talk 40 {\n    TOPIC small 40\n  }\n}\n\nEVAL {\n  MUST no_loops > 95%\n}\n"
+GOOD = "JESSY 1\nNAME bird\nFROM gemma3:270m\n\nDATASET {\n  CATEGORY turkish 20 {\n    TOPIC greetings 20\n  }\n}\n\nEVAL {\n  MUST no_loops > 95%\n}\n"
 ROW = json.dumps({"query": "merhaba", "response": "selam"}) + "\n"
 
 
