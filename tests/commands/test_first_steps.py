@@ -146,7 +146,8 @@ def test_a_file_that_is_no_recipe_is_one_message(jessy, tmp_path, command, files
 
 
 def test_a_recipe_may_be_called_anything(jessy, tmp_path):
-    put(tmp_path, {"Jessyfile": GOOD, "bird.txt": "# mine\n\n" + GOOD})
+    shipped = GOOD.replace("talk 40", "turkish 20").replace("small 40", "casual 20")
+    put(tmp_path, {"Jessyfile": shipped, "bird.txt": "# mine\n\n" + shipped})
     assert jessy("check", "Jessyfile")[0] == 0
     assert jessy("check", "bird.txt")[0] == 0
 

@@ -280,7 +280,7 @@ def test_names_that_are_one_file_on_this_disk_are_not_mixed_up(tmp_path, monkeyp
     monkeypatch.setattr(registry, "entry_file", lambda root, name, tag: genuine(root, name.lower(), tag))
     candidate(tmp_path, "one")
     assert lookup(tmp_path, "Tiny", CANDIDATE) is None
-    with pytest.raises(EngineError, match="one name on this disk"):
+    with pytest.raises(EngineError, match="the same name on this disk"):
         register(tmp_path, "Tiny", CANDIDATE, Registration("embedded"))
 
 

@@ -15,8 +15,10 @@ from watch_world import tiny_steps
 
 from jessyfile.export.export_steps import run_promote
 from jessyfile.export.move_names import register_embedded
-from jessyfile.export.registry import holds_candidate, holds_latest, model_id
+from jessyfile.export.registry import CANDIDATE, holds_candidate, holds_latest, lookup, model_id
 from jessyfile.planning.steps import Facts, Step, StepContext
+from jessyfile.results.facts import ImportFacts
+from jessyfile.results.served import Served
 
 
 def promoting_steps(recipe: object) -> tuple[Step, ...]:
@@ -30,11 +32,12 @@ def promoting_steps(recipe: object) -> tuple[Step, ...]:
 
 
 def _import(context: StepContext) -> Facts:
-    file, name = context.inputs["train"] / "out.txt", context.recipe.name
-    digest, served = hashlib.sha256(file.read_bytes()).hexdigest(), {"system": context.recipe.system}
+    file, name, recipe = context.inputs["train"] / "out.txt", context.recipe.name, context.recipe
+    digest = hashlib.sha256(file.read_bytes()).hexdigest()
+    served = Served(name, "gemma", recipe.system, (), {}, recipe.complexity)
     register_embedded(context.root, name, file, digest, served)
-    facts = {"engine": "embedded", "name": name, "tag": "candidate", "digest": digest}
-    facts["model"] = model_id({**facts, "served": served})
+    entry = lookup(context.root, name, CANDIDATE)
+    facts = ImportFacts("embedded", name, CANDIDATE, digest, model_id(entry))
     (context.output / "import.txt").write_text(repr(facts))
     return facts
 
