@@ -15,7 +15,7 @@ from jessyfile.language import load_text
 from jessyfile.language.codes import CODES, known_codes
 
 HOUSE = Path(__file__).parents[2]
-GOOD = "JESSY 1\nNAME test\nFROM gemma3:270m\n\nDATASET {\n  CATEGORY talk 40 {\n    TOPIC small 40\n  }\n}\n\nEVAL {\n  MUST no_loops > 95%\n}\n"
+GOOD = "JESSY 1\nNAME test\nFROM gemma3:270m\n\nDATASET {\n  CATEGORY turkish 20 {\n    TOPIC greetings 20\n  }\n}\n\nEVAL {\n  MUST no_loops > 95%\n}\n"
 
 
 @pytest.fixture
