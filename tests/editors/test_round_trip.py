@@ -11,8 +11,7 @@ from jessyfile.models.chat_format import chat_format
 SOURCE = '''FROM gemma3:270m
 SYSTEM """Sen "Mia"sın: ${adı} sıcak.
   İki satır, \\n kaçış değil, "" ve tek " tırnak."""
-TEMPLATE """{{ .Prompt }}
-{{ .Response }}"""
+TEMPLATE """{template}"""
 PARAMETER temperature 0.7
 PARAMETER num_ctx 4096
 PARAMETER seed 7
@@ -22,7 +21,7 @@ MESSAGE user merhaba # yorum değil
 MESSAGE assistant """selam
 sana"""
 LICENSE Gemma
-'''
+'''.replace("{template}", chat_format("gemma").go_template())
 
 
 @pytest.fixture
