@@ -30,6 +30,7 @@ _PLAIN = "name a plain file"
 
 def write_new(path: Path, data: bytes) -> None:
     """Write a file where nothing stands, not even a dangling link. Raises ProjectError when something does."""
+    _refuse_home_sign(path)
     try:
         with fsops.atomic_file(path, new=True) as handle:
             handle.write(data)
@@ -37,6 +38,12 @@ def write_new(path: Path, data: bytes) -> None:
         if isinstance(error.__cause__, FileExistsError):
             raise _taken(path, "is there already") from error
         raise
+
+
+def _refuse_home_sign(path: Path) -> None:
+    """A shell that leaves `~` as it is would get a folder of that name."""
+    if path.parts and path.parts[0].startswith("~"):
+        raise ProjectError(f"`{path}` begins with `~`, which only a shell reads", hint="write the whole path")
 
 
 def write_own(path: Path, data: bytes, ours: Callable[[bytes], bool]) -> None:
@@ -132,6 +139,7 @@ def fill_folder(path: Path, listing: str) -> Iterator[Path]:
 
 def refuse_foreign_folder(path: Path, listing: str, staging: Path | None = None) -> None:
     """Raise ProjectError unless a folder is absent, empty, or holds exactly what `fill_folder` put there."""
+    _refuse_home_sign(path)
     if not os.path.lexists(path):
         return
     if not path.is_dir():

@@ -245,6 +245,15 @@ def test_a_folder_of_the_user_is_never_emptied(option, place, project, capsys):
     assert {name: after.get(name) for name in before} == before
 
 
+@pytest.mark.parametrize("option", ["plan --out", "import --output", "data make --output"])
+def test_a_sign_that_only_a_shell_reads_is_refused(option, project, capsys):
+    """`--output=~/rows` made a folder called `~` in the project."""
+    before = everything(project.parent)
+    assert main(words(option, "~/rows")) != 0
+    refused(capsys)
+    assert everything(project.parent) == before
+
+
 @pytest.mark.parametrize("target", ["r.jessy", "Modelfile", "src/main.py"])
 @pytest.mark.parametrize("option", ["plan --out", "import --output", "data make --output"])
 def test_the_recipe_itself_is_not_overwritten(option, target, project, capsys):
