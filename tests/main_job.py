@@ -17,22 +17,24 @@ FROM  gemma3:270m
 SYSTEM "Sen JESSY'sin: sıcak, dürüst bir yol arkadaşı. Basit soruya kısa, zor soruya derin cevap ver."
 DATASET {
   validation 10%
-  markers 0
-  CATEGORY turkish 20 "Everyday Turkish" {
+  markers 36
+  CATEGORY turkish 28 "Everyday Turkish" {
     language tr
     level low
-    TOPIC casual 12
-    TOPIC questions 8
+    TOPIC casual 24
+    TOPIC questions 4
   }
-  CATEGORY technical 7 "Technical questions" {
+  CATEGORY technical 8 "Technical questions" {
     language mixed
     level medium
-    TOPIC rust 7
+    TOPIC rust 5
+    TOPIC architecture 3
   }
-  CATEGORY philosophical 6 "Philosophical depth" {
+  CATEGORY philosophical 8 "Philosophical depth" {
     language mixed
     level high
-    TOPIC consciousness 6
+    TOPIC consciousness 5
+    TOPIC existential 3
   }
 }
 LORA {
@@ -42,8 +44,8 @@ LORA {
   targets q_proj k_proj v_proj o_proj gate_proj up_proj down_proj
 }
 TRAIN {
-  epochs 5
-  batch_size 4
+  epochs 4
+  batch_size 6
   learning_rate 7e-4
   warmup_steps 3
   max_length 96

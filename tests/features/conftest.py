@@ -8,7 +8,7 @@ import pytest
 
 LATER = {
     "content": "a 270M model after minutes of training has the form and not the content",
-    "hard": "33 rows without marker rows do not tell hard questions from small talk; the quickstart's 176 do",
+    "hard": "80 rows tell hard questions from small talk on one processor and may not on another; the quickstart's 176 do",
     "iterations": "an answer is one pass of the model: the marker only says how many it would deserve",
 }
 

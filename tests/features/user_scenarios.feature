@@ -1,7 +1,7 @@
 Feature: Small talk stays small, hard questions get thought
   JESSY used to answer a greeting with an essay. The questions are asked of the model that the tests train: a Gemma of 270M
-  parameters, 33 rows, minutes on a processor. It learns the form. What it cannot learn so is marked: `content`, and `hard` for
-  telling hard questions from small talk. The nine iterations are marked `iterations` until an answer really takes them.
+  parameters, 80 rows, minutes on a processor. It learns the form. What it cannot learn so is marked: `content`, and `hard` for
+  telling hard questions from small talk, which so few rows teach on one processor and not on every other. The nine iterations are marked `iterations` until an answer really takes them.
 
   Background:
     Given the model that the main job trained
