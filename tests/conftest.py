@@ -8,6 +8,7 @@ same two, a test can take many times as long.
 """
 
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -24,6 +25,9 @@ settings.load_profile("jessy")
 
 def pytest_configure() -> None:
     """Give an xdist worker its share of the processors, where the system can (Linux)."""
+    # a shell starts what runs in its background with these ignored; the tests of stops need them as a terminal gives them
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     worker, count = os.environ.get("PYTEST_XDIST_WORKER"), os.environ.get("PYTEST_XDIST_WORKER_COUNT")
     if worker and count and hasattr(os, "sched_setaffinity"):
         own = sorted(os.sched_getaffinity(0))[int(worker.removeprefix("gw")) :: int(count)]
