@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import re
 import socket
 import threading
 import time
@@ -31,7 +32,7 @@ def server(behave):
     def handle(connection):
         with connection:
             try:
-                behave(connection, connection.recv(1 << 16), over)
+                behave(connection, request(connection), over)
             except OSError:
                 return
 
@@ -41,6 +42,18 @@ def server(behave):
     finally:
         over.set()
         listener.close()
+
+
+def request(connection):
+    """Return what was sent first, with the whole body when its length is said: head and body may come in two pieces."""
+    sent = connection.recv(1 << 16)
+    while True:
+        head, _, body = sent.partition(b"\r\n\r\n")
+        length = re.search(rb"content-length: (\d+)", head, re.IGNORECASE)
+        more = connection.recv(1 << 16) if length and len(body) < int(length[1]) else b""
+        if not more:
+            return sent
+        sent += more
 
 
 def answering(head, body=b"", seen=None):

@@ -45,7 +45,7 @@ WRITTEN = {
     "init FOLDER": NEW_PROJECT,
 }
 READ = {
-    "data lint PATH", "data lint --against", "data show PATH", "data stats PATH", "diff A", "diff B", "import FILE",
+    "data lint PATH", "data lint --against", "data show PATH", "data stats PATH", "diff A", "diff B", "import FILE", "upgrade RECIPES",
     *(f"{command} RECIPE" for command in
       ("apply", "check", "data make", "graph", "plan", "show", "watch", "why")),
 }  # fmt: skip
