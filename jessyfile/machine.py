@@ -1,4 +1,4 @@
-"""What the machine has: processors and memory; and freeing memory."""
+"""What the machine has: processors, memory, the chip that MLX uses; and freeing memory."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import ctypes
 import gc
 import os
 import sys
+
+_CUDA_BACKENDS = ("mlx-cuda-13", "mlx-cuda-12", "mlx-cuda")
 
 
 def cores() -> int:
@@ -32,3 +34,28 @@ def give_memory_back() -> None:
     if sys.platform == "linux":
         with contextlib.suppress(OSError, AttributeError):  # another C library has no malloc_trim
             ctypes.CDLL(None).malloc_trim(0)
+
+
+def chip() -> str:
+    """Return what MLX computes on here, without loading it: an Apple chip by its name, `CUDA`, or `CPU`."""
+    if sys.platform == "darwin":
+        return _brand() or "CPU"
+    hidden = os.environ.get("CUDA_VISIBLE_DEVICES", "0") in ("", "-1")
+    card = any(map(os.path.exists, ("/dev/nvidiactl", "/dev/dxg")))  # the latter under Windows
+    return "CUDA" if card and not hidden and any(map(_installed, _CUDA_BACKENDS)) else "CPU"
+
+
+def _brand() -> str:
+    """Return what macOS calls the processor: `Apple M2 Pro`."""
+    name, length = ctypes.create_string_buffer(128), ctypes.c_size_t(128)
+    failed = ctypes.CDLL(None).sysctlbyname(b"machdep.cpu.brand_string", name, ctypes.byref(length), None, 0)
+    return "" if failed else name.value.decode("utf-8", "replace")
+
+
+def _installed(package: str) -> bool:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return bool(version(package))
+    except PackageNotFoundError:
+        return False

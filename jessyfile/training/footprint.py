@@ -1,0 +1,56 @@
+"""How many bytes a training holds from its first update to its last, by the base's shape and precision."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from jessyfile.language.recipe import Lora
+from jessyfile.models.precision import BITS, BYTES, GROUP, HEAD_BITS, Precision
+from jessyfile.models.shape import Shape
+
+_FLOAT32 = 4
+_MOMENTS = 2  # AdamW's two running means of every trained number
+
+
+@dataclass(frozen=True, slots=True)
+class Footprint:
+    """Bytes of the base's weights, of the adapter, and of the optimizer's state."""
+
+    base: int
+    adapter: int
+    optimizer: int
+
+    @property
+    def total(self) -> int:
+        """All of them together."""
+        return self.base + self.adapter + self.optimizer
+
+
+def footprint(shape: Shape, precision: Precision, lora: Lora) -> Footprint:
+    """Return what training this adapter on this base holds in memory, activations and gradients aside."""
+    adapter = _FLOAT32 * adapter_size(shape, lora)
+    return Footprint(base_bytes(shape, precision), adapter, _MOMENTS * adapter)
+
+
+def adapter_size(shape: Shape, lora: Lora) -> int:
+    """Return how many numbers an adapter trains; a target that the base does not have counts as none."""
+    layers = min(lora.layers or shape.layers, shape.layers)
+    widths = [shape.linear[target] for target in lora.targets if target in shape.linear]
+    return layers * sum(lora.rank * (inner + outer) for inner, outer in widths)
+
+
+def base_bytes(shape: Shape, precision: Precision) -> int:
+    """Return the bytes of the base's matrices as they are held; norms and biases are less than a thousandth of them."""
+    bits = BITS.get(precision.held)
+    block = sum(_bytes(inner, outer, bits, precision) for inner, outer in shape.linear.values())
+    ends = sum(_bytes(width, rows, bits and HEAD_BITS, precision) for width, rows in shape.matrices)
+    return shape.layers * block + ends
+
+
+def _bytes(width: int, rows: int, bits: int | None, precision: Precision) -> int:
+    """Return the bytes of one matrix; a width that is no multiple of the group stays as the base computes."""
+    if bits is None:
+        return width * rows * BYTES[precision.held]
+    if width % GROUP:
+        return width * rows * BYTES[precision.computed]
+    return width * rows * bits // 8 + 2 * (width // GROUP) * rows * BYTES[precision.computed]
