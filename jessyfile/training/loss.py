@@ -38,12 +38,13 @@ class _Recorder:
         self.keys, self.values = keys, values
         return keys, values
 
-    # what `recompute` asks of a cache: the arrays it brings into a layer, a copy over others, the arrays it takes out
+    # what `recompute` asks of a cache: the arrays it brings into a layer, one of its kind over others, the arrays it takes out
 
     def given(self) -> tuple[Array, ...]:
         return ()
 
-    def over(self, given: Sequence[Array]) -> _Recorder:
+    @staticmethod
+    def over(given: Sequence[Array]) -> _Recorder:
         del given
         return _Recorder()
 
@@ -70,7 +71,8 @@ class _Continuation:
     def given(self) -> tuple[Array, Array]:
         return self._prefix
 
-    def over(self, given: Sequence[Array]) -> _Continuation:
+    @staticmethod
+    def over(given: Sequence[Array]) -> _Continuation:
         return _Continuation(*given)
 
     def left(self) -> tuple[Array, ...]:

@@ -41,13 +41,15 @@ def _keeping_inputs(call: Callable[..., Array]) -> Callable[..., Array]:
         names = [name for name, _ in tree_flatten(self.trainable_parameters())]
         held = [array for _, array in tree_flatten(self.trainable_parameters())]
         before = list(cache.given()) if cache is not None else []
+        # the cache itself takes the results, which know this function: MLX would never find that circle and never free it
+        over = cache.over if cache is not None else None
         seed = _drawn_seed(self)
 
         def plain(x: Array, *rest: Array) -> list[Array]:
             """Compute the layer on these arrays alone: state, keys and values of the prefix, adapter."""
             if seed is not None:
                 mx.random.seed(seed)
-            own = cache.over(rest[: len(before)]) if cache is not None else None
+            own = over(rest[: len(before)]) if over is not None else None
             self.update(tree_unflatten(list(zip(names, rest[len(before) :], strict=True))))
             out = call(self, x, mask, own)
             return [out, *(own.left() if own is not None else ())]
