@@ -21,9 +21,10 @@ BORDERS = {
     "editors/diagnostic_formats.py", "editors/reference.py", "editors/textmate.py", "importing/foreign.py",  # other tools' formats
     "language/build.py", "language/consistency.py", "language/document.py", "language/draft.py", "language/printer.py",
     "language/recipe.py", "language/table.py", "planning/change_text.py",  # the recipe's document and its schema
-    "models/adapter_folder.py", "models/folder_checks.py", "models/resolve.py",
+    "models/adapters/folder.py", "models/adapters/mlx_lm.py", "models/adapters/peft.py", "models/adapters/peft_settings.py",
+    "models/adapters/merge.py", "models/folder_checks.py", "models/resolve.py",
     "models/architectures.py", "models/from_gguf.py", "models/gguf_config.py", "models/gguf_normalise.py", "models/pre_tokenizers.py", "models/gguf_reader.py", "models/load.py",
-    "models/lora.py", "models/rope.py", "models/safetensors_check.py", "models/safetensors_write.py", "models/tokenizer.py",
+    "models/rope.py", "models/safetensors_check.py", "models/safetensors_write.py", "models/tokenizer.py",
     "models/shape.py", "models/tokenizer_build.py", "models/weights.py", "export/gguf_metadata.py", "export/gguf_tokenizer.py",
     "export/gguf_writer.py",  # config.json, tokenizer.json, GGUF metadata and tensors by name
     "engines/llamacpp_engine.py", "engines/ollama_engine.py", "export/ollama_api.py", "export/modelfile.py",

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from jessyfile.errors import ExportError, ModelError
-from jessyfile.models.lora import MergeResult, merge_folder
+from jessyfile.models.adapters.merge import MergeResult, merge_folder
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -44,6 +44,7 @@ class Architecture:
 
     norm_shift  llama.cpp stores norms plus one, MLX adds the one itself
     permuted    q and k are stored in the interleaved order of ggml's NORMAL rope
+    always_tied MLX's model and llama.cpp's have no head but the embedding
     """
 
     gguf: str
@@ -52,6 +53,7 @@ class Architecture:
     layer: Mapping[str, str]
     norm_shift: bool = False
     permuted: bool = False
+    always_tied: bool = False
 
     def mlx_name(self, name: str) -> str | None:
         """Return the MLX name of a GGUF tensor, None for one that MLX does not keep (`rope_freqs.weight`)."""
@@ -85,8 +87,12 @@ class Architecture:
 
 
 ARCHITECTURES: Mapping[str, Architecture] = MappingProxyType({
-    "gemma": Architecture("gemma", "gemma", "GemmaForCausalLM", {**_LINEAR, **_PRE_NORMS}, norm_shift=True),
-    "gemma2": Architecture("gemma2", "gemma2", "Gemma2ForCausalLM", {**_LINEAR, **_SANDWICH}, norm_shift=True),
+    "gemma": Architecture(
+        "gemma", "gemma", "GemmaForCausalLM", {**_LINEAR, **_PRE_NORMS}, norm_shift=True, always_tied=True
+    ),
+    "gemma2": Architecture(
+        "gemma2", "gemma2", "Gemma2ForCausalLM", {**_LINEAR, **_SANDWICH}, norm_shift=True, always_tied=True
+    ),
     "gemma3_text": Architecture(
         "gemma3", "gemma3_text", "Gemma3ForCausalLM", {**_LINEAR, **_SANDWICH, **_QK_NORMS}, norm_shift=True
     ),

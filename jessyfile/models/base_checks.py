@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 from jessyfile import machine
 from jessyfile.errors import ModelError, TrainingError
-from jessyfile.models.adapter_folder import adapter_shapes, check_belongs
+from jessyfile.models.adapters.folder import read_adapter
 from jessyfile.models.architectures import by_gguf, by_model_type
 from jessyfile.models.base_inputs import adapter_reference
 from jessyfile.models.chat_format import CHATML, chat_format
-from jessyfile.models.folder_checks import Profile, Sizes, check_config, check_folder, tokenizer_vocabulary
+from jessyfile.models.folder_checks import Profile, Sizes, check_config, check_folder, outline, tokenizer_vocabulary
 from jessyfile.models.reference import parse_reference
 from jessyfile.models.resolve import Nearby, how_to_get, nearby, places_of
 from jessyfile.models.rope import check_rope
@@ -45,9 +45,8 @@ def base_preflight(outlook: Outlook) -> Iterator[Finding]:
         yield outlook.error(error, "from")
     try:
         adapter = adapter_reference(outlook.recipe, outlook.root)
-        shapes = adapter_shapes(adapter) if adapter is not None else {}
-        if profile is not None:
-            check_belongs(shapes, profile.tensors)
+        if adapter is not None:
+            read_adapter(adapter, profile.outline if profile is not None else None)
     except ModelError as error:
         yield outlook.error(error, "adapter")
 
@@ -77,7 +76,7 @@ def _kept(kept: Kept) -> Profile:
     form, bytes_ = chat_format(facts.chat_format), facts.bytes
     # only the format for bases without tokens can lack its own
     ends = form is not CHATML or form.end_of_turn in tokenizer_vocabulary(kept.folder)
-    return Profile({}, form, ends, Sizes(facts.parameters, bytes_))
+    return Profile(outline(config, {}), form, ends, Sizes(facts.parameters, bytes_))
 
 
 def _checked(path: Path) -> Profile:
@@ -92,7 +91,8 @@ def _checked(path: Path) -> Profile:
     form = gguf_format(file)
     parameters = sum(map(math.prod, tensors.values()))
     ends = form.end_of_turn in file.strings("tokenizer.ggml.tokens")
-    return Profile(tensors, form, ends, Sizes(parameters, _FLOAT32 * parameters))
+    config = {"model_type": architecture.model_type}
+    return Profile(outline(config, tensors), form, ends, Sizes(parameters, _FLOAT32 * parameters))
 
 
 def _absent(outlook: Outlook) -> Iterator[Finding]:

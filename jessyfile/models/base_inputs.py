@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 _PATTERNS = (
     "config.json", "tokenizer*.json", "special_tokens_map.json", "generation_config.json", "*.jinja", "tokenizer.model",
-    "model*.safetensors", "model.safetensors.index.json", "adapters.safetensors", "adapter_config.json",
-    "base_metadata.gguf",
+    "model*.safetensors", "model.safetensors.index.json", "adapters.safetensors", "adapter_model.safetensors",
+    "adapter_config.json", "base_metadata.gguf",
 )  # fmt: skip
 
 
@@ -39,7 +39,7 @@ def adapter_reference(recipe: Recipe, root: Path) -> Path | None:
         return None
     reference = parse_reference(recipe.adapter, root)
     if reference.kind != "folder" or reference.path is None:
-        hint = "name a folder with adapters.safetensors and adapter_config.json"
+        hint = "name a folder with adapter_config.json and adapters.safetensors or adapter_model.safetensors"
         raise ModelError(f"ADAPTER `{recipe.adapter}` is no adapter's folder", hint=hint)
     return reference.path
 

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from jessyfile.errors import Interrupted
 from jessyfile.fsops import copy_file, make_folder, remove_tree, write_bytes, write_text
+from jessyfile.models.adapters.merge import merge_folder
 from jessyfile.models.base_inputs import adapter_reference, model_files
 from jessyfile.models.chat_format import ChatFormat, refuse_other_template
 from jessyfile.models.folder_checks import check_folder
-from jessyfile.models.lora import merge_folder
 from jessyfile.models.reference import parse_reference
 from jessyfile.models.resolve import Located, folder_digest, locate
 from jessyfile.models.rope import plain_rope

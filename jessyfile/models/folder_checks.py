@@ -39,12 +39,27 @@ class Sizes:
 
 
 @dataclass(frozen=True, slots=True)
-class Profile:
-    """What is known of a base before it is brought in: its tensors' shapes by MLX name, its chat format, and whether the
-    text that ends an answer is one token of it.
-    """
+class Outline:
+    """A base's tensors without their numbers: shapes by MLX name, its `model_type`, and whether its head is its embedding."""
 
     tensors: Mapping[str, tuple[int, ...]]
+    model_type: str
+    tied: bool
+
+
+def outline(config: Mapping[str, Any], tensors: Mapping[str, tuple[int, ...]]) -> Outline:
+    """Return the outline of a base with this config.json. A tied head may be in the file as well."""
+    tied = "lm_head.weight" not in tensors or config.get("tie_word_embeddings") is True
+    return Outline(tensors, str(config.get("model_type")), tied)
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """What is known of a base before it is brought in: its tensors' outline, its chat format, and whether the text that
+    ends an answer is one token of it.
+    """
+
+    outline: Outline
     format: ChatFormat
     ends_in_token: bool
     sizes: Sizes
@@ -78,7 +93,7 @@ def _checked(folder: Path) -> Profile:
     form = format_of(vocabulary, str(config["model_type"]))
     brought = sum(path.stat().st_size for path in weight_files(folder))
     sizes = Sizes(sum(map(math.prod, tensors.values())), brought)
-    return Profile(tensors, form, form.end_of_turn in vocabulary, sizes)
+    return Profile(outline(config, tensors), form, form.end_of_turn in vocabulary, sizes)
 
 
 def refuse_pointers(folder: Path) -> None:

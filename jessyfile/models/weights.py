@@ -92,12 +92,7 @@ class Weights:
         return self._place[name][1]
 
     def _stored(self, name: str) -> np.ndarray[Any, Any]:
-        import numpy as np
-
-        path, tensor = self._place[name]
-        if tensor.dtype not in _PLAIN:
-            raise ModelError(f"`{path.name}` stores {name!r} as {tensor.dtype}, which jessy cannot read")
-        return np.memmap(path, _PLAIN[tensor.dtype], "r", tensor.offset, tensor.shape or (1,))
+        return stored_array(*self._place[name])
 
     def _quantization(self, name: str) -> Mapping[str, Any]:
         settings = self.config.get("quantization") or self.config.get("quantization_config")
@@ -128,6 +123,17 @@ class Weights:
             return None
         stored, dtype = np.ascontiguousarray(self._stored(name)[start:stop]), self._entry(name).dtype
         return mx.array(stored) if dtype in ("U8", "U32") else mx.array(widened(stored, dtype))
+
+
+def stored_array(path: Path, tensor: StoredTensor) -> np.ndarray[Any, Any]:
+    """Return a stored tensor as it lies on the disk (BF16 as uint16), mapped. Raises ModelError for an unknown type."""
+    import numpy as np
+
+    if tensor.dtype not in _PLAIN:
+        raise ModelError(f"`{path.name}` stores {tensor.name!r} as {tensor.dtype}, which jessy cannot read")
+    if not tensor.nbytes:  # nothing can be mapped
+        return np.zeros(tensor.shape, _PLAIN[tensor.dtype])
+    return np.memmap(path, _PLAIN[tensor.dtype], "r", tensor.offset, tensor.shape or (1,))
 
 
 def widened(stored: np.ndarray[Any, Any], dtype: str) -> np.ndarray[Any, Any]:

@@ -194,25 +194,10 @@ def foreign_gguf(project: Project) -> None:
     project.says("./model", "./m.gguf")
 
 
-def dora(project: Project) -> None:
-    folder = project.adapter()
-    arrays = load_file(folder / "adapters.safetensors")
-    save_file(
-        {**arrays, "model.layers.0.self_attn.q_proj.m": np.ones(128, np.float32)}, folder / "adapters.safetensors"
-    )
-
-
-def full_tensors(project: Project) -> None:
-    folder = project.adapter()
-    save_file(
-        {"model.layers.0.self_attn.q_proj.weight": np.ones((128, 64), np.float32)}, folder / "adapters.safetensors"
-    )
-
-
-def peft(project: Project) -> None:
+def prompt_tuning(project: Project) -> None:
     folder = project.adapter()
     (folder / "adapters.safetensors").rename(folder / "adapter_model.safetensors")
-    (folder / "adapter_config.json").write_text(json.dumps({"peft_type": "LORA", "r": 4, "lora_alpha": 8}))
+    (folder / "adapter_config.json").write_text(json.dumps({"peft_type": "PROMPT_TUNING", "num_virtual_tokens": 8}))
 
 
 def other_base(project: Project) -> None:
@@ -265,11 +250,8 @@ REFUSALS = {
     "SentencePiece's own file": (no_tokenizer, "no tokenizer.json but SentencePiece's"),
     "a damaged GGUF": (damaged_gguf, "not a usable GGUF"),
     "a GGUF of another architecture": (foreign_gguf, "'phi3' cannot be tuned"),
-    "DoRA by its tensors": (dora, "trained with DoRA"),
-    "DoRA by its word": (lambda p: p.adapter(fine_tune_type="dora"), "trained with DoRA"),
-    "a full tuning by its word": (lambda p: p.adapter(fine_tune_type="full"), "whole weights (fine_tune_type full)"),
-    "a full tuning by its tensors": (full_tensors, "holds whole weights"),
-    "PEFT": (peft, "an adapter of PEFT (adapter_model.safetensors and r and lora_alpha)"),
+    "a full tuning by its word": (lambda p: p.adapter(fine_tune_type="full"), "fine_tune_type full and holds"),
+    "an adapter of PEFT that is no LoRA": (prompt_tuning, "PEFT's PROMPT_TUNING, learned inputs"),
     "an adapter of another base": (other_base, "which the base model does not have"),
     "no adapter's folder": (lambda p: p.says('"./model"\n', '"./model"\nADAPTER "./small.jsonl"\n'), "no adapter's folder"),
     "TEMPLATE": (lambda p: p.says("DATASET {", 'TEMPLATE "{{ .Prompt }}"\nDATASET {'), "TEMPLATE is not the format"),
