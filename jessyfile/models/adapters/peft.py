@@ -37,7 +37,8 @@ PEFT_FILE = "adapter_model.safetensors"
 _PICKLE = "adapter_model.bin"
 _WRAPPERS = re.compile(r"(?<![^.])(?:_orig_mod|_fsdp_wrapped_module)\.")
 _NAME = re.compile(
-    r"(?P<module>.+?)\.(?:(?P<part>lora_(?:embedding_)?[AB]|lora_magnitude_vector|token_adapter\.trainable_tokens_delta)"
+    r"(?P<module>.+?)\.(?:"
+    r"(?P<part>lora_(?:embedding_)?[AB]|lora_magnitude_vector|token_adapter\.trainable_tokens_delta)"
     r"(?:\.(?!(?:weight|bias)$)(?P<adapter>[^.]+))?(?:\.weight)?"
     r"|modules_to_save\.(?P<copy>[^.]+)\.(?P<copied>weight|bias)"
     r"|(?:token_adapter\.)?base_layer\.(?P<frozen>weight|bias)|(?P<leaf>weight|bias))"
@@ -150,9 +151,10 @@ def _changes(module: str, parts: _Parts, settings: PeftSettings) -> Iterator[Ten
             return
     lengths = parts.pop("lora_magnitude_vector", None)
     if (lengths is not None) != settings.dora:
-        which = f"has {'no ' if lengths is None else ''}lora_magnitude_vector"
+        has = "no " if lengths is None else ""
         raise ModelError(
-            f"the adapter of `{module}` {which}, and its adapter_config.json says use_dora {str(settings.dora).lower()}",
+            f"the adapter of `{module}` has {has}lora_magnitude_vector, and its adapter_config.json says use_dora "
+            f"{str(settings.dora).lower()}",
             hint="the two files are of two trainings; put those of one together",
         )
     embedding = "lora_embedding_A" in parts or "lora_embedding_B" in parts
