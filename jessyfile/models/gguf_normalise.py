@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from jessyfile.errors import ModelError
 from jessyfile.models.chat_format import format_of
+from jessyfile.models.control_tokens import control_tokens
 from jessyfile.models.gguf_container import ARRAY, BOOL, F32, STRING, Pair, pair_bytes
 from jessyfile.models.pre_tokenizers import PRE_TOKENIZERS
 
@@ -85,14 +86,14 @@ def _cut(file: GgufFile) -> Iterator[Pair]:
 
 
 def _types(file: GgufFile, word: str) -> Iterator[Pair]:
-    """The first converters wrote turn tokens as ordinary ones, which no engine finds in a text."""
+    """Some converters wrote turn tokens as ordinary ones, which no engine finds in a text, or those that every engine finds."""
     tokens = file.strings(_TOKENS)
     stored = file.metadata.get(_TYPES)
     types = [_NORMAL] * len(tokens) if stored is None else getattr(stored, "tolist", list)()
     if len(types) != len(tokens):
         return  # refused when the tokenizer is built
-    turn = format_of(tokens, word).turn_tokens
-    wrong = [number for number, token in enumerate(tokens) if token in turn and types[number] != _CONTROL]
+    control = control_tokens(format_of(tokens, word))
+    wrong = [number for number, token in enumerate(tokens) if token in control and types[number] != _CONTROL]
     if wrong:
         for number in wrong:
             types[number] = _CONTROL

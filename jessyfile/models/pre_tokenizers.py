@@ -157,7 +157,7 @@ def splitting_name(document: Mapping[str, Any]) -> str:
 
 
 def _expressions(document: Mapping[str, Any]) -> Iterator[str | None]:
-    """Yield a tokenizer.json's expressions in their order, None for a stage that is none."""
+    """Yield a tokenizer.json's expressions in their order, None for a stage that is none; behind `ByteLevel` there are no letters."""
     pre = document.get("pre_tokenizer") or {}
     for stage in pre.get("pretokenizers", [pre]):
         kind = stage.get("type")
@@ -170,5 +170,6 @@ def _expressions(document: Mapping[str, Any]) -> Iterator[str | None]:
             yield r"\p{N}" if stage.get("individual_digits") else r"\p{N}+"
         elif kind != "ByteLevel":
             yield None
-        elif stage.get("use_regex", True):
-            yield _GPT2
+        else:
+            yield from [_GPT2] if stage.get("use_regex", True) else []
+            return

@@ -9,6 +9,7 @@ Not covered: `bert` and `t5` vocabularies.
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 from jessyfile.errors import ModelError
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from jessyfile.models.chat_format import ChatFormat
     from jessyfile.models.gguf_reader import GgufFile
 
-_NORMAL, _CONTROL, _USER = 1, 3, 4
+_NORMAL, _UNKNOWN, _CONTROL, _USER = 1, 2, 3, 4
 _LONGEST_ENTRY = 1024  # characters; the longest of a real vocabulary are runs of some hundred blanks
 
 
@@ -93,9 +94,9 @@ def _types(file: GgufFile, count: int) -> Sequence[int]:
 def _added(tokens: Sequence[str], types: Sequence[int]) -> list[dict[str, Any]]:
     plain = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False}
     return [
-        {"id": number, "content": token, **plain, "special": kind == _CONTROL}
+        {"id": number, "content": token, **plain, "special": kind != _USER}
         for number, (token, kind) in enumerate(zip(tokens, types, strict=True))
-        if kind in (_CONTROL, _USER) and token
+        if kind in (_UNKNOWN, _CONTROL, _USER) and token
     ]
 
 
@@ -113,7 +114,7 @@ def _sentencepiece(file: GgufFile, tokens: Sequence[str], types: Sequence[int]) 
     if prefix:
         spaces.insert(0, {"type": "Prepend", "prepend": "▁"})
         decoders.append({"type": "Strip", "content": " ", "start": 1, "stop": 0})
-    merges = [[left, right] for left, right in _merges(tokens, types, scores.tolist())]  # type: ignore[union-attr]
+    merges = [[left, right] for left, right in _merges(tokens, scores.tolist())]  # type: ignore[union-attr]
     model = _bpe(
         tokens,
         merges,
@@ -139,13 +140,12 @@ def _unknown(file: GgufFile, tokens: Sequence[str]) -> str | None:
     return tokens[number]
 
 
-def _merges(tokens: Sequence[str], types: Sequence[int], scores: Sequence[float]) -> Iterator[tuple[str, str]]:
-    """Yield every pair that joins to a token, best score first; SentencePiece has no list, it joins whatever the
-    vocabulary holds.
+def _merges(tokens: Sequence[str], scores: Sequence[float]) -> Iterator[tuple[str, str]]:
+    """Yield every pair that joins to a token of any kind, best score first; SentencePiece has no list, it joins whatever the
+    vocabulary holds. Of the same score, as runs of blanks have, the longest first: what has begun to grow goes on growing.
     """
     known = set(tokens)
-    order = sorted((number for number, kind in enumerate(types) if kind == _NORMAL), key=lambda number: -scores[number])
-    for number in order:
+    for number in sorted(range(len(tokens)), key=lambda number: (-scores[number], -len(tokens[number]))):
         token = tokens[number]
         for cut in range(1, len(token)):
             if token[:cut] in known and token[cut:] in known:
@@ -160,15 +160,24 @@ def _byte_level(file: GgufFile, tokens: Sequence[str]) -> dict[str, Any]:
     bytes_ = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": False, "use_regex": False}
     return {
         "normalizer": None,
-        "pre_tokenizer": {"type": "Sequence", "pretokenizers": [*splits, bytes_]},
+        "pre_tokenizer": {"type": "Sequence", "pretokenizers": [*splits, bytes_, *_without_token(tokens)]},
         "post_processor": None,
         "decoder": {"type": "ByteLevel", "add_prefix_space": True, "trim_offsets": True, "use_regex": True},
         "model": _bpe(tokens, merges, ignore_merges=rule.ignore_merges),
     }
 
 
-def _split(expression: str) -> dict[str, Any]:
-    return {"type": "Split", "pattern": {"Regex": expression}, "behavior": "Isolated", "invert": False}
+def _without_token(tokens: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """Yield the stage that drops the bytes that have no token: joined around them, their neighbours would be other tokens."""
+    from tokenizers.pre_tokenizers import ByteLevel
+
+    absent = sorted(set(ByteLevel.alphabet()).difference(tokens))
+    if absent:
+        yield _split("[" + "".join(map(re.escape, absent)) + "]", "Removed")
+
+
+def _split(expression: str, behavior: str = "Isolated") -> dict[str, Any]:
+    return {"type": "Split", "pattern": {"Regex": expression}, "behavior": behavior, "invert": False}
 
 
 def _bpe(tokens: Sequence[str], merges: Sequence[Sequence[str]], **settings: object) -> dict[str, Any]:
