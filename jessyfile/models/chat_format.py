@@ -14,7 +14,7 @@ Not covered: tools, images, thinking switches, and dates that some official temp
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from jessyfile.errors import ModelError
@@ -192,8 +192,34 @@ MISTRAL = ChatFormat(
     after_reply="",
     reply_lead=" ",
 )
-FORMATS: Mapping[str, ChatFormat] = {form.name: form for form in (GEMMA, CHATML, LLAMA3, MISTRAL)}
-_SIGNS = (("<start_of_turn>", GEMMA), ("<|im_start|>", CHATML), ("<|start_header_id|>", LLAMA3), ("[INST]", MISTRAL))
+MISTRAL_TEKKEN = replace(MISTRAL, name="mistral-tekken", user=("[INST]", "[/INST]"), reply_lead="")
+PHI3 = ChatFormat(
+    name="phi3",
+    user=("<|user|>\n", "<|end|>\n"),
+    reply_open="<|assistant|>\n",
+    end_of_turn="<|end|>",
+    after_reply="\n",
+    system_turn=("<|system|>\n", "<|end|>\n"),
+)
+PHI4_MINI = ChatFormat(
+    name="phi4-mini",
+    user=("<|user|>", "<|end|>"),
+    reply_open="<|assistant|>",
+    end_of_turn="<|end|>",
+    after_reply="",
+    system_turn=("<|system|>", "<|end|>"),
+)
+_BLANK = "Ġ"  # a blank in byte-level vocabularies, which SentencePiece's do not have
+_SIGNS = (
+    (("<start_of_turn>",), GEMMA),
+    (("<|im_start|>",), CHATML),
+    (("<|start_header_id|>",), LLAMA3),
+    (("[INST]", _BLANK), MISTRAL_TEKKEN),
+    (("[INST]",), MISTRAL),
+    (("<|user|>", "<|end|>", _BLANK), PHI4_MINI),
+    (("<|user|>", "<|end|>"), PHI3),
+)
+FORMATS: Mapping[str, ChatFormat] = {form.name: form for _, form in _SIGNS}
 
 
 def chat_format(name: str) -> ChatFormat:
@@ -216,10 +242,10 @@ def refuse_other_template(template: str | None, form: ChatFormat) -> None:
 
 
 def format_of(vocabulary: Iterable[str], family: str = "") -> ChatFormat:
-    """Choose a base's format: a Gemma's own, else the one whose turn token the vocabulary holds; ChatML, spelled in
+    """Choose a base's format: a Gemma's own, else the one whose turn tokens the vocabulary holds; ChatML, spelled in
     ordinary tokens, for a base that holds none.
     """
     if family.startswith("gemma"):
         return GEMMA
     known = set(vocabulary)
-    return next((form for sign, form in _SIGNS if sign in known), CHATML)
+    return next((form for signs, form in _SIGNS if known.issuperset(signs)), CHATML)
