@@ -63,7 +63,7 @@ def tokenizer_json(file: GgufFile) -> dict[str, Any]:
             f"`{file.path.name}` has a vocabulary entry of {longest} characters; the limit is {_LONGEST_ENTRY}"
         )
     spm = file.text("tokenizer.ggml.model") == "llama"
-    parts = _sentencepiece(file, tokens, types) if spm else _byte_level(file, tokens)
+    parts = _sentencepiece(file, tokens) if spm else _byte_level(file, tokens)
     return {"version": "1.0", "truncation": None, "padding": None, "added_tokens": _added(tokens, types), **parts}
 
 
@@ -100,7 +100,7 @@ def _added(tokens: Sequence[str], types: Sequence[int]) -> list[dict[str, Any]]:
     ]
 
 
-def _sentencepiece(file: GgufFile, tokens: Sequence[str], types: Sequence[int]) -> dict[str, Any]:
+def _sentencepiece(file: GgufFile, tokens: Sequence[str]) -> dict[str, Any]:
     scores = file.metadata.get("tokenizer.ggml.scores")
     if isinstance(scores, list) or getattr(scores, "shape", None) != (len(tokens),):
         raise ModelError(f"`{file.path.name}` has scores that do not match its {len(tokens)} tokens")

@@ -11,7 +11,11 @@ from pathlib import Path
 from jessyfile.language.recipe import Message
 from jessyfile.models.chat_format import ChatFormat
 
-_TURKISH = (("user", "Iğdır'a ŞİMDİ mi gitsem? 🤽‍♀️"), ("assistant", "Bence git:\n\n```py\nprint('ığüşöç')\n```"), ("user", "Olur."))
+_TURKISH = (
+    ("user", "Iğdır'a ŞİMDİ mi gitsem? 🤽‍♀️"),
+    ("assistant", "Bence git:\n\n```py\nprint('ığüşöç')\n```"),
+    ("user", "Olur."),
+)
 CHATS = {
     "a question": (("user", "Merhaba, nasılsın?"),),
     "a system prompt": (("system", "Sen JESSY'sin."), ("user", "Kimsin?")),
@@ -43,7 +47,12 @@ def rendered(template: str, bos: str, eos: str) -> dict[str, str | None]:
     found: dict[str, str | None] = {}
     for name, turns in CHATS.items():
         messages = [{"role": role, "content": content} for role, content in turns]
-        asked = {"messages": messages, "bos_token": bos, "eos_token": eos, "add_generation_prompt": turns[-1][0] == "user"}
+        asked = {
+            "messages": messages,
+            "bos_token": bos,
+            "eos_token": eos,
+            "add_generation_prompt": turns[-1][0] == "user",
+        }
         try:
             found[name] = known.from_string(template).render(asked)
         except TemplateError:
@@ -59,7 +68,9 @@ def ours(form: ChatFormat, bos: str) -> dict[str, str]:
     }
 
 
-def differences(form: ChatFormat, bos: str, theirs: dict[str, str | None], more: dict[str, list[str]]) -> tuple[str, ...]:
+def differences(
+    form: ChatFormat, bos: str, theirs: dict[str, str | None], more: dict[str, list[str]]
+) -> tuple[str, ...]:
     """Return the names of all that our format does otherwise than the authors' template, whose own texts are `more`.
 
     Raises AssertionError, with the conversation, for a difference that has no name.

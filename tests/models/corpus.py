@@ -44,9 +44,24 @@ RANGES = {
     "devanagari": ((0x900, 0x97F), (0x980, 0x9FE), (0xA8E0, 0xA8FF)),
 }
 EMOJI = ("😀", "🤽🏽‍♀️", "👨‍👩‍👧‍👦", "🇹🇷", "1️⃣", "❤️", "🏴󠁧󠁢󠁥󠁮󠁧󠁿", "☕", "🫠", "©", "™", "↔️", "\u20e3", "🀄")
-BLANKS = (" ", "  ", "\t", "\n", "\r\n", "\n\n\n", "\u00a0", "\u2009", "\u3000", "\u2028", "\v", "\f", "\u1680", "        ")
+BLANKS = (
+    " ",
+    "  ",
+    "\t",
+    "\n",
+    "\r\n",
+    "\n\n\n",
+    "\u00a0",
+    "\u2009",
+    "\u3000",
+    "\u2028",
+    "\v",
+    "\f",
+    "\u1680",
+    "        ",
+)
 NUMBERS = "0123456789٠١٢۴۵۶०१२३１２３²³½Ⅷ①㊿"
-SIGNS = tuple(".,!?'\"-_/()[]{}<>|$^~`+=@#%&*:;\\€…。，、।۔،«»“”’—§¬") + ("...", "!!", "://", "'s", "'LL", "’re", "--", "==")
+SIGNS = (*".,!?'\"-_/()[]{}<>|$^~`+=@#%&*:;\\€…。，、।۔،«»“”’—§¬", "...", "!!", "://", "'s", "'LL", "’re", "--", "==")
 CODE = (
     "def f(x: int) -> int:\n    return x ** 2  # kare\n", "for (int i=0;i<10;++i) { a[i] |= 0xFF; }\n", "SELECT * FROM t;",
     "<div class=\"b\">&nbsp;</div>", "{\"k\": [1.5e-3, null]}", "\tgit commit -m 'x' && ls | wc -l\r\n", "camelCaseHTTPServer2",
@@ -56,7 +71,8 @@ MARKS = (
     "<start_of_turn>", "<end_of_turn>", "<bos>", "<eos>", "<pad>", "<unk>", "<s>", "</s>", "[INST]", "[/INST]", "<|im_start|>",
     "<|im_end|>", "<|endoftext|>", "<|eot_id|>", "<|begin_of_text|>", "<|start_header_id|>", "<0x41>", "▁", "Ġ", "<unused7>",
 )  # fmt: skip
-CONTROLS = tuple(map(chr, (*range(1, 32), *range(127, 160), 0xAD, *range(0x200B, 0x2010), 0x202E, 0x2066, 0xFEFF, 0xFFFD))) + (
+CONTROLS = (
+    *map(chr, (*range(1, 32), *range(127, 160), 0xAD, *range(0x200B, 0x2010), 0x202E, 0x2066, 0xFEFF, 0xFFFD)),
     "\ue000", "\U000f0000", "\ufffe", "\U0010fffd", "\u0378",
 )  # fmt: skip
 
@@ -105,7 +121,10 @@ def _heap(pieces: tuple[str, ...] | str) -> Callable[[random.Random], str]:
     others = (SIGNS, BLANKS, NUMBERS, tuple(" ".join(SENTENCES["latin"]).split(" ")))
 
     def make(chance: random.Random) -> str:
-        parts = (chance.choice(pieces if chance.random() < 0.7 else chance.choice(others)) for _ in range(chance.randint(1, 14)))
+        parts = (
+            chance.choice(pieces if chance.random() < 0.7 else chance.choice(others))
+            for _ in range(chance.randint(1, 14))
+        )
         return "".join(part * chance.choice((1, 1, 1, 1, 2, 3, 17)) for part in parts)
 
     return make

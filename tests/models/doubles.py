@@ -80,10 +80,17 @@ class Double:
 
 
 _NFC = {"type": "NFC"}
-_DIGITS = [{"type": "Digits", "individual_digits": True}, {"type": "ByteLevel", "use_regex": True, "add_prefix_space": False}]
+_DIGITS = [
+    {"type": "Digits", "individual_digits": True},
+    {"type": "ByteLevel", "use_regex": True, "add_prefix_space": False},
+]
 _OF_GEMMA = ("<bos>", "<eos>")
 _OF_CHATML = (None, "<|im_end|>")
-_LLAMA32 = {"rope_theta": 500000.0, "rope_scaling": {**LLAMA3_DEFAULTS, "factor": 32.0}, "max_position_embeddings": 131072}
+_LLAMA32 = {
+    "rope_theta": 500000.0,
+    "rope_scaling": {**LLAMA3_DEFAULTS, "factor": 32.0},
+    "max_position_embeddings": 131072,
+}
 DOUBLES = {
     "Gemma": Double("gemma", lambda: sentencepiece(GEMMA, REPLACE), _OF_GEMMA, "gemma"),
     "Gemma 2": Double("gemma2", lambda: sentencepiece(GEMMA, REPLACE), _OF_GEMMA, "gemma"),

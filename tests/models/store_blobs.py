@@ -153,7 +153,9 @@ def write_blob(path: Path, name: str, without: tuple[str, ...] = (), with_: tupl
 def reference(folder: Path, name: str) -> Path:
     """Write the same model as a folder: what the blob means."""
     blob = BLOBS[name]
-    return put_double(folder, replace(blob.double, changes={**blob.double.changes, "rms_norm_eps": blob.epsilon or 1e-6}))
+    return put_double(
+        folder, replace(blob.double, changes={**blob.double.changes, "rms_norm_eps": blob.epsilon or 1e-6})
+    )
 
 
 def _rows(document: dict) -> int:
