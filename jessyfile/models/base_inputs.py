@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jessyfile.errors import ModelError
@@ -10,7 +11,6 @@ from jessyfile.models.reference import parse_reference
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from jessyfile.language.recipe import Recipe
 
@@ -37,11 +37,18 @@ def adapter_reference(recipe: Recipe, root: Path) -> Path | None:
     """Return the folder that ADAPTER names, None without one. Raises ModelError when it is no folder."""
     if recipe.adapter is None:
         return None
-    reference = parse_reference(recipe.adapter, root)
-    if reference.kind != "folder" or reference.path is None:
-        hint = "name a folder with adapter_config.json and adapters.safetensors or adapter_model.safetensors"
-        raise ModelError(f"ADAPTER `{recipe.adapter}` is no adapter's folder", hint=hint)
-    return reference.path
+    path = (root / Path(recipe.adapter).expanduser()).resolve()
+    if not path.is_dir():
+        raise ModelError(f"ADAPTER `{recipe.adapter}` is no adapter's folder", hint=_folder_hint(path))
+    return path
+
+
+def _folder_hint(path: Path) -> str:
+    if path.suffix == ".gguf":
+        return "a GGUF adapter is not read: name the folder that it was converted from"
+    if path.is_file():
+        return f"name the folder of the file: {path.parent}"
+    return f"looked for {path}"
 
 
 def model_files(path: Path) -> list[Path]:

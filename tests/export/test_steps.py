@@ -3,12 +3,14 @@
 import json
 import os
 import re
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from adapters_made import numbers, peft_adapter
 from embedded import llama_cpp
 from fake_ollama import fake_ollama
 from safetensors.numpy import load_file, save_file
@@ -74,6 +76,19 @@ def test_an_adapter_becomes_a_promoted_model_that_llama_cpp_serves(root):
     assert lookup(root, "tiny", LATEST).digest == facts.digest
     assert (root / ".env").read_text() == "JESSY_MODEL=tiny:latest\n"
     with llama_cpp(lookup(root, "tiny").gguf) as engine:
+        parity = compare(line.inputs["merge"], engine.ask, ["selam", "napıyon"], steps=2)
+    assert parity.agreement == 1.0
+    parity.require("f16")
+
+
+@pytest.mark.parametrize("model_type", ["gemma3_text", "llama"])
+def test_a_head_that_an_adapter_unties_is_served(model_type, root):
+    """PEFT trains a copy of the embedding, so the base's head stays behind, and the GGUF needs a tensor for each."""
+    shutil.rmtree(root / "model")
+    shape = load_file(tiny_model(root / "model", model_type) / "model.safetensors")["model.embed_tokens.weight"].shape
+    peft_adapter(root / "old", {"model.embed_tokens.weight": numbers(*shape)}, modules_to_save=["embed_tokens"])
+    line = Line(root, adapter="./old").packed()
+    with llama_cpp(line.inputs["gguf"] / "model.gguf") as engine:
         parity = compare(line.inputs["merge"], engine.ask, ["selam", "napıyon"], steps=2)
     assert parity.agreement == 1.0
     parity.require("f16")

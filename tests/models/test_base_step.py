@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from adapters_made import halves, peft_adapter
 from tiny import tiny_adapter, tiny_model
 from world import context, recipe
 
@@ -80,6 +81,20 @@ def test_a_gguf_becomes_the_same_model_in_float32(tmp_path):
     for name in before.names:
         assert after.dtype(name) == "F32"
         np.testing.assert_allclose(after.read(name), before.read(name), atol=2e-7)
+
+
+def test_a_gguf_takes_an_adapter_too(tmp_path):
+    tiny_model(tmp_path / "model")
+    write_gguf(tmp_path / "model", tmp_path / "model.gguf", "f32", lambda *_: None)
+    module = "model.layers.0.self_attn.q_proj"
+    arrays = halves(module, 128, 64)
+    peft_adapter(tmp_path / "old", arrays)
+    run = context(tmp_path, recipe(tmp_path, base="./model.gguf", adapter="./old"))
+    run_base(run)
+    before, after = Weights(tmp_path / "model"), Weights(run.output)
+    for name in before.names:
+        added = 2 * arrays[f"{module}.lora_B.weight"] @ arrays[f"{module}.lora_A.weight"] if module in name else 0
+        np.testing.assert_allclose(after.read(name), before.read(name) + added, atol=1e-5)
 
 
 def test_an_adapter_is_part_of_the_base(tmp_path):

@@ -5,16 +5,21 @@ lengths of rows on a linear layer and of columns on an embedding.
 """
 
 import json
+import random
 
 import mlx.core as mx
 import numpy as np
 import pytest
-from adapters_made import halves, numbers, peft_adapter
+from adapters_made import PEFT_CONFIG, halves, mlx_adapter, numbers, peft_adapter
 from safetensors.numpy import load_file, save_file
 from tiny import tiny_model
 
+from jessyfile.errors import ModelError
+from jessyfile.models.adapters.folder import read_adapter
 from jessyfile.models.adapters.merge import merge_folder
+from jessyfile.models.folder_checks import outline
 from jessyfile.models.load import load_model
+from jessyfile.models.weights import Weights
 
 Q, UP, EMBED, HEAD = "model.layers.0.self_attn.q_proj", "model.layers.1.mlp.up_proj", "model.embed_tokens", "lm_head"
 TOKEN = numbers(1, 64, seed=9)
@@ -224,3 +229,42 @@ def test_a_tied_head_stays_or_goes_as_in_peft(name, duplicate, tmp_path):
     hidden = model.model(IDS)
     expected = np.array(hidden) @ (new_embedding if new_head is None else new_head).T
     np.testing.assert_allclose(np.array(model(IDS)), expected, atol=1e-3, rtol=1e-3)
+
+
+VALUES = (
+    None, True, False, 0, -1, 2.5, 10**400, float("nan"), "", "x", "(", "(a*)*b", [], [1], ["a"], {}, {"a": 1}, {"q_proj": 2},
+    {"": [1]}, {"a": {}}, "LORA", "pissa", [HEAD], {"embed_tokens": [0]}, "\0", "ş" * 999,
+)  # fmt: skip
+PARTS = (
+    f"{Q}.lora_A.weight", f"{Q}.lora_B.weight", f"{Q}.lora_magnitude_vector", f"{EMBED}.lora_embedding_A", f"{HEAD}.weight",
+    f"{EMBED}.base_layer.weight", f"{EMBED}.token_adapter.trainable_tokens_delta", f"{Q}.lora_a", f"{Q}.lora_b", f"{Q}.m",
+    f"{Q}.weight", f"{Q}.bias", "lora_A", ".weight", "weight", "", ".", "x.modules_to_save.default.weight", f"{HEAD}.lora_A.a.b",
+)  # fmt: skip
+SHAPES = ((4, 64), (128, 4), (128,), (4,), (), (0,), (0, 64), (4, 64, 1), (64, 4), (2, 64))
+
+
+def test_a_strange_adapter_is_read_or_refused_and_nothing_else(tmp_path):
+    """Whoever made an adapter is not trusted to have made it well: no value or shape may end in another error."""
+    chosen, base = random.Random(5), tiny_model(tmp_path / "base", "llama")
+    weights, taken = Weights(base), 0
+    form = outline(weights.config, {name: weights.shape(name) for name in weights.names})
+    for number in range(300):
+        arrays = {
+            chosen.choice(PARTS): np.zeros(chosen.choice(SHAPES), np.float32) for _ in range(chosen.randint(0, 2))
+        }
+        keys = chosen.sample([*PEFT_CONFIG, "scale", "fine_tune_type", "lora_parameters", "ensure_weight_tying"], 2)
+        config = {key: chosen.choice(VALUES) for key in keys[: number % 3]}
+        make = peft_adapter if number % 2 else mlx_adapter
+        low = (
+            {}
+            if chosen.random() < 0.3
+            else halves(Q, 128, 64)
+            if number % 2
+            else {f"{Q}.lora_a": numbers(64, 4), f"{Q}.lora_b": numbers(4, 128)}
+        )
+        folder = make(tmp_path / "adapter", {**low, **arrays}, **config)
+        try:
+            taken += bool(read_adapter(folder, form).changes)
+        except ModelError as error:
+            assert error.hint
+    assert 20 < taken < 280

@@ -22,7 +22,7 @@ from jessyfile.planning.plan import Selection, make_plan
 RECIPE = """JESSY 1
 NAME tiny
 FROM "./{base}"
-ADAPTER "./adapter"
+ADAPTER "{adapter}"
 DATASET {{
   CATEGORY turkish 4 "Small talk" {{
     language tr
@@ -173,12 +173,12 @@ def root(tmp_path_factory) -> Path:
     return folder
 
 
-def plan(root: Path, make: Callable[[Path], object], monkeypatch, base: str = "llama"):
+def plan(root: Path, make: Callable[[Path], object], monkeypatch, base: str = "llama", adapter: str = "./adapter"):
     monkeypatch.setenv("OLLAMA_MODELS", str(root / "ollama"))
     monkeypatch.setenv("OLLAMA_HOST", "127.0.0.1:9")  # where nothing listens
     shutil.rmtree(root / "adapter", ignore_errors=True)
     make(root / "adapter")
-    (root / "tiny.jessy").write_text(RECIPE.format(base=base))
+    (root / "tiny.jessy").write_text(RECIPE.format(base=base, adapter=adapter))
     recipe = load_recipe(root / "tiny.jessy").recipe
     assert recipe is not None
     return make_plan(recipe, root, compile_steps(recipe), Selection(only=("base",)))
@@ -225,6 +225,20 @@ def test_a_pickle_is_never_opened(root, monkeypatch):
     )
     plan(root, make, monkeypatch)
     assert not [path for path in opened if path.endswith(".bin")]
+
+
+@pytest.mark.parametrize(
+    ("text", "way"),
+    [
+        ("./adapter.gguf", "converted from"),
+        ("./adapter/adapters.safetensors", "name the folder of the file"),
+    ],
+)
+def test_what_is_no_folder_is_told_so_by_its_own_word(text, way, root, monkeypatch):
+    (root / "adapter.gguf").write_bytes(b"GGUF")
+    (error,) = plan(root, mlx(), monkeypatch, adapter=text).errors
+    assert error.message == f"ADAPTER `{text}` is no adapter's folder"
+    assert way in error.help
 
 
 def test_the_way_out_is_named_where_there_is_one(root, monkeypatch):

@@ -40,7 +40,7 @@ _REFUSED = {
     "layer_replication": "repeats layers of the base",
     "lora_bias": "adds biases to its products",
     "monteclora_config": "draws its weights at random (MonteCLoRA)",
-    "target_parameters": "changes parameters of mixtures of experts",
+    "target_parameters": "changes parameters that are no layers, as those of experts",
     "use_bdlora": "has block-diagonal halves (BD-LoRA)",
     "use_qalora": "pools its inputs (QALoRA)",
 }
