@@ -96,14 +96,15 @@ def _checked(folder: Path) -> Profile:
     return Profile(outline(config, tensors), form, form.end_of_turn in vocabulary, sizes)
 
 
-def refuse_pointers(folder: Path) -> None:
+def refuse_pointers(folder: Path, what: str = "base") -> None:
     """Raise ModelError for a file that is Git LFS's pointer to it."""
     for path in model_files(folder):
         with open(path, "rb") as handle:
             if handle.read(len(_POINTER)) == _POINTER:
                 raise ModelError(
-                    f"`{path.name}` of the base is a Git LFS pointer, not the file itself",
-                    hint=f"run `git lfs pull` in `{folder}`, or name the repository as hf:organization/name",
+                    f"`{path.name}` of the {what} is a Git LFS pointer, not the file itself",
+                    hint=f"run `git lfs pull` in `{folder}`"
+                    + (", or name the repository as hf:organization/name" if what == "base" else ""),
                 )
 
 

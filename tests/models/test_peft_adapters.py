@@ -63,6 +63,17 @@ def test_lora_is_scaled_by_alpha_over_the_rank_or_its_root(config, scale, tmp_pa
     np.testing.assert_allclose(after[f"{Q}.weight"], before[f"{Q}.weight"] + low_rank(arrays, Q, scale), atol=1e-4)
 
 
+@pytest.mark.parametrize("kind", [mx.float16, mx.bfloat16])
+def test_an_adapter_in_half_precision_is_added_in_float32(kind, tmp_path):
+    adapter = peft_adapter(tmp_path / "adapter", halves(Q, 128, 64))
+    path = adapter / "adapter_model.safetensors"
+    rounded = {name: mx.array(one).astype(kind) for name, one in load_file(path).items()}
+    mx.save_safetensors(str(path), rounded)
+    arrays = {name.removeprefix("base_model.model."): np.array(one.astype(mx.float32)) for name, one in rounded.items()}
+    before, after, _ = merged(tmp_path, adapter)
+    np.testing.assert_allclose(after[f"{Q}.weight"], before[f"{Q}.weight"] + low_rank(arrays, Q, 2), atol=1e-4)
+
+
 @pytest.mark.parametrize(
     ("ranks", "alphas", "scales"),
     [
@@ -248,7 +259,7 @@ def test_a_strange_adapter_is_read_or_refused_and_nothing_else(tmp_path):
     chosen, base = random.Random(5), tiny_model(tmp_path / "base", "llama")
     weights, taken = Weights(base), 0
     form = outline(weights.config, {name: weights.shape(name) for name in weights.names})
-    for number in range(300):
+    for number in range(150):
         arrays = {
             chosen.choice(PARTS): np.zeros(chosen.choice(SHAPES), np.float32) for _ in range(chosen.randint(0, 2))
         }
@@ -267,4 +278,4 @@ def test_a_strange_adapter_is_read_or_refused_and_nothing_else(tmp_path):
             taken += bool(read_adapter(folder, form).changes)
         except ModelError as error:
             assert error.hint
-    assert 20 < taken < 280
+    assert 10 < taken < 140

@@ -73,6 +73,19 @@ def spoiled_configuration(folder: Path) -> None:
     (peft_adapter(folder, GOOD) / "adapter_config.json").write_text('{"peft_type":')
 
 
+def pointer(folder: Path) -> None:
+    text = "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 5\n"
+    (peft_adapter(folder, GOOD) / "adapter_model.safetensors").write_text(text)
+
+
+def whole_model(folder: Path) -> None:
+    tiny_model(folder, "llama")
+
+
+def old_file(folder: Path) -> None:
+    (mlx_adapter(folder, LOW) / "adapters.safetensors").rename(folder / "adapters.npz")
+
+
 def packed(folder: Path) -> None:
     save_file({f"{Q}.weight": np.zeros((128, 8), np.uint32)}, mlx_adapter(folder, LOW, "full") / "adapters.safetensors")
 
@@ -161,6 +174,9 @@ REFUSED = {
     "checkpoints alone": (checkpoints_alone, "has no adapters.safetensors"),
     "an empty file of mlx-lm": (mlx({}), "holds no adapter"),
     "PEFT's tensors in mlx-lm's file": (mlx({f"base_model.model.{key}": one for key, one in GOOD.items()}), "tensors with PEFT's names"),
+    "an old mlx-lm's file": (old_file, "has no adapters.safetensors"),
+    "a pointer of Git LFS": (pointer, "`adapter_model.safetensors` of the adapter is a Git LFS pointer"),
+    "a whole model": (whole_model, "has no adapter_config.json"),
     "an empty folder": (lambda folder: folder.mkdir(), "has no adapter_config.json"),
 }  # fmt: skip
 
@@ -248,6 +264,9 @@ def test_the_way_out_is_named_where_there_is_one(root, monkeypatch):
         (peft(peft_type="IA3"), "merge_and_unload"),
         (peft(init_lora_weights="pissa"), "path_initial_model_for_weight_conversion"),
         (pickle_alone, "safe_serialization=True"),
+        (whole_model, "name it in FROM"),
+        (old_file, "mx.load('adapters.npz')"),
+        (pointer, "git lfs pull"),
     ):
         assert names in plan(root, make, monkeypatch).errors[0].help
 

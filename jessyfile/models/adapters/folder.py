@@ -10,12 +10,11 @@ from jessyfile.models.adapters.changes import EMBEDDING, HEAD, Adapter, Shape, T
 from jessyfile.models.adapters.mlx_lm import ADAPTER_CONFIG, ADAPTER_FILE, TAKES, read_mlx_lm
 from jessyfile.models.adapters.peft import PEFT_FILE, read_peft
 from jessyfile.models.architectures import by_model_type
+from jessyfile.models.folder_checks import Outline, refuse_pointers
 from jessyfile.models.tokenizer import read_json
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from jessyfile.models.folder_checks import Outline
 
 _ANOTHER = "it was trained on another base"
 
@@ -25,6 +24,7 @@ def read_adapter(folder: Path, base: Outline | None) -> Adapter:
 
     Raises ModelError for a kind that cannot be applied, and for an adapter of another base when the base is given.
     """
+    refuse_pointers(folder, "adapter")
     config = read_json(folder / ADAPTER_CONFIG)
     read = read_peft if _is_peft(folder, config) else read_mlx_lm
     if not config:
@@ -43,6 +43,8 @@ def _is_peft(folder: Path, config: Mapping[str, Any]) -> bool:
 def _no_configuration(folder: Path) -> ModelError:
     inner = sorted(path.parent.name for path in folder.glob(f"*/{ADAPTER_CONFIG}"))
     hint = f"name the folder inside it that you mean, as {folder.name}/{inner[-1]}" if inner else TAKES
+    if (folder / "config.json").is_file():
+        hint = "it is a whole model: name it in FROM and leave ADAPTER out"
     return ModelError(f"`{folder}` has no {ADAPTER_CONFIG}", hint=hint)
 
 

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 ADAPTER_FILE, ADAPTER_CONFIG = "adapters.safetensors", "adapter_config.json"
 TAKES = "ADAPTER takes a folder that mlx-lm, jessy or PEFT wrote, with its adapter_config.json and its safetensors"
+_OLD_FILE = "adapters.npz"
 _PARTS = ("lora_a", "lora_b", "m")
 _KINDS = ("lora", "dora", "full")
 _Parts = Mapping[str, AdapterTensor]
@@ -67,6 +68,8 @@ def _weights(folder: Path) -> Path:
     if not path.is_file():
         steps = sorted(one.name for one in folder.glob("*_adapters.safetensors"))
         hint = f"copy the checkpoint you mean: cp {steps[-1]} {ADAPTER_FILE}" if steps else TAKES
+        if (folder / _OLD_FILE).is_file():
+            hint = f"{_OLD_FILE} is of an old mlx-lm: mx.save_safetensors('{ADAPTER_FILE}', mx.load('{_OLD_FILE}'))"
         raise ModelError(f"`{folder}` has no {ADAPTER_FILE}", hint=hint)
     return path
 
