@@ -67,6 +67,14 @@ class Weights:
         shape = self.shape(name)
         return self.rows(name, 0, shape[0]) if shape else self.rows(name, 0, 1)
 
+    def kept(self, name: str) -> np.ndarray[Any, Any]:
+        """Return a whole tensor as it is kept: its bytes, mapped, or in the type of its scales when it is quantized."""
+        import numpy as np
+
+        if not self._is_quantized(name):
+            return self._stored(name)
+        return np.concatenate([narrowed(rows, self.dtype(name)) for _, rows in self.chunks(name)])
+
     def chunks(self, name: str) -> Iterator[tuple[int, np.ndarray[Any, Any]]]:
         """Yield a tensor in float32 by runs of rows, each with its first row's number."""
         shape = self.shape(name)

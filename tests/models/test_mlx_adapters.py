@@ -1,6 +1,7 @@
 """Every kind of adapter that mlx-lm trains becomes the weights that mlx-lm's own layers compute with."""
 
 import json
+import tracemalloc
 
 import mlx.core as mx
 import mlx.nn as nn
@@ -172,8 +173,6 @@ def test_what_is_trained_is_told_by_the_tensors_where_the_configuration_does_not
 
 def test_a_merge_holds_one_tensor_and_some_rows_of_another(tmp_path, monkeypatch):
     """A vocabulary of 262,144 rows was held three times over while an adapter was added to it."""
-    import tracemalloc
-
     monkeypatch.setattr("jessyfile.models.weights.CHUNK_VALUES", 1 << 14)
     monkeypatch.setattr("jessyfile.models.adapters.changes.CHUNK_VALUES", 1 << 14)
     base, rows = tmp_path / "base", 30_000
@@ -192,6 +191,25 @@ def test_a_merge_holds_one_tensor_and_some_rows_of_another(tmp_path, monkeypatch
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 1.6 * rows * 64 * 4
+
+
+def test_what_a_merge_leaves_alone_is_copied_and_never_widened(tmp_path):
+    """A vocabulary in BF16 was widened to float32 and rounded back, in five times its memory, to come out as it went in."""
+    base, rows, stem = tmp_path / "base", 30_000, "model.layers.0.self_attn.q_proj."
+    (tmp_path / "merged").mkdir()
+    base.mkdir()
+    arrays = {
+        "model.embed_tokens.weight": mx.array(numbers(rows, 64)).astype(mx.bfloat16),
+        stem + "weight": mx.zeros((128, 64)),
+    }
+    mx.save_safetensors(str(base / "model.safetensors"), arrays)
+    (base / "config.json").write_text(json.dumps({"model_type": "llama"}))
+    mlx_adapter(tmp_path / "adapter", {stem + "lora_a": numbers(64, 4), stem + "lora_b": numbers(4, 128)})
+    tracemalloc.start()
+    merge_folder(base, tmp_path / "adapter", tmp_path / "merged", silent)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < rows * 64 * 2
 
 
 def test_an_adapter_that_gives_numbers_that_are_not_finite_leaves_nothing_behind(tmp_path):

@@ -15,7 +15,10 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "models"))
 from adapters_made import halves, mlx_adapter, numbers, peft_adapter
 from tiny import tiny_model
 
+from jessyfile.errors import ModelError
 from jessyfile.language import load_recipe
+from jessyfile.models.adapters.folder import read_adapter
+from jessyfile.models.folder_checks import Outline
 from jessyfile.pipeline import compile_steps
 from jessyfile.planning.plan import Selection, make_plan
 
@@ -155,6 +158,7 @@ REFUSED = {
     "added tokens": (peft({f"{EMBED}.weight": numbers(300, 64)}, modules_to_save=["embed_tokens"]), "has 300 rows and the base's vocabulary"),
     "added tokens beside a product": (peft({**GOOD, "lm_head.weight": numbers(300, 64), f"{EMBED}.weight": numbers(300, 64)}), "tokens were added"),
     "rows of added tokens": (peft({ROWS: numbers(2, 64)}, trainable_token_indices=[3, 900]), "has 901 rows and the base's vocabulary"),
+    "a part whose adapter has a name of two words": (peft({**GOOD, f"{Q}.lora_A.a.b.weight": numbers(4, 64)}), "is not known"),
     "rows without numbers": (peft({ROWS: numbers(2, 64)}, trainable_token_indices=[3]), "trainable_token_indices names 1"),
     "a module that was not saved": (peft(modules_to_save=["lm_head"]), "lacks lm_head, which PEFT's modules_to_save says"),
     "numbers of another type": (packed, "as U32"),
@@ -225,6 +229,21 @@ def test_a_base_that_has_one_tensor_for_both_takes_no_embedding_of_its_own(kept_
     errors = plan(root, make, monkeypatch, base="gemma").errors
     assert [error.message for error in errors if "has one tensor for both" not in error.message] == []
     assert bool(errors) is not kept_equal
+
+
+def test_split_layers_are_not_put_into_fused_ones(tmp_path):
+    """A model whose layers were split for training has an adapter for layers that the original has fused."""
+    fused = Outline({"model.layers.0.self_attn.qkv_proj.weight": (256, 64)}, "phi3", tied=False)
+    with pytest.raises(ModelError, match=r"which the base model does not have") as caught:
+        read_adapter(peft_adapter(tmp_path / "adapter", GOOD), fused)
+    assert "fused layers (`qkv_proj`)" in caught.value.hint
+
+
+def test_a_head_alone_is_not_kept_equal_to_an_embedding(tmp_path):
+    tied = Outline({f"{EMBED}.weight": (96, 64)}, "llama", tied=True)
+    folder = peft_adapter(tmp_path / "adapter", halves("lm_head", 96, 64), ensure_weight_tying=True)
+    with pytest.raises(ModelError, match="changes the head alone"):
+        read_adapter(folder, tied)
 
 
 def test_a_pickle_is_never_opened(root, monkeypatch):

@@ -16,6 +16,7 @@ from jessyfile.models.tokenizer import read_json
 if TYPE_CHECKING:
     from pathlib import Path
 
+_FUSED = ("qkv_proj", "gate_up_proj")
 _ANOTHER = "it was trained on another base"
 
 
@@ -57,20 +58,22 @@ def _check_belongs(adapter: Adapter, base: Outline) -> None:
     for name, changes in adapter.changes.items():
         shape = base.tensors.get(EMBEDDING if name == HEAD and base.tied else name)
         if shape is None:
-            raise _unknown(name)
+            raise _unknown(name, base)
         for change in changes:
             if not change.fits(shape):
                 raise _misfit(name, change, shape)
 
 
-def _unknown(name: str) -> ModelError:
+def _unknown(name: str, base: Outline) -> ModelError:
     module = name.removesuffix(".weight")
     if "vision" in name or "multi_modal" in name:
         return ModelError(
             f"the adapter changes `{module}`, which is not of the text part of the model",
             hint="train it on the language layers alone (finetune_vision_layers=False, or target_modules)",
         )
-    return ModelError(f"the adapter changes `{module}`, which the base model does not have", hint=_ANOTHER)
+    fused = next((own for own in _FUSED if any(f".{own}." in one for one in base.tensors)), None)
+    hint = f"the base has fused layers (`{fused}`); take the base it was trained on" if fused else _ANOTHER
+    return ModelError(f"the adapter changes `{module}`, which the base model does not have", hint=hint)
 
 
 def _misfit(name: str, change: TensorChange, shape: Shape) -> ModelError:

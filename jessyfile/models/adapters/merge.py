@@ -74,6 +74,8 @@ def merge_folder(base: Path, adapter_folder: Path, output: Path, report: Report)
 
         def make() -> np.ndarray[Any, Any]:
             report(number, len(names), name)
+            if not own:
+                return weights.kept(source)
             return narrowed(_changed(weights, source, own, sums), _dtype(weights, source, own))
 
         return PlannedTensor(name, _dtype(weights, source, own), weights.shape(source), make)
@@ -95,8 +97,6 @@ def _changed(weights: Weights, source: str, changes: Sequence[TensorChange], sum
     """Return what a tensor becomes, float32; at any time it alone is in memory, beside some rows."""
     import numpy as np
 
-    if not changes:
-        return weights.read(source).reshape(weights.shape(source))
     found = np.empty(weights.shape(source), np.float32)
     for start, rows in weights.chunks(source):
         found[start : start + len(rows)] = rows

@@ -214,8 +214,12 @@ _Changes = Mapping[str, Sequence[TensorChange]]
 def _with_head(changes: _Changes, own: _Changes, frozen: _Changes, settings: PeftSettings) -> _Changes:
     """Return the changes of a base whose head is its embedding: as PEFT ties and unties them."""
     embedding, head = own.get(EMBEDDING, ()), own.get(HEAD, ())
-    follows = settings.tied or (not head and all(isinstance(change, Rows) for change in embedding))
     others = {name: found for name, found in changes.items() if name != HEAD}
-    if follows:
+    if settings.tied and head and not embedding:
+        raise ModelError(
+            "the adapter changes the head alone, and its adapter_config.json says ensure_weight_tying",
+            hint="the file is incomplete; save it again with PEFT",
+        )
+    if settings.tied or (not head and all(isinstance(change, Rows) for change in embedding)):
         return others
     return {**others, HEAD: (*frozen.get(HEAD, frozen.get(EMBEDDING, ())), *head)}
