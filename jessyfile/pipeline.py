@@ -142,9 +142,17 @@ def _dataset_known(outlook: Outlook) -> Iterator[Finding]:
 
 
 def _train_known(outlook: Outlook) -> Iterator[Finding]:
-    from jessyfile.models.base_checks import train_preflight
+    from jessyfile.training.train_checks import train_preflight
 
     return train_preflight(outlook)
+
+
+def _precision(recipe: Recipe) -> Mapping[str, str]:
+    """Return what `precision auto` is on this machine: a model that another chip would train otherwise is another model."""
+    from jessyfile.machine import chip
+    from jessyfile.models.precision import resolve
+
+    return {"base.precision": str(resolve(recipe.precision, chip()))}
 
 
 def _gguf_known(outlook: Outlook) -> Iterator[Finding]:
@@ -319,7 +327,8 @@ def compile_steps(recipe: Recipe) -> tuple[Step, ...]:
             "train the adapter",
             _train,
             inputs=("base", "encode"),
-            reads=("lora.*", "train.*", "personality.per_batch"),
+            reads=("lora.*", "train.*", "base.precision", "personality.per_batch"),
+            resolved=_precision,
             version=3,
             resumable=True,
             units=_rows_trained,

@@ -14,6 +14,7 @@ from pathlib import Path
 import click
 
 from jessyfile import machine
+from jessyfile.models.precision import resolve
 from jessyfile.planning.change_text import size
 from jessyfile.text.printable import json_text, printable
 
@@ -50,7 +51,7 @@ def doctor(as_json: bool, ollama: str) -> None:
 def findings(ollama: str = _OLLAMA) -> Sequence[Diagnosis]:
     """Return everything that was found, in the order in which it is shown."""
     probes: tuple[Callable[[], Diagnosis], ...] = (
-        _system, _blas, _backend, _cores, _memory, _disk, _embedded,
+        _system, _blas, _backend, _precision, _cores, _memory, _disk, _embedded,
         lambda: _ollama(ollama), _quantizer, _base, _versions,
     )  # fmt: skip
     return [probe() for probe in probes]
@@ -80,6 +81,11 @@ def _backend() -> Diagnosis:
         return Diagnosis("backend", "MLX on Metal")
     device = str(mx.default_device())
     return Diagnosis("backend", "MLX on CUDA" if "gpu" in device else "MLX on the processor")
+
+
+def _precision() -> Diagnosis:
+    found = resolve("auto", machine.chip())
+    return Diagnosis("precision", f"auto holds a base in {found} here ({found.why})")
 
 
 def _cores() -> Diagnosis:

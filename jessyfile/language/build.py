@@ -35,6 +35,7 @@ def build_recipe(
         system=document["system"],
         template=document["template"],
         adapter=f"./{document['adapter']}" if document["adapter"] else None,
+        precision=document["base"]["precision"],
         requires=document["requires"],
         licenses=tuple(document["license"]),
         parameters=_parameters(document["parameter"]),

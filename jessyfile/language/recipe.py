@@ -261,13 +261,17 @@ class Watch:
 
 @dataclass(frozen=True)
 class Recipe:
-    """A whole recipe. `document` is its JSON form, valid against grammar/recipe.schema.json, defaults included."""
+    """A whole recipe. `base` is what FROM names, `precision` what BASE says of it.
+
+    `document` is its JSON form, valid against grammar/recipe.schema.json, defaults included.
+    """
 
     name: str
     base: str
     system: str | None
     template: str | None
     adapter: str | None
+    precision: Literal["auto", "float32", "float16", "bfloat16", "q8", "q4"]
     requires: str | None
     licenses: tuple[str, ...]
     parameters: tuple[Parameter, ...]

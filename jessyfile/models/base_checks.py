@@ -6,7 +6,6 @@ import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from jessyfile import machine
 from jessyfile.errors import ModelError, TrainingError
 from jessyfile.models.adapters.folder import read_adapter
 from jessyfile.models.architectures import by_gguf, by_model_type
@@ -14,8 +13,9 @@ from jessyfile.models.base_inputs import adapter_reference
 from jessyfile.models.chat_format import CHATML, chat_format
 from jessyfile.models.folder_checks import Profile, Sizes, check_config, check_folder, outline, tokenizer_vocabulary
 from jessyfile.models.reference import parse_reference
-from jessyfile.models.resolve import Nearby, how_to_get, nearby, places_of
+from jessyfile.models.resolve import Nearby, how_to_get, nearby, places_of, published_shape
 from jessyfile.models.rope import check_rope
+from jessyfile.models.shape import Shape, shape_of
 from jessyfile.models.tokenizer import read_json
 from jessyfile.planning.change_text import size
 from jessyfile.results.facts import BaseFacts
@@ -76,13 +76,14 @@ def _kept(kept: Kept) -> Profile:
     form, bytes_ = chat_format(facts.chat_format), facts.bytes
     # only the format for bases without tokens can lack its own
     ends = form is not CHATML or form.end_of_turn in tokenizer_vocabulary(kept.folder)
-    return Profile(outline(config, {}), form, ends, Sizes(facts.parameters, bytes_))
+    return Profile(outline(config, {}), form, ends, Sizes(facts.parameters, bytes_), shape_of(config))
 
 
 def _checked(path: Path) -> Profile:
     if path.is_dir():
         return check_folder(path)
     from jessyfile.models.from_gguf import checked_gguf, gguf_format
+    from jessyfile.models.gguf_config import config_of
 
     file = checked_gguf(path)
     architecture = by_gguf(file.text("general.architecture"))
@@ -91,8 +92,8 @@ def _checked(path: Path) -> Profile:
     form = gguf_format(file)
     parameters = sum(map(math.prod, tensors.values()))
     ends = form.end_of_turn in file.strings("tokenizer.ggml.tokens")
-    config = {"model_type": architecture.model_type}
-    return Profile(outline(config, tensors), form, ends, Sizes(parameters, _FLOAT32 * parameters))
+    config, sizes = config_of(file, architecture), Sizes(parameters, _FLOAT32 * parameters)
+    return Profile(outline(config, tensors), form, ends, sizes, shape_of(config))
 
 
 def _absent(outlook: Outlook) -> Iterator[Finding]:
@@ -138,22 +139,7 @@ def merge_disk(outlook: Outlook) -> int:
     return _FLOAT32 * base_sizes(outlook).parameters
 
 
-def train_preflight(outlook: Outlook) -> Iterator[Finding]:
-    """Yield what would stop or spoil the training: too little memory, an end that is no token."""
-    profile = _profile(outlook)
-    if profile is None:
-        return
-    total = machine.memory()
-    if total and profile.sizes.brought > total:
-        message = (
-            f"training holds the base's {size(profile.sizes.brought)} in memory and this machine has {size(total)}"
-        )
-        yield outlook.error(ModelError(message, hint="take a smaller or a quantized base"), "from")
-    if not profile.ends_in_token:
-        yield _end_in_text(outlook, profile)
-
-
-def _end_in_text(outlook: Outlook, profile: Profile) -> Finding:
+def end_in_text(outlook: Outlook, profile: Profile) -> Finding:
     """A base without the format's tokens reads them as ordinary ones, and learns to end at a common sign."""
     form, weight = profile.format, outlook.recipe.train.end_weight
     end = form.end_of_turn
@@ -166,7 +152,7 @@ def _end_in_text(outlook: Outlook, profile: Profile) -> Finding:
     return outlook.error(error, "train.end_weight") if weight != 1 else outlook.warning(error, "from")
 
 
-def _profile(outlook: Outlook) -> Profile | None:
+def known_profile(outlook: Outlook) -> Profile | None:
     """Return the base's profile; None when there is none, or `base_preflight` has told why."""
     if not outlook.machine:
         return None
@@ -176,9 +162,17 @@ def _profile(outlook: Outlook) -> Profile | None:
         return None
 
 
+def known_shape(outlook: Outlook) -> Shape | None:
+    """Return the base's sizes, also of a name of the alias table that is not on this disk; None when they are not known."""
+    profile = known_profile(outlook)
+    if profile is not None:
+        return profile.shape
+    return published_shape(outlook.recipe.base) if outlook.machine else None
+
+
 def chat_format_name(outlook: Outlook) -> str | None:
     """Return the name of the format that will be trained, None when the base is not known yet."""
-    profile = _profile(outlook)
+    profile = known_profile(outlook)
     if profile is not None:
         return profile.format.name
     return "gemma" if outlook.recipe.base.startswith("gemma") else None
@@ -186,7 +180,7 @@ def chat_format_name(outlook: Outlook) -> str | None:
 
 def base_sizes(outlook: Outlook) -> Sizes:
     """Return how large a base is, or about will be; zeros when nothing is known of it."""
-    profile = _profile(outlook)
+    profile = known_profile(outlook)
     if profile is not None:
         return profile.sizes
     try:

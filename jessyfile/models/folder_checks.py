@@ -16,6 +16,7 @@ from jessyfile.models.base_inputs import model_files
 from jessyfile.models.chat_format import ChatFormat, format_of
 from jessyfile.models.load import weight_files
 from jessyfile.models.rope import check_rope
+from jessyfile.models.shape import Shape, shape_of
 from jessyfile.models.tokenizer import read_json
 from jessyfile.models.tokenizer_build import check_tokenizer
 from jessyfile.models.weights import READABLE, Weights
@@ -55,14 +56,15 @@ def outline(config: Mapping[str, Any], tensors: Mapping[str, tuple[int, ...]]) -
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """What is known of a base before it is brought in: its tensors' outline, its chat format, and whether the text that
-    ends an answer is one token of it.
+    """What is known of a base before it is brought in: its tensors' outline, its chat format, whether the text that
+    ends an answer is one token of it, and what decides its weight in memory.
     """
 
     outline: Outline
     format: ChatFormat
     ends_in_token: bool
     sizes: Sizes
+    shape: Shape
 
 
 def check_folder(folder: Path) -> Profile:
@@ -93,7 +95,7 @@ def _checked(folder: Path) -> Profile:
     form = format_of(vocabulary, str(config["model_type"]))
     brought = sum(path.stat().st_size for path in weight_files(folder))
     sizes = Sizes(sum(map(math.prod, tensors.values())), brought)
-    return Profile(outline(config, tensors), form, form.end_of_turn in vocabulary, sizes)
+    return Profile(outline(config, tensors), form, form.end_of_turn in vocabulary, sizes, shape_of(config))
 
 
 def refuse_pointers(folder: Path, what: str = "base") -> None:

@@ -14,13 +14,18 @@ if TYPE_CHECKING:
 
     import mlx.nn as nn
 
+    from jessyfile.models.precision import Precision
 
-def load_model(folder: Path) -> tuple[nn.Module, dict[str, Any]]:
+
+def load_model(folder: Path, precision: Precision | None = None) -> tuple[nn.Module, dict[str, Any]]:
     """Return the model, its weights in memory, and its `config.json`. A fast BLAS is taken in first.
+
+    Without a precision the weights are held as they are stored.
 
     Raises ModelError when a file is malformed (checked before MLX sees it), a weight is missing, or the architecture is
     unknown.
     """
+    from jessyfile.models.held import hold
     from jessyfile.models.safetensors_check import check_safetensors
 
     for path in weight_files(folder):
@@ -29,7 +34,9 @@ def load_model(folder: Path) -> tuple[nn.Module, dict[str, Any]]:
     with limits_kept():
         from mlx_lm.utils import load_model as load
     try:
-        model, config = load(folder)
+        model, config = load(folder, lazy=precision is not None)
+        if precision is not None:
+            hold(model, precision)
     except (ValueError, KeyError, TypeError, AttributeError, FileNotFoundError, RuntimeError) as error:
         raise ModelError(f"`{folder}` cannot be loaded: {_first_line(error)}") from error
     return model, config

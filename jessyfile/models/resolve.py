@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from jessyfile.errors import ModelError
 from jessyfile.fsops import hash_file, storage_error
+from jessyfile.models.shape import Shape, shape_of
 
 if TYPE_CHECKING:
     from jessyfile.models.reference import Reference
@@ -109,11 +110,23 @@ def places_of(reference: Reference) -> Sequence[Place]:
     return aliases().get(reference.text, ({"ollama": reference.text},))
 
 
+def published_shape(name: str) -> Shape | None:
+    """Return the sizes of a base that the alias table names, which need nothing fetched; None for any other."""
+    config = _table()["shapes"].get(name)
+    return None if config is None else shape_of(config)
+
+
 @cache
 def aliases() -> Mapping[str, Sequence[Place]]:
     """Return the table of names and where each can come from, in order."""
-    names: Mapping[str, Sequence[Place]] = json.loads(_TABLE.read_text(encoding="utf-8"))["names"]
+    names: Mapping[str, Sequence[Place]] = _table()["names"]
     return names
+
+
+@cache
+def _table() -> Mapping[str, Any]:
+    table: Mapping[str, Any] = json.loads(_TABLE.read_text(encoding="utf-8"))
+    return table
 
 
 def locate(reference: Reference, work: Path, stop: Stop | None = None) -> Located:

@@ -13,7 +13,10 @@ _GEMMA3_HEAD = 256  # what mlx-lm takes where config.json says nothing
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """A decoder's sizes: widths in numbers, `vocabulary` in tokens; `tied` says that the embeddings are the head too."""
+    """A decoder's sizes: widths in numbers, `vocabulary` in tokens.
+
+    `tied` says that the embeddings are the head too, `quantized` that its own folder holds it quantized.
+    """
 
     model_type: str
     layers: int
@@ -24,6 +27,7 @@ class Shape:
     head_dim: int
     vocabulary: int
     tied: bool
+    quantized: bool
 
     @property
     def linear(self) -> dict[str, tuple[int, int]]:
@@ -60,4 +64,5 @@ def shape_of(config: Mapping[str, Any]) -> Shape:
         int(config.get("head_dim") or usual),
         int(config["vocab_size"]),
         config.get("tie_word_embeddings") is not False,
+        bool(config.get("quantization")),
     )

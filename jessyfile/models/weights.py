@@ -149,7 +149,9 @@ def widened(stored: np.ndarray[Any, Any], dtype: str) -> np.ndarray[Any, Any]:
     import numpy as np
 
     if dtype == "BF16":
-        return (stored.astype(np.uint32) << np.uint32(16)).view(np.float32)
+        wide = stored.astype(np.uint32)
+        wide <<= np.uint32(16)
+        return wide.view(np.float32)
     if dtype in ("F32", "F16"):
         return np.asarray(stored, dtype=np.float32)
     raise ModelError(f"a tensor of the type {dtype} cannot be read as numbers")

@@ -108,7 +108,8 @@ def own_part(step: Step, recipe: Recipe, root: Path, hashes: FileHashes) -> Own:
     Returns:
         The step's values, the content hashes of its files, its version, and the hash over them.
     """
-    parameters = normal(recipe.values(step.reads)) if step.reads else {}
+    read = recipe.values(step.reads) if step.reads else {}
+    parameters = normal({**read, **(step.resolved(recipe) if step.resolved else {})})
     files: dict[str, str] = {}
     for path in _flat(step.files(recipe, root)):
         name, found = relative(path, root), hashes.of(path)

@@ -86,6 +86,7 @@ class Step:
              still there, asked by the plan with the facts of its last run; None for a pure step
     preflight  yields what is known to be wrong before any step runs, or raises it; None: there is nothing to know
     disk     about how many bytes a run will leave on the project's disk, as far as that is known
+    resolved  values that this machine decides, by the address of what the recipe says: they count in its place
     """
 
     name: str
@@ -101,3 +102,4 @@ class Step:
     disk: Callable[[Outlook], int] | None = None
     units: Callable[[Recipe, Path, Mapping[str, Record]], float | None] | None = None
     calibrated: Callable[[Recipe, Path, Mapping[str, Record]], tuple[float, int] | None] | None = None
+    resolved: Callable[[Recipe], Mapping[str, str]] | None = None

@@ -148,7 +148,10 @@ class Curve:
 
 @dataclass(frozen=True, slots=True)
 class TrainFacts(Facts):
-    """`train`: how long, how much and how well; `rungs` says what memory made it give up."""
+    """`train`: how long, how much and how well; `rungs` says what memory made it give up.
+
+    `precision` is how the base was held, `rounded` whether that rounded its weights.
+    """
 
     training_seconds: float
     updates: int
@@ -162,6 +165,8 @@ class TrainFacts(Facts):
     peak_bytes: int
     rungs: tuple[str, ...]
     blas: str
+    precision: str = "float32"
+    rounded: bool = False
 
 
 @dataclass(frozen=True, slots=True)

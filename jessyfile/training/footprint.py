@@ -26,10 +26,18 @@ class Footprint:
         return self.base + self.adapter + self.optimizer
 
 
-def footprint(shape: Shape, precision: Precision, lora: Lora) -> Footprint:
-    """Return what training this adapter on this base holds in memory, activations and gradients aside."""
+def footprint(shape: Shape, precision: Precision, lora: Lora, stored: int = 0) -> Footprint:
+    """Return what training this adapter on this base holds in memory, activations and gradients aside.
+
+    Args:
+        shape: the base's sizes.
+        precision: how the base is held.
+        lora: the recipe's LORA settings.
+        stored: the bytes of the base's own files, which count where they are held as they are.
+    """
     adapter = _FLOAT32 * adapter_size(shape, lora)
-    return Footprint(base_bytes(shape, precision), adapter, _MOMENTS * adapter)
+    base = stored if precision.held == "stored" else base_bytes(shape, precision)
+    return Footprint(base, adapter, _MOMENTS * adapter)
 
 
 def adapter_size(shape: Shape, lora: Lora) -> int:

@@ -48,14 +48,14 @@ class Totals:
 class Passes:
     """Runs rows through the model, with or without their gradient.
 
-    `splits` divides the rows of a part when memory was too small; it changes no mathematics. `head` is the output matrix in NumPy, shape
-    (vocabulary, hidden), where the loss is streamed on a CPU; None where MLX computes it.
+    `splits` divides the rows of a part when memory was too small; it changes no mathematics. `head` is the output matrix, shape
+    (vocabulary, hidden), where the loss is streamed through NumPy on a CPU; None where MLX computes it.
     """
 
     workers: Workers
     splits: int
     on_gpu: bool
-    head: Any
+    head: loss.HeadRows | None
     counted: LossWeights = EVEN
 
     def gradient(self, rows: Encoded, group: Sequence[list[int]], seed_of: Callable[[int], int]) -> Totals:
@@ -139,13 +139,8 @@ class Passes:
 
 def passes(workers: Workers, splits: int, counted: LossWeights = EVEN) -> Passes:
     """Return the passes that suit the device MLX computes on."""
-    import mlx.core as mx
-    import numpy as np
-
     gpu = on_gpu()
-    weight = None if gpu else loss.head_weight(workers.models[0])
-    head = None if weight is None else np.asarray(weight.astype(mx.float32))
-    return Passes(workers, splits, gpu, head, counted)
+    return Passes(workers, splits, gpu, None if gpu else loss.head_rows(workers.models[0]), counted)
 
 
 def on_gpu() -> bool:

@@ -11,9 +11,10 @@ Not covered: encoder-decoder models and models whose cache is not one key-value 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from jessyfile.training.batches import Batch
+from jessyfile.training.widened import WideRows, is_narrow
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 _CHUNK = 8192  # columns of the vocabulary at a time: 300 rows of float32 logits stay within 10 MB
 
 Array = Any  # mx.array; MLX ships no complete types
+HeadRows: TypeAlias = "NDArray[np.float32] | WideRows"
 
 
 class _Recorder:
@@ -106,12 +108,17 @@ def states(model: Any, prefix: Array, inputs: Array) -> Array:
     return model.model(inputs, cache=[_Continuation(*recorder.left()) for recorder in recorders])
 
 
-def head_weight(model: Any) -> Array | None:
-    """Return the output matrix, shape (vocabulary, hidden), or None where logits are more than a product with it."""
+def head_rows(model: Any) -> HeadRows | None:
+    """Return the output matrix, shape (vocabulary, hidden), or None where logits are more than a product with it.
+
+    What is held in float32 is not copied; of what is not, only the rows that are asked for are ever in float32.
+    """
+    import numpy as np
+
     if getattr(model, "final_logit_softcapping", None):
         return None
     head = model.lm_head if "lm_head" in model else model.model.embed_tokens
-    return None if hasattr(head, "scales") else head.weight
+    return WideRows(head) if is_narrow(head) else np.asarray(head.weight)
 
 
 def logits(model: Any, chosen: Array) -> Array:
@@ -125,7 +132,7 @@ def logits(model: Any, chosen: Array) -> Array:
 
 def streamed_cross_entropy(
     chosen: NDArray[np.float32],
-    weight: NDArray[np.float32],
+    weight: HeadRows,
     targets: NDArray[np.int32],
     weights: NDArray[np.float32] | None = None,
 ) -> tuple[float, NDArray[np.float32]]:
@@ -165,7 +172,7 @@ def streamed_cross_entropy(
     return float(losses @ weights), gradient * weights[:, None]
 
 
-def streamed_loss(model: Any, prefix: Array, batch: Batch, weight: NDArray[np.float32]) -> tuple[Array, Array]:
+def streamed_loss(model: Any, prefix: Array, batch: Batch, weight: HeadRows) -> tuple[Array, Array]:
     """Return the loss through NumPy, for a CPU.
 
     Args:

@@ -6,10 +6,9 @@ import json
 from dataclasses import fields, replace
 from typing import Any
 
-from jessyfile import fsops
-from jessyfile.errors import InsufficientMemoryError
+from jessyfile import fsops, machine
+from jessyfile.errors import ConvergenceError, InsufficientMemoryError
 from jessyfile.language.recipe import Lora
-from jessyfile.machine import give_memory_back
 from jessyfile.planning.canonical import readable
 from jessyfile.planning.steps import StepContext
 from jessyfile.results.facts import EncodeFacts, TrainFacts
@@ -56,18 +55,35 @@ def run_train(context: StepContext) -> TrainFacts:
     """Train the adapter; write it with its configuration and the loss curve."""
     from jessyfile.models.accelerate import prepare
     from jessyfile.models.load import load_model
+    from jessyfile.models.precision import resolve
+    from jessyfile.models.shape import shape_of
+    from jessyfile.models.tokenizer import read_json
 
-    blas = prepare()
+    blas, base = prepare(), context.inputs["base"]
+    precision = resolve(context.recipe.precision, machine.chip(), shape_of(read_json(base / "config.json")))
     lora, splits, rungs = context.recipe.lora, 1, list[str]()
     while True:
-        model, _ = load_model(context.inputs["base"])
+        model, _ = load_model(base, precision)
         try:
-            return _train(context, model, lora, splits, rungs, blas.description)
+            facts = _train(context, model, lora, splits, rungs, blas.description)
+            return replace(facts, precision=str(precision), rounded=precision.quantized)
+        except ConvergenceError as error:
+            if precision.computed != "float16":
+                raise
+            raise _beyond_float16(error) from error
         except InsufficientMemoryError as error:
             lora, splits = _next_rung(context, error, lora, splits, rungs)
         finally:
             del model
-            give_memory_back()
+            machine.give_memory_back()
+
+
+def _beyond_float16(error: ConvergenceError) -> ConvergenceError:
+    """Say that numbers which are not finite may come from the base's precision; a lower rate would not mend that."""
+    return ConvergenceError(
+        f"{error.message}, in float16, which ends at 65,504",
+        hint=f"take BASE {{ precision bfloat16 }} if it fails from the first update; else {error.hint}",
+    )
 
 
 def _train(context: StepContext, model: Any, lora: Lora, splits: int, rungs: list[str], blas: str) -> TrainFacts:

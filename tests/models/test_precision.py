@@ -3,12 +3,17 @@
 import pytest
 
 from jessyfile.models.precision import resolve
+from jessyfile.models.shape import Shape
 
 CHIPS = {
     "CPU": "float32", "CUDA": "bfloat16", "Apple M1": "float16", "Apple M1 Ultra": "float16", "Apple M2 Pro": "float16",
     "Apple M3": "bfloat16", "Apple M4 Max": "bfloat16", "Apple M10": "bfloat16", "Apple A16 Bionic": "float16",
     "Apple A18 Pro": "bfloat16", "Apple processor": "bfloat16",
 }  # fmt: skip
+
+
+def shape(model_type: str, quantized: bool = False) -> Shape:
+    return Shape(model_type, 2, 64, 128, 2, 2, 32, 300, tied=True, quantized=quantized)
 
 
 @pytest.mark.parametrize(("chip", "native"), CHIPS.items())
@@ -19,10 +24,16 @@ def test_auto_takes_what_the_chip_computes_natively(chip, native):
 
 @pytest.mark.parametrize("model_type", ["gemma2", "gemma3_text"])
 def test_a_gemma_whose_states_pass_the_largest_float16_gets_bfloat16_on_an_m1(model_type):
-    assert resolve("auto", "Apple M1", model_type).computed == "bfloat16"
-    assert resolve("q4", "Apple M1", model_type).computed == "bfloat16"
-    assert model_type in resolve("auto", "Apple M1", model_type).why
-    assert resolve("auto", "Apple M1", "gemma").computed == "float16"
+    auto, four = (resolve(wanted, "Apple M1", shape(model_type)) for wanted in ("auto", "q4"))
+    assert auto.held == auto.computed == four.computed == "bfloat16"
+    assert model_type in auto.why
+    assert resolve("auto", "Apple M1", shape("gemma")).computed == "float16"
+
+
+def test_what_the_base_holds_quantized_stays_so():
+    for wanted in ("auto", "float32", "q4"):
+        found = resolve(wanted, "CPU", shape("llama", quantized=True))
+        assert (found.held, str(found)) == ("stored", "its own quantization computed in float32")
 
 
 def test_a_cpu_computes_float32_whatever_is_held():

@@ -134,6 +134,10 @@ def project(tmp_path, monkeypatch) -> Project:
     return Project(tmp_path)
 
 
+def problems(project: Project, **options: object) -> list:
+    return [finding for finding in project.plan(**options).findings if finding.severity != "note"]
+
+
 def refused(project: Project) -> str:
     """Return what is said when plan and apply refuse alike, with nothing written."""
     plan = project.plan()
@@ -281,7 +285,7 @@ def test_what_is_known_to_fail_is_refused_before_any_step(project, monkeypatch, 
 
 
 def test_a_sound_project_has_no_finding(project):
-    assert project.plan().findings == ()
+    assert problems(project) == []
 
 
 def test_everything_that_is_wrong_is_said_together(project, capsys, monkeypatch):
@@ -373,7 +377,7 @@ def test_a_name_that_ollama_takes_not_is_said(project, name, engine, severity):
 
 def test_a_base_that_is_nowhere_is_said_with_its_size(project):
     project.says("./model", "llama3.2:1b")
-    (finding,) = project.plan().findings
+    (finding,) = problems(project)
     assert finding.severity == "warning"
     assert "the local Ollama store has none" in finding.message
     assert "apply will fetch hf:mlx-community/Llama-3.2-1B-Instruct-bf16, about 2.5 GB" in finding.message
@@ -418,7 +422,7 @@ def test_a_snapshot_in_the_hubs_cache_is_looked_at(project):
 def test_the_end_that_is_no_token_is_said_and_refused_only_with_a_weight(project):
     no_format(project)
     project.says("end_weight 4", "end_weight 1")
-    (finding,) = project.plan().findings
+    (finding,) = problems(project)
     assert (finding.severity, "has no token `<|im_end|>`" in finding.message) == ("warning", True)
 
 
@@ -548,3 +552,60 @@ def test_the_plans_last_line_asks_for_what_was_planned(project, capsys, monkeypa
     assert "About" not in total
     assert main(["plan", "tiny.jessy", "-o", "plan.json"]) == 0
     assert capsys.readouterr().out.splitlines()[-1].endswith("jessy apply plan.json")
+
+
+def notes(project: Project) -> list[str]:
+    return [finding.message for finding in project.plan().findings if finding.severity == "note"]
+
+
+def test_a_plan_says_how_the_base_is_held_and_which_mac_has_room_for_it(project):
+    """Whether a base fits was found out by training it; its shape says so before, also of one that is not here yet."""
+    held, macs = notes(project)
+    assert held.startswith("training holds the base in float32 (a CPU): ")
+    assert macs.startswith("on a Mac with 8 or 16 GB of memory it fits with precision auto")
+    project.says("./model", "mistral:7b")
+    held, macs = notes(project)
+    assert "29.5 GB with adapter and optimizer" in held
+    assert "with 8 GB of memory it fits with precision q4" in macs
+    assert "with 16 GB of memory it fits with precision q8" in macs
+
+
+def test_an_adapter_of_rounded_weights_is_said_to_be_one(project):
+    project.says("EXPORT", "BASE { precision q4 }\nEXPORT")
+    assert "in q4 computed in float32 (BASE says so)" in notes(project)[0]
+    assert "learns on rounded weights and is merged into the base as it came" in notes(project)[0]
+
+
+def test_precision_is_part_of_the_plan_as_it_is_on_this_machine(project, monkeypatch):
+    """An adapter that one chip trained in bfloat16 is not the one that another trains in float32."""
+
+    def own(chip: str, precision: str = "auto") -> tuple[str, ...]:
+        monkeypatch.setattr(machine, "chip", lambda: chip)
+        project.text = RECIPE.replace("EXPORT", f"BASE {{ precision {precision} }}\nEXPORT")
+        return tuple(step.own for step in project.plan().steps if step.name in ("base", "train"))
+
+    base, train = own("CPU")
+    assert own("CPU", "float32") == (base, train)
+    marks = {own(chip, precision) for chip in ("CPU", "CUDA", "Apple M1") for precision in ("auto", "bfloat16", "q4")}
+    assert {mark[0] for mark in marks} == {base}
+    assert len({mark[1] for mark in marks}) == 7  # bfloat16 is bfloat16, asked for or not, on NVIDIA or Apple
+
+
+def test_float16_is_refused_where_a_gemma_would_overflow_it(project, monkeypatch):
+    """Its hidden states are cut off at 65,504 without a word, and the adapter is trained on what is left."""
+    monkeypatch.setattr(machine, "chip", lambda: "Apple M1")
+    assert "bfloat16 (Apple M1; gemma3_text passes the largest float16)" in notes(project)[0]
+    project.says("EXPORT", "BASE { precision float16 }\nEXPORT")
+    said = refused(project)
+    assert "float16 ends at 65,504 and the hidden states of a gemma3_text pass it" in said
+    assert "tiny.jessy:12" in said
+    monkeypatch.setattr(machine, "chip", lambda: "CPU")  # computes float32 whatever it holds
+    assert problems(project) == []
+
+
+def test_a_precision_that_changes_nothing_is_said(project):
+    project.config(quantization={"group_size": 64, "bits": 4})
+    assert "in its own quantization computed in float32 (a CPU)" in notes(project)[0]
+    project.says("EXPORT", "BASE { precision q8 }\nEXPORT")
+    (finding,) = problems(project)
+    assert (finding.severity, "its own folder holds it quantized" in finding.message) == ("warning", True)

@@ -1,0 +1,84 @@
+"""What is known of a training before any step runs: how the base is held, and whether that fits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+
+from jessyfile import machine
+from jessyfile.errors import ModelError, TrainingError
+from jessyfile.models.base_checks import base_sizes, end_in_text, known_profile, known_shape
+from jessyfile.models.precision import BEYOND_FLOAT16, Precision, Wanted, resolve
+from jessyfile.planning.change_text import size
+from jessyfile.planning.preflight import Finding
+from jessyfile.training.footprint import footprint
+
+if TYPE_CHECKING:
+    from jessyfile.models.shape import Shape
+    from jessyfile.planning.preflight import Outlook
+
+_MAC = "Apple M3"  # any Apple chip holds the base in the same bytes
+_MACS = (8, 16)
+_METAL_SHARE = 2 / 3  # of a small Mac's memory that Metal gives to one process
+_FROM_EXACT_TO_SMALL: tuple[Wanted, ...] = ("auto", "q8", "q4")
+
+
+def train_preflight(outlook: Outlook) -> Iterator[Finding]:
+    """Yield what would stop or spoil the training, how the base is held, and where else that would fit."""
+    profile, shape = known_profile(outlook), known_shape(outlook)
+    if profile is not None and not profile.ends_in_token:
+        yield end_in_text(outlook, profile)
+    if shape is None:
+        return
+    precision = resolve(outlook.recipe.precision, machine.chip(), shape)
+    yield from _precision_problems(outlook, shape, precision)
+    held, total = _held(outlook, shape, precision), machine.memory()
+    if total and held > total:
+        message = f"training holds {size(held)} in memory and this machine has {size(total)}"
+        yield outlook.error(ModelError(message, hint="take a smaller base, or BASE { precision q4 }"), "from")
+    yield Finding("note", "", outlook.step, _said(precision, held))
+    yield Finding("note", "", outlook.step, _on_macs(outlook, shape))
+
+
+def _precision_problems(outlook: Outlook, shape: Shape, precision: Precision) -> Iterator[Finding]:
+    wanted = outlook.recipe.precision
+    if precision.computed == "float16" and shape.model_type in BEYOND_FLOAT16:
+        message = f"float16 ends at 65,504 and the hidden states of a {shape.model_type} pass it"
+        yield outlook.error(TrainingError(message, hint="take bfloat16, q8 or q4"), "base.precision")
+    if wanted != "auto" and precision.held == "stored":
+        error = TrainingError(
+            f"precision {wanted} does not change how the base is held: its own folder holds it quantized",
+            hint="leave it out, or name the unquantized base in FROM",
+        )
+        yield outlook.warning(error, "base.precision")
+
+
+def _held(outlook: Outlook, shape: Shape, precision: Precision) -> int:
+    return footprint(shape, precision, outlook.recipe.lora, base_sizes(outlook).brought).total
+
+
+def _said(precision: Precision, held: int) -> str:
+    """Say how the base is held, why, and that a rounded one is another model than the one that is served."""
+    rounded = "; it learns on rounded weights and is merged into the base as it came" if precision.quantized else ""
+    return f"training holds the base in {precision} ({precision.why}): {size(held)} with adapter and optimizer{rounded}"
+
+
+def _on_macs(outlook: Outlook, shape: Shape) -> str:
+    """Say with which precision the training fits into the memory of small Macs."""
+    needed = {one: _held(outlook, shape, resolve(one, _MAC, shape)) for one in _FROM_EXACT_TO_SMALL}
+    told = [_fitting(needed, memory << 30) for memory in _MACS]
+    if told[0] == told[1]:
+        return f"on a Mac with 8 or 16 GB of memory {told[0]}"
+    return "on a Mac with " + ", with ".join(
+        f"{memory} GB of memory {said}" for memory, said in zip(_MACS, told, strict=True)
+    )
+
+
+def _fitting(needed: Mapping[Wanted, int], memory: int) -> str:
+    """Say what fits, the most exact that does."""
+    found = next((one for one, bytes_ in needed.items() if bytes_ <= memory * _METAL_SHARE), None)
+    return (
+        f"it fits with precision {found} ({size(needed[found])})"
+        if found
+        else f"it does not fit ({size(min(needed.values()))})"
+    )
