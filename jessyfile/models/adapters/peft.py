@@ -44,6 +44,7 @@ _NAME = re.compile(
     r"|(?:token_adapter\.)?base_layer\.(?P<frozen>weight|bias)|(?P<leaf>weight|bias))"
 )
 _Parts = dict[str, AdapterTensor]
+_Changes = Mapping[str, Sequence[TensorChange]]
 
 
 @dataclass(slots=True)
@@ -206,9 +207,6 @@ def _rows(module: str, tensor: AdapterTensor, settings: PeftSettings) -> Rows:
             hint="the two files are of two trainings; put those of one together",
         )
     return Rows(numbers, tensor)
-
-
-_Changes = Mapping[str, Sequence[TensorChange]]
 
 
 def _with_head(changes: _Changes, own: _Changes, frozen: _Changes, settings: PeftSettings) -> _Changes:
