@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from jessyfile.errors import Interrupted
 from jessyfile.fsops import hash_file, remove_tree, write_text
-from jessyfile.models.tokenizer import read_json
+from jessyfile.models.model_json import read_json
 from jessyfile.planning.canonical import readable
 from jessyfile.results.facts import GgufFacts, ImportFacts, JudgeFacts, MergeFacts, ModelfileFacts, PromoteFacts
 from jessyfile.results.served import Served

@@ -11,8 +11,9 @@ from jessyfile.models.from_gguf import METADATA_FILE
 from jessyfile.models.gguf_container import F32, STRING, U32, Pair, pair_bytes
 from jessyfile.models.gguf_normalise import normalised
 from jessyfile.models.gguf_reader import read_gguf
+from jessyfile.models.model_json import read_json
 from jessyfile.models.rope import check_rope, rope_scaling, rope_theta
-from jessyfile.models.tokenizer import load_tokenizer, read_json
+from jessyfile.models.tokenizer import load_tokenizer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -12,8 +12,9 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from jessyfile.models.gguf_container import ARRAY, BOOL, STRING, U32, Pair
+from jessyfile.models.model_json import read_json
 from jessyfile.models.pre_tokenizers import splitting_name
-from jessyfile.models.tokenizer import load_tokenizer, read_json
+from jessyfile.models.tokenizer import load_tokenizer
 from jessyfile.models.tokenizer_build import check_tokenizer
 
 if TYPE_CHECKING:

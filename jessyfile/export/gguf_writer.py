@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from jessyfile.errors import ExportError, ModelError
@@ -204,12 +205,14 @@ def _check(
         found = file.tensors.get(plan.name)
         if found is None or (found.shape, found.kind) != (plan.shape, plan.kind):
             raise ExportError(f"the GGUF holds {plan.name!r} in another shape or type than was written")
-        distance = _nmse(file.stored(found), _values(weights, architecture, plan), plan)
+        distance = _nmse(partial(file.stored, found), _values(weights, architecture, plan), plan)
         worst = max(worst, (distance, plan.name))
     return Written(len(file.tensors), target.stat().st_size, *worst)
 
 
-def _nmse(stored: np.ndarray[Any, Any], expected: Iterator[np.ndarray[Any, Any]], plan: _Plan) -> float:
+def _nmse(
+    stored: Callable[[int, int], np.ndarray[Any, Any]], expected: Iterator[np.ndarray[Any, Any]], plan: _Plan
+) -> float:
     """Return the squared error over the squared norm. Raises ExportError above what the type explains."""
     import numpy as np
     from gguf.constants import GGMLQuantizationType
@@ -218,7 +221,7 @@ def _nmse(stored: np.ndarray[Any, Any], expected: Iterator[np.ndarray[Any, Any]]
     at, wrong, norm = 0, 0.0, 0.0
     for values in expected:
         size = _nbytes(values.shape, plan.kind)
-        rows = np.asarray(stored[at : at + size]).reshape(*values.shape[:-1], -1)
+        rows = stored(at, size).reshape(*values.shape[:-1], -1)
         difference = dequantize(rows, GGMLQuantizationType(plan.kind)).reshape(values.shape) - values
         wrong += float(np.vdot(difference, difference))
         norm += float(np.vdot(values, values))

@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from jessyfile.errors import ModelError
+from jessyfile.text.printable import brief
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -108,7 +109,7 @@ def by_model_type(model_type: object) -> Architecture:
     found = ARCHITECTURES.get(str(model_type))
     if found is None:
         raise ModelError(
-            f"models of the type {model_type!r} cannot be written as GGUF yet",
+            f"models of the type {brief(model_type)} cannot be written as GGUF yet",
             hint=f"known are {', '.join(ARCHITECTURES)}",
         )
     return found
@@ -122,6 +123,7 @@ def by_gguf(word: str) -> Architecture:
     found = next((one for one in ARCHITECTURES.values() if one.gguf == word), None)
     if found is None:
         raise ModelError(
-            f"a GGUF of the architecture {word!r} cannot be tuned yet", hint=f"known are {', '.join(ARCHITECTURES)}"
+            f"a GGUF of the architecture {brief(word)} cannot be tuned yet",
+            hint=f"known are {', '.join(ARCHITECTURES)}",
         )
     return found

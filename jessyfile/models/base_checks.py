@@ -12,11 +12,11 @@ from jessyfile.models.architectures import by_gguf, by_model_type
 from jessyfile.models.base_inputs import adapter_reference
 from jessyfile.models.chat_format import CHATML, chat_format
 from jessyfile.models.folder_checks import Profile, Sizes, check_config, check_folder, outline, tokenizer_vocabulary
+from jessyfile.models.model_json import read_json
 from jessyfile.models.reference import parse_reference
 from jessyfile.models.resolve import Nearby, how_to_get, nearby, places_of, published_shape
 from jessyfile.models.rope import check_rope
 from jessyfile.models.shape import Shape, shape_of
-from jessyfile.models.tokenizer import read_json
 from jessyfile.planning.change_text import size
 from jessyfile.results.facts import BaseFacts
 from jessyfile.results.typed_json import read_as

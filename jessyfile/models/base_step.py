@@ -11,10 +11,11 @@ from jessyfile.models.adapters.merge import merge_folder
 from jessyfile.models.base_inputs import adapter_reference, model_files
 from jessyfile.models.chat_format import ChatFormat, refuse_other_template
 from jessyfile.models.folder_checks import check_folder
+from jessyfile.models.model_json import read_json
 from jessyfile.models.reference import parse_reference
 from jessyfile.models.resolve import Located, folder_digest, locate
 from jessyfile.models.rope import plain_rope
-from jessyfile.models.tokenizer import load_tokenizer, read_json
+from jessyfile.models.tokenizer import load_tokenizer
 from jessyfile.models.tokenizer_build import dumps
 from jessyfile.planning.canonical import normal
 from jessyfile.results.facts import BaseFacts

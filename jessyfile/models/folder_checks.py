@@ -15,9 +15,9 @@ from jessyfile.models.architectures import Architecture, by_model_type
 from jessyfile.models.base_inputs import model_files
 from jessyfile.models.chat_format import ChatFormat, format_of
 from jessyfile.models.load import weight_files
+from jessyfile.models.model_json import read_json
 from jessyfile.models.rope import check_rope
 from jessyfile.models.shape import Shape, shape_of
-from jessyfile.models.tokenizer import read_json
 from jessyfile.models.tokenizer_build import check_tokenizer
 from jessyfile.models.weights import READABLE, Weights
 
@@ -28,7 +28,6 @@ _POINTER = b"version https://git-lfs.github.com/spec/"
 _COUNTS = (
     "vocab_size", "hidden_size", "num_hidden_layers", "intermediate_size", "num_attention_heads",
 )  # fmt: skip
-_TOKENIZER_LIMIT = 1 << 28
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,8 +206,6 @@ def tokenizer_vocabulary(folder: Path) -> set[str]:
         sentencepiece = (folder / "tokenizer.model").is_file()
         found = " but SentencePiece's tokenizer.model, which is not read" if sentencepiece else ""
         raise ModelError(f"`{folder}` has no tokenizer.json{found}", hint="use a model folder that has one, or a GGUF")
-    if path.stat().st_size > _TOKENIZER_LIMIT:
-        raise ModelError(f"`{path}` is larger than a tokenizer can be", hint="fetch the folder again")
     document = read_json(path)
     check_tokenizer(document)
     added = document.get("added_tokens") or ()

@@ -54,13 +54,13 @@ def checked_gguf(path: Path) -> GgufFile:
     Raises ModelError when the file is damaged, of an unknown kind, or lacks tensors.
     """
     file = normalised(read_gguf(path))
-    if file.metadata.get("split.count", 1) not in (0, 1):
+    if file.metadata.get("split.count", 1) in range(2, 1 << 16):
         raise ModelError(
             f"`{path.name}` is one part of a split GGUF", hint="join the parts with llama-gguf-split --merge"
         )
     word = file.text("general.architecture")
     architecture = by_gguf(word)
-    if file.metadata.get(f"{word}.expert_count"):
+    if f"{word}.expert_count" in file.metadata and file.metadata[f"{word}.expert_count"] != 0:
         raise ModelError(f"`{path.name}` is a mixture of experts, which cannot be tuned yet", hint="take a dense base")
     check_gguf_tokenizer(file)
     _planned(file, architecture, config_of(file, architecture), _silent)

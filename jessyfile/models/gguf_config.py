@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from jessyfile.errors import ModelError
+from jessyfile.text.printable import brief
 
 if TYPE_CHECKING:
     from jessyfile.models.architectures import Architecture
@@ -35,18 +36,16 @@ def _common(file: GgufFile, architecture: Architecture) -> dict[str, Any]:
     word = architecture.gguf
     embeddings = file.tensors.get("token_embd.weight")
     if embeddings is None or len(embeddings.shape) != 2:
-        raise ModelError(f"`{file.path.name}` has no token embeddings")
+        raise file.bad("has no token embeddings")
     heads, hidden = file.count(f"{word}.attention.head_count"), file.count(f"{word}.embedding_length")
     if hidden != embeddings.shape[1]:
-        raise ModelError(
-            f"`{file.path.name}` contradicts itself: {hidden} wide with {heads} heads, embeddings {embeddings.shape}"
-        )
+        raise file.bad(f"contradicts itself: {hidden} wide with {heads} heads, embeddings {embeddings.shape}")
     return {
         "architectures": [architecture.hf_class],
         "model_type": architecture.model_type,
         "vocab_size": embeddings.shape[0],
         "hidden_size": hidden,
-        "num_hidden_layers": file.count(f"{word}.block_count"),
+        "num_hidden_layers": file.count(f"{word}.block_count", limit=len(file.tensors) + 1),
         "intermediate_size": file.count(f"{word}.feed_forward_length"),
         "num_attention_heads": heads,
         "num_key_value_heads": file.count(f"{word}.attention.head_count_kv", heads),
@@ -56,8 +55,8 @@ def _common(file: GgufFile, architecture: Architecture) -> dict[str, Any]:
         "rope_scaling": _scaling(file, word),
         "max_position_embeddings": file.count(f"{word}.context_length"),
         "tie_word_embeddings": "output.weight" not in file.tensors,
-        "bos_token_id": file.metadata.get("tokenizer.ggml.bos_token_id"),
-        "eos_token_id": file.metadata.get("tokenizer.ggml.eos_token_id"),
+        "bos_token_id": file.token_id("tokenizer.ggml.bos_token_id"),
+        "eos_token_id": file.token_id("tokenizer.ggml.eos_token_id"),
         "torch_dtype": "float32",
     }
 
@@ -101,8 +100,8 @@ def _query_scale(config: dict[str, Any]) -> int:
 def _scaling(file: GgufFile, word: str) -> dict[str, Any] | None:
     if "rope_freqs.weight" in file.tensors:
         return _llama3_scaling(file, word)
-    kind = file.metadata.get(f"{word}.rope.scaling.type")
-    if kind in (None, "none"):
+    kind = file.text(f"{word}.rope.scaling.type", "none")
+    if kind == "none":
         return None
     factor = file.number(f"{word}.rope.scaling.factor")
     if kind == "linear":
@@ -110,7 +109,9 @@ def _scaling(file: GgufFile, word: str) -> dict[str, Any] | None:
     if kind == "yarn":
         original = file.count(f"{word}.rope.scaling.original_context_length")
         return {"rope_type": "yarn", "type": "yarn", "factor": factor, "original_max_position_embeddings": original}
-    raise ModelError(f"`{file.path.name}` scales its rope by {kind!r}, which jessy does not know")
+    raise ModelError(
+        f"`{file.path.name}` scales its rope by {brief(kind)}, which jessy does not know", hint="take another base"
+    )
 
 
 def _llama3_scaling(file: GgufFile, word: str) -> dict[str, Any]:
@@ -119,7 +120,10 @@ def _llama3_scaling(file: GgufFile, word: str) -> dict[str, Any]:
 
     from jessyfile.models.rope import LLAMA3_DEFAULTS, llama3_factors
 
-    stored = file.stored(file.tensors["rope_freqs.weight"]).view("<f4")
+    factors = file.tensors["rope_freqs.weight"]
+    if factors.kind != 0:
+        raise file.bad("holds its rope's factors in another type than F32")
+    stored = file.stored(factors).view("<f4")
     scaling = {**LLAMA3_DEFAULTS, "factor": float(np.max(stored))}
     theta = float(file.number(f"{word}.rope.freq_base", 10_000.0))
     if not np.allclose(stored, llama3_factors(scaling, theta, 2 * len(stored)), rtol=1e-4):

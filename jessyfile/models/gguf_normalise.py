@@ -80,16 +80,16 @@ def _cut(file: GgufFile) -> Iterator[Pair]:
         )
     yield _TOKENS, ARRAY, tokens[:rows]
     for key in (_SCORES, _TYPES):
-        numbers: Any = file.metadata.get(key)
-        if getattr(numbers, "shape", None) == (len(tokens),):
+        numbers = file.numbers(key)
+        if numbers is not None and len(numbers) == len(tokens):
             yield key, ARRAY, numbers[:rows].tolist()
 
 
 def _types(file: GgufFile, word: str) -> Iterator[Pair]:
     """Some converters wrote turn tokens as ordinary ones, which no engine finds in a text, or those that every engine finds."""
     tokens = file.strings(_TOKENS)
-    stored = file.metadata.get(_TYPES)
-    types = [_NORMAL] * len(tokens) if stored is None else getattr(stored, "tolist", list)()
+    stored = file.numbers(_TYPES)
+    types = [_NORMAL] * len(tokens) if stored is None else stored.tolist()
     if len(types) != len(tokens):
         return  # refused when the tokenizer is built
     control = control_tokens(format_of(tokens, word))
@@ -102,7 +102,7 @@ def _types(file: GgufFile, word: str) -> Iterator[Pair]:
 
 def _pre(file: GgufFile) -> Iterator[Pair]:
     """The first GGUFs of Llama 3 do not say how words are split, and llama.cpp's default is not theirs."""
-    named = file.metadata.get("tokenizer.ggml.pre") not in (None, "", "default")
+    named = file.text("tokenizer.ggml.pre") not in ("", "default")
     if file.text("tokenizer.ggml.model") == "gpt2" and not named and set(file.strings(_TOKENS)) >= _LLAMA3_TURN:
         yield "tokenizer.ggml.pre", STRING, "llama-bpe"
 
@@ -112,18 +112,18 @@ def _flags(file: GgufFile, word: str) -> Iterator[Pair]:
     sentencepiece = file.text("tokenizer.ggml.model") == "llama"
     rule = PRE_TOKENIZERS.get(file.text("tokenizer.ggml.pre", "default"))
     usual = sentencepiece or (rule is not None and rule.add_bos)
-    begins = bool(file.metadata.get("tokenizer.ggml.add_bos_token", usual)) and _has_bos(file)
-    if file.metadata.get("tokenizer.ggml.add_bos_token") is not begins:
+    begins = bool(file.flag("tokenizer.ggml.add_bos_token", usual)) and _has_bos(file)
+    if file.flag("tokenizer.ggml.add_bos_token") is not begins:
         yield "tokenizer.ggml.add_bos_token", BOOL, begins
-    if file.metadata.get("tokenizer.ggml.add_eos_token"):
+    if file.flag("tokenizer.ggml.add_eos_token"):
         yield "tokenizer.ggml.add_eos_token", BOOL, False  # behind a prompt it would end the answer before it began
     if sentencepiece and word.startswith("gemma") and "tokenizer.ggml.add_space_prefix" not in file.metadata:
         yield "tokenizer.ggml.add_space_prefix", BOOL, False
 
 
 def _has_bos(file: GgufFile) -> bool:
-    number = file.metadata.get("tokenizer.ggml.bos_token_id")
-    return isinstance(number, int) and 0 <= number < len(file.strings(_TOKENS))
+    number = file.token_id("tokenizer.ggml.bos_token_id")
+    return number is not None and 0 <= number < len(file.strings(_TOKENS))
 
 
 def _without(file: GgufFile, *keys: str) -> GgufFile:

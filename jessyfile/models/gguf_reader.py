@@ -11,12 +11,15 @@ sense.
 
 from __future__ import annotations
 
-import mmap
+import os
 import struct
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from jessyfile.errors import ModelError
+from jessyfile.models.foreign_files import HEAD, what_it_is
+from jessyfile.models.plain_file import plain_file, stored_numbers
+from jessyfile.text.printable import brief
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,6 +34,9 @@ MAX_KEY_BYTES = 1 << 16
 MAX_NAME_BYTES = 64
 MAX_DIMENSIONS = 4
 _STRING, _ARRAY = 8, 9
+_CHUNK = 1 << 20
+_LARGEST = 1e30
+_AGAIN = "the file is damaged or was cut off; download it again"
 _SCALARS: dict[int, str] = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
 _DTYPES: dict[int, str] = {
     0: "u1", 1: "i1", 2: "<u2", 3: "<i2", 4: "<u4", 5: "<i4", 6: "<f4", 7: "?", 10: "<u8", 11: "<i8", 12: "<f8",
@@ -66,66 +72,87 @@ class GgufFile:
     raw: Mapping[str, bytes]
     tensors: Mapping[str, GgufTensor]
 
-    def stored(self, tensor: GgufTensor) -> np.ndarray[Any, Any]:
-        """Return a tensor's bytes as they lie in the file: a read-only map, `uint8`, one dimension."""
-        import numpy as np
+    def stored(self, tensor: GgufTensor, start: int = 0, count: int | None = None) -> np.ndarray[Any, Any]:
+        """Return a tensor's bytes, all of them or `count` from a byte on: `uint8`, one dimension."""
+        return stored_numbers(self.path, "u1", tensor.offset + start, tensor.nbytes if count is None else count)
 
-        return np.memmap(self.path, np.uint8, "r", tensor.offset, (tensor.nbytes,))
+    def bad(self, what: str, hint: str = _AGAIN) -> ModelError:
+        """Return an error that says of this file what is wrong with it."""
+        return ModelError(f"`{self.path.name}` {what}", hint=hint)
 
     def text(self, key: str, default: str = "") -> str:
         """Return a string value. Raises ModelError when the key holds something else."""
         value = self.metadata.get(key, default)
         if not isinstance(value, str):
-            raise ModelError(f"`{self.path.name}` holds no text under {key!r}")
+            raise self.bad(f"holds no text under {key!r}")
         return value
 
-    def number(self, key: str, default: float | None = None) -> Any:  # noqa: ANN401 (int or float, as stored)
-        """Return an int or float value. Raises ModelError when it is absent without a default, or no number."""
+    def number(self, key: str, default: float | None = None) -> float:
+        """Return a number above 0. Raises ModelError when it is absent without a default, or anything else."""
         value = self.metadata.get(key, default)
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            raise ModelError(f"`{self.path.name}` holds no number under {key!r}")
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < _LARGEST:
+            raise self.bad(f"holds no number above 0 under {key!r}")
         return value
 
-    def count(self, key: str, default: int | None = None) -> int:
-        """Return a whole number from 1 to 2**31.
+    def count(self, key: str, default: int | None = None, limit: int = 1 << 31) -> int:
+        """Return a whole number of at least 1, and less than the limit.
 
         Raises ModelError when it is absent without a default, or anything else.
         """
         value = self.metadata.get(key, default)
-        if type(value) is not int or not 1 <= value < 1 << 31:
-            raise ModelError(f"`{self.path.name}` holds no count under {key!r}")
+        if type(value) is not int or not 1 <= value < limit:
+            raise self.bad(f"holds no count under {key!r}")
+        return value
+
+    def flag(self, key: str, default: bool | None = None) -> bool | None:
+        """Return a truth value, the default when it is absent. Raises ModelError when the key holds something else."""
+        value = self.metadata.get(key, default)
+        if value is not None and not isinstance(value, bool):
+            raise self.bad(f"holds neither true nor false under {key!r}")
+        return value
+
+    def token_id(self, key: str) -> int | None:
+        """Return a token's number, None when it is absent. Raises ModelError when the key holds something else."""
+        value = self.metadata.get(key)
+        if value is not None and (type(value) is not int or not -1 <= value < 1 << 32):
+            raise self.bad(f"holds no token's number under {key!r}")
+        return value
+
+    def numbers(self, key: str) -> np.ndarray[Any, Any] | None:
+        """Return a list of numbers, None when it is absent. Raises ModelError when the key holds something else."""
+        value = self.metadata.get(key)
+        if value is not None and not hasattr(value, "dtype"):
+            raise self.bad(f"holds no list of numbers under {key!r}")
         return value
 
     def strings(self, key: str) -> list[str]:
         """Return a list of strings. Raises ModelError when the key holds something else."""
         value = self.metadata.get(key)
         if not isinstance(value, list):
-            raise ModelError(f"`{self.path.name}` holds no list of texts under {key!r}")
+            raise self.bad(f"holds no list of texts under {key!r}")
         return value
 
 
 def read_gguf(path: Path) -> GgufFile:
     """Read and check a header. Raises ModelError with the byte offset for anything that a loader should not see."""
-    try:
-        with open(path, "rb") as handle, mmap.mmap(handle.fileno(), 0, access=mmap.ACCESS_READ) as view:
-            return _Cursor(path, view).file()
-    except ValueError as error:  # mmap refuses an empty file
-        raise ModelError(f"`{path}` is empty, not a GGUF file", hint="download the file again") from error
-    except OSError as error:
-        raise ModelError(f"cannot read `{path}`: {(error.strerror or str(error)).lower()}") from error
+    with plain_file(path) as handle:
+        size = os.fstat(handle.fileno()).st_size
+        if size == 0:
+            raise ModelError(f"`{path}` is empty, not a GGUF file", hint=_AGAIN)
+        return _Cursor(path, handle, size).file()
 
 
 class _Cursor:
     """A position in the file; every read is checked against its end."""
 
-    def __init__(self, path: Path, view: mmap.mmap) -> None:
-        self.path, self.view, self.size = path, view, len(view)
+    def __init__(self, path: Path, handle: IO[bytes], size: int) -> None:
+        self.path, self.handle, self.size = path, handle, size
+        self.view = bytearray()  # the file's beginning, as far as it was needed
         self.at = 0
         self.strings_left = MAX_STRINGS
 
-    def fail(self, what: str, at: int | None = None) -> ModelError:
+    def fail(self, what: str, at: int | None = None, hint: str = _AGAIN) -> ModelError:
         place = self.at if at is None else at
-        hint = "the file is damaged or was cut off; download it again"
         return ModelError(
             f"`{self.path.name}` is not a usable GGUF file: {what}, at byte {place} of {self.size}", hint=hint
         )
@@ -135,7 +162,14 @@ class _Cursor:
         if count > self.size - start:
             raise self.fail(f"{what} needs {count} bytes and the file ends first")
         self.at = start + count
+        self.read_to(self.at)
         return start
+
+    def read_to(self, end: int) -> None:
+        if end > len(self.view):
+            self.view += self.handle.read(max(end - len(self.view), _CHUNK))
+        if end > len(self.view):
+            raise self.fail("it became shorter while it was read", len(self.view))
 
     def scalar(self, code: str, what: str) -> Any:  # noqa: ANN401 (bool, int or float by code)
         start = self.take(struct.calcsize("<" + code), what)
@@ -146,7 +180,7 @@ class _Cursor:
         if limit is not None and length > limit:
             raise self.fail(f"{what} claims {length} bytes, more than {limit}")
         start = self.take(length, what)
-        return self.view[start : self.at]
+        return bytes(self.view[start : self.at])
 
     def name(self, what: str, limit: int) -> str:
         start = self.at
@@ -189,25 +223,38 @@ class _Cursor:
         unpack, view, at, size = struct.Struct("<Q").unpack_from, self.view, self.at, self.size
         found = []
         for _ in range(count):
-            if at + 8 > size or (length := unpack(view, at)[0]) > size - at - 8:
+            if at + 8 > size:
                 raise self.fail(f"{what} runs past the end", at)
+            self.read_to(at + 8)
+            length = unpack(view, at)[0]
+            if length > size - at - 8:
+                raise self.fail(f"{what} runs past the end", at)
+            self.read_to(at + 8 + length)
             found.append(view[at + 8 : at + 8 + length].decode("utf-8", errors="replace"))
             at += 8 + length
         self.at = at
         return found
 
     def file(self) -> GgufFile:
-        if self.view[self.take(4, "the magic") : 4] != b"GGUF":
-            raise self.fail("it does not begin with GGUF", 0)
+        self.begin()
         version = self.scalar("I", "the version")
         if version not in (2, 3):
-            raise self.fail(f"version {version} is not 2 or 3 (or the file is big-endian)", 4)
+            turned = int.from_bytes(version.to_bytes(4, "little"), "big") in (2, 3)
+            what = "it is big-endian" if turned else f"its version {version} is neither 2 nor 3"
+            raise self.fail(what, 4, hint="take another GGUF of the model, or convert it with today's llama.cpp")
         tensors, keys = self.count("tensors", MAX_TENSORS), self.count("keys", MAX_KEYS)
         metadata, raw = self.keys(keys)
         alignment = self.alignment(metadata)
         table = [self.tensor() for _ in range(tensors)]
         found = self.place(table, -(-self.at // alignment) * alignment, alignment)
         return GgufFile(self.path, version, alignment, metadata, raw, found)
+
+    def begin(self) -> None:
+        self.read_to(min(HEAD, self.size))
+        if self.view[:4] != b"GGUF":
+            what, hint = what_it_is(bytes(self.view[:HEAD])) or ("no GGUF: it does not begin with GGUF", _AGAIN)
+            raise self.fail(f"it is {what}", 0, hint=hint)
+        self.at = 4
 
     def keys(self, count: int) -> tuple[dict[str, Any], dict[str, bytes]]:
         metadata: dict[str, Any] = {}
@@ -216,15 +263,15 @@ class _Cursor:
             start = self.at
             key = self.name("a key", MAX_KEY_BYTES)
             if key in metadata:
-                raise self.fail(f"the key {key!r} comes twice", start)
-            metadata[key] = self.value(self.scalar("I", f"the type of {key!r}"), f"the value of {key!r}")
-            raw[key] = self.view[start : self.at]
+                raise self.fail(f"the key {brief(key)} comes twice", start)
+            metadata[key] = self.value(self.scalar("I", f"the type of {brief(key)}"), f"the value of {brief(key)}")
+            raw[key] = bytes(self.view[start : self.at])
         return metadata, raw
 
     def alignment(self, metadata: Mapping[str, Any]) -> int:
         value = metadata.get("general.alignment", 32)
         if not isinstance(value, int) or value not in {1 << n for n in range(3, 17)}:
-            raise self.fail(f"the alignment {value!r} is not a power of two from 8 to 65536")
+            raise self.fail(f"the alignment {brief(value)} is not a power of two from 8 to 65536")
         return value
 
     def tensor(self) -> GgufTensor:

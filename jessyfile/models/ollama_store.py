@@ -18,6 +18,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jessyfile.addresses import is_loopback
+from jessyfile.errors import ModelError
+from jessyfile.models.model_json import read_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -25,7 +27,6 @@ if TYPE_CHECKING:
 _MODEL_LAYER = "application/vnd.ollama.image.model"
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _FROM = re.compile(r"^FROM (.+[/\\]blobs[/\\]sha256-[0-9a-f]{64})$", re.MULTILINE)
-_MAX_MANIFEST = 1 << 20
 _ASK_SECONDS = 2.0
 # the installer's service user, packages of distributions, NixOS, snap, and the volume of the documented `docker run`
 _SERVICES = (
@@ -94,9 +95,9 @@ def stored_blob(name: str, store: Path | None = None) -> Path | None:
 def _blob_in(store: Path, name: str) -> Path | None:
     try:
         manifest = _in_any_case(store / "manifests", _manifest_parts(name))
-        if manifest is None or manifest.stat().st_size > _MAX_MANIFEST:
+        if manifest is None:
             return None
-        layers = json.loads(manifest.read_bytes()).get("layers") or []
+        layers = read_json(manifest).get("layers") or []
         digests = [
             layer.get("digest")
             for layer in layers
@@ -106,7 +107,7 @@ def _blob_in(store: Path, name: str) -> Path | None:
             return None
         blob = store / "blobs" / digests[0].replace(":", "-")
         return blob if blob.is_file() else None
-    except (OSError, ValueError, AttributeError, TypeError, RecursionError):
+    except (OSError, ValueError, TypeError, ModelError):
         return None
 
 

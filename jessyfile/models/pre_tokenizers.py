@@ -16,6 +16,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from jessyfile.errors import ModelError
+from jessyfile.text.printable import brief
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -135,7 +136,8 @@ def pre_tokenizer(name: str, where: str) -> PreTokenizer:
     found = PRE_TOKENIZERS.get(name)
     if found is None:
         raise ModelError(
-            f"`{where}` splits words by {name!r}, which jessy does not know", hint="take the model's hub folder instead"
+            f"`{where}` splits words by {brief(name)}, which jessy does not know",
+            hint="take the model's hub folder instead",
         )
     return found
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from jessyfile.errors import ModelError
 from jessyfile.language.model_names import HUB, NAME, is_path, what_was_meant
+from jessyfile.models.plain_file import refuse_other_kinds, unreadable
 
 Kind = Literal["folder", "gguf", "hub", "name"]
 
@@ -38,17 +40,28 @@ def parse_reference(text: str, folder: Path) -> Reference:
             f"FROM `{text}` is no hub repository",
             hint="write it as hf:organization/name, or hf:organization/name@revision",
         )
-    path = (folder / Path(text).expanduser()).resolve()
-    if is_path(text) or path.exists():
+    path = _place(text, folder)
+    if is_path(text) or os.path.exists(path):
         return _local(text, path)
     if NAME.fullmatch(text) is None:
         raise ModelError(f"FROM `{text}` is no model name", hint=what_was_meant(text))
     return Reference(text, "name")
 
 
+def _place(text: str, folder: Path) -> Path:
+    try:
+        return (folder / Path(text).expanduser()).resolve()
+    except (OSError, RuntimeError) as error:  # a loop of links; a home of nobody
+        raise ModelError(f"FROM `{text}` leads nowhere: {error}", hint="name the model's folder or file") from error
+
+
 def _local(text: str, path: Path) -> Reference:
-    if path.is_dir():
+    if os.path.isdir(path):
         return Reference(text, "folder", path=path)
-    if path.is_file():
-        return Reference(text, "gguf", path=path)
-    raise ModelError(f"FROM `{text}` does not exist", hint=f"looked for {path}")
+    try:
+        refuse_other_kinds(path)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise ModelError(f"FROM `{text}` does not exist", hint=f"looked for {path}") from error
+    except OSError as error:
+        raise unreadable(path, error) from error
+    return Reference(text, "gguf", path=path)

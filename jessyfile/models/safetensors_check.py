@@ -1,24 +1,27 @@
 """Check a safetensors file in pure Python before a C++ loader sees it.
 
-The rules are those of the format's own reader: a header of at most 100 MB, a JSON object without repeated names, known
+The rules are those of the format's own reader: a header of bounded size, a JSON object without repeated names, known
 types, shapes that fit their byte ranges, ranges that follow each other without hole or overlap and end where the file
 ends. `mx.load` takes several kinds of files that break them.
 """
 
 from __future__ import annotations
 
-import json
 import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from jessyfile.errors import ModelError
+from jessyfile.models.foreign_files import HEAD, what_it_is
+from jessyfile.models.model_json import strict_json
+from jessyfile.models.plain_file import plain_file
+from jessyfile.text.printable import brief
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-MAX_HEADER = 100_000_000
+MAX_HEADER = 1 << 24  # a tensor takes about a hundred bytes
 SIZES: Mapping[str, int] = {
     "BOOL": 1, "U8": 1, "I8": 1, "F8_E4M3": 1, "F8_E5M2": 1, "F8_E8M0": 1, "I16": 2, "U16": 2, "F16": 2, "BF16": 2,
     "I32": 4, "U32": 4, "F32": 4, "I64": 8, "U64": 8, "F64": 8,
@@ -38,14 +41,15 @@ class StoredTensor:
 
 def check_safetensors(path: Path) -> dict[str, StoredTensor]:
     """Return the tensors by name, in the order of their bytes. Raises ModelError with the tensor that is wrong."""
-    try:
-        with open(path, "rb") as handle:
-            size = handle.seek(0, 2)
-            handle.seek(0)
-            length = _header_length(path, handle.read(8), size)
-            header = _header(path, handle.read(length))
-    except OSError as error:
-        raise ModelError(f"cannot read `{path}`: {(error.strerror or str(error)).lower()}") from error
+    with plain_file(path) as handle:
+        size = handle.seek(0, 2)
+        handle.seek(0)
+        head = handle.read(HEAD)
+        if head[8:9] != b"{" and (found := what_it_is(head)) is not None:
+            raise ModelError(f"`{path.name}` is {found[0]}, not a safetensors file", hint=found[1])
+        handle.seek(8)
+        length = _header_length(path, head[:8], size)
+        header = _header(path, handle.read(length))
     header.pop("__metadata__", None)
     tensors = sorted(
         (_tensor(path, name, entry, 8 + length) for name, entry in header.items()),
@@ -73,7 +77,7 @@ def _header_length(path: Path, first: bytes, size: int) -> int:
 
 def _header(path: Path, text: bytes) -> dict[str, Any]:
     try:
-        header = json.loads(text.decode("utf-8"), object_pairs_hook=_unique)
+        header = strict_json(text)
     except (ValueError, RecursionError) as error:
         raise _bad(path, f"its header is no JSON ({str(error)[:80]})") from error
     if not isinstance(header, dict) or not text.startswith(b"{"):
@@ -81,26 +85,19 @@ def _header(path: Path, text: bytes) -> dict[str, Any]:
     return header
 
 
-def _unique(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise ValueError("a name comes twice")
-    return found
-
-
 def _tensor(path: Path, name: str, entry: object, base: int) -> StoredTensor:
     if not isinstance(entry, dict) or set(entry) != {"dtype", "shape", "data_offsets"}:
-        raise _bad(path, f"the tensor {name!r} is not described by dtype, shape and data_offsets")
+        raise _bad(path, f"the tensor {brief(name)} is not described by dtype, shape and data_offsets")
     dtype, shape, offsets = entry["dtype"], entry["shape"], entry["data_offsets"]
     if dtype not in SIZES if isinstance(dtype, str) else True:
-        raise _bad(path, f"the tensor {name!r} has the unknown type {dtype!r}")
+        raise _bad(path, f"the tensor {brief(name)} has the unknown type {brief(dtype)}")
     if not _counts(shape) or not _counts(offsets) or len(offsets) != 2 or len(shape) > 32:
-        raise _bad(path, f"the tensor {name!r} has no proper shape or offsets")
+        raise _bad(path, f"the tensor {brief(name)} has no proper shape or offsets")
     expected = SIZES[dtype]
     for dimension in shape:
         expected *= dimension
     if offsets[1] - offsets[0] != expected:
-        raise _bad(path, f"the tensor {name!r} needs {expected} bytes and has {offsets[1] - offsets[0]}")
+        raise _bad(path, f"the tensor {brief(name)} needs {expected} bytes and has {offsets[1] - offsets[0]}")
     return StoredTensor(name, dtype, tuple(shape), base + offsets[0], expected)
 
 
@@ -112,7 +109,7 @@ def _check_layout(path: Path, tensors: Sequence[StoredTensor], base: int, size: 
     end = base
     for tensor in tensors:
         if tensor.offset != end:
-            raise _bad(path, f"the tensor {tensor.name!r} does not begin where the one before it ends")
+            raise _bad(path, f"the tensor {brief(tensor.name)} does not begin where the one before it ends")
         end += tensor.nbytes
     if end != size:
         raise _bad(path, f"its tensors end at byte {end} and the file at {size}")

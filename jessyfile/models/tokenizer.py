@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from jessyfile.errors import ModelError
+from jessyfile.models.model_json import read_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -90,16 +90,3 @@ def _wants_bos(backend: Backend, config: dict[str, Any], bos: int | None) -> boo
     if isinstance(wish, bool):
         return wish
     return bos is not None and list(backend.encode("a").ids[:1]) == [bos]
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """Return a JSON object; an absent file is an empty one. Raises ModelError for anything else."""
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError, RecursionError) as error:
-        raise ModelError(f"`{path}` cannot be read as JSON: {error}", hint="fetch the folder again") from error
-    if not isinstance(found, dict):
-        raise ModelError(f"`{path}` holds no JSON object", hint="fetch the folder again")
-    return found

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from jessyfile.errors import ModelError
 from jessyfile.models.pre_tokenizers import pre_tokenizer, splitting_name
+from jessyfile.text.printable import brief
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -31,7 +32,7 @@ def check_tokenizer(document: Mapping[str, Any]) -> None:
     if not isinstance(model, dict) or model.get("type") != "BPE" or not isinstance(model.get("vocab"), dict):
         kind = model.get("type") if isinstance(model, dict) else None
         raise ModelError(
-            f"the base's tokenizer.json is no BPE tokenizer but {kind!r}",
+            f"the base's tokenizer.json is no BPE tokenizer but {brief(kind)}",
             hint="start from a GGUF of the same base instead",
         )
     if not model.get("byte_fallback"):
@@ -39,12 +40,49 @@ def check_tokenizer(document: Mapping[str, Any]) -> None:
 
 
 def check_gguf_tokenizer(file: GgufFile) -> None:
-    """Raise ModelError for a GGUF whose vocabulary is of a kind, or splits words in a way, that jessy does not know."""
+    """Raise ModelError for a GGUF whose vocabulary is damaged, of a kind, or splits words in a way, that jessy does not know."""
     kind, pre = file.text("tokenizer.ggml.model"), file.text("tokenizer.ggml.pre", "default")
     if kind not in ("llama", "gpt2"):
-        raise ModelError(f"`{file.path.name}` has a vocabulary of the kind {kind!r}, which jessy does not know")
-    if kind == "gpt2":
+        raise file.bad(f"has a vocabulary of the kind {brief(kind)}, which jessy does not know", "take another base")
+    tokens = _tokens(file)
+    _types(file, len(tokens))
+    _unknown(file, tokens)
+    if kind == "llama":
+        _scores(file, len(tokens))
+    else:
         pre_tokenizer(pre, file.path.name)
+        _stored_merges(file, set(tokens))
+
+
+def _tokens(file: GgufFile) -> list[str]:
+    tokens = file.strings("tokenizer.ggml.tokens")
+    if len(set(tokens)) != len(tokens):
+        raise file.bad("has a vocabulary with the same token twice")
+    longest = max(map(len, tokens), default=0)
+    if longest > _LONGEST_ENTRY:
+        raise file.bad(f"has a vocabulary entry of {longest} characters; the limit is {_LONGEST_ENTRY}")
+    return tokens
+
+
+def _scores(file: GgufFile, count: int) -> Sequence[float]:
+    import numpy as np
+
+    stored = file.numbers("tokenizer.ggml.scores")
+    if stored is None or stored.shape != (count,) or not np.isfinite(stored).all():
+        raise file.bad(f"has scores that are no number each for its {count} tokens")
+    scores: list[float] = stored.tolist()
+    return scores
+
+
+def _stored_merges(file: GgufFile, known: set[str]) -> Sequence[tuple[str, str]]:
+    """Return the pairs that are joined, in their order; one that makes no token of two is an error."""
+    pairs = [
+        (left, right) for left, _, right in (merge.partition(" ") for merge in file.strings("tokenizer.ggml.merges"))
+    ]
+    for left, right in pairs:
+        if left not in known or right not in known or left + right not in known:
+            raise file.bad(f"has a merge of {brief(left)} and {brief(right)}, which makes no token of two")
+    return pairs
 
 
 def tokenizer_json(file: GgufFile) -> dict[str, Any]:
@@ -53,15 +91,8 @@ def tokenizer_json(file: GgufFile) -> dict[str, Any]:
     Raises ModelError for a kind of vocabulary that is not known, or a damaged one.
     """
     check_gguf_tokenizer(file)
-    tokens = file.strings("tokenizer.ggml.tokens")
+    tokens = _tokens(file)
     types = _types(file, len(tokens))
-    if len(set(tokens)) != len(tokens):
-        raise ModelError(f"`{file.path.name}` has a vocabulary with the same token twice")
-    longest = max(map(len, tokens), default=0)
-    if longest > _LONGEST_ENTRY:
-        raise ModelError(
-            f"`{file.path.name}` has a vocabulary entry of {longest} characters; the limit is {_LONGEST_ENTRY}"
-        )
     spm = file.text("tokenizer.ggml.model") == "llama"
     parts = _sentencepiece(file, tokens) if spm else _byte_level(file, tokens)
     return {"version": "1.0", "truncation": None, "padding": None, "added_tokens": _added(tokens, types), **parts}
@@ -73,20 +104,20 @@ def tokenizer_config(file: GgufFile, form: ChatFormat) -> dict[str, Any]:
     named = {"bos_token": "bos", "eos_token": "eos", "unk_token": "unknown", "pad_token": "padding"}
     found: dict[str, Any] = {"tokenizer_class": "PreTrainedTokenizerFast", "clean_up_tokenization_spaces": False}
     for name, key in named.items():
-        number = file.metadata.get(f"tokenizer.ggml.{key}_token_id")
-        if isinstance(number, int) and 0 <= number < len(tokens):
+        number = file.token_id(f"tokenizer.ggml.{key}_token_id")
+        if number is not None and 0 <= number < len(tokens):
             found[name] = tokens[number]
-    found["add_bos_token"] = bool(file.metadata.get("tokenizer.ggml.add_bos_token")) and "bos_token" in found
+    found["add_bos_token"] = bool(file.flag("tokenizer.ggml.add_bos_token")) and "bos_token" in found
     found["chat_template"] = form.jinja(bos=found["add_bos_token"])
     return found
 
 
 def _types(file: GgufFile, count: int) -> Sequence[int]:
-    stored = file.metadata.get("tokenizer.ggml.token_type")
+    stored = file.numbers("tokenizer.ggml.token_type")
     if stored is None:
         return [_NORMAL] * count
-    if isinstance(stored, list) or getattr(stored, "shape", None) != (count,):
-        raise ModelError(f"`{file.path.name}` has token types that do not match its {count} tokens")
+    if stored.shape != (count,):
+        raise file.bad(f"has {len(stored)} token types for its {count} tokens")
     types: list[int] = stored.tolist()
     return types
 
@@ -101,10 +132,7 @@ def _added(tokens: Sequence[str], types: Sequence[int]) -> list[dict[str, Any]]:
 
 
 def _sentencepiece(file: GgufFile, tokens: Sequence[str]) -> dict[str, Any]:
-    scores = file.metadata.get("tokenizer.ggml.scores")
-    if isinstance(scores, list) or getattr(scores, "shape", None) != (len(tokens),):
-        raise ModelError(f"`{file.path.name}` has scores that do not match its {len(tokens)} tokens")
-    prefix = bool(file.metadata.get("tokenizer.ggml.add_space_prefix", True))
+    prefix = file.flag("tokenizer.ggml.add_space_prefix", True)
     spaces: list[dict[str, Any]] = [{"type": "Replace", "pattern": {"String": " "}, "content": "▁"}]
     decoders: list[dict[str, Any]] = [
         {"type": "Replace", "pattern": {"String": "▁"}, "content": " "},
@@ -114,7 +142,7 @@ def _sentencepiece(file: GgufFile, tokens: Sequence[str]) -> dict[str, Any]:
     if prefix:
         spaces.insert(0, {"type": "Prepend", "prepend": "▁"})
         decoders.append({"type": "Strip", "content": " ", "start": 1, "stop": 0})
-    merges = [[left, right] for left, right in _merges(tokens, scores.tolist())]  # type: ignore[union-attr]
+    merges = [[left, right] for left, right in _merges(tokens, _scores(file, len(tokens)))]
     model = _bpe(
         tokens,
         merges,
@@ -132,11 +160,11 @@ def _sentencepiece(file: GgufFile, tokens: Sequence[str]) -> dict[str, Any]:
 
 
 def _unknown(file: GgufFile, tokens: Sequence[str]) -> str | None:
-    number = file.metadata.get("tokenizer.ggml.unknown_token_id")
-    if not isinstance(number, int):
+    number = file.token_id("tokenizer.ggml.unknown_token_id")
+    if number is None:
         return None
     if not 0 <= number < len(tokens):
-        raise ModelError(f"`{file.path.name}` names token {number} for the unknown, and has {len(tokens)} tokens")
+        raise file.bad(f"names token {number} for the unknown, and has {len(tokens)} tokens")
     return tokens[number]
 
 
@@ -154,7 +182,7 @@ def _merges(tokens: Sequence[str], scores: Sequence[float]) -> Iterator[tuple[st
 
 def _byte_level(file: GgufFile, tokens: Sequence[str]) -> dict[str, Any]:
     pre = file.text("tokenizer.ggml.pre", "default")
-    merges = [merge.split(" ", 1) for merge in file.strings("tokenizer.ggml.merges")]
+    merges = _stored_merges(file, set(tokens))
     rule = pre_tokenizer(pre, file.path.name)
     splits = [_split(expression) for expression in rule.expressions]
     bytes_ = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": False, "use_regex": False}

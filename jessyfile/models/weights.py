@@ -6,12 +6,15 @@ never goes into a quantized base and a GGUF never needs the whole model in memor
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 from jessyfile.errors import ModelError
 from jessyfile.models.load import weight_files
-from jessyfile.models.safetensors_check import StoredTensor, check_safetensors
-from jessyfile.models.tokenizer import read_json
+from jessyfile.models.model_json import read_json
+from jessyfile.models.plain_file import stored_numbers
+from jessyfile.models.safetensors_check import SIZES, StoredTensor, check_safetensors
+from jessyfile.text.printable import brief
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -92,15 +95,15 @@ class Weights:
         """
         if self._is_quantized(name):
             return self._dequantized(name, start, stop)
-        return widened(self._stored(name)[start:stop], self._entry(name).dtype)
+        return widened(self._stored(name, start, stop), self._entry(name).dtype)
 
     def _entry(self, name: str) -> StoredTensor:
         if name not in self._place:
             raise ModelError(f"`{self.folder}` has no tensor {name!r}")
         return self._place[name][1]
 
-    def _stored(self, name: str) -> np.ndarray[Any, Any]:
-        return stored_array(*self._place[name])
+    def _stored(self, name: str, start: int, stop: int) -> np.ndarray[Any, Any]:
+        return stored_array(*self._place[name], start, stop)
 
     def _quantization(self, name: str) -> Mapping[str, Any]:
         settings = self.config.get("quantization") or self.config.get("quantization_config")
@@ -117,7 +120,7 @@ class Weights:
         import numpy as np
 
         settings, stem = self._quantization(name), name.removesuffix(".weight")
-        packed = mx.array(np.ascontiguousarray(self._stored(name)[start:stop]))
+        packed = mx.array(np.ascontiguousarray(self._stored(name, start, stop)))
         scales, biases = (self._side(stem + part, start, stop) for part in _QUANTIZED_PARTS)
         mode = settings.get("mode", "affine")
         values = mx.dequantize(packed, scales, biases, int(settings["group_size"]), int(settings["bits"]), mode=mode)
@@ -129,19 +132,32 @@ class Weights:
 
         if name not in self._place:
             return None
-        stored, dtype = np.ascontiguousarray(self._stored(name)[start:stop]), self._entry(name).dtype
+        stored, dtype = np.ascontiguousarray(self._stored(name, start, stop)), self._entry(name).dtype
         return mx.array(stored) if dtype in ("U8", "U32") else mx.array(widened(stored, dtype))
 
 
-def stored_array(path: Path, tensor: StoredTensor) -> np.ndarray[Any, Any]:
-    """Return a stored tensor as it lies on the disk (BF16 as uint16), mapped. Raises ModelError for an unknown type."""
-    import numpy as np
+def stored_array(path: Path, tensor: StoredTensor, start: int = 0, stop: int | None = None) -> np.ndarray[Any, Any]:
+    """Return a stored tensor, or rows of it, as it lies on the disk: BF16 as uint16, a single number as a row.
 
+    Args:
+        path: the safetensors file.
+        tensor: its entry for the tensor.
+        start: the first row.
+        stop: the row behind the last one; None for the end.
+
+    Returns:
+        The numbers, in memory.
+
+    Raises:
+        ModelError: the type is not known, or the file has become too short.
+    """
     if tensor.dtype not in _PLAIN:
-        raise ModelError(f"`{path.name}` stores {tensor.name!r} as {tensor.dtype}, which jessy cannot read")
-    if not tensor.nbytes:  # nothing can be mapped
-        return np.zeros(tensor.shape, _PLAIN[tensor.dtype])
-    return np.memmap(path, _PLAIN[tensor.dtype], "r", tensor.offset, tensor.shape or (1,))
+        what = f"`{path.name}` stores {brief(tensor.name)} as {tensor.dtype}, which jessy cannot read"
+        raise ModelError(what, hint="take a repository of the model in BF16, F16 or F32")
+    shape = tensor.shape or (1,)
+    rows, width = (shape[0] if stop is None else stop) - start, math.prod(shape[1:])
+    offset = tensor.offset + start * width * SIZES[tensor.dtype]
+    return stored_numbers(path, _PLAIN[tensor.dtype], offset, rows * width).reshape(rows, *shape[1:])
 
 
 def widened(stored: np.ndarray[Any, Any], dtype: str) -> np.ndarray[Any, Any]:

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import json
 import re
+import reprlib
 import unicodedata
 
 _HIDDEN = ("Cc", "Cf", "Cs", "Zl", "Zp")
 _JOINERS = "\u200c\u200d"
 _SUSPECT = re.compile(r"[^\n\t -~]")
+_BRIEF = reprlib.Repr()
+_BRIEF.maxstring = _BRIEF.maxother = 80
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -24,6 +27,11 @@ def is_hidden(character: str) -> bool:
 def printable(text: object) -> str:
     """Return the text with hidden characters spelled as their numbers (`\\u009b`); newlines and tabs stay."""
     return _SUSPECT.sub(_spelled, str(text))
+
+
+def brief(value: object) -> str:
+    """Return a value as Python spells it, hidden characters escaped, the middle of a long one left out."""
+    return _BRIEF.repr(value)
 
 
 def json_text(value: object, indent: int | None = None, *, sort_keys: bool = False) -> str:

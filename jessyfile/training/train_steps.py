@@ -57,7 +57,7 @@ def run_train(context: StepContext) -> TrainFacts:
     from jessyfile.models.load import load_model
     from jessyfile.models.precision import resolve
     from jessyfile.models.shape import shape_of
-    from jessyfile.models.tokenizer import read_json
+    from jessyfile.models.model_json import read_json
 
     blas, base = prepare(), context.inputs["base"]
     precision = resolve(context.recipe.precision, machine.chip(), shape_of(read_json(base / "config.json")))

@@ -11,7 +11,7 @@ from jessyfile.models.adapters.mlx_lm import ADAPTER_CONFIG, ADAPTER_FILE, TAKES
 from jessyfile.models.adapters.peft import PEFT_FILE, read_peft
 from jessyfile.models.architectures import by_model_type
 from jessyfile.models.folder_checks import Outline, refuse_pointers
-from jessyfile.models.tokenizer import read_json
+from jessyfile.models.model_json import read_json
 
 if TYPE_CHECKING:
     from pathlib import Path

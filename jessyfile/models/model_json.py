@@ -1,0 +1,118 @@
+"""Read the JSON files of a model's folder: strict JSON, in bounded memory, with values of the kinds that are relied on.
+
+What a file holds beyond that is kept as it is.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from pathlib import Path
+from typing import Any
+
+from jessyfile.errors import ModelError
+from jessyfile.models.foreign_files import HEAD, what_it_is
+from jessyfile.models.plain_file import plain_file
+
+MAX_BYTES = 1 << 24
+MAX_TOKENIZER_BYTES = 1 << 26  # Gemma 3's has 33 million
+MAX_DEPTH = 64
+_AGAIN = "fetch the folder again"
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Return a JSON object; an absent file is an empty one. Raises ModelError for anything else."""
+    if not os.path.lexists(path):
+        return {}
+    limit = MAX_TOKENIZER_BYTES if path.name == "tokenizer.json" else MAX_BYTES
+    with plain_file(path) as handle:
+        size = os.fstat(handle.fileno()).st_size
+        data = handle.read(min(size, limit))
+    if (foreign := what_it_is(data[:HEAD])) is not None:
+        raise ModelError(f"`{path}` is {foreign[0]}, not JSON", hint=foreign[1])
+    if size > limit:
+        raise ModelError(f"`{path}` has more than {limit >> 20} MiB, too many for such a file", hint=_AGAIN)
+    try:
+        found = strict_json(data)
+    except UnicodeDecodeError as error:
+        raise _bad(path, f"is not UTF-8 at byte {error.start}") from error
+    except (ValueError, RecursionError) as error:
+        raise _bad(path, f"is no JSON: {error}" if isinstance(error, ValueError) else "is nested too deep") from error
+    if not isinstance(found, dict):
+        raise _bad(path, "holds no JSON object")
+    _check_shape(path, found)
+    return found
+
+
+def _bad(path: Path, what: str) -> ModelError:
+    return ModelError(f"`{path}` {what}", hint=_AGAIN)
+
+
+def strict_json(data: bytes) -> object:
+    """Return a JSON value by the letter of the standard.
+
+    Raises ValueError or RecursionError for NaN, infinity, a repeated key, a byte order mark, half a surrogate pair, or
+    nesting deeper than any file of a model has.
+    """
+    if data.startswith((b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")):
+        raise ValueError("it begins with a byte order mark; save it as UTF-8 without one")
+    hooks: dict[str, Any] = {"parse_float": _number, "parse_constant": _constant, "object_pairs_hook": _object}
+    found: object = json.loads(data.decode("utf-8"), **hooks)
+    _check_depth(found)
+    if b"\\u" in data:
+        _check_surrogates(found)
+    return found
+
+
+def _number(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"the number {text[:20]} is out of range")
+    return value
+
+
+def _constant(text: str) -> float:
+    raise ValueError(f"{text} is no number of JSON")
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        seen: set[str] = set()
+        twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
+        raise ValueError(f"the name {twice[:60]!r} comes twice")
+    return found
+
+
+def _check_depth(value: object) -> None:
+    level = [value]
+    for _ in range(MAX_DEPTH):
+        lists = [one.values() if isinstance(one, dict) else one for one in level if isinstance(one, dict | list)]
+        level = [inner for values in lists for inner in values if isinstance(inner, dict | list)]
+        if not level:
+            return
+    raise RecursionError
+
+
+def _check_surrogates(value: object) -> None:
+    try:
+        json.dumps(value, ensure_ascii=False).encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise ValueError("it holds half of a surrogate pair, which is no character") from error
+
+
+def _check_shape(path: Path, document: dict[str, Any]) -> None:
+    import msgspec
+
+    from jessyfile.models.json_shapes import BY_NAME
+
+    try:
+        msgspec.convert(document, BY_NAME.get(path.name, dict))
+    except msgspec.ValidationError as error:
+        what, _, place = str(error).partition(" - at ")
+        where = place.strip("`").removeprefix("$").strip(".")
+        raise _bad(
+            path,
+            f"is malformed{f' at {where}' if where else ''}: {what[:1].lower()}{what[1:160].replace(' | null', '')}",
+        ) from None
