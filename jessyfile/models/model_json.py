@@ -38,7 +38,8 @@ def read_json(path: Path) -> dict[str, Any]:
     except UnicodeDecodeError as error:
         raise _bad(path, f"is not UTF-8 at byte {error.start}") from error
     except (ValueError, RecursionError) as error:
-        raise _bad(path, f"is no JSON: {error}" if isinstance(error, ValueError) else "is nested too deep") from error
+        what = str(error) if isinstance(error, ValueError) else "it is nested too deep"
+        raise _bad(path, f"cannot be read as JSON: {what}") from error
     if not isinstance(found, dict):
         raise _bad(path, "holds no JSON object")
     _check_shape(path, found)

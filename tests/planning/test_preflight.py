@@ -178,7 +178,8 @@ def strange_split(project: Project) -> None:
     shutil.rmtree(project.model)
     tiny_model(project.model, "qwen2")
     split = {"type": "Split", "pattern": {"Regex": "x+"}, "behavior": "Isolated", "invert": False}
-    project.tokenizer(pre_tokenizer={"type": "Sequence", "pretokenizers": [split, {"type": "ByteLevel"}]})
+    level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True}
+    project.tokenizer(pre_tokenizer={"type": "Sequence", "pretokenizers": [split, level]})
 
 
 def no_tokenizer(project: Project) -> None:
