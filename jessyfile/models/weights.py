@@ -71,11 +71,17 @@ class Weights:
         return self.rows(name, 0, shape[0]) if shape else self.rows(name, 0, 1)
 
     def kept(self, name: str) -> np.ndarray[Any, Any]:
-        """Return a whole tensor as it is kept: its bytes, mapped, or in the type of its scales when it is quantized."""
+        """Return a whole tensor as it is kept: its bytes, or in the type of its scales when it is quantized.
+
+        The bytes are mapped: the folder must be jessy's own, whose files nobody makes shorter.
+        """
         import numpy as np
 
         if not self._is_quantized(name):
-            return self._stored(name)
+            path, tensor = self._place[name]
+            if not tensor.nbytes:  # nothing can be mapped
+                return self._stored(name, 0, 0)
+            return np.memmap(path, _PLAIN[tensor.dtype], "r", tensor.offset, tensor.shape or (1,))
         return np.concatenate([narrowed(rows, self.dtype(name)) for _, rows in self.chunks(name)])
 
     def chunks(self, name: str) -> Iterator[tuple[int, np.ndarray[Any, Any]]]:

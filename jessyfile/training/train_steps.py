@@ -55,9 +55,9 @@ def run_train(context: StepContext) -> TrainFacts:
     """Train the adapter; write it with its configuration and the loss curve."""
     from jessyfile.models.accelerate import prepare
     from jessyfile.models.load import load_model
+    from jessyfile.models.model_json import read_json
     from jessyfile.models.precision import resolve
     from jessyfile.models.shape import shape_of
-    from jessyfile.models.model_json import read_json
 
     blas, base = prepare(), context.inputs["base"]
     precision = resolve(context.recipe.precision, machine.chip(), shape_of(read_json(base / "config.json")))
