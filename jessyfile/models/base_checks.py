@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from jessyfile.errors import ModelError, TrainingError
+from jessyfile.models.adapters.changes import HEAD, Adapter
 from jessyfile.models.adapters.folder import read_adapter
 from jessyfile.models.architectures import by_gguf, by_model_type
 from jessyfile.models.base_inputs import adapter_reference
@@ -44,11 +46,34 @@ def base_preflight(outlook: Outlook) -> Iterator[Finding]:
         profile = None
         yield outlook.error(error, "from")
     try:
-        adapter = adapter_reference(outlook.recipe, outlook.root)
-        if adapter is not None:
-            read_adapter(adapter, profile.outline if profile is not None else None)
+        _adapter(outlook, profile)
     except ModelError as error:
         yield outlook.error(error, "adapter")
+
+
+def _adapter(outlook: Outlook, profile: Profile | None) -> Adapter | None:
+    folder = adapter_reference(outlook.recipe, outlook.root)
+    return None if folder is None else read_adapter(folder, profile.outline if profile is not None else None)
+
+
+def tuned_profile(outlook: Outlook) -> Profile | None:
+    """Return what is known of the base with ADAPTER in it, as the step `base` leaves it.
+
+    Raises ModelError for a base that cannot be used; an adapter that cannot be is left out, for `base_preflight` tells it.
+    """
+    profile = outlook.once(base_profile)
+    if profile is None or "base" in outlook.kept:
+        return profile
+    try:
+        adapter = _adapter(outlook, profile)
+    except ModelError:
+        return profile
+    if adapter is None:
+        return profile
+    untied = profile.outline.tied and HEAD in adapter.changes
+    shape = replace(profile.shape, quantized=False, tied=profile.shape.tied and not untied)
+    parameters = profile.sizes.parameters + untied * shape.vocabulary * shape.hidden
+    return replace(profile, shape=shape, sizes=replace(profile.sizes, parameters=parameters))
 
 
 def base_profile(outlook: Outlook) -> Profile | None:
@@ -153,11 +178,11 @@ def end_in_text(outlook: Outlook, profile: Profile) -> Finding:
 
 
 def known_profile(outlook: Outlook) -> Profile | None:
-    """Return the base's profile; None when there is none, or `base_preflight` has told why."""
+    """Return the profile of the base with ADAPTER in it; None when there is none, or `base_preflight` has told why."""
     if not outlook.machine:
         return None
     try:
-        return outlook.once(base_profile)
+        return outlook.once(tuned_profile)
     except ModelError:
         return None
 

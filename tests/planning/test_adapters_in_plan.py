@@ -1,11 +1,15 @@
-"""Every adapter that cannot be applied is refused by `plan`, by its name and with the way out, before any step."""
+"""Every adapter that cannot be applied is refused by `plan`, by its name and with the way out, before any step; of one that can
+be, `plan` knows what the base weighs with it.
+"""
 
+import json
 import os
 import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import mlx.core as mx
 import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
@@ -18,9 +22,11 @@ from tiny import tiny_model
 from jessyfile.errors import ModelError
 from jessyfile.language import load_recipe
 from jessyfile.models.adapters.folder import read_adapter
+from jessyfile.models.base_checks import base_sizes, known_shape
 from jessyfile.models.folder_checks import Outline
 from jessyfile.pipeline import compile_steps
 from jessyfile.planning.plan import Selection, make_plan
+from jessyfile.planning.preflight import Outlook
 
 RECIPE = """JESSY 1
 NAME tiny
@@ -193,7 +199,14 @@ def root(tmp_path_factory) -> Path:
     return folder
 
 
-def plan(root: Path, make: Callable[[Path], object], monkeypatch, base: str = "llama", adapter: str = "./adapter"):
+def plan(
+    root: Path,
+    make: Callable[[Path], object],
+    monkeypatch,
+    base: str = "llama",
+    adapter: str = "./adapter",
+    steps=("base",),
+):
     monkeypatch.setenv("OLLAMA_MODELS", str(root / "ollama"))
     monkeypatch.setenv("OLLAMA_HOST", "127.0.0.1:9")  # where nothing listens
     shutil.rmtree(root / "adapter", ignore_errors=True)
@@ -244,6 +257,28 @@ def test_a_head_alone_is_not_kept_equal_to_an_embedding(tmp_path):
     folder = peft_adapter(tmp_path / "adapter", halves("lm_head", 96, 64), ensure_weight_tying=True)
     with pytest.raises(ModelError, match="changes the head alone"):
         read_adapter(folder, tied)
+
+
+def test_a_head_of_its_own_and_what_was_quantized_count_in_the_forecast(root, monkeypatch):
+    """A 4-bit base was said to be held in 4 bits, and one whose head the adapter unties without that head."""
+    folder = tiny_model(root / "tied", "llama")
+    stored = load_file(folder / "model.safetensors")
+    weight, scales, biases = (np.array(one) for one in mx.quantize(mx.array(stored[f"{UP}.weight"]), 32, 4))
+    save_file(
+        {**stored, f"{UP}.weight": weight, f"{UP}.scales": scales, f"{UP}.biases": biases}, folder / "model.safetensors"
+    )
+    path = folder / "config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "quantization": {"group_size": 32, "bits": 4}}))
+    whole = {f"{EMBED}.weight": stored[f"{EMBED}.weight"]}
+    parameters = []
+    for kept_equal in (True, False):
+        make = peft(whole, modules_to_save=["embed_tokens"], ensure_weight_tying=kept_equal)
+        plan(root, make, monkeypatch, "tied")
+        outlook = Outlook(load_recipe(root / "tiny.jessy").recipe, root, ("base",))
+        shape = known_shape(outlook)
+        assert (shape.tied, shape.quantized) == (kept_equal, False)
+        parameters.append(base_sizes(outlook).parameters)
+    assert parameters[1] - parameters[0] == whole[f"{EMBED}.weight"].size
 
 
 def test_a_pickle_is_never_opened(root, monkeypatch):
