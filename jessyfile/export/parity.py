@@ -149,11 +149,12 @@ def _walk(
     An engine names no candidates where the next token is half a character or ends the text: the walk ends there too.
     """
     ids, text = tokenizer.encode(prompt, bos=True), prompt
+    reader = _Reader(model)
     for _ in range(steps):
         theirs = ask(text, top)
         if not theirs:
             return
-        position, following = _compared(_logprobs(model, ids), theirs, text)
+        position, following = _compared(reader.logprobs(ids), theirs, text)
         yield position
         ids = [*ids, following]
         text += tokenizer.decode([following])
@@ -161,15 +162,29 @@ def _walk(
             return
 
 
-def _logprobs(model: Any, ids: Sequence[int]) -> np.ndarray[Any, Any]:  # noqa: ANN401 (an MLX model)
-    """Return the natural-log probabilities of the next token, shape (vocabulary,), float64."""
-    import mlx.core as mx
-    import numpy as np
+class _Reader:
+    """Reads a text that grows, each token once. The vocabulary's logits are computed after the last token alone."""
 
-    logits = np.array(model(mx.array([list(ids)]))[0, -1].astype(mx.float32)).astype(np.float64)
-    logits -= logits.max()
-    result: np.ndarray[Any, Any] = logits - np.log(np.exp(logits).sum())
-    return result
+    def __init__(self, model: Any) -> None:  # noqa: ANN401 (an MLX model)
+        from mlx_lm.models.cache import make_prompt_cache
+
+        self._model, self._cache, self._read = model, make_prompt_cache(model), 0
+
+    def logprobs(self, ids: Sequence[int]) -> np.ndarray[Any, Any]:
+        """Return the natural-log probabilities of the token after `ids`, shape (vocabulary,), float64."""
+        import mlx.core as mx
+        import numpy as np
+
+        *before, last = ids[self._read :]
+        if before:
+            self._model(mx.array([before]), cache=self._cache)
+            mx.eval([layer.state for layer in self._cache])
+        row = self._model(mx.array([[last]]), cache=self._cache)[0, -1]
+        self._read = len(ids)
+        logits = np.array(row.astype(mx.float32)).astype(np.float64)
+        logits -= logits.max()
+        result: np.ndarray[Any, Any] = logits - np.log(np.exp(logits).sum())
+        return result
 
 
 def _compared(ours: np.ndarray[Any, Any], theirs: Sequence[Candidate], text: str) -> tuple[Position, int]:
