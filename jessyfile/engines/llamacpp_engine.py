@@ -55,6 +55,8 @@ class LlamaCpp:
                 f"llama.cpp cannot load `{path.name}` of {model.name}",
                 hint="its architecture may be unknown to it, or memory too small for the context: lower num_ctx",
             ) from error
+        # a server that is let go before it took a request never ends: its loop may not have begun, and is then waited for
+        self._server.handle_completions({"prompt": "a", "n_predict": 0})
         self._model = model
         return time.perf_counter() - start
 

@@ -29,7 +29,7 @@ class FakeServer:
     def handle_completions(self, request: dict[str, Any], take: Any = None) -> Any:
         type(self).asked = request
         if take is None:
-            return self.chunks[0]
+            return self.chunks[0] if self.chunks else {}
         for chunk in self.chunks:
             try:
                 if take(chunk):
