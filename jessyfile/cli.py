@@ -266,7 +266,7 @@ def main(arguments: list[str] | None = None) -> int:
         print("interrupted", file=sys.stderr)
         return Exit.INTERRUPTED
     except Exception as error:  # noqa: BLE001 (the last resort: a bug must not look like the user's mistake)
-        return _bug(error)
+        return _disk(error) if isinstance(error, OSError) and error.filename is not None else _bug(error)
     return result if isinstance(result, int) else Exit.DONE
 
 
@@ -284,6 +284,15 @@ def _readable(arguments: list[str]) -> list[str]:
         if not argument.isascii() and any("\ud800" <= character <= "\udfff" for character in argument):
             raise click.UsageError(f"the argument `{argument}` is not UTF-8")
     return arguments
+
+
+def _disk(error: OSError) -> int:
+    """Say which path could not be used: a failing disk or a closed folder is no bug."""
+    from jessyfile.disk_errors import storage_error
+
+    said = storage_error(error, error.filename, "use")
+    _say(said)
+    return said.exit_code
 
 
 def _bug(error: Exception) -> int:

@@ -17,11 +17,11 @@ FROM  gemma3:270m
 SYSTEM "Sen JESSY'sin: sıcak, dürüst bir yol arkadaşı. Basit soruya kısa, zor soruya derin cevap ver."
 DATASET {
   validation 10%
-  markers 36
-  CATEGORY turkish 28 "Everyday Turkish" {
+  markers 60
+  CATEGORY turkish 16 "Everyday Turkish" {
     language tr
     level low
-    TOPIC casual 24
+    TOPIC casual 12
     TOPIC questions 4
   }
   CATEGORY technical 8 "Technical questions" {
@@ -44,8 +44,8 @@ LORA {
   targets q_proj k_proj v_proj o_proj gate_proj up_proj down_proj
 }
 TRAIN {
-  epochs 4
-  batch_size 6
+  epochs 3
+  batch_size 4
   learning_rate 7e-4
   warmup_steps 3
   max_length 96

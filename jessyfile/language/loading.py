@@ -8,6 +8,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from jessyfile.disk_errors import disk_errors
 from jessyfile.language import consistency, practice
 from jessyfile.language.build import build_recipe
 from jessyfile.language.diagnostics import Diagnostic, has_errors, in_order, mistake
@@ -58,22 +59,25 @@ def load_recipe(
 
     Raises:
         ProjectError: no file can have such a path.
+        StorageError: the disk fails, or a folder on the way may not be looked into.
     """
     path = possible_path(path)
-    project = Project(Path(os.path.realpath(root or find_root(path))))
-    shown = project.relative(Path(os.path.realpath(path)))
-    try:
-        entry = read_source(project, project.existing(os.path.relpath(path, project.root), project.root), shown)
-    except Refused as refused:
-        return Loaded(None, (mistake(refused.code, refused.message, helps=refused.help),))
-    return load_source(entry, project, args=args, variant=variant, sets=sets)
+    with disk_errors(path):
+        project = Project(Path(os.path.realpath(root or find_root(path))))
+        shown = project.relative(Path(os.path.realpath(path)))
+        try:
+            entry = read_source(project, project.existing(os.path.relpath(path, project.root), project.root), shown)
+        except Refused as refused:
+            return Loaded(None, (mistake(refused.code, refused.message, helps=refused.help),))
+        return load_source(entry, project, args=args, variant=variant, sets=sets)
 
 
 def load_text(text: str, path: Path, *, root: Path | None = None) -> Loaded:
     """Read a recipe from text that stands at `path` (an editor's unsaved buffer)."""
-    project = Project(Path(os.path.realpath(root or find_root(path))))
-    file = SourceFile(project.relative(Path(os.path.realpath(path))), text, Path(os.path.realpath(path)))
-    return load_source(file, project)
+    with disk_errors(path):
+        project = Project(Path(os.path.realpath(root or find_root(path))))
+        file = SourceFile(project.relative(Path(os.path.realpath(path))), text, Path(os.path.realpath(path)))
+        return load_source(file, project)
 
 
 def load_source(

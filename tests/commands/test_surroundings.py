@@ -108,3 +108,24 @@ def test_a_project_that_cannot_be_written_can_be_planned_and_says_so_when_applie
     finally:
         for folder in folders:
             folder.chmod(0o755)
+
+
+@pytest.mark.skipif(
+    os.geteuid() == 0 and shutil.which("setpriv") is None, reason="root may look anywhere, and setpriv is not here"
+)
+@pytest.mark.parametrize(
+    "words", [("check",), ("plan",), ("apply",), ("fmt",), ("data", "lint"), ("show",)], ids=" ".join
+)
+def test_a_folder_that_may_not_be_looked_into_is_named_and_no_bug(words: tuple[str, ...], project: Path) -> None:
+    """Looking for the project's root there ended as a bug in jessy."""
+    closed = project / "closed"
+    closed.mkdir()
+    shutil.copy(project / "cay.jessy", closed / "cay.jessy")
+    closed.chmod(0)
+    try:
+        done = jessy(project, *words, "closed/cay.jessy", wrap=UNPRIVILEGED if os.geteuid() == 0 else ())
+    finally:
+        closed.chmod(0o700)
+    assert done.returncode not in (0, None)
+    assert b"E000" not in done.stderr, done.stderr
+    assert b"closed" in done.stderr, done.stderr

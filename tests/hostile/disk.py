@@ -14,6 +14,7 @@ import io
 import itertools
 import os
 import shutil
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -57,6 +58,16 @@ def watched(root: Path, act: Callable[[Call], None], names: tuple[str, ...] = WR
         if "write" in names:
             stack.enter_context(mock.patch.object(os, "fdopen", _fdopen(os.fdopen, heard)))
         yield
+
+
+def place() -> tuple[tuple[str, int], ...]:
+    """Return where in the product's code the program is: file and line of each of its functions that are under way."""
+    found, frame = [], sys._getframe()
+    while frame is not None:
+        if "jessyfile" in frame.f_code.co_filename:
+            found.append((frame.f_code.co_filename, frame.f_lineno))
+        frame = frame.f_back
+    return tuple(found)
 
 
 def _heard(

@@ -146,12 +146,14 @@ def edited(root: Path) -> Path:
 
 
 def compiled(root: Path) -> tuple[Recipe, tuple[Step, ...]]:
-    """Return the project's recipe and its steps."""
+    """Return the project's recipe and its steps; mistakes are raised as a command raises them."""
+    from jessyfile.errors import RecipeError
     from jessyfile.language.loading import load_recipe
     from jessyfile.pipeline import compile_steps
 
     loaded = load_recipe(root / "tiny.jessy")
-    assert loaded.recipe is not None, loaded.diagnostics
+    if loaded.recipe is None:
+        raise RecipeError("; ".join(entry.message for entry in loaded.diagnostics), loaded.diagnostics)
     return loaded.recipe, compile_steps(loaded.recipe)
 
 
@@ -204,10 +206,11 @@ def made(result: RunResult) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Point:
-    """A disk call of a run and the step under way."""
+    """A disk call of a run, the step under way, and where in the code it stands."""
 
     call: disk.Call
     step: str
+    place: tuple[tuple[str, int], ...]
 
 
 @dataclass(frozen=True)
@@ -238,7 +241,7 @@ def some(found: Sequence[P], turn: int) -> list[P]:
 def points(root: Path) -> list[Point]:
     """Apply and return every call that touches the disk, reading ones too."""
     where, found = Where(), list[Point]()
-    with disk.watched(root, lambda call: found.append(Point(call, where.step)), disk.WRITES + disk.READS):
+    with disk.watched(root, lambda call: found.append(Point(call, where.step, disk.place())), disk.WRITES + disk.READS):
         apply(root, observer=where)
     return found
 
@@ -251,7 +254,7 @@ def remains(root: Path, run: Callable[[Where], object]) -> list[Remains]:
     def keep(call: disk.Call) -> None:
         tree = camera.take()
         if not found or found[-1].tree != tree:
-            found.append(Remains(call, where.step, tree))
+            found.append(Remains(call, where.step, disk.place(), tree))
 
     with disk.watched(root, keep):
         run(where)

@@ -52,33 +52,34 @@ def test_a_stop_in_every_step_ends_in_130_and_in_the_same_model(tmp_path, server
     assert {name: world.objects()[name] for name in exact} == {name: whole.objects()[name] for name in exact}
 
 
-@pytest.mark.parametrize("number", SIGNALS, ids=lambda number: number.name)
 @pytest.mark.parametrize("model", ["wise", "strict"])
-def test_a_server_that_hangs_holds_up_no_stop(tmp_path, server, model, number):
+def test_a_server_that_hangs_holds_up_no_stop(tmp_path, server, model):
     """Ctrl-C while the teacher wrote ended in "asks for 10 rows and 6 were found", and a judge's part in a verdict."""
     world = World(tmp_path, server.url)
     server.hanging.add(model)
-    count = server.asked.count(model)
-    apply = world.apply(*OPTIONS)
-    assert apply.until("data.fruit" if model == "wise" else "judge")
-    wait_for(lambda: server.asked.count(model) > count)
-    start = time.monotonic()
-    apply.send(number)
-    assert_stopped(*apply.end())
-    assert time.monotonic() - start < 20  # the server would have held it for a minute
+    for number in SIGNALS:
+        count = server.asked.count(model)
+        apply = world.apply(*OPTIONS)
+        assert apply.until("data.fruit" if model == "wise" else "judge")
+        wait_for(lambda count=count: server.asked.count(model) > count)
+        start = time.monotonic()
+        apply.send(number)
+        assert_stopped(*apply.end())
+        assert time.monotonic() - start < 20  # the server would have held it for a minute
     server.hanging.clear()
     assert world.apply(*OPTIONS).end()[0] == 0
 
 
-@pytest.mark.parametrize("number", SIGNALS, ids=lambda number: number.name)
-def test_a_quantizer_is_stopped_with_jessy_and_not_called_failed(tmp_path, server, number):
+def test_a_quantizer_is_stopped_with_jessy_and_not_called_failed(tmp_path, server):
     """In a terminal Ctrl-C reached llama-quantize as well, and its end was reported as its failure."""
     world = World(tmp_path, server.url)
     (world.tools / "hold").touch()
-    apply = world.apply(*OPTIONS, "--only", "gguf")
-    wait_for((world.tools / "quantizing").exists)
-    apply.send(number)
-    assert_stopped(*apply.end(), resume=f"{RESUME} --only gguf")
+    for number in SIGNALS:
+        (world.tools / "quantizing").unlink(missing_ok=True)
+        apply = world.apply(*OPTIONS, "--only", "gguf")
+        wait_for((world.tools / "quantizing").exists)
+        apply.send(number)
+        assert_stopped(*apply.end(), resume=f"{RESUME} --only gguf")
     (world.tools / "hold").unlink()
     assert world.apply(*OPTIONS, "--only", "gguf").end()[0] == 0
 
