@@ -5,12 +5,20 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import re
 from pathlib import Path
 
 
 def temporary_name(path: Path) -> Path:
     """Return a name beside `path` that nobody has."""
     return path.parent / f".{path.name[:40]}.{os.urandom(6).hex()}.tmp"
+
+
+def left_beside(path: Path) -> list[Path]:
+    """Return what killed writers of `path` have left: files with a name that only `temporary_name` gives."""
+    name = re.compile(rf"\.{re.escape(path.name[:40])}\.[0-9a-f]{{12}}\.tmp")
+    found = (path.parent / one for one in os.listdir(path.parent) if name.fullmatch(one))
+    return [temporary for temporary in found if not held(temporary)]
 
 
 def hold(descriptor: int) -> None:

@@ -21,7 +21,7 @@ from pathlib import Path
 
 from jessyfile import fsops
 from jessyfile.errors import ProjectError, StorageError
-from jessyfile.temporaries import held
+from jessyfile.temporaries import held, left_beside
 
 _ELSEWHERE = "name another place, or move away what stands there: jessy replaces only what it wrote itself"
 
@@ -34,6 +34,7 @@ def write_new(path: Path, data: bytes) -> None:
     try:
         with fsops.atomic_file(path, new=True) as handle:
             handle.write(data)
+        _tidy(path)
     except StorageError as error:
         if isinstance(error.__cause__, FileExistsError):
             raise _taken(path, "is there already") from error
@@ -100,6 +101,14 @@ def edit(path: Path, before: bytes, after: bytes) -> None:
         handle.write(after)
         if read_plain(target) != before:
             raise StorageError(f"`{path}` was changed meanwhile, and left as it is", hint="run the same command again")
+    _tidy(target)
+
+
+def _tidy(path: Path) -> None:
+    """Remove what killed runs left beside a file of the user's: it may hold the same secrets."""
+    with contextlib.suppress(OSError):  # the file itself is written
+        for temporary in left_beside(path):
+            temporary.unlink()
 
 
 def require_editable(path: Path) -> None:

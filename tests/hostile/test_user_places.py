@@ -6,6 +6,7 @@ the disk, other people's files, links of every kind, a pipe, a socket and a plac
 
 from __future__ import annotations
 
+import fcntl
 import os
 import socket
 import stat
@@ -18,6 +19,7 @@ import click
 import pytest
 
 from jessyfile.cli import COMMANDS, main
+from jessyfile.user_files import edit, write_new
 
 RECIPE = """JESSY 1
 
@@ -511,3 +513,24 @@ def test_a_lock_file_of_another_tool_is_refused_before_anything_runs(project, ca
         assert main(["apply", "poetry.jessy", *more]) == 1
         assert "poetry.lock" in refused(capsys)
     assert everything(project) == before
+
+
+def test_what_a_killed_run_left_beside_a_file_of_the_users_goes_with_the_next_writing(tmp_path):
+    """A .env was left half written under another name, with its secrets, and nothing ever removed it."""
+    file = tmp_path / ".env"
+    file.write_bytes(b"KEY=secret\n")
+    killed, held_one = tmp_path / "..env.0123456789ab.tmp", tmp_path / "..env.ba9876543210.tmp"
+    others = [
+        tmp_path / name for name in (".env.tmp", "..env.backup.tmp", ".env.0123456789ab.tmp", "..env2.0123456789ab.tmp")
+    ]
+    for path in (killed, held_one, *others):
+        path.write_bytes(b"KEY=secret\n")
+    with held_one.open("rb") as living:
+        fcntl.flock(living, fcntl.LOCK_EX)
+        edit(file, b"KEY=secret\n", b"KEY=new\n")
+        assert not killed.exists()
+        assert held_one.exists()
+        killed.write_bytes(b"")
+        write_new(tmp_path / "other", b"")
+        assert killed.exists()  # it is another file's
+    assert all(path.exists() for path in others)
