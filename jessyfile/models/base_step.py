@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from jessyfile.errors import Interrupted
 from jessyfile.fsops import copy_file, make_folder, remove_tree, write_bytes, write_text
-from jessyfile.models.adapters.merge import merge_folder
+from jessyfile.models.adapters.merge import MergeResult, merge_folder
 from jessyfile.models.base_inputs import adapter_reference, model_files
 from jessyfile.models.chat_format import ChatFormat, refuse_other_template
 from jessyfile.models.folder_checks import check_folder
@@ -43,13 +43,20 @@ def run_base(context: StepContext) -> BaseFacts:
     form = _from_gguf(found, target, context) if found.is_gguf else _from_folder(found.path, target)
     refuse_other_template(context.recipe.template, form)
     if adapter is not None:
-        merge_folder(target, adapter, context.output, _reporter(context))
+        context.progress.note(_said(merge_folder(target, adapter, context.output, _reporter(context))))
         remove_tree(target)
     facts = _facts(found, form, adapter, context.output)
     # who serves it on this machine is no part of what it is
     told = {name: value for name, value in normal(facts).items() if name != "ollama" and value is not None}
     write_bytes(context.output / SOURCE_FILE, dumps({"from": context.recipe.base, **told}) + b"\n")
     return facts
+
+
+def _said(merged: MergeResult) -> str:
+    if not merged.relative_change:
+        return "ADAPTER changes nothing: it is as it was before its training"
+    many = "one tensor" if merged.changed == 1 else f"{merged.changed} tensors"
+    return f"ADAPTER changes {many}, by {merged.relative_change:.2%} of the size"
 
 
 def _emptied(folder: Path) -> Path:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -97,6 +98,17 @@ def test_a_gguf_takes_an_adapter_too(tmp_path):
         np.testing.assert_allclose(after.read(name), before.read(name) + added, atol=1e-5)
 
 
+def test_an_adapter_that_was_never_trained_is_told(tmp_path):
+    tiny_model(tmp_path / "model")
+    module = "model.layers.0.self_attn.q_proj"
+    peft_adapter(
+        tmp_path / "old", {**halves(module, 128, 64), f"{module}.lora_B.weight": np.zeros((128, 4), np.float32)}
+    )
+    run = context(tmp_path, recipe(tmp_path, adapter="./old"))
+    run_base(run)
+    assert "changes nothing" in run.progress.notes[-1]
+
+
 def test_an_adapter_is_part_of_the_base(tmp_path):
     """ADAPTER means what it means to Ollama: the base with that adapter on it is what gets tuned."""
     tiny_model(tmp_path / "model")
@@ -109,6 +121,7 @@ def test_an_adapter_is_part_of_the_base(tmp_path):
     run_base(plain)
     facts = run_base(tuned)
     assert facts.adapter.startswith("sha256:")
+    assert re.fullmatch(r"ADAPTER changes one tensor, by \d+\.\d\d% of the size", tuned.progress.notes[-1])
     one, two = Weights(plain.output), Weights(tuned.output)
     differ = [name for name in one.names if not np.array_equal(one.read(name), two.read(name))]
     assert differ == ["model.layers.0.self_attn.q_proj.weight"]
