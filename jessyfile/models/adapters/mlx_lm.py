@@ -37,18 +37,9 @@ _Parts = Mapping[str, AdapterTensor]
 
 
 def read_mlx_lm(folder: Path, config: Mapping[str, Any], *, tied: bool) -> Adapter:
-    """Return the adapter of a folder in mlx-lm's form.
+    """Return the adapter of a folder in mlx-lm's form, for a base whose head is its embedding (`tied`) or is not.
 
-    Args:
-        folder: the adapter's folder.
-        config: its adapter_config.json.
-        tied: whether the base's head is its embedding.
-
-    Returns:
-        What it does to each tensor.
-
-    Raises:
-        ModelError: another kind of adapter, a half that is missing, shapes that do not multiply.
+    Raises ModelError for another kind of adapter, a missing half, or shapes that do not multiply.
     """
     tensors = adapter_tensors(_weights(folder))
     if not tensors:

@@ -58,18 +58,9 @@ class _Found:
 
 
 def read_peft(folder: Path, config: Mapping[str, Any], *, tied: bool) -> Adapter:
-    """Return the adapter of a folder in PEFT's form.
+    """Return the adapter of a folder in PEFT's form, for a base whose head is its embedding (`tied`) or is not.
 
-    Args:
-        folder: the adapter's folder.
-        config: its adapter_config.json.
-        tied: whether the base's head is its embedding.
-
-    Returns:
-        What it does to each tensor.
-
-    Raises:
-        ModelError: a kind that is not known, a half that is missing, shapes that do not multiply.
+    Raises ModelError for a kind that is not known, a missing half, or shapes that do not multiply.
     """
     settings = peft_settings(config)
     found = _sorted(adapter_tensors(_weights(folder)), settings)
