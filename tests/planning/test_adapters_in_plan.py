@@ -143,7 +143,9 @@ REFUSED = {
     "lengths without DoRA": (peft({**GOOD, **LENGTHS}), "has lora_magnitude_vector, and its adapter_config.json says use_dora false"),
     "lengths of another number": (peft({**GOOD, f"{Q}.lora_magnitude_vector": numbers(64)}, use_dora=True), "is for (64,), the base has (128, 64)"),
     "halves that do not multiply": (peft({**GOOD, f"{Q}.lora_B.weight": numbers(128, 3)}), "do not multiply"),
-    "parts that were not gathered": (peft({**GOOD, f"{Q}.lora_B.weight": np.zeros((0,), np.float32)}), "were not gathered"),
+    "parts that were not gathered": (peft({**GOOD, f"{Q}.lora_B.weight": np.zeros((0,), np.float32)}), "holds no number in"),
+    "parts that were flattened": (peft({**GOOD, f"{Q}.lora_B.weight": numbers(512)}), "do not multiply"),
+    "a whole module that was not gathered": (peft({**GOOD, "lm_head.weight": np.zeros((0,), np.float32)}, modules_to_save=["lm_head"]), "holds no number in"),
     "a convolution": (peft({f"{Q}.lora_A.weight": numbers(4, 64, 1, 1), f"{Q}.lora_B.weight": numbers(128, 4, 1, 1)}), "do not multiply"),
     "two adapters in one file": (
         peft({key.replace(".weight", f".{name}.weight"): one for name in ("a", "b") for key, one in GOOD.items()}),
@@ -153,6 +155,7 @@ REFUSED = {
         peft({**GOOD, **{key.replace("model.", "model.language_model.", 1): one for key, one in GOOD.items()}}), "twice",
     ),
     "a bias of a product": (peft({**GOOD, f"{Q}.lora_B.bias": numbers(128)}), "lora_B.bias', which is not known"),
+    "a name without end": (peft({**GOOD, "x" * 5000: numbers(4)}), "names a tensor 'base_model.model.x"),
     "a tensor of another method": (peft({**GOOD, f"{Q}.lora_diag": numbers(4)}), "lora_diag', which is not known"),
     "experts": (peft(halves("model.layers.0.mlp.experts.3.up_proj", 96, 64)), "for the experts of a mixture"),
     "fused experts": (peft(halves("model.layers.0.mlp.experts.base_layer", 96, 64)), "for the experts of a mixture"),

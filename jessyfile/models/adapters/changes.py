@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 from jessyfile.errors import ModelError
 from jessyfile.models.safetensors_check import StoredTensor, check_safetensors
 from jessyfile.models.weights import CHUNK_VALUES, READABLE, stored_array, widened
+from jessyfile.text.printable import brief
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     import numpy as np
 
 Shape: TypeAlias = tuple[int, ...]
+_LONGEST_NAME = 300
+UNGATHERED = "gather its parts from all devices before saving (DeepSpeed: stage3_gather_16bit_weights_on_model_save)"
 EMBEDDING, HEAD = "model.embed_tokens.weight", "lm_head.weight"
 _MULTIMODAL = (
     ("language_model.model.", "model."),
@@ -60,6 +63,10 @@ def adapter_tensors(path: Path) -> dict[str, AdapterTensor]:
     """Return the tensors of an adapter's file by name. Raises ModelError for a damaged file or numbers jessy cannot read."""
     found = check_safetensors(path)
     for name, stored in found.items():
+        if len(name) > _LONGEST_NAME:
+            raise ModelError(f"`{path.name}` names a tensor {brief(name)}", hint="copy the adapter's folder again")
+        if not stored.nbytes:
+            raise ModelError(f"`{path.name}` holds no number in {name!r}", hint=UNGATHERED)
         if stored.dtype not in READABLE:
             raise ModelError(
                 f"`{path.name}` stores {name!r} as {stored.dtype}",

@@ -71,7 +71,7 @@ def _kind(config: Mapping[str, Any], tensors: Mapping[str, object]) -> str:
     if word is None:
         parts = {_part(name) for name in tensors}
         return "dora" if "m" in parts else "lora" if parts & {"lora_a", "lora_b"} else "full"
-    kind = str(word).lower()
+    kind = str(word)[:40].lower()
     if kind not in _KINDS:
         raise ModelError(
             f"ADAPTER was trained with fine_tune_type {kind}, which is not known", hint=f"known: {', '.join(_KINDS)}"

@@ -17,6 +17,7 @@ from jessyfile.errors import ModelError
 from jessyfile.models.adapters.changes import (
     EMBEDDING,
     HEAD,
+    UNGATHERED,
     Adapter,
     AdapterTensor,
     Product,
@@ -172,15 +173,10 @@ def _product(module: str, parts: _Parts, prefix: str, settings: PeftSettings) ->
 
 def _check_shapes(module: str, first: AdapterTensor, second: AdapterTensor, rank: int) -> None:
     shapes = (first.shape, second.shape)
-    if any(len(shape) < 2 or 0 in shape for shape in shapes):
-        raise ModelError(
-            f"the adapter of `{module}` has shapes {shapes[0]} and {shapes[1]}: its parts on several devices were not "
-            "gathered when it was saved",
-            hint="save it again with its parts gathered (DeepSpeed ZeRO-3: stage3_gather_16bit_weights_on_model_save)",
-        )
     if any(len(shape) != 2 for shape in shapes) or first.shape[0] != second.shape[1]:
         raise ModelError(
-            f"the adapter of `{module}` has shapes {shapes[0]} and {shapes[1]}, which do not multiply", hint=MERGE_THERE
+            f"the adapter of `{module}` has shapes {shapes[0]} and {shapes[1]}, which do not multiply",
+            hint=UNGATHERED if any(len(shape) == 1 for shape in shapes) else MERGE_THERE,
         )
     if first.shape[0] != rank:
         raise ModelError(

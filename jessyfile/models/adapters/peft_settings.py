@@ -110,7 +110,7 @@ def peft_settings(config: Mapping[str, Any]) -> PeftSettings:
 
 
 def _refuse_kind(config: Mapping[str, Any]) -> None:
-    kind, task = str(config.get("peft_type", "LORA")).upper(), str(config.get("task_type")).upper()
+    kind, task = str(config.get("peft_type", "LORA"))[:40].upper(), str(config.get("task_type")).upper()
     if kind in _PROMPTS:
         raise ModelError(
             f"ADAPTER is PEFT's {kind}, learned inputs before the text, which no weights can hold", hint=_TRAIN_LORA
@@ -127,7 +127,7 @@ def _refuse_kind(config: Mapping[str, Any]) -> None:
 
 
 def _refuse_initialization(way: object) -> None:
-    word = str(way).lower()
+    word = str(way)[:40].lower()
     if word in _KEEP_THE_BASE:
         return
     found = next((why for name, why in _CHANGE_THE_BASE.items() if word.startswith(name)), "is not known")
@@ -141,7 +141,7 @@ def _refuse_settings(config: Mapping[str, Any]) -> None:
     for key, what in _REFUSED.items():
         if config.get(key):
             raise ModelError(f"ADAPTER has {key}: it {what}, which no merge of LoRA keeps", hint=MERGE_THERE)
-    unknown = sorted(key for key, value in config.items() if value and key not in _KNOWN)
+    unknown = sorted(key[:40] for key, value in config.items() if value and key not in _KNOWN)[:5]
     if unknown:
         raise ModelError(
             f"ADAPTER's adapter_config.json sets {', '.join(unknown)}, which is not known and may change what its "
