@@ -22,7 +22,8 @@ GROUP = 64  # numbers that share a scale and an offset
 HEAD_BITS = 8  # of the embeddings and the head under q8 and q4: every logit is a product with them
 BYTES = {"float32": 4, "float16": 2, "bfloat16": 2}
 
-# Their hidden states pass 65,504, float16's largest number: mlx-lm cuts them off there, or they become infinite.
+# Their hidden states pass 65,504, float16's largest number (105,244 in Gemma 3 270M): mlx-lm cuts them off there, or
+# they become infinite.
 BEYOND_FLOAT16 = frozenset({"gemma2", "gemma3_text"})
 _NATIVE_BFLOAT16 = {"M": 3, "A": 17}  # Apple's first chips of either series that compute it
 

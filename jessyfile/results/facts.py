@@ -150,7 +150,7 @@ class Curve:
 class TrainFacts(Facts):
     """`train`: how long, how much and how well; `rungs` says what memory made it give up.
 
-    `precision` is how the base was held, `rounded` whether that rounded its weights.
+    `precision` is how the base was held (empty in older results), `rounded` whether that rounded its weights.
     """
 
     training_seconds: float
@@ -165,7 +165,7 @@ class TrainFacts(Facts):
     peak_bytes: int
     rungs: tuple[str, ...]
     blas: str
-    precision: str = "float32"
+    precision: str = ""
     rounded: bool = False
 
 

@@ -86,7 +86,7 @@ def make_result(folder: Path, text: str = "Bence pilav yap, yanına da yoğurt."
     }
     facts = {
         "judge": verdict.facts(),
-        "train": trained(),
+        "train": {**trained(), "precision": "q4 computed in float32", "rounded": True},
         "evaluate": EVALUATED,
         "promote": PromoteFacts(True),
         "gguf": GgufFacts("q8_0", None, 3, 9, 0.0, "ab" * 32),

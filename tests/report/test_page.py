@@ -58,6 +58,8 @@ def test_it_shows_everything_that_a_run_left_behind(tmp_path: Path) -> None:
         "120 of 300 tokens",
         "<dd>24</dd>",
         "promoted to tiny:latest",
+        "<dd>q4 computed in float32</dd>",
+        "what is served is not exactly what was trained",
         "ab" * 32,
     ):
         assert words in text
