@@ -147,6 +147,18 @@ def _train_known(outlook: Outlook) -> Iterator[Finding]:
     return train_preflight(outlook)
 
 
+def _train_peak(outlook: Outlook) -> int | None:
+    from jessyfile.training.memory import train_peak
+
+    return train_peak(outlook)
+
+
+def _train_smaller(outlook: Outlook, share: float) -> str:
+    from jessyfile.training.memory import what_fits
+
+    return what_fits(outlook, share)
+
+
 def _precision(recipe: Recipe) -> Mapping[str, str]:
     """Return what `precision auto` is on this machine: a model that another chip would train otherwise is another model."""
     from jessyfile.machine import chip
@@ -333,6 +345,8 @@ def compile_steps(recipe: Recipe) -> tuple[Step, ...]:
             resumable=True,
             units=_rows_trained,
             preflight=_train_known,
+            peak=_train_peak,
+            smaller=_train_smaller,
         ),
         Step("merge", "merge the adapter in full precision", _merge, inputs=("base", "train"), disk=_merge_disk),
         Step(

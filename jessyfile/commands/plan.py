@@ -107,7 +107,7 @@ def plan(
 
 def takes_long(made: Plan) -> bool:
     """Return whether what is known of a plan's training and answers is more than half an hour."""
-    known = [step.forecast.seconds for step in made.steps if step.runs and step.forecast is not None]
+    known = [step.seconds for step in made.steps if step.seconds is not None]
     return not made.errors and sum(known) > _LONG
 
 

@@ -1,5 +1,8 @@
-"""How long a step takes and how much memory it needs, from earlier runs on this machine. Without a measurement there
-is no number."""
+"""How long a step takes and how much memory it needs, from earlier runs on this machine.
+
+Without a measurement there are no seconds. Memory may also follow from sizes alone (`Step.peak`): a measurement then
+corrects what they say, so that it counts for other sizes too.
+"""
 
 from __future__ import annotations
 
@@ -29,23 +32,27 @@ _APART = 1.5
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """Seconds and peak resident bytes (None: unknown) that a step is expected to take; `runs` is how many earlier
-    runs say so, 0 a calibration."""
+    """Seconds and peak bytes of memory that a step is expected to take, None where they are unknown; `runs` is how many
+    earlier runs say so, `sized` the peak by sizes alone.
+    """
 
-    seconds: float
+    seconds: float | None
     peak: int | None
     runs: int
+    sized: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Timing:
     """One measured run. `units` is the step's amount of work (None: it has no unit), `base` the base model where it
-    matters."""
+    matters, `sized` the peak that sizes alone had said (None: nothing).
+    """
 
     seconds: float
     peak: int
     units: float | None
     base: str | None
+    sized: int | None = None
 
 
 @dataclass(slots=True)
@@ -58,7 +65,9 @@ class Timings:
     def of(self, step: str) -> list[Timing]:
         """Return the measured runs of a step on this machine."""
         rows = self._mine().get(_family(step), [])
-        return [Timing(float(row["seconds"]), int(row["peak"]), row["units"], row["base"]) for row in rows]
+        return [
+            Timing(float(row["seconds"]), int(row["peak"]), row["units"], row["base"], row.get("sized")) for row in rows
+        ]
 
     def full_run(self, recipe: str) -> float | None:
         """Return the seconds of the last run on this machine in which every step of the recipe ran; None when there
@@ -98,17 +107,19 @@ class Forecaster:
     def __post_init__(self) -> None:
         self._with_base = {step.name for step in self.steps if "base" in needs(self.steps, [step.name])}
 
-    def of(self, step: Step, kept: Mapping[str, Record]) -> Forecast | None:
-        """Return what a run of this step should take, or None when nothing was measured; `kept` are the facts of those
-        inputs that stay as they are.
+    def of(self, step: Step, kept: Mapping[str, Record], sized: int | None = None) -> Forecast | None:
+        """Return what a run of this step should take, or None when nothing is known.
+
+        Args:
+            step: the step.
+            kept: the facts of those inputs that stay as they are.
+            sized: its peak by sizes alone, where these are known.
         """
         base = self.base_of(step)
         rows = [row for row in self.timings.of(step.name) if row.base == base][-_RECENT:]
         if not rows:
-            measured = step.calibrated(self.recipe, self.root, kept) if step.calibrated else None
-            return Forecast(measured[0], measured[1], 0) if measured else None
-        peaks = [row.peak for row in rows if row.peak]
-        return Forecast(_seconds(rows, self.units(step, kept)), max(peaks) if peaks else None, len(rows))
+            return Forecast(None, sized, 0, sized) if sized else None
+        return Forecast(_seconds(rows, self.units(step, kept)), _peak(rows, sized), len(rows), sized)
 
     def units(self, step: Step, kept: Mapping[str, Record]) -> float | None:
         """Return how much work a run of the step is, None when it has no unit."""
@@ -121,6 +132,12 @@ class Forecaster:
     def last_full_run(self) -> float | None:
         """Return the seconds of this recipe's last full run on this machine."""
         return self.timings.full_run(self.recipe.name)
+
+
+def _peak(rows: Sequence[Timing], sized: int | None) -> int | None:
+    """Return the highest measured peak, each scaled by how sizes have changed since, where both are known."""
+    peaks = [row.peak * sized // row.sized if sized and row.sized else row.peak for row in rows if row.peak]
+    return max(peaks, default=sized)
 
 
 def _seconds(rows: Sequence[Timing], planned: float | None) -> float:

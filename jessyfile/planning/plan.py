@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
@@ -60,6 +60,11 @@ class PlannedStep:
     def runs(self) -> bool:
         """Whether it will or may run."""
         return self.answer != "reused"
+
+    @property
+    def seconds(self) -> float | None:
+        """How long it should take, None where nothing says so."""
+        return self.forecast.seconds if self.forecast else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,8 +162,12 @@ def plan_with(decider: Decider, steps: Sequence[Step], selection: Selection, rea
     with fsops.disk_errors(root):
         state = load_state(root, recipe.name)
         forecaster = Forecaster(load_timings(root), recipe, root, steps)
-        planned, decisions = _walk(select(steps, selection.only, selection.skip), decider, state, forecaster)
-        findings = _preflight(steps, planned, decisions, decider, reach)
+        chosen = select(steps, selection.only, selection.skip)
+        decided, decisions = _walk(chosen, decider, state, step_effects(steps))
+        outlook = _outlook(decided, decisions, decider, reach)
+        planned = tuple(_forecast(step, decisions[step.name], outlook, forecaster) for step in decided)
+        peaks = {step.name: step.forecast.peak for step in planned if step.forecast}
+        findings = preflight(steps, outlook, peaks)
     # a plan must work on a disk that is full or read-only; without this the next plan is only slower
     with contextlib.suppress(StorageError):
         decider.hashes.save()
@@ -169,36 +178,38 @@ def plan_with(decider: Decider, steps: Sequence[Step], selection: Selection, rea
     return Plan(recipe.name, where, root, state, selection, planned, promotion, last, mask, findings)
 
 
-def _preflight(
-    steps: Sequence[Step],
-    planned: Sequence[PlannedStep],
-    decisions: Mapping[str, Decision],
-    decider: Decider,
-    reach: Reach,
-) -> tuple[Finding, ...]:
+def _outlook(
+    decided: Sequence[PlannedStep], decisions: Mapping[str, Decision], decider: Decider, reach: Reach
+) -> Outlook:
     kept = {
         name: Kept(decision.action.facts, decider.store.place(decision.action.object))
         for name, decision in decisions.items()
         if decision.action
     }
-    peaks = {step.name: step.forecast.peak if step.forecast else None for step in planned if step.runs}
-    return preflight(steps, Outlook(decider.recipe, decider.root, peaks.keys(), kept, reach), peaks)
+    return Outlook(decider.recipe, decider.root, {step.name for step in decided if step.runs}, kept, reach)
+
+
+def _forecast(planned: PlannedStep, decision: Decision, outlook: Outlook, forecaster: Forecaster) -> PlannedStep:
+    """Return a step that runs with what it should take."""
+    if not planned.runs:
+        return planned
+    step = decision.step
+    kept = {name: outlook.kept[name].facts for name in step.inputs if name in outlook.kept}
+    sized = step.peak(replace(outlook, step=step.name)) if step.peak else None
+    return replace(planned, forecast=forecaster.of(step, kept, sized))
 
 
 def _walk(
-    chosen: Sequence[Step], decider: Decider, state: State, forecaster: Forecaster
+    chosen: Sequence[Step], decider: Decider, state: State, effects: Mapping[str, Effect]
 ) -> tuple[tuple[PlannedStep, ...], Mapping[str, Decision]]:
     """Decide about every step in order, each in the light of those before."""
-    effects = step_effects(forecaster.steps)
     decisions: dict[str, Decision] = {}
     planned: list[PlannedStep] = []
     pending = False
     for step in chosen:
         inputs = {name: decisions[name].output for name in step.inputs}
         decision = decisions[step.name] = decider.decide(step, inputs, pending=pending)
-        kept = {name: action.facts for name in step.inputs if (action := decisions[name].action)}
-        forecast = forecaster.of(step, kept) if decision.answer != "reused" else None
-        planned.append(_planned(decision, inputs, state, decider, effects[step.name], forecast))
+        planned.append(_planned(decision, inputs, state, decider, effects[step.name]))
         pending = pending or decision.answer != "reused"
     return tuple(planned), decisions
 
@@ -233,7 +244,6 @@ def _planned(
     state: State,
     decider: Decider,
     effect: Effect,
-    forecast: Forecast | None,
 ) -> PlannedStep:
     step = decision.step
     known = {name: object_id for name, object_id in inputs.items() if object_id is not None}
@@ -252,6 +262,5 @@ def _planned(
         own=decision.own.hash,
         fingerprint=mark,
         effect=effect,
-        forecast=forecast,
         resumes=resumes,
     )

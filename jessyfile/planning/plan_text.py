@@ -253,9 +253,9 @@ def _price(plan: Plan) -> str:
 
 def _about(plan: Plan) -> str:
     running = [step for step in plan.steps if step.runs]
-    known = [step.forecast.seconds for step in running if step.forecast]
+    known = [step.seconds for step in running if step.seconds is not None]
     about = f"about {duration(max(1, sum(known)))}" if known else ""
-    unknown = sorted((step.name for step in running if not step.forecast), key=lambda name: name not in _LONG)
+    unknown = sorted((step.name for step in running if step.seconds is None), key=lambda name: name not in _LONG)
     if not unknown:
         last = f" (last full run: {duration(plan.last_seconds)})" if plan.last_seconds else ""
         return f"A{about[1:]} on this machine{last}." if about else ""
@@ -266,12 +266,11 @@ def _about(plan: Plan) -> str:
 
 
 def _forecast(steps: Sequence[PlannedStep]) -> str:
-    known = [step.forecast for step in steps if step.forecast]
-    if not known:
-        return ""
-    seconds = f"~{duration(sum(forecast.seconds for forecast in known))}".replace("~<", "<")
-    peak = max((forecast.peak or 0 for forecast in known), default=0)
-    return f"{seconds}, {size(peak)}" if peak >= 1e9 and len(steps) == 1 else seconds
+    known = [step.seconds for step in steps if step.seconds is not None]
+    seconds = [f"~{duration(sum(known))}".replace("~<", "<")] if known else []
+    forecast = steps[0].forecast if len(steps) == 1 else None
+    peak = (forecast.peak if forecast else None) or 0
+    return ", ".join([*seconds, *([size(peak)] if peak >= 1e9 else [])])
 
 
 def _with_forecast(text: str, forecast: str) -> str:

@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from jessyfile import machine
-from jessyfile.errors import JessyError, PreflightError, StorageError
+from jessyfile.errors import InsufficientMemoryError, JessyError, PreflightError, StorageError
 from jessyfile.planning.change_text import size
 
 if TYPE_CHECKING:
@@ -118,7 +118,8 @@ def preflight(
     found = [finding for step in running for finding in _of(step, outlook)]
     if outlook.machine:
         found += _disk(running, outlook)
-        found += _memory(peaks or {})
+        told = {finding.step for finding in found if finding.code == InsufficientMemoryError.code}
+        found += _memory([step for step in running if step.name not in told], outlook, peaks or {})
     return tuple(sorted(dict.fromkeys(found), key=lambda finding: finding.severity))
 
 
@@ -156,11 +157,12 @@ def _disk(running: Sequence[Step], outlook: Outlook) -> Iterator[Finding]:
         yield replace(outlook, step=max(needed, key=lambda name: needed[name])).error(error)
 
 
-def _memory(peaks: Mapping[str, int | None]) -> Iterator[Finding]:
+def _memory(running: Sequence[Step], outlook: Outlook, peaks: Mapping[str, int | None]) -> Iterator[Finding]:
     total = machine.memory()
-    for name, peak in peaks.items():
+    for step in running:
+        peak = peaks.get(step.name)
         if peak and total and peak > total:
-            message = f"{name} is expected to need {size(peak)} of memory and this machine has {size(total)}"
-            yield Finding(
-                "warning", "E601", name, message, "lower batch_size, max_length or rank, or take a smaller base"
-            )
+            message = f"{step.name} is expected to need {size(peak)} of memory and this machine has {size(total)}"
+            own = replace(outlook, step=step.name)
+            hint = step.smaller(own, total / peak) if step.smaller else "take a smaller base, or close other programs"
+            yield own.warning(InsufficientMemoryError(message, hint=hint))

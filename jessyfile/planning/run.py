@@ -368,11 +368,13 @@ class _Apply:
         # a resumed step is timed for its last part only, so its seconds do not measure a whole run
         ran = [step for step in result.steps if step.outcome == "ran" and step.name not in self.resumed]
         by_name = {step.name: step for step in self.steps}
+        sized = {step.name: step.forecast.sized for step in self.plan.steps if step.forecast}
         for step in ran:
             one = by_name[step.name]
             inputs = {name: self.results[name].facts for name in one.inputs}
             units = read_as(CommonFacts, step.facts, step.name).work_units or forecaster.units(one, inputs)
-            timings.add(step.name, Timing(step.seconds, step.peak, units, forecaster.base_of(one)))
+            base = forecaster.base_of(one)
+            timings.add(step.name, Timing(step.seconds, step.peak, units, base, sized.get(step.name)))
         if len(ran) == len(self.steps):
             timings.add_full_run(self.recipe.name, result.seconds)
         timings.save()

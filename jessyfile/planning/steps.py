@@ -80,8 +80,9 @@ class Step:
     resumable  whether `work` holds checkpoints worth keeping after an interruption
     units    how much work a run would be, in the step's own unit (rows, tokens), from the recipe, the root and the
              facts of those inputs that stay as they are; the forecast scales with it
-    calibrated  seconds and peak bytes of a run, measured on this machine for a step that never ran here; None: no
-                number
+    peak     about how many bytes of memory a run needs at its peak, by sizes alone; None where they are not known.
+             Earlier runs on this machine correct it
+    smaller  says in words what would bring the peak down to a share of itself
     still_in_effect  for a step whose effect lies outside the store (a registered model): whether that effect is
              still there, asked by the plan with the facts of its last run; None for a pure step
     preflight  yields what is known to be wrong before any step runs, or raises it; None: there is nothing to know
@@ -101,5 +102,6 @@ class Step:
     preflight: Callable[[Outlook], Iterable[Finding]] | None = None
     disk: Callable[[Outlook], int] | None = None
     units: Callable[[Recipe, Path, Mapping[str, Record]], float | None] | None = None
-    calibrated: Callable[[Recipe, Path, Mapping[str, Record]], tuple[float, int] | None] | None = None
     resolved: Callable[[Recipe], Mapping[str, str]] | None = None
+    peak: Callable[[Outlook], int | None] | None = None
+    smaller: Callable[[Outlook, float], str] | None = None

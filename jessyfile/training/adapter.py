@@ -98,7 +98,7 @@ def write_arrays(path: Path, arrays: dict[str, Any]) -> None:
     import numpy as np
     from safetensors.numpy import save
 
-    fsops.write_bytes(path, save({name: np.array(array, dtype=np.float32) for name, array in arrays.items()}))
+    fsops.write_bytes(path, save({name: np.asarray(array, dtype=np.float32) for name, array in arrays.items()}))
 
 
 def norm(arrays: dict[str, Any]) -> float:

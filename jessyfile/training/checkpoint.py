@@ -52,7 +52,7 @@ def save(folder: Path, cursor: Cursor, groups: Mapping[str, Arrays]) -> None:
         hashes = {}
         for name, arrays in {**groups, "curve": curve}.items():
             path = staging / f"{name}.safetensors"
-            fsops.write_bytes(path, serialize({key: np.array(array) for key, array in arrays.items()}))
+            fsops.write_bytes(path, serialize({key: np.asarray(array) for key, array in arrays.items()}))
             hashes[path.name] = fsops.hash_file(path)
         plain = {entry.name: getattr(cursor, entry.name) for entry in fields(cursor) if entry.name != "curve"}
         fsops.write_text(staging / "cursor.json", json.dumps({"cursor": plain, "hashes": hashes}))

@@ -15,7 +15,7 @@ from jessyfile.training.encoded import Encoded
 from jessyfile.training.workers import Workers, shares
 
 _MEMORY_WORDS = ("out of memory", "unable to allocate", "allocation", "insufficient memory")
-_CPU_TOKENS = 320  # padded tokens in one part on a CPU: larger parts are not faster, and memory grows by 8 MB a token
+CPU_TOKENS = 320  # padded tokens in one part on a CPU: larger parts are not faster, and memory grows by 8 MB a token
 _CPU_STEP, _GPU_STEP = (
     8,
     16,
@@ -119,7 +119,7 @@ class Passes:
         lengths = rows.lengths()
         ordered = sorted(batch, key=lambda i: (lengths[i], i))
         tokens = sum(int(lengths[i]) for i in batch)
-        count = self.splits if self.on_gpu else max(self.splits, self.workers.count, math.ceil(tokens / _CPU_TOKENS))
+        count = self.splits if self.on_gpu else max(self.splits, self.workers.count, math.ceil(tokens / CPU_TOKENS))
         parts: list[list[int]] = [[] for _ in range(count)]
         before = 0
         for row in ordered:

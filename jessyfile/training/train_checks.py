@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from jessyfile import machine
-from jessyfile.errors import ModelError, TrainingError
+from jessyfile.errors import InsufficientMemoryError, TrainingError
 from jessyfile.models.base_checks import base_sizes, end_in_text, known_profile, known_shape
 from jessyfile.models.precision import BEYOND_FLOAT16, Precision, Wanted, resolve
 from jessyfile.planning.change_text import size
 from jessyfile.planning.preflight import Finding
 from jessyfile.training.footprint import footprint
+from jessyfile.training.memory import Training, train_peak, what_fits
 
 if TYPE_CHECKING:
     from jessyfile.models.shape import Shape
@@ -35,7 +37,8 @@ def train_preflight(outlook: Outlook) -> Iterator[Finding]:
     held, total = _held(outlook, shape, precision), machine.memory()
     if total and held > total:
         message = f"training holds {size(held)} in memory and this machine has {size(total)}"
-        yield outlook.error(ModelError(message, hint="take a smaller base, or BASE { precision q4 }"), "from")
+        hint = what_fits(outlook, total / (train_peak(outlook) or total))
+        yield outlook.error(InsufficientMemoryError(message, hint=hint), "from")
     yield Finding("note", "", outlook.step, _said(precision, held))
     yield Finding("note", "", outlook.step, _on_macs(outlook, shape))
 
@@ -64,8 +67,10 @@ def _said(precision: Precision, held: int) -> str:
 
 
 def _on_macs(outlook: Outlook, shape: Shape) -> str:
-    """Say with which precision the training fits into the memory of small Macs."""
-    needed = {one: _held(outlook, shape, resolve(one, _MAC, shape)) for one in _FROM_EXACT_TO_SMALL}
+    """Say with which precision the training fits into the memory of small Macs, if need be with one row at a time."""
+    train, lora = outlook.recipe.train, outlook.recipe.lora
+    least = train if train.on_memory == "stop" else replace(train, batch_size=1)
+    needed = {one: Training(least, lora, one).peak(outlook, shape, _MAC) for one in _FROM_EXACT_TO_SMALL}
     told = [_fitting(needed, memory << 30) for memory in _MACS]
     if told[0] == told[1]:
         return f"on a Mac with 8 or 16 GB of memory {told[0]}"

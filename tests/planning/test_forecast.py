@@ -33,11 +33,31 @@ def test_without_history_there_is_no_number(root):
     assert all(step.forecast is None for step in make_plan(fake_recipe(root), root, fake_steps()).steps)
 
 
-def test_a_calibration_speaks_only_where_history_is_silent(root):
-    steps = fake_steps(train={"calibrated": lambda recipe, root, facts: (99.0, 5)})
-    assert (forecast(root, steps).seconds, forecast(root, steps).runs) == (99.0, 0)
+def sized(peak: int):
+    return fake_steps(train={"peak": lambda outlook: peak})
+
+
+def test_sizes_alone_give_memory_and_no_seconds(root):
+    found = forecast(root, sized(5))
+    assert (found.seconds, found.peak, found.runs) == (None, 5, 0)
     keep(root, Timing(10.0, 7, None, "fake:1m"))
-    assert (forecast(root, steps).seconds, forecast(root, steps).peak, forecast(root, steps).runs) == (10.0, 7, 1)
+    found = forecast(root, sized(5))
+    assert (found.seconds, found.peak, found.runs) == (10.0, 7, 1)
+
+
+def test_a_measured_peak_is_scaled_when_sizes_change(root):
+    """After a training on rows of 96 tokens, one on rows of 2,048 was forecast to take as little memory."""
+    keep(root, Timing(10.0, 1_000, None, "fake:1m", sized=800), Timing(10.0, 1_100, None, "fake:1m", sized=1_100))
+    assert forecast(root, sized(800)).peak == 1_000
+    assert forecast(root, sized(1_600)).peak == 2_000
+    assert forecast(root, fake_steps()).peak == 1_100  # nothing is known of the sizes: what was measured
+
+
+def test_an_apply_keeps_what_sizes_had_said(root):
+    apply(fake_recipe(root), root, sized(10**7))
+    measured = load_timings(root).of("train")[-1]
+    assert measured.sized == 10**7
+    assert forecast(root, sized(2 * 10**7)).peak == 2 * measured.peak
 
 
 def test_an_apply_is_the_next_plans_history(root):

@@ -567,8 +567,7 @@ def test_a_plan_says_how_the_base_is_held_and_which_mac_has_room_for_it(project)
     project.says("./model", "mistral:7b")
     held, macs = notes(project)
     assert "29.5 GB with adapter and optimizer" in held
-    assert "with 8 GB of memory it fits with precision q4" in macs
-    assert "with 16 GB of memory it fits with precision q8" in macs
+    assert "with 16 GB of memory it fits with precision q4" in macs  # one row at a time; 5 GB of weights are not all
 
 
 def test_an_adapter_of_rounded_weights_is_said_to_be_one(project):

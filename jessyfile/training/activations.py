@@ -1,0 +1,111 @@
+"""How many bytes a training takes at its peak, by shapes alone.
+
+The factors count arrays of one size. Those of a CPU were fitted to what MLX allocated for 60 random shapes of three
+architectures, within 8 %; those of a GPU follow from what the gradient of each operation needs. What a CPU takes
+beside MLX's arrays (the interpreter, its libraries, freed pages) was measured on five bases: `benchmarks/memory.py`.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from jessyfile.language.recipe import Lora, Train
+from jessyfile.models.precision import BYTES, Precision
+from jessyfile.models.shape import Shape
+from jessyfile.training.footprint import Footprint, adapter_size
+from jessyfile.training.gradient import CPU_TOKENS
+
+_FLOAT32 = 4
+_PROCESS = 170_000_000  # the interpreter and its libraries, MLX's cache of freed arrays, pages that malloc keeps
+_STEP = (
+    5  # arrays of the adapter's size in a step of AdamW: gradient, scaled gradient, both moments and the adapter anew
+)
+_FOUR_NORMS = ("gemma2", "gemma3_text")
+_QUERY_NORMS = ("gemma3_text", "qwen3")
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """What is computed at once: rows of a length behind a shared prefix, their targets, and how many such parts side by side."""
+
+    rows: int
+    length: int
+    prefix: int = 0
+    targets: int = 0
+    workers: int = 1
+
+    @property
+    def tokens(self) -> int:
+        """How many tokens are computed at once in one part."""
+        return self.rows * self.length
+
+
+def part_of(train: Train, longest: int, prefix: int, workers: int, targets: float = 0) -> Workload:
+    """Return the largest part that the rows of a training are cut into.
+
+    Args:
+        train: the recipe's TRAIN settings.
+        longest: tokens of the longest row, without the prefix.
+        prefix: tokens that all rows begin with.
+        workers: how many parts a CPU computes side by side; 0 for a GPU, which takes whole batches.
+        targets: which share of the tokens is trained.
+    """
+    if not workers:
+        return Workload(train.batch_size, longest, prefix, round(targets * train.batch_size * longest))
+    parts = max(workers, math.ceil(train.batch_size * longest / CPU_TOKENS))
+    return Workload(math.ceil(train.batch_size / parts), longest, prefix, workers=min(workers, train.batch_size))
+
+
+def peak(shape: Shape, precision: Precision, lora: Lora, held: Footprint, part: Workload, *, on_gpu: bool) -> int:
+    """Return the bytes that training needs at its peak: resident in the process on a CPU, MLX's own on a GPU.
+
+    Args:
+        shape: the base's sizes.
+        precision: how the base is held.
+        lora: the recipe's LORA settings.
+        held: what is held all the time.
+        part: what is computed at once.
+        on_gpu: whether MLX computes on a GPU.
+    """
+    if on_gpu:
+        return held.total + max(_STEP * held.adapter, held.adapter + gpu_bytes(shape, precision, lora, part))
+    widened = (
+        0 if precision.held == "float32" else _FLOAT32 * max(inner * outer for inner, outer in shape.linear.values())
+    )
+    return _PROCESS + held.total + max(_STEP * held.adapter, part.workers * (widened + cpu_bytes(shape, lora, part)))
+
+
+def cpu_bytes(shape: Shape, lora: Lora, part: Workload) -> int:
+    """Return what one worker computes with: one layer whole, the inputs of all, and the adapter's gradients."""
+    queries, keys = shape.heads * shape.head_dim, shape.kv_heads * shape.head_dim
+    outputs = sum(outer for _, outer in shape.linear.values())
+    a_token = (21 + 1.5 * shape.layers) * shape.hidden + 3.6 * shape.intermediate + 6.3 * outputs
+    a_token += (13 if shape.model_type in _QUERY_NORMS else 25) * queries
+    scores = 8 * part.rows * shape.heads * part.length * (part.length + part.prefix)
+    prefix = 26 * shape.layers * keys * part.prefix
+    return round(_FLOAT32 * (part.tokens * a_token + scores + prefix + 3 * adapter_size(shape, lora)))
+
+
+def gpu_bytes(shape: Shape, precision: Precision, lora: Lora, part: Workload) -> int:
+    """Return what a GPU computes with: what each adapted layer keeps for its gradient, one layer more, scores or logits.
+
+    An adapter is float32, so a narrower input of an adapted product is kept in float32 as well, once for each product.
+
+    Args:
+        shape: the base's sizes.
+        precision: how the base is held.
+        lora: the recipe's LORA settings.
+        part: what is computed at once.
+    """
+    projected = (shape.heads + shape.kv_heads) * shape.head_dim
+    narrow = precision.computed != "float32"
+    kept = (11 if shape.model_type in _FOUR_NORMS else 7) * shape.hidden
+    kept += (5 if shape.model_type in _QUERY_NORMS else 3) * projected
+    kept += (5 if shape.model_type.startswith("gemma") else 3) * shape.intermediate
+    adapted = sum(shape.linear[one][0] * narrow + lora.rank for one in lora.targets if one in shape.linear)
+    a_token = BYTES[precision.computed] * kept + _FLOAT32 * adapted
+    layers = min(lora.layers or shape.layers, shape.layers) + 1
+    scores = 4 * BYTES[precision.computed] * part.rows * shape.heads * part.length * (part.length + part.prefix)
+    logits = part.targets * shape.vocabulary * (20 if narrow else 16)
+    return layers * part.tokens * a_token + max(scores, logits)

@@ -1,0 +1,81 @@
+"""What memory a training will take on this machine, said before any step runs, and what would make it take less."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from jessyfile import machine
+from jessyfile.models.base_checks import base_sizes, known_shape
+from jessyfile.models.precision import Wanted, resolve
+from jessyfile.training.activations import part_of, peak
+from jessyfile.training.footprint import footprint
+
+if TYPE_CHECKING:
+    from jessyfile.language.recipe import Lora, Train
+    from jessyfile.models.shape import Shape
+    from jessyfile.planning.preflight import Outlook
+
+_LEAST_LENGTH = 64
+_LEAST_RANK = 4
+_SMALL: tuple[Wanted, ...] = ("q8", "q4")
+
+
+def train_peak(outlook: Outlook) -> int | None:
+    """Return the bytes at the peak of a training whose rows have `max_length` tokens; None for a base of unknown sizes."""
+    shape, recipe = known_shape(outlook), outlook.recipe
+    return None if shape is None else Training(recipe.train, recipe.lora, recipe.precision).peak(outlook, shape)
+
+
+def what_fits(outlook: Outlook, share: float) -> str:
+    """Say which change of the recipe brings the peak down to a share of itself."""
+    shape, recipe = known_shape(outlook), outlook.recipe
+    now = Training(recipe.train, recipe.lora, recipe.precision)
+    if shape is not None:
+        most = share * now.peak(outlook, shape)
+        for said, changed in _changes(now):
+            if changed.peak(outlook, shape) <= most:
+                return f"it fits with {said}"
+    return "take a smaller base, or a machine with more memory"
+
+
+@dataclass(frozen=True, slots=True)
+class Training:
+    """What decides how much memory a training takes, beside the base."""
+
+    train: Train
+    lora: Lora
+    precision: Wanted
+
+    def peak(self, outlook: Outlook, shape: Shape, chip: str | None = None) -> int:
+        """Return the bytes at its peak on a chip, this machine's unless given."""
+        chip = chip or machine.chip()
+        precision, on_gpu = resolve(self.precision, chip, shape), chip != "CPU"
+        held = footprint(shape, precision, self.lora, base_sizes(outlook).brought)
+        # how much of a row is trained is not known before it is read: all of it, at most
+        part = part_of(self.train, self.train.max_length, 0, 0 if on_gpu else machine.cores(), targets=1)
+        return peak(shape, precision, self.lora, held, part, on_gpu=on_gpu)
+
+
+def _changes(now: Training) -> Iterator[tuple[str, Training]]:
+    """Yield changes in words with what they make of a training, those first that change the result the least."""
+    train, wanted = now.train, now.precision
+    for rows in _halves(train.batch_size, 1):
+        more = train.grad_accumulation * train.batch_size // rows
+        yield f"batch_size {rows} and grad_accumulation {more}", replace(now, train=replace(train, batch_size=rows))
+    for precision in _SMALL if wanted not in _SMALL else ():
+        yield f"BASE {{ precision {precision} }}", replace(now, precision=precision)
+    for rank in _halves(now.lora.rank, _LEAST_RANK):
+        yield f"rank {rank}", replace(now, lora=replace(now.lora, rank=rank))
+    for length in _halves(train.max_length, _LEAST_LENGTH):
+        yield f"max_length {length}", replace(now, train=replace(train, max_length=length))
+    for length in _halves(2 * train.max_length, _LEAST_LENGTH):
+        said = f"BASE {{ precision q4 }}, batch_size 1 and max_length {length}"
+        yield said, replace(now, train=replace(train, batch_size=1, max_length=length), precision="q4")
+
+
+def _halves(value: int, least: int) -> Iterator[int]:
+    while value // 2 >= least:
+        value //= 2
+        yield value
