@@ -1,7 +1,7 @@
 """A layer's weight as float32 rows, whatever it is held in: for a CPU, where MLX computes everything else one number at a time.
 
 A product of 256 tokens takes fifteen times as long in bfloat16 as in float32, and thirty to fifty times with a
-quantized weight. To widen the weight first costs a tenth of the product, and nothing of it stays in memory.
+quantized weight. To widen the weight first costs a small part of that, and nothing of it stays in memory.
 """
 
 from __future__ import annotations

@@ -31,6 +31,7 @@ from jessyfile.training.cpu_ops import fast_activations
 from jessyfile.training.footprint import base_bytes
 from jessyfile.training.recompute import recomputed
 from jessyfile.training.train_steps import run_train
+from jessyfile.training.widened import WideRows
 from jessyfile.training.workers import Workers
 
 WANTED = ("float32", "float16", "bfloat16", "q8", "q4")
@@ -247,3 +248,21 @@ def test_numbers_beyond_float16_are_told_from_a_rate_that_is_too_high(tmp_path, 
     with pytest.raises(ConvergenceError, match=r"float16, which ends at 65,504") as caught:
         pipeline(tmp_path, precision="auto")
     assert "BASE { precision bfloat16 }" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("mode", "group", "bits"),
+    [("affine", 64, 8), ("affine", 32, 4), ("affine", 128, 3), ("affine", 64, 6), ("mxfp4", 32, 4), ("mxfp8", 32, 8)],
+)
+def test_rows_of_any_quantization_are_those_of_the_whole(mode, group, bits):
+    import mlx.nn as nn
+
+    layer = nn.Linear(256, 40, bias=False)
+    layer.weight = mx.random.normal((40, 256), key=mx.random.key(1)).astype(mx.bfloat16)
+    layer = layer.to_quantized(group, bits, mode)
+    parts = (layer.weight, layer.scales, layer.get("biases"))
+    whole = np.array(mx.dequantize(*parts, group_size=group, bits=bits, mode=mode).astype(mx.float32))
+    rows = WideRows(layer)
+    for chosen in (slice(None), slice(7, 19), np.array([3, 39, 3], np.int32)):
+        assert rows[chosen].dtype == np.float32
+        np.testing.assert_allclose(rows[chosen], whole[chosen], rtol=2**-8, atol=2**-8 * np.abs(whole).max())
