@@ -192,7 +192,12 @@ def known_shape(outlook: Outlook) -> Shape | None:
     profile = known_profile(outlook)
     if profile is not None:
         return profile.shape
-    return published_shape(outlook.recipe.base) if outlook.machine else None
+    if not outlook.machine:
+        return None
+    try:
+        return published_shape(outlook.recipe.base, outlook.once(_place).hub)
+    except ModelError:  # `base_preflight` has told why
+        return None
 
 
 def chat_format_name(outlook: Outlook) -> str | None:

@@ -110,10 +110,13 @@ def places_of(reference: Reference) -> Sequence[Place]:
     return aliases().get(reference.text, ({"ollama": reference.text},))
 
 
-def published_shape(name: str) -> Shape | None:
-    """Return the sizes of a base that the alias table names, which need nothing fetched; None for any other."""
+def published_shape(name: str, hub: Place | None) -> Shape | None:
+    """Return the sizes of a base that the alias table names, which need nothing fetched; None for any other.
+
+    `hub` is the repository that it would be fetched from, which may hold it quantized.
+    """
     config = _table()["shapes"].get(name)
-    return None if config is None else shape_of(config)
+    return None if config is None else shape_of({**config, "quantization": (hub or {}).get("quantized")})
 
 
 @cache

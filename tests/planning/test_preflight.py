@@ -570,6 +570,11 @@ def test_a_plan_says_how_the_base_is_held_and_which_mac_has_room_for_it(project)
     assert "with 16 GB of memory it fits with precision q4" in macs  # one row at a time; 5 GB of weights are not all
 
 
+def test_a_base_that_will_be_fetched_quantized_is_said_to_be(project):
+    project.says("./model", "gemma:2b")
+    assert "in its own quantization computed in float32 (a CPU): 1.8 GB" in notes(project)[0]
+
+
 def test_an_adapter_of_rounded_weights_is_said_to_be_one(project):
     project.says("EXPORT", "BASE { precision q4 }\nEXPORT")
     assert "in q4 computed in float32 (BASE says so)" in notes(project)[0]
