@@ -22,7 +22,8 @@ BORDERS = {
     "language/build.py", "language/consistency.py", "language/document.py", "language/draft.py", "language/printer.py",
     "language/recipe.py", "language/table.py", "planning/change_text.py",  # the recipe's document and its schema
     "models/adapters/folder.py", "models/adapters/mlx_lm.py", "models/adapters/peft.py", "models/adapters/peft_settings.py",
-    "models/adapters/merge.py", "models/folder_checks.py", "models/json_shapes.py", "models/model_json.py", "models/resolve.py",
+    "models/adapters/merge.py", "models/config_checks.py", "models/folder_checks.py", "models/folder_config.py", "models/from_folder.py", "models/hub.py",
+    "models/json_shapes.py", "models/model_json.py", "models/resolve.py", "models/tokenizer_plain.py",
     "models/architectures.py", "models/from_gguf.py", "models/gguf_config.py", "models/gguf_normalise.py", "models/pre_tokenizers.py", "models/gguf_reader.py", "models/load.py",
     "models/rope.py", "models/safetensors_check.py", "models/safetensors_write.py", "models/tokenizer.py",
     "models/shape.py", "models/tokenizer_build.py", "models/weights.py", "export/gguf_metadata.py", "export/gguf_tokenizer.py",

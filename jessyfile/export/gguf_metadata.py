@@ -6,13 +6,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from jessyfile.models.architectures import head_size, key_heads
 from jessyfile.models.chat_format import format_of
 from jessyfile.models.from_gguf import METADATA_FILE
 from jessyfile.models.gguf_container import F32, STRING, U32, Pair, pair_bytes
-from jessyfile.models.gguf_normalise import normalised
+from jessyfile.models.gguf_normalise import normalised, unnamed
 from jessyfile.models.gguf_reader import read_gguf
 from jessyfile.models.model_json import read_json
-from jessyfile.models.rope import check_rope, rope_scaling, rope_theta
+from jessyfile.models.rope import (
+    check_rope,
+    longrope_factor,
+    rope_scaling,
+    rope_theta,
+    rotary_size,
+    served_context,
+)
 from jessyfile.models.tokenizer import load_tokenizer
 
 if TYPE_CHECKING:
@@ -22,6 +30,7 @@ if TYPE_CHECKING:
     from jessyfile.models.architectures import Architecture
 
 _REPLACED = ("general.file_type", "general.quantization_version", "general.alignment")
+_COUNTS_ROTATED = ("llama", "phi3", "smollm3")
 _DROPPED_PREFIXES = ("split.", "quantize.")
 
 
@@ -62,30 +71,29 @@ def key_bytes(folder: Path, architecture: Architecture, config: Mapping[str, Any
 
 
 def _name(folder: Path) -> str:
-    return str(read_json(folder / "source.json").get("from", "model"))
+    return unnamed(str(read_json(folder / "source.json").get("from", "model")))
 
 
 def _architecture_pairs(architecture: Architecture, config: Mapping[str, Any], name: str) -> list[Pair]:
-    word, heads = architecture.gguf, int(config["num_attention_heads"])
-    head_dim = int(config.get("head_dim") or config["hidden_size"] // heads)
+    word, head = architecture.gguf, head_size(config)
     pairs: list[Pair] = [
         ("general.architecture", STRING, word),
         ("general.type", STRING, "model"),
         ("general.name", STRING, name),
-        (f"{word}.context_length", U32, int(config.get("max_position_embeddings") or 8192)),
+        (f"{word}.context_length", U32, served_context(config)),
         (f"{word}.embedding_length", U32, int(config["hidden_size"])),
         (f"{word}.block_count", U32, int(config["num_hidden_layers"])),
         (f"{word}.feed_forward_length", U32, int(config["intermediate_size"])),
-        (f"{word}.attention.head_count", U32, heads),
-        (f"{word}.attention.head_count_kv", U32, int(config.get("num_key_value_heads") or heads)),
+        (f"{word}.attention.head_count", U32, int(config["num_attention_heads"])),
+        (f"{word}.attention.head_count_kv", U32, key_heads(config)),
         (f"{word}.attention.layer_norm_rms_epsilon", F32, float(config["rms_norm_eps"])),
-        (f"{word}.attention.key_length", U32, head_dim),
-        (f"{word}.attention.value_length", U32, head_dim),
+        (f"{word}.attention.key_length", U32, head),
+        (f"{word}.attention.value_length", U32, head),
         (f"{word}.rope.freq_base", F32, rope_theta(config)),
         (f"{word}.vocab_size", U32, int(config["vocab_size"])),
     ]
-    if word == "llama":
-        pairs.append((f"{word}.rope.dimension_count", U32, head_dim))
+    if word in _COUNTS_ROTATED:
+        pairs.append((f"{word}.rope.dimension_count", U32, rotary_size(config)))
     return [*pairs, *_gemma_pairs(word, config), *_scaling_pairs(word, config)]
 
 
@@ -107,6 +115,11 @@ def _scaling_pairs(word: str, config: Mapping[str, Any]) -> list[Pair]:
     kind = scaling.get("rope_type")
     if kind in (None, "llama3"):  # llama3's factors are a tensor
         return []
+    if kind == "longrope":  # whose factors are tensors too
+        return [
+            (f"{word}.rope.scaling.original_context_length", U32, served_context(config)),
+            (f"{word}.rope.scaling.attn_factor", F32, longrope_factor(config)),
+        ]
     pairs: list[Pair] = [
         (f"{word}.rope.scaling.type", STRING, kind),
         (f"{word}.rope.scaling.factor", F32, float(scaling["factor"])),

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from jessyfile.errors import ExportError, ModelError
 from jessyfile.export.gguf_metadata import key_bytes
-from jessyfile.models.architectures import Architecture, by_model_type
+from jessyfile.models.architectures import Architecture, by_model_type, head_size
 from jessyfile.models.gguf_container import OutTensor, write_container
 from jessyfile.models.rope import rope_scaling, rope_theta
 from jessyfile.models.weights import Weights, narrowed
@@ -84,7 +84,7 @@ def write_gguf(folder: Path, target: Path, quantize: str, report: Report) -> Wri
     weights = Weights(folder)
     architecture = by_model_type(weights.config.get("model_type"))
     plans = _plans(weights, architecture, quantize)
-    extra = _rope_factors(architecture, weights.config)
+    extra = _rope_factors(weights.config)
     tensors = [_out(weights, architecture, plan, number, 2 * len(plans), report) for number, plan in enumerate(plans)]
     keys = key_bytes(folder, architecture, weights.config, QUANTIZATIONS[quantize][1])
     write_container(target, keys, [*extra, *tensors])
@@ -176,16 +176,26 @@ def encoded(values: np.ndarray[Any, Any], kind: int) -> np.ndarray[Any, Any]:
     return packed
 
 
-def _rope_factors(architecture: Architecture, config: Mapping[str, Any]) -> list[OutTensor]:
-    """Llama 3's rope scaling is a tensor in GGUF, not a key."""
-    scaling = rope_scaling(config)
-    if architecture.gguf != "llama" or scaling.get("rope_type") != "llama3":
-        return []
+def _rope_factors(config: Mapping[str, Any]) -> list[OutTensor]:
+    """The factors of Llama 3's and Phi's scaled ropes are tensors in GGUF, no keys; Phi's are those of the original
+    context, which is the one that is trained and served.
+    """
+    import numpy as np
+
     from jessyfile.models.rope import llama3_factors
 
-    head_dim = int(config.get("head_dim") or config["hidden_size"] // config["num_attention_heads"])
-    factors = llama3_factors(scaling, rope_theta(config), head_dim)
-    return [OutTensor("rope_freqs.weight", factors.shape, _F32, factors.nbytes, lambda: iter([factors]))]
+    scaling = rope_scaling(config)
+    found: dict[str, np.ndarray[Any, Any]] = {}
+    if scaling.get("rope_type") == "llama3":
+        found["rope_freqs.weight"] = llama3_factors(scaling, rope_theta(config), head_size(config))
+    elif scaling.get("rope_type") == "longrope":
+        short = np.asarray(scaling["short_factor"], np.float32)
+        found = {"rope_factors_long.weight": short, "rope_factors_short.weight": short}
+    return [_factors(name, values) for name, values in found.items()]
+
+
+def _factors(name: str, values: np.ndarray[Any, Any]) -> OutTensor:
+    return OutTensor(name, values.shape, _F32, values.nbytes, lambda: iter([values]))
 
 
 def _check(

@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING
 from jessyfile.errors import ModelError, TrainingError
 from jessyfile.models.adapters.changes import HEAD, Adapter
 from jessyfile.models.adapters.folder import read_adapter
-from jessyfile.models.architectures import by_gguf, by_model_type
+from jessyfile.models.architectures import by_gguf
 from jessyfile.models.base_inputs import adapter_reference
 from jessyfile.models.chat_format import CHATML, chat_format
-from jessyfile.models.folder_checks import Profile, Sizes, check_config, check_folder, outline, tokenizer_vocabulary
+from jessyfile.models.config_checks import check_config
+from jessyfile.models.folder_checks import Profile, Sizes, check_folder, check_offered, outline, tokenizer_vocabulary
+from jessyfile.models.folder_config import text_config
 from jessyfile.models.model_json import read_json
 from jessyfile.models.reference import parse_reference
 from jessyfile.models.resolve import Nearby, how_to_get, nearby, places_of, published_shape
-from jessyfile.models.rope import check_rope
 from jessyfile.models.shape import Shape, shape_of
 from jessyfile.planning.change_text import size
 from jessyfile.results.facts import BaseFacts
@@ -94,13 +95,12 @@ def _place(outlook: Outlook) -> Nearby:
 
 def _kept(kept: Kept) -> Profile:
     """Return what is known of the base in the store, which was checked when it was brought in."""
-    config = read_json(kept.folder / "config.json")
-    check_config(kept.folder, config)
-    check_rope(config)
+    config = text_config(read_json(kept.folder / "config.json"))
+    check_config(config, f"`{kept.folder}`")
     facts = read_as(BaseFacts, kept.facts, "the record of `base`")
     form, bytes_ = chat_format(facts.chat_format), facts.bytes
     # only the format for bases without tokens can lack its own
-    ends = form is not CHATML or form.end_of_turn in tokenizer_vocabulary(kept.folder)
+    ends = form is not CHATML or form.end_of_turn in tokenizer_vocabulary(kept.folder, int(config["vocab_size"]))
     return Profile(outline(config, {}), form, ends, Sizes(facts.parameters, bytes_), shape_of(config))
 
 
@@ -143,8 +143,7 @@ def _download(outlook: Outlook, place: Nearby, tried: str) -> ModelError:
     repo, bytes_, gated = str(hub["hub"]), int(hub.get("bytes", 0)), bool(hub.get("gated"))
     if outlook.network:
         told = offered(repo, hub.get("revision"))
-        if told.model_type is not None:
-            by_model_type(told.model_type)
+        check_offered(told, f"`hf:{repo}`")
         bytes_, gated = told.bytes, told.gated
     much = f", about {size(bytes_)}" if bytes_ else ", of unknown size"
     terms = "; its owner may ask you to accept terms first: log in with `hf auth login`" if gated else ""

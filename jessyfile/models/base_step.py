@@ -6,16 +6,14 @@ import math
 from typing import TYPE_CHECKING
 
 from jessyfile.errors import Interrupted
-from jessyfile.fsops import copy_file, make_folder, remove_tree, write_bytes, write_text
+from jessyfile.fsops import make_folder, remove_tree, write_bytes
 from jessyfile.models.adapters.merge import MergeResult, merge_folder
-from jessyfile.models.base_inputs import adapter_reference, model_files
+from jessyfile.models.base_inputs import adapter_reference
 from jessyfile.models.chat_format import ChatFormat, refuse_other_template
-from jessyfile.models.folder_checks import check_folder
+from jessyfile.models.from_folder import bring_folder
 from jessyfile.models.model_json import read_json
 from jessyfile.models.reference import parse_reference
 from jessyfile.models.resolve import Located, folder_digest, locate
-from jessyfile.models.rope import plain_rope
-from jessyfile.models.tokenizer import load_tokenizer
 from jessyfile.models.tokenizer_build import dumps
 from jessyfile.planning.canonical import normal
 from jessyfile.results.facts import BaseFacts
@@ -32,15 +30,15 @@ SOURCE_FILE = "source.json"
 def run_base(context: StepContext) -> BaseFacts:
     """Fill the output with config.json, model*.safetensors, tokenizer.json, tokenizer_config.json and source.json.
 
-    A GGUF is dequantized to float32; a folder's files are copied as they are. Raises ModelError when there is no such
-    model, or it is damaged or of an unknown kind.
+    A GGUF is dequantized to float32; a folder's files are copied as they are, and of one that also reads images its text
+    model. Raises ModelError when there is no such model, or it is damaged or of an unknown kind.
     """
     reference = parse_reference(context.recipe.base, context.root)
     context.progress.note(f"looking for {context.recipe.base}")
     found = locate(reference, context.work, context.stop)
     adapter = adapter_reference(context.recipe, context.root)
     target = context.output if adapter is None else _emptied(context.work / "without_adapter")
-    form = _from_gguf(found, target, context) if found.is_gguf else _from_folder(found.path, target)
+    form = _from_gguf(found, target, context) if found.is_gguf else bring_folder(found.path, target, _reporter(context))
     refuse_other_template(context.recipe.template, form)
     if adapter is not None:
         context.progress.note(_said(merge_folder(target, adapter, context.output, _reporter(context))))
@@ -81,29 +79,6 @@ def _from_gguf(found: Located, target: Path, context: StepContext) -> ChatFormat
     if found.path.is_relative_to(context.work):
         remove_tree(found.path)
     return form
-
-
-def _from_folder(folder: Path, output: Path) -> ChatFormat:
-    form = check_folder(folder).format
-    for path in model_files(folder):
-        copy_file(path.resolve(), output / path.name)
-    config = read_json(folder / "config.json")
-    if (plain := plain_rope(config)) != config:
-        write_bytes(output / "config.json", dumps(plain) + b"\n")
-    _complete_template(output, form)
-    return form
-
-
-def _complete_template(output: Path, form: ChatFormat) -> None:
-    """Give a base without a chat template the format's own, as pretrained models come without."""
-    import json
-
-    config = read_json(output / "tokenizer_config.json")
-    if config.get("chat_template") or any(output.glob("*.jinja")):
-        return
-    bos = load_tokenizer(output).bos is not None
-    text = json.dumps({**config, "chat_template": form.jinja(bos=bos)}, ensure_ascii=False, indent=2)
-    write_text(output / "tokenizer_config.json", text + "\n")
 
 
 def _facts(found: Located, form: ChatFormat, adapter: Path | None, folder: Path) -> BaseFacts:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from jessyfile.language.recipe import Message
 
 
-_MARK = re.compile(r"<[^<>\s]+>|\[/?[A-Z]+\]")
+_MARK = re.compile(r"<[^<>\s]+>|\[/?[A-Z_]+\]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,30 +193,33 @@ MISTRAL = ChatFormat(
     reply_lead=" ",
 )
 MISTRAL_TEKKEN = replace(MISTRAL, name="mistral-tekken", user=("[INST]", "[/INST]"), reply_lead="")
+MISTRAL_V7 = replace(MISTRAL_TEKKEN, name="mistral-v7", system_turn=("[SYSTEM_PROMPT]", "[/SYSTEM_PROMPT]"))
+# of the line breaks that Phi-3's own template has behind turn tokens none reaches the model: its tokens take blanks with them
 PHI3 = ChatFormat(
     name="phi3",
-    user=("<|user|>\n", "<|end|>\n"),
-    reply_open="<|assistant|>\n",
-    end_of_turn="<|end|>",
-    after_reply="\n",
-    system_turn=("<|system|>\n", "<|end|>\n"),
-)
-PHI4_MINI = ChatFormat(
-    name="phi4-mini",
     user=("<|user|>", "<|end|>"),
     reply_open="<|assistant|>",
     end_of_turn="<|end|>",
     after_reply="",
     system_turn=("<|system|>", "<|end|>"),
 )
+PHI4 = ChatFormat(
+    name="phi4",
+    user=("<|im_start|>user<|im_sep|>", "<|im_end|>"),
+    reply_open="<|im_start|>assistant<|im_sep|>",
+    end_of_turn="<|im_end|>",
+    after_reply="",
+    system_turn=("<|im_start|>system<|im_sep|>", "<|im_end|>"),
+)
 _BLANK = "Ġ"  # a blank in byte-level vocabularies, which SentencePiece's do not have
 _SIGNS = (
     (("<start_of_turn>",), GEMMA),
+    (("<|im_start|>", "<|im_sep|>"), PHI4),
     (("<|im_start|>",), CHATML),
     (("<|start_header_id|>",), LLAMA3),
+    (("[INST]", "[SYSTEM_PROMPT]", _BLANK), MISTRAL_V7),
     (("[INST]", _BLANK), MISTRAL_TEKKEN),
     (("[INST]",), MISTRAL),
-    (("<|user|>", "<|end|>", _BLANK), PHI4_MINI),
     (("<|user|>", "<|end|>"), PHI3),
 )
 FORMATS: Mapping[str, ChatFormat] = {form.name: form for _, form in _SIGNS}

@@ -6,28 +6,30 @@ Not covered: whether the numbers inside the tensors make sense.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from typing import TYPE_CHECKING, Any
 
 from jessyfile.errors import ModelError
 from jessyfile.models.architectures import Architecture, by_model_type
 from jessyfile.models.base_inputs import model_files
 from jessyfile.models.chat_format import ChatFormat, format_of
-from jessyfile.models.load import weight_files
+from jessyfile.models.config_checks import check_config, check_kind
+from jessyfile.models.folder_config import text_config, with_weights
 from jessyfile.models.model_json import read_json
-from jessyfile.models.rope import check_rope
 from jessyfile.models.shape import Shape, shape_of
 from jessyfile.models.tokenizer_build import check_tokenizer
+from jessyfile.models.tokenizer_plain import plain_tokenizer
 from jessyfile.models.weights import READABLE, Weights
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from jessyfile.models.hub import Offered
+
 _POINTER = b"version https://git-lfs.github.com/spec/"
-_COUNTS = (
-    "vocab_size", "hidden_size", "num_hidden_layers", "intermediate_size", "num_attention_heads",
-)  # fmt: skip
+_OWN_TOKENIZERS = {"tokenizer.model": "SentencePiece's tokenizer.model", "tekken.json": "Mistral's tekken.json"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,23 +80,56 @@ def check_folder(folder: Path) -> Profile:
         ) from error
 
 
+def check_offered(told: Offered, place: str) -> None:
+    """Raise ModelError for a repository that could not be used when it was fetched."""
+    ggufs = tuple(sorted(name for name in told.files if name.endswith(".gguf")))
+    if "config.json" not in told.files and (ggufs or not told.config):
+        hint = f"download the file and name it: FROM ./{ggufs[0]}" if ggufs else "name another repository"
+        raise ModelError(f"{place} has no config.json", hint=hint)
+    config = text_config(told.config)
+    if "hidden_size" not in config:  # gated: the hub tells a part of config.json to everyone
+        if "model_type" in config:
+            check_kind(config)
+        return
+    check_config(config, place)
+    if not any(fnmatch(name, "model*.safetensors") for name in told.files):
+        refuse_other_weights(place, told.files)
+    if "tokenizer.json" not in told.files:
+        raise _no_tokenizer(place, told.files)
+
+
 def _checked(folder: Path) -> Profile:
     refuse_pointers(folder)
-    config = read_json(folder / "config.json")
-    check_config(folder, config)
-    check_rope(config)
+    config = text_config(read_json(folder / "config.json"))
+    beside = tuple(f"{folder.name}/{path.name}" for path in sorted(folder.glob("*.gguf")))
+    check_config(config, f"`{folder}`", beside)
     refuse_missing_shards(folder)
     weights = Weights(folder)
-    tensors = {name: weights.shape(name) for name in weights.names}
+    config, stored = with_weights(config, weights)
+    tensors = {name: weights.shape(own) for name, own in stored.items()}
     check_tensors(by_model_type(config["model_type"]), config, tensors)
-    for name in weights.names:
-        if weights.dtype(name) not in READABLE:
-            raise ModelError(f"the base stores {name!r} as {weights.dtype(name)}, which cannot be trained")
-    vocabulary = tokenizer_vocabulary(folder)
+    for own in stored.values():
+        _check_stored(weights, own)
+    vocabulary = tokenizer_vocabulary(folder, int(config["vocab_size"]))
     form = format_of(vocabulary, str(config["model_type"]))
-    brought = sum(path.stat().st_size for path in weight_files(folder))
+    brought = sum(part.nbytes for own in stored.values() for _, part in weights.parts(own).values())
     sizes = Sizes(sum(map(math.prod, tensors.values())), brought)
     return Profile(outline(config, tensors), form, form.end_of_turn in vocabulary, sizes, shape_of(config))
+
+
+def _check_stored(weights: Weights, name: str) -> None:
+    """Raise ModelError for numbers of a type that is not trained, and for a quantized tensor whose parts do not fit."""
+    if weights.dtype(name) not in READABLE:
+        raise ModelError(
+            f"the base stores {name!r} as {weights.dtype(name)}, which cannot be trained",
+            hint="take the repository in BF16 or F16",
+        )
+    scales = weights.parts(name).get(".scales")
+    if scales is not None and scales[1].shape != weights.groups(name):
+        raise ModelError(
+            f"the base's {name!r} has scales of the shape {scales[1].shape}, not {weights.groups(name)}",
+            hint="the folder's quantization is another one than config.json says; fetch it again",
+        )
 
 
 def refuse_pointers(folder: Path, what: str = "base") -> None:
@@ -109,50 +144,6 @@ def refuse_pointers(folder: Path, what: str = "base") -> None:
                 )
 
 
-def check_config(folder: Path, config: Mapping[str, Any]) -> None:
-    """Raise ModelError for a config.json of a model that jessy cannot take from training to a GGUF."""
-    if "model_type" not in config:
-        ggufs = sorted(path.name for path in folder.glob("*.gguf"))
-        hint = f"name the file: FROM {folder.name}/{ggufs[0]}" if ggufs else _TAKES
-        raise ModelError(f"`{folder}` has no config.json with a model_type", hint=hint)
-    by_model_type(config["model_type"])
-    _refuse_other_class(config)
-    _refuse_quantization(config)
-    missing = [key for key in _COUNTS if type(config.get(key)) is not int or config[key] < 1]
-    missing += [] if isinstance(config.get("rms_norm_eps"), float | int) else ["rms_norm_eps"]
-    if missing:
-        raise ModelError(f"the base's config.json lacks {', '.join(missing)}", hint="fetch the folder again")
-    sliding = [kind for kind in config.get("layer_types") or () if kind != "full_attention"]
-    if sliding and not str(config["model_type"]).startswith("gemma"):
-        raise ModelError(
-            f"the base has layers of the kind {sliding[0]!r}, which a GGUF of {config['model_type']} cannot hold",
-            hint="take a base whose layers all see the whole context",
-        )
-
-
-_TAKES = "FROM takes an MLX or Hugging Face model folder, or a GGUF"
-
-
-def _refuse_other_class(config: Mapping[str, Any]) -> None:
-    """A classifier or an embedding model has the layers of a language model and not its head."""
-    classes = [str(name) for name in config.get("architectures") or ()]
-    if classes and not any(name.endswith(("ForCausalLM", "LMHeadModel")) for name in classes):
-        raise ModelError(f"the base is a {classes[0]}, which does not write text", hint="take a …ForCausalLM")
-
-
-def _refuse_quantization(config: Mapping[str, Any]) -> None:
-    """MLX's own quantization can be undone; others cannot."""
-    if isinstance(config.get("quantization"), dict):
-        return
-    other = config.get("quantization_config")
-    if isinstance(other, dict) and other:
-        method = str(other.get("quant_method") or other.get("quant_algo") or "an unknown method")
-        raise ModelError(
-            f"the base is quantized by {method}, which cannot be merged into",
-            hint="take the unquantized repository of the same model (BF16 or F16), or an MLX one",
-        )
-
-
 def refuse_missing_shards(folder: Path) -> None:
     """Raise ModelError when there are no weights, or the index names files that are not there."""
     index = read_json(folder / "model.safetensors.index.json").get("weight_map") or {}
@@ -165,48 +156,54 @@ def refuse_missing_shards(folder: Path) -> None:
             hint="the download is incomplete; fetch the folder again",
         )
     if not any(folder.glob("model*.safetensors")):
-        found = [path.name for pattern in ("*.bin", "*.safetensors", "*.gguf") for path in sorted(folder.glob(pattern))]
-        if found:
-            hint = "take a repository with model.safetensors; `*.bin` are PyTorch's, `consolidated.*` Mistral's own"
-            raise ModelError(f"`{folder}` has `{found[0]}` and no model.safetensors", hint=hint)
-        weight_files(folder)
+        refuse_other_weights(f"`{folder}`", sorted(path.name for path in folder.iterdir()))
+
+
+def refuse_other_weights(place: str, names: Collection[str]) -> None:
+    """Raise ModelError for a folder without model.safetensors, naming what it has instead."""
+    found = [name for end in (".bin", ".safetensors", ".gguf") for name in names if name.endswith(end)]
+    has = f" `{found[0]}` and" if found else ""
+    hint = "take a repository with model.safetensors; `*.bin` are PyTorch's, `consolidated.*` Mistral's own"
+    raise ModelError(f"{place} has{has} no model.safetensors", hint=hint)
 
 
 def check_tensors(architecture: Architecture, config: Mapping[str, Any], names: Mapping[str, tuple[int, ...]]) -> None:
-    """Raise ModelError when a weight is missing, or one has no place in a GGUF."""
+    """Raise ModelError when a weight is missing, has another shape than the config says, or has no place in a GGUF."""
+    needed = architecture.shapes(config)
     for name in names:
-        if architecture.gguf_name(name) is None and not name.endswith("rotary_emb.inv_freq"):
+        if name not in needed:
             raise ModelError(
                 f"the base has a tensor {name!r}, which {architecture.model_type} does not have",
                 hint="it is of another kind than its config.json says; take the text model's own folder",
             )
-    for name in _needed(architecture, config):
+    for name, shape in needed.items():
         if name not in names:
             head = " although config.json says `tie_word_embeddings: false`" if name == "lm_head.weight" else ""
             hint = (
                 "set tie_word_embeddings to true if it has none" if head else "the folder is incomplete; fetch it again"
             )
             raise ModelError(f"the base lacks the tensor {name!r}{head}", hint=hint)
+        if names[name] != shape:
+            raise ModelError(
+                f"the base's tensor {name!r} has the shape {names[name]}, and its config.json says {shape}",
+                hint="config.json is of another model; fetch the folder again",
+            )
 
 
-def _needed(architecture: Architecture, config: Mapping[str, Any]) -> Iterator[str]:
-    yield from ("model.embed_tokens.weight", "model.norm.weight")
-    if config.get("tie_word_embeddings") is False:
-        yield "lm_head.weight"
-    for layer in range(int(config["num_hidden_layers"])):
-        yield from (f"model.layers.{layer}.{inner}.weight" for inner in architecture.layer.values())
-        if architecture.model_type == "qwen2":
-            yield from (f"model.layers.{layer}.self_attn.{part}_proj.bias" for part in "qkv")
+def tokenizer_vocabulary(folder: Path, rows: int) -> set[str]:
+    """Return every token's text of a folder's tokenizer.json that has one of the `rows` of the embeddings.
 
-
-def tokenizer_vocabulary(folder: Path) -> set[str]:
-    """Return every token's text of a folder's tokenizer.json. Raises ModelError for one that llama.cpp cannot follow."""
+    Raises ModelError for a tokenizer that llama.cpp cannot follow.
+    """
     path = folder / "tokenizer.json"
     if not path.is_file():
-        sentencepiece = (folder / "tokenizer.model").is_file()
-        found = " but SentencePiece's tokenizer.model, which is not read" if sentencepiece else ""
-        raise ModelError(f"`{folder}` has no tokenizer.json{found}", hint="use a model folder that has one, or a GGUF")
-    document = read_json(path)
+        raise _no_tokenizer(f"`{folder}`", [path.name for path in folder.iterdir()])
+    document = plain_tokenizer(read_json(path), rows)
     check_tokenizer(document)
-    added = document.get("added_tokens") or ()
-    return {*document["model"]["vocab"], *(str(token.get("content")) for token in added if isinstance(token, dict))}
+    return {*document["model"]["vocab"], *(token["content"] for token in document["added_tokens"])}
+
+
+def _no_tokenizer(place: str, names: Collection[str]) -> ModelError:
+    own = next((name for name in ("tokenizer.model", "tekken.json") if name in names), None)
+    found = f" but {_OWN_TOKENIZERS[own]}, which is not read" if own else ""
+    return ModelError(f"{place} has no tokenizer.json{found}", hint="use a model folder that has one, or a GGUF")

@@ -6,6 +6,7 @@ tokenizer.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
     import numpy as np
 
 METADATA_FILE = "base_metadata.gguf"
+_TOP = {"model.norm.weight": "its output norm", "lm_head.weight": "its output layer"}
+_INCOMPLETE = "the file is incomplete; fetch it again"
+_FACTORS = ("rope_freqs.weight", "rope_factors_long.weight", "rope_factors_short.weight")
 Report = Callable[[int, int, str], None]
 
 
@@ -63,18 +67,19 @@ def checked_gguf(path: Path) -> GgufFile:
     if f"{word}.expert_count" in file.metadata and file.metadata[f"{word}.expert_count"] != 0:
         raise ModelError(f"`{path.name}` is a mixture of experts, which cannot be tuned yet", hint="take a dense base")
     check_gguf_tokenizer(file)
-    _planned(file, architecture, config_of(file, architecture), _silent)
-    _refuse_unknown_tensors(file, architecture)
+    config = config_of(file, architecture)
+    _planned(file, architecture, config, _silent)
+    _refuse_unknown_tensors(file, architecture, config)
     for kind in {tensor.kind: tensor for tensor in file.tensors.values()}.values():
         _check_readable(file, kind)
     return file
 
 
-def _refuse_unknown_tensors(file: GgufFile, architecture: Architecture) -> None:
+def _refuse_unknown_tensors(file: GgufFile, architecture: Architecture, config: dict[str, Any]) -> None:
     """A tensor that nothing reads would be lost in the training and in the exported GGUF."""
+    known = architecture.shapes(config)
     for name in file.tensors:
-        bias = name.endswith(".bias") and architecture.model_type != "qwen2"
-        if name != "rope_freqs.weight" and (architecture.mlx_name(name) is None or bias):
+        if name not in _FACTORS and architecture.mlx_name(name) not in known:
             raise ModelError(
                 f"`{file.path.name}` has a tensor {name!r}, which is not trained in a {architecture.model_type}",
                 hint="take another model of the family",
@@ -113,7 +118,7 @@ def gguf_format(file: GgufFile) -> ChatFormat:
 def _planned(file: GgufFile, architecture: Architecture, config: dict[str, Any], report: Report) -> list[PlannedTensor]:
     mapped = ((architecture.mlx_name(name), tensor) for name, tensor in file.tensors.items())
     names = {name: tensor for name, tensor in mapped if name is not None}
-    _check_complete(file, config, names)
+    _check_complete(file, architecture, config, names)
     total = len(names)
 
     def plan(number: int, name: str, tensor: GgufTensor) -> PlannedTensor:
@@ -126,35 +131,25 @@ def _planned(file: GgufFile, architecture: Architecture, config: dict[str, Any],
     return [plan(number, name, names[name]) for number, name in enumerate(sorted(names))]
 
 
-def _check_complete(file: GgufFile, config: dict[str, Any], names: dict[str, GgufTensor]) -> None:
+def _check_complete(
+    file: GgufFile, architecture: Architecture, config: dict[str, Any], names: dict[str, GgufTensor]
+) -> None:
     """Compare the shape of every weight with the one that follows from the file's own numbers."""
-    for layer in range(config["num_hidden_layers"]):
-        for part, shape in _block_shapes(config).items():
-            _check_shape(file, names, f"model.layers.{layer}.{part}.weight", shape, f"{part} of block {layer}")
-    _check_shape(file, names, "model.norm.weight", (config["hidden_size"],), "its output norm")
+    for name, shape in architecture.shapes(config).items():
+        what = _in_words(name)
+        if name not in names:
+            raise ModelError(f"`{file.path.name}` lacks {what}", hint=_INCOMPLETE)
+        if names[name].shape != shape:
+            found = names[name].shape
+            raise ModelError(
+                f"`{file.path.name}` contradicts itself: {what} is {found}, its own numbers say {shape}",
+                hint=_INCOMPLETE,
+            )
 
 
-def _block_shapes(config: dict[str, Any]) -> dict[str, tuple[int, ...]]:
-    hidden, wide, head = config["hidden_size"], config["intermediate_size"], config["head_dim"]
-    queries, keys = config["num_attention_heads"] * head, config["num_key_value_heads"] * head
-    return {
-        "input_layernorm": (hidden,),
-        "self_attn.q_proj": (queries, hidden),
-        "self_attn.k_proj": (keys, hidden),
-        "self_attn.v_proj": (keys, hidden),
-        "self_attn.o_proj": (hidden, queries),
-        "mlp.gate_proj": (wide, hidden),
-        "mlp.up_proj": (wide, hidden),
-        "mlp.down_proj": (hidden, wide),
-    }
-
-
-def _check_shape(file: GgufFile, names: dict[str, GgufTensor], name: str, shape: tuple[int, ...], what: str) -> None:
-    if name not in names:
-        raise ModelError(f"`{file.path.name}` lacks {what}", hint="the file is incomplete; fetch it again")
-    if names[name].shape != shape:
-        found = names[name].shape
-        raise ModelError(f"`{file.path.name}` contradicts itself: {what} is {found}, its own numbers say {shape}")
+def _in_words(name: str) -> str:
+    match = re.fullmatch(r"model\.layers\.(\d+)\.(.+)\.weight", name)
+    return f"{match[2]} of block {match[1]}" if match else _TOP.get(name, name)
 
 
 def restored(

@@ -9,15 +9,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from jessyfile.errors import ModelError
+from jessyfile.models.config_checks import GEMMA3_PATTERN, check_config, query_scale
 from jessyfile.text.printable import brief
 
 if TYPE_CHECKING:
     from jessyfile.models.architectures import Architecture
     from jessyfile.models.gguf_reader import GgufFile
 
-GEMMA3_PATTERN = 6
+_MOST_STRETCHED = 1.42  # an original context of 4,096 becomes 16 million by it
 GEMMA3_LOCAL_BASE = 10_000.0
-_GEMMA_27B_LAYERS = {"gemma2": 46, "gemma3_text": 62}
 
 
 def config_of(file: GgufFile, architecture: Architecture) -> dict[str, Any]:
@@ -27,8 +27,11 @@ def config_of(file: GgufFile, architecture: Architecture) -> dict[str, Any]:
         config |= _gemma3(file, config)
     elif architecture.model_type == "gemma2":
         config |= _gemma2(file, config)
+    elif architecture.model_type == "phi3":
+        config |= _phi3(file, config)
     if config.get("rope_scaling") is None:
         config.pop("rope_scaling")
+    check_config(config, f"`{file.path.name}`")
     return config
 
 
@@ -54,6 +57,8 @@ def _common(file: GgufFile, architecture: Architecture) -> dict[str, Any]:
         "rope_theta": file.number(f"{word}.rope.freq_base", 10_000.0),
         "rope_scaling": _scaling(file, word),
         "max_position_embeddings": file.count(f"{word}.context_length"),
+        "attention_bias": "blk.0.attn_output.bias" in file.tensors,
+        "mlp_bias": "blk.0.ffn_down.bias" in file.tensors,
         "tie_word_embeddings": "output.weight" not in file.tensors,
         "bos_token_id": file.token_id("tokenizer.ggml.bos_token_id"),
         "eos_token_id": file.token_id("tokenizer.ggml.eos_token_id"),
@@ -67,14 +72,13 @@ def _decimal(value: float) -> float:
 
 
 def _gemma3(file: GgufFile, config: dict[str, Any]) -> dict[str, Any]:
-    pattern = file.metadata.get("gemma3.attention.sliding_window_pattern")
-    usual = [layer % GEMMA3_PATTERN != 0 for layer in range(1, config["num_hidden_layers"] + 1)]
-    if pattern is not None and getattr(pattern, "tolist", lambda: GEMMA3_PATTERN)() not in (usual, GEMMA3_PATTERN):
-        raise ModelError(f"`{file.path.name}` has layers in another order than Gemma 3", hint="take another base")
+    pattern: Any = file.metadata.get("gemma3.attention.sliding_window_pattern", GEMMA3_PATTERN)
+    layers: list[Any] = [] if type(pattern) is int else getattr(pattern, "tolist", list)()
+    types = {"layer_types": ["sliding_attention" if one else "full_attention" for one in layers]}
     return {
-        "query_pre_attn_scalar": _query_scale(config),
+        "query_pre_attn_scalar": query_scale(config),
         "sliding_window": file.count("gemma3.attention.sliding_window"),
-        "sliding_window_pattern": GEMMA3_PATTERN,
+        **({"sliding_window_pattern": pattern} if type(pattern) is int else types),
         "rope_local_base_freq": file.number("gemma3.rope.freq_base_swa", GEMMA3_LOCAL_BASE),
         "hidden_activation": "gelu_pytorch_tanh",
     }
@@ -82,7 +86,7 @@ def _gemma3(file: GgufFile, config: dict[str, Any]) -> dict[str, Any]:
 
 def _gemma2(file: GgufFile, config: dict[str, Any]) -> dict[str, Any]:
     return {
-        "query_pre_attn_scalar": _query_scale(config),
+        "query_pre_attn_scalar": query_scale(config),
         "sliding_window": file.count("gemma2.attention.sliding_window", 4096),
         "attn_logit_softcapping": file.number("gemma2.attn_logit_softcapping", 50.0),
         "final_logit_softcapping": file.number("gemma2.final_logit_softcapping", 30.0),
@@ -90,18 +94,31 @@ def _gemma2(file: GgufFile, config: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _query_scale(config: dict[str, Any]) -> int:
-    """Gemma's 27B models divide by the width of a head's share of the hidden size, all others by the head's own."""
-    if _GEMMA_27B_LAYERS[config["model_type"]] == config["num_hidden_layers"]:
-        return int(config["hidden_size"] // config["num_attention_heads"])
-    return int(config["head_dim"])
+def _phi3(file: GgufFile, config: dict[str, Any]) -> dict[str, Any]:
+    """Phi turns a part of each head; its factors stand in tensors, how far its context was stretched in one number."""
+    turned = file.count("phi3.rope.dimension_count", config["head_dim"])
+    found: dict[str, Any] = {"partial_rotary_factor": turned / config["head_dim"]}
+    if "rope_factors_short.weight" not in file.tensors:
+        return found
+    short = file.stored(file.tensors["rope_factors_short.weight"]).view("<f4").tolist()
+    original = file.count("phi3.rope.scaling.original_context_length")
+    factor = file.number("phi3.rope.scaling.attn_factor", 1.0)
+    if not 1 <= factor <= _MOST_STRETCHED:
+        raise file.bad(f"stretches its context by a factor of {factor:g}")
+    stretched = round(original ** (factor**2))
+    scaling = {"type": "longrope", "rope_type": "longrope", "short_factor": short, "long_factor": short}
+    return found | {
+        "rope_scaling": {**scaling, "original_max_position_embeddings": original},
+        "original_max_position_embeddings": original,
+        "max_position_embeddings": stretched,
+    }
 
 
 def _scaling(file: GgufFile, word: str) -> dict[str, Any] | None:
     if "rope_freqs.weight" in file.tensors:
         return _llama3_scaling(file, word)
     kind = file.text(f"{word}.rope.scaling.type", "none")
-    if kind == "none":
+    if kind == "none" or "rope_factors_short.weight" in file.tensors:
         return None
     factor = file.number(f"{word}.rope.scaling.factor")
     if kind == "linear":

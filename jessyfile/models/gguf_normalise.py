@@ -7,6 +7,7 @@ same model. Source of the rules: llama.cpp's loaders and Ollama's compatibility 
 
 from __future__ import annotations
 
+import re
 import struct
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from jessyfile.errors import ModelError
 from jessyfile.models.chat_format import format_of
 from jessyfile.models.control_tokens import control_tokens
-from jessyfile.models.gguf_container import ARRAY, BOOL, F32, STRING, Pair, pair_bytes
+from jessyfile.models.gguf_container import ARRAY, BOOL, F32, STRING, U32, Pair, pair_bytes
 from jessyfile.models.pre_tokenizers import PRE_TOKENIZERS
 
 if TYPE_CHECKING:
@@ -35,9 +36,11 @@ def normalised(file: GgufFile) -> GgufFile:
     Raises ModelError when it cannot be put right.
     """
     word = file.text("general.architecture")
-    file = _text_only(file, word)
+    file = _changed(_text_only(file, word), _name(file))
     if word == "gemma3":
         file = _changed(_without(file, "gemma3.final_logit_softcapping"), _gemma3(file))
+    if word == "phi3":
+        file = _changed(file, _phi3(file))
     if _TOKENS not in file.metadata:
         return file  # its kind of vocabulary is refused by name
     file = _changed(file, _cut(file))
@@ -64,6 +67,25 @@ def _gemma3(file: GgufFile) -> Iterator[Pair]:
     if file.count("gemma3.context_length") >= _LONG_GEMMA3 and "gemma3.rope.scaling.type" not in file.metadata:
         yield "gemma3.rope.scaling.type", STRING, "linear"
         yield from absent("rope.scaling.factor", 8.0)
+
+
+def _phi3(file: GgufFile) -> Iterator[Pair]:
+    """A stretched context is served as it is trained up to its original length."""
+    if "rope_factors_short.weight" in file.tensors:
+        yield "phi3.context_length", U32, file.count("phi3.rope.scaling.original_context_length")
+
+
+def _name(file: GgufFile) -> Iterator[Pair]:
+    name = file.metadata.get("general.name")
+    if isinstance(name, str) and (other := unnamed(name)) != name:
+        yield "general.name", STRING, other
+
+
+def unnamed(name: str) -> str:
+    """Return a model's name without the spellings of Phi-3 by which llama.cpp lets special tokens take the blanks behind
+    them, which no other reader of the file does.
+    """
+    return re.sub(r"(?i)(phi)-?(3)", r"\1 \2", name)
 
 
 def _cut(file: GgufFile) -> Iterator[Pair]:
@@ -140,7 +162,9 @@ def _changed(file: GgufFile, pairs: Iterator[Pair]) -> GgufFile:
         try:
             raw[key] = pair_bytes(key, kind, value)
         except (OverflowError, struct.error) as error:
-            raise ModelError(f"`{file.path.name}` holds a number that is too large under {key!r}") from error
+            raise ModelError(
+                f"`{file.path.name}` holds a number that is too large under {key!r}", hint="fetch the file again"
+            ) from error
         numbers = kind == ARRAY and not isinstance(value[0], str)
         metadata[key] = np.asarray(value) if numbers else value
     return replace(file, metadata=metadata, raw=raw)

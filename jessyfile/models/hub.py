@@ -6,7 +6,7 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -44,12 +44,13 @@ def cached(repo: str, revision: str | None = None) -> Path | None:
 
 @dataclass(frozen=True, slots=True)
 class Offered:
-    """What the hub says of a repository: the bytes that would be fetched, the type of its model, whether terms have to be
-    accepted first.
+    """What the hub says of a repository: the bytes that would be fetched, its config.json, the names of its files, whether
+    terms have to be accepted first.
     """
 
     bytes: int
-    model_type: str | None
+    config: Mapping[str, Any]
+    files: tuple[str, ...]
     gated: bool
 
 
@@ -61,9 +62,19 @@ def offered(repo: str, revision: str | None = None) -> Offered:
 
     with _told(repo):
         found = HfApi().model_info(repo, revision=revision, files_metadata=True, timeout=_ETAG_SECONDS)
-    files = [file for file in found.siblings or () if any(fnmatch(file.rfilename, form) for form in _WANTED)]
-    kind = (found.config or {}).get("model_type")
-    return Offered(sum(file.size or 0 for file in files), str(kind) if kind else None, bool(found.gated))
+        names = tuple(file.rfilename for file in found.siblings or ())
+        config = _config(repo, revision) if "config.json" in names and not found.gated else found.config or {}
+    wanted = [file for file in found.siblings or () if any(fnmatch(file.rfilename, form) for form in _WANTED)]
+    return Offered(sum(file.size or 0 for file in wanted), config, names, bool(found.gated))
+
+
+def _config(repo: str, revision: str | None) -> Mapping[str, Any]:
+    """Return a repository's config.json alone, some kilobytes."""
+    from huggingface_hub import hf_hub_download
+
+    from jessyfile.models.model_json import read_json
+
+    return read_json(Path(hf_hub_download(repo, "config.json", revision=revision, etag_timeout=_ETAG_SECONDS)))
 
 
 def fetch(repo: str, revision: str | None = None, stop: Stop | None = None) -> Path:
@@ -129,7 +140,8 @@ def _failed(repo: str, error: BaseException) -> JessyError:
     if isinstance(error, OSError) and error.errno is not None and not isinstance(error, _NETWORK):
         return storage_error(error, error.filename or str(cache_folder()), f"download `hf:{repo}` to")
     if isinstance(error, RuntimeError):
-        return ModelError(f"`hf:{repo}` could not be downloaded: {' '.join(str(error).split())[:200]}")
+        told = " ".join(str(error).split())[:200]
+        return ModelError(f"`hf:{repo}` could not be downloaded: {told}", hint="try again; what came is kept")
     hint = "check the network, or name a local folder or GGUF in FROM"
     return ModelError(f"`hf:{repo}` is not in the local cache and the hub cannot be reached", hint=hint)
 

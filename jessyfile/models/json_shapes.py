@@ -43,6 +43,12 @@ class ConfigShape:
     tie_word_embeddings: bool | None = None
     attention_bias: bool | None = None
     mlp_bias: bool | None = None
+    partial_rotary_factor: Annotated[float, msgspec.Meta(gt=0, le=1)] | None = None
+    original_max_position_embeddings: Count | None = None
+    no_rope_layers: list[int] | None = None
+    no_rope_layer_interval: Layers | None = None
+    hidden_act: str | None = None
+    hidden_activation: str | None = None
     layer_types: list[str] | None = None
     architectures: list[str] | None = None
     rope_scaling: dict[str, Any] | None = None

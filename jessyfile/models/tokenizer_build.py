@@ -35,8 +35,20 @@ def check_tokenizer(document: Mapping[str, Any]) -> None:
             f"the base's tokenizer.json is no BPE tokenizer but {brief(kind)}",
             hint="start from a GGUF of the same base instead",
         )
+    _refuse_loose_merges(model)
     if not model.get("byte_fallback"):
         splitting_name(document)
+
+
+def _refuse_loose_merges(model: Mapping[str, Any]) -> None:
+    vocabulary = model["vocab"]
+    for merge in model.get("merges") or ():
+        left, right = merge.split(" ", 1) if isinstance(merge, str) else merge
+        if left not in vocabulary or right not in vocabulary or left + right not in vocabulary:
+            raise ModelError(
+                f"the base's tokenizer.json joins {brief(left)} and {brief(right)}, which makes no token of two",
+                hint="it is damaged; fetch the folder again",
+            )
 
 
 def check_gguf_tokenizer(file: GgufFile) -> None:

@@ -65,6 +65,17 @@ class Weights:
             return shape
         return (*shape[:-1], shape[-1] * 32 // int(self._quantization(name)["bits"]))
 
+    def groups(self, name: str) -> tuple[int, ...]:
+        """Return the shape that a quantized tensor's scales must have."""
+        shape = self.shape(name)
+        return (*shape[:-1], shape[-1] // int(self._quantization(name)["group_size"]))
+
+    def parts(self, name: str) -> Mapping[str, tuple[Path, StoredTensor]]:
+        """Return what is stored of a tensor, by the end of its name: itself and, of a quantized one, scales and biases."""
+        stem = name.removesuffix(".weight")
+        ends = (".weight", *_QUANTIZED_PARTS) if self._is_quantized(name) else (name.removeprefix(stem),)
+        return {end: self._place[stem + end] for end in ends if stem + end in self._place}
+
     def read(self, name: str) -> np.ndarray[Any, Any]:
         """Return a whole tensor in float32."""
         shape = self.shape(name)
@@ -114,7 +125,10 @@ class Weights:
     def _quantization(self, name: str) -> Mapping[str, Any]:
         settings = self.config.get("quantization") or self.config.get("quantization_config")
         if not isinstance(settings, dict):
-            raise ModelError(f"`{self.folder}` holds quantized tensors and its config.json does not say how")
+            raise ModelError(
+                f"`{self.folder}` holds quantized tensors and its config.json does not say how",
+                hint="fetch config.json again: it has a `quantization`",
+            )
         own = settings.get(name.removesuffix(".weight"))
         return own if isinstance(own, dict) else settings
 

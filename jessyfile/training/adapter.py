@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from jessyfile import fsops
-from jessyfile.errors import TrainingError
 from jessyfile.language.recipe import Lora
+from jessyfile.models.architectures import target_layers
 
 ADAPTER_FILE = "adapters.safetensors"
 CONFIG_FILE = "adapter_config.json"
@@ -35,8 +35,8 @@ def attach(model: Any, lora: Lora, seed: int) -> list[str]:
         for path, module in model.named_modules()
         if _layer_of(path) >= max(first, 0) and _is_linear(module)
     }
-    chosen = sorted(path for path in linear if path.rsplit(".", 1)[-1] in lora.targets)
-    _refuse_unknown(lora.targets, linear)
+    wanted = target_layers(lora.targets, {path.rsplit(".", 1)[-1] for path in linear})
+    chosen = sorted(path for path in linear if path.rsplit(".", 1)[-1] in wanted)
     mx.random.seed(seed)
     adapters = [
         (path, LoRALinear.from_base(linear[path], r=lora.rank, dropout=lora.dropout, scale=lora.scale))
@@ -54,15 +54,6 @@ def _is_linear(module: Any) -> bool:
     import mlx.nn as nn
 
     return isinstance(module, nn.Linear | nn.QuantizedLinear)
-
-
-def _refuse_unknown(targets: tuple[str, ...], linear: dict[str, Any]) -> None:
-    names = sorted({path.rsplit(".", 1)[-1] for path in linear})
-    missing = [target for target in targets if target not in names]
-    if missing:
-        raise TrainingError(
-            f"no layer of this model is called {', '.join(missing)}", hint=f"LORA targets can be: {' '.join(names)}"
-        )
 
 
 def parameters(model: Any) -> dict[str, Any]:

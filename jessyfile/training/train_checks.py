@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from jessyfile import machine
 from jessyfile.errors import InsufficientMemoryError, TrainingError
+from jessyfile.models.architectures import by_model_type, target_layers
 from jessyfile.models.base_checks import base_sizes, end_in_text, known_profile, known_shape
 from jessyfile.models.precision import BEYOND_FLOAT16, Precision, Wanted, resolve
 from jessyfile.planning.change_text import size
@@ -32,6 +33,10 @@ def train_preflight(outlook: Outlook) -> Iterator[Finding]:
         yield end_in_text(outlook, profile)
     if shape is None:
         return
+    try:
+        target_layers(outlook.recipe.lora.targets, by_model_type(shape.model_type).linear)
+    except TrainingError as error:
+        yield outlook.error(error, "lora.targets")
     precision = resolve(outlook.recipe.precision, machine.chip(), shape)
     yield from _precision_problems(outlook, shape, precision)
     held, total = _held(outlook, shape, precision), machine.memory()

@@ -5,13 +5,18 @@ import json
 import numpy as np
 import pytest
 from embedded import check_tokens, llama_cpp
-from tiny import TYPES, tiny_model
+from safetensors.numpy import load_file, save_file
+from tiny import TYPES, byte_level_tokenizer, multimodal_model, tiny_model
 
 from jessyfile.errors import ExportError
 from jessyfile.export.gguf_writer import QUANTIZATIONS, write_gguf
 from jessyfile.export.parity import compare
+from jessyfile.language.recipe import Message
+from jessyfile.models.chat_format import MISTRAL_V7
+from jessyfile.models.from_folder import bring_folder
 from jessyfile.models.from_gguf import convert_gguf, dequantized
 from jessyfile.models.gguf_reader import read_gguf
+from jessyfile.models.pre_tokenizers import PRE_TOKENIZERS
 from jessyfile.models.weights import Weights
 
 TEXTS = [
@@ -145,6 +150,114 @@ def test_the_local_rope_base_of_a_gemma_3_is_served_as_it_was_trained(tmp_path):
     (tmp_path / "again").mkdir()
     convert_gguf(tmp_path / "model.gguf", tmp_path / "again")
     assert Weights(tmp_path / "again").config["rope_local_base_freq"] == 300.0
+
+
+def both_ways(folder, tmp_path):
+    """Yield a folder with its GGUF, and the folder made from that GGUF with the GGUF made from it."""
+    first, second, again = tmp_path / "first.gguf", tmp_path / "second.gguf", tmp_path / "again"
+    brought = tmp_path / "brought"
+    brought.mkdir()
+    bring_folder(folder, brought, silent)
+    write_gguf(brought, first, "f32", silent)
+    yield brought, first
+    again.mkdir()
+    convert_gguf(first, again)
+    write_gguf(again, second, "f32", silent)
+    yield again, second
+
+
+YARN = {"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 128}
+LINEAR = {"rope_type": "linear", "factor": 4.0}
+LONG = {"type": "longrope", "short_factor": [1 + n / 10 for n in range(6)], "long_factor": [2.0 + n for n in range(6)]}
+STRETCHED = {"partial_rotary_factor": 0.75, "max_position_embeddings": 4096}
+KINDS = {
+    "llama, linear": ("llama", {"rope_scaling": LINEAR}),
+    "llama, yarn": ("llama", {"rope_scaling": YARN}),
+    "gemma3, yarn": ("gemma3_text", {"rope_scaling": YARN}),
+    "phi3, in part": ("phi3", {"partial_rotary_factor": 0.75}),
+    "phi3, longrope": ("phi3", {"rope_scaling": LONG, "original_max_position_embeddings": 256, **STRETCHED}),
+    "phi3, as transformers 5 says it": (
+        "phi3",
+        {
+            "rope_theta": None, "max_position_embeddings": 4096,
+            "rope_parameters": {**LONG, "rope_type": "longrope", "rope_theta": 5e4, "partial_rotary_factor": 0.75,
+                                "original_max_position_embeddings": 256},
+        },
+    ),
+    "gemma3, a head of its own": ("gemma3_text", {"tie_word_embeddings": False}),
+    "llama, biases": ("llama", {"attention_bias": True, "mlp_bias": True}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_of_rope_head_and_bias_is_served_as_it_is_trained(kind, tmp_path):
+    """Phi's mini models turn three quarters of a head, by factors that mlx-lm takes from the list for long contexts."""
+    model_type, numbers = KINDS[kind]
+    folder = tiny_model(tmp_path / "model", model_type, **numbers)
+    for made, file in both_ways(folder, tmp_path):
+        with llama_cpp(file) as engine:
+            parity = compare(made, engine.ask, [*TEXTS[:2], "se la " * 30], steps=1)
+        assert (parity.agreement, parity.divergence < 1e-4) == (1.0, True), parity.facts()
+
+
+def test_a_stretched_context_is_served_up_to_the_one_that_is_trained(tmp_path):
+    """Beyond it llama.cpp takes other factors, for every token of the context."""
+    folder = tiny_model(tmp_path / "model", "phi3", **KINDS["phi3, longrope"][1])
+    for _, file in both_ways(folder, tmp_path):
+        found = read_gguf(file)
+        assert found.metadata["phi3.context_length"] == 256
+        assert found.metadata["phi3.rope.scaling.attn_factor"] == pytest.approx(1.5**0.5)
+        short, long = (found.stored(found.tensors[f"rope_factors_{end}.weight"]) for end in ("short", "long"))
+        np.testing.assert_array_equal(short, long)
+
+
+def test_the_text_of_a_gemma_3_that_reads_images_is_served_as_it_is_trained(tmp_path):
+    """Its rope is stretched by eight in the layers that see the whole context, and in those alone."""
+    folder, _ = multimodal_model(tmp_path / "model")
+    for made, file in both_ways(folder, tmp_path):
+        keys = read_gguf(file).metadata
+        assert (keys["gemma3.rope.scaling.type"], keys["gemma3.rope.scaling.factor"]) == ("linear", 8.0)
+        assert not [key for key in keys if "vision" in key]
+        with llama_cpp(file) as engine:
+            parity = compare(made, engine.ask, [*TEXTS[:2], "se la " * 30], steps=1)
+        assert (parity.agreement, parity.divergence < 1e-4) == (1.0, True), parity.facts()
+
+
+def test_a_mistral_with_tekken_is_read_from_its_folder(tmp_path):
+    """Nemo and Small: a head wider than its share, byte-level words, and no blanks in the format; the text of a Small that
+    reads images as well."""
+    special = ["<s>", "</s>", "[INST]", "[/INST]", "[SYSTEM_PROMPT]", "[/SYSTEM_PROMPT]"]
+    document = byte_level_tokenizer(special, "tekken")
+    document["pre_tokenizer"]["pretokenizers"][0]["pattern"] = {"Regex": PRE_TOKENIZERS["tekken"].published[0]}
+    folder = tiny_model(tmp_path / "model", "mistral", tokenizer=document, tie_word_embeddings=False)
+    settings = {"bos_token": "<s>", "eos_token": "</s>", "add_bos_token": True}
+    (folder / "tokenizer_config.json").write_text(json.dumps(settings))
+    inner = json.loads((folder / "config.json").read_text())
+    outer = {"model_type": "mistral3", "architectures": ["Mistral3ForConditionalGeneration"], "text_config": inner}
+    (folder / "config.json").write_text(json.dumps(outer))
+    arrays = {f"language_model.{name}": array for name, array in load_file(folder / "model.safetensors").items()}
+    save_file(arrays, folder / "model.safetensors")
+    form = MISTRAL_V7
+    chat = form.render([Message("user", "HTTPServer'dan don't 1234"), Message("assistant", "se")], "Kısa konuş.")
+    for made, file in both_ways(folder, tmp_path):
+        keys = read_gguf(file).metadata
+        assert (keys["tokenizer.ggml.pre"], keys["general.architecture"]) == ("tekken", "llama")
+        assert keys["tokenizer.chat_template"] == form.jinja()
+        with llama_cpp(file) as engine:
+            check_tokens(made, engine.tokenize, [*TEXTS[:5], chat])
+            parity = compare(made, engine.ask, [*TEXTS[:4], chat], steps=1)
+        assert (parity.agreement, parity.divergence < 1e-4) == (1.0, True), parity.facts()
+
+
+def test_no_name_makes_llama_cpp_read_tokens_otherwise(tmp_path):
+    """By "phi-3" in a model's name alone, llama.cpp lets special tokens take the blanks behind them."""
+    folder = tiny_model(tmp_path / "model", "phi3")
+    (folder / "source.json").write_text(json.dumps({"from": "hf:some/Phi-3-mini"}))
+    text = "<start_of_turn> \n se"
+    for made, file in both_ways(folder, tmp_path):
+        assert "phi-3" not in read_gguf(file).metadata["general.name"].lower()
+        with llama_cpp(file) as engine:
+            check_tokens(made, engine.tokenize, [text])
 
 
 def test_llama_3_rope_scaling_survives_both_ways(tmp_path):

@@ -96,4 +96,24 @@ def test_an_unknown_role_and_format_are_refused():
 def test_the_vocabulary_chooses_the_format():
     assert format_of(["a", "<start_of_turn>"]) is GEMMA
     assert format_of(["a", "[INST]"]).name == "mistral"
+    assert format_of(["Ġ", "[INST]"]).name == "mistral-tekken"
+    assert format_of(["Ġ", "[INST]", "[SYSTEM_PROMPT]"]).name == "mistral-v7"
+    assert format_of(["<|im_start|>", "<|im_sep|>"]).name == "phi4"
+    assert format_of(["<|user|>", "<|end|>"]).name == "phi3"
+    assert format_of(["<|user|>"]) is CHATML
+
+
+def test_phis_and_mistrals_formats_are_the_published_ones():
+    """Phi's line breaks belong to its turn tokens, which take the blanks behind them; tekken's formats have no blanks."""
+    turns = [Turn("user", "a"), Turn("assistant", "b"), Turn("user", "c")]
+    said = {name: chat_format(name).render(turns, "s") for name in ("phi3", "phi4", "mistral-tekken", "mistral-v7")}
+    assert said == {
+        "phi3": "<|system|>s<|end|><|user|>a<|end|><|assistant|>b<|end|><|user|>c<|end|><|assistant|>",
+        "phi4": (
+            "<|im_start|>system<|im_sep|>s<|im_end|><|im_start|>user<|im_sep|>a<|im_end|><|im_start|>assistant<|im_sep|>b"
+            "<|im_end|><|im_start|>user<|im_sep|>c<|im_end|><|im_start|>assistant<|im_sep|>"
+        ),
+        "mistral-tekken": "[INST]s\n\na[/INST]b</s>[INST]c[/INST]",
+        "mistral-v7": "[SYSTEM_PROMPT]s[/SYSTEM_PROMPT][INST]a[/INST]b</s>[INST]c[/INST]",
+    }
     assert format_of(["a"]) is CHATML

@@ -17,6 +17,8 @@ NAMED = {
     "smollm3": ("default system prompt", TRIMMED),
     "phi3": (TRIMMED, "end of text behind an answer"),
     "phi4-mini": (TRIMMED, "end of text behind an answer"),
+    "phi4": (TRIMMED,),
+    "mistral-small": ("default system prompt", TRIMMED),
 }
 
 

@@ -11,7 +11,7 @@ PAIRS = ("se", "la", "m▁", "▁s", "mer", "er", "ha", "ba", "lo", "ow", "low",
 SPM_SPECIAL = ["<pad>", "<eos>", "<bos>", "<unk>", "<start_of_turn>", "<end_of_turn>", "[INST]", "[/INST]"]
 BYTE_SPECIAL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
 HIDDEN, LAYERS, HEADS, KV_HEADS, HEAD_DIM, WIDE = 64, 3, 4, 2, 32, 96
-TYPES = ("gemma", "gemma2", "gemma3_text", "llama", "mistral", "qwen2", "qwen3")
+TYPES = ("gemma", "gemma2", "gemma3_text", "llama", "mistral", "phi3", "qwen2", "qwen3", "smollm3")
 
 
 def tiny_model(
@@ -31,14 +31,44 @@ def tiny_model(
     return folder
 
 
+def multimodal_model(folder: Path, layout: str = "language_model.model.") -> tuple[Path, Path]:
+    """Fill a folder as Gemma 3 4B is published, text model nested, numbers left out that its class has anyway, and a vision
+    tower; return it and the folder of the same text model alone.
+    """
+    class_has = {"num_attention_heads": 8, "num_key_value_heads": 4, "head_dim": 256, "query_pre_attn_scalar": 256}
+    said = {"rope_scaling": {"factor": 8.0, "rope_type": "linear"}, "sliding_window": 128}
+    plain = tiny_model(folder.with_name(f"{folder.name}-text"), **class_has, **said, max_position_embeddings=131_072)
+    numbers = json.loads((plain / "config.json").read_text())
+    inner = ("hidden_size", "intermediate_size", "model_type", "num_hidden_layers")
+    config = {
+        "architectures": ["Gemma3ForConditionalGeneration"],
+        "model_type": "gemma3",
+        "text_config": {**{key: numbers[key] for key in inner}, **said},
+        "vision_config": {"hidden_size": 8, "num_hidden_layers": 1},
+    }
+    arrays = weights(numbers, 0)
+    outer = "model." if layout.startswith("model.") else ""
+    renamed = {f"{layout}{name.removeprefix('model.')}": array for name, array in arrays.items()}
+    renamed[f"{outer}vision_tower.vision_model.encoder.layers.0.mlp.fc1.weight"] = np.ones((8, 8), np.float32)
+    renamed[f"{outer}multi_modal_projector.mm_input_projection_weight"] = np.ones((8, HIDDEN), np.float32)
+    folder.mkdir(parents=True)
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        (folder / name).write_bytes((plain / name).read_bytes())
+    (folder / "config.json").write_text(json.dumps(config))
+    save_file(renamed, folder / "model.safetensors", metadata={"format": "mlx"})
+    return folder, plain
+
+
 def _config(model_type: str, vocab: int) -> dict:
     config = {
         "model_type": model_type, "vocab_size": vocab, "hidden_size": HIDDEN, "num_hidden_layers": LAYERS,
         "intermediate_size": WIDE, "num_attention_heads": HEADS, "num_key_value_heads": KV_HEADS, "head_dim": HEAD_DIM,
         "rms_norm_eps": 1e-6, "rope_theta": 10000.0, "max_position_embeddings": 512, "tie_word_embeddings": True,
     }  # fmt: skip
-    if model_type == "qwen2":
+    if model_type in ("phi3", "qwen2"):
         config["head_dim"] = HIDDEN // HEADS
+    if model_type == "smollm3":
+        config["num_hidden_layers"] = 5  # one of which has no rope
     if model_type in ("gemma2", "gemma3_text"):
         config |= {"query_pre_attn_scalar": HEAD_DIM, "sliding_window": 128}
     if model_type == "gemma3_text":
@@ -64,6 +94,11 @@ def weights(config: dict, seed: int) -> dict[str, np.ndarray]:
         "self_attn.v_proj": (kv * head, HIDDEN), "self_attn.o_proj": (HIDDEN, heads * head),
         "mlp.gate_proj": (WIDE, HIDDEN), "mlp.up_proj": (WIDE, HIDDEN), "mlp.down_proj": (HIDDEN, WIDE),
     }  # fmt: skip
+    if config["model_type"] == "phi3":
+        linear = {
+            "self_attn.qkv_proj": ((heads + 2 * kv) * head, HIDDEN), "self_attn.o_proj": (HIDDEN, heads * head),
+            "mlp.gate_up_proj": (2 * WIDE, HIDDEN), "mlp.down_proj": (HIDDEN, WIDE),
+        }  # fmt: skip
     norms = {"input_layernorm": HIDDEN, "post_attention_layernorm": HIDDEN}
     if config["model_type"] in ("gemma2", "gemma3_text"):
         norms |= {"pre_feedforward_layernorm": HIDDEN, "post_feedforward_layernorm": HIDDEN}
@@ -75,6 +110,8 @@ def weights(config: dict, seed: int) -> dict[str, np.ndarray]:
         found |= {f"{stem}{name}.weight": (size,) for name, size in norms.items()}
         if config["model_type"] == "qwen2":
             found |= {f"{stem}self_attn.{one}_proj.bias": (linear[f"self_attn.{one}_proj"][0],) for one in "qkv"}
+        if config.get("attention_bias"):
+            found |= {f"{stem}{name}.bias": (shape[0],) for name, shape in linear.items()}
     centre = 0.0 if config["model_type"].startswith("gemma") else 1.0
     arrays = {name: _random(rng, shape, centre if "norm" in name else 0.0) for name, shape in found.items()}
     _silence_special_tokens(arrays["model.embed_tokens.weight"], config)

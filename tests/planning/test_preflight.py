@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import pkgutil
 import shlex
@@ -20,11 +21,13 @@ from safetensors.numpy import load_file, save_file
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "models"))
 
+from base_refusals import BASE_REFUSALS
 from tiny import TYPES, tiny_adapter, tiny_model
 
+import jessyfile.models
 from jessyfile import machine
 from jessyfile.cli import main
-from jessyfile.errors import PreflightError
+from jessyfile.errors import JessyError, PreflightError
 from jessyfile.export import export_checks
 from jessyfile.export.gguf_writer import QUANTIZATIONS, write_gguf
 from jessyfile.export.quantizer import K_QUANTS, OLLAMA_QUANTS
@@ -32,6 +35,7 @@ from jessyfile.language import load_recipe
 from jessyfile.models import hub
 from jessyfile.models.architectures import ARCHITECTURES
 from jessyfile.models.chat_format import FORMATS
+from jessyfile.models.folder_config import WRAPPERS
 from jessyfile.models.rope import plain_rope
 from jessyfile.pipeline import compile_steps
 from jessyfile.planning import preflight
@@ -126,6 +130,11 @@ class Project:
 
 @pytest.fixture
 def project(tmp_path, monkeypatch) -> Project:
+    return surrounded(tmp_path, monkeypatch)
+
+
+def surrounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
+    """Return a project on a machine that has no other model."""
     monkeypatch.setenv("OLLAMA_MODELS", str(tmp_path / "ollama"))
     monkeypatch.setenv("OLLAMA_HOST", "127.0.0.1:9")  # where nothing listens
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
@@ -195,7 +204,7 @@ def damaged_gguf(project: Project) -> None:
 def foreign_gguf(project: Project) -> None:
     from jessyfile.models.gguf_container import STRING, pair_bytes, write_container
 
-    write_container(project.root / "m.gguf", [pair_bytes("general.architecture", STRING, "phi3")], [])
+    write_container(project.root / "m.gguf", [pair_bytes("general.architecture", STRING, "stablelm")], [])
     project.says("./model", "./m.gguf")
 
 
@@ -229,7 +238,7 @@ def no_format(project: Project) -> None:
 REFUSALS = {
     "no config": (lambda p: (p.model / "config.json").unlink(), "no config.json with a model_type"),
     "a config that is no JSON": (lambda p: (p.model / "config.json").write_text("{"), "cannot be read as JSON"),
-    "another architecture": (lambda p: p.config(model_type="phi3"), "'phi3' cannot be written as GGUF"),
+    "another architecture": (lambda p: p.config(model_type="stablelm"), "'stablelm' cannot be written as GGUF"),
     "a mixture": (lambda p: p.config(model_type="mixtral"), "'mixtral' cannot be written as GGUF"),
     "a classifier": (lambda p: p.config(architectures=["Gemma3ForSequenceClassification"]), "does not write text"),
     "an embedding model": (lambda p: p.config(architectures=["Gemma3TextModel"]), "does not write text"),
@@ -254,7 +263,7 @@ REFUSALS = {
     "an unknown splitting": (strange_split, "splits words in a way"),
     "SentencePiece's own file": (no_tokenizer, "no tokenizer.json but SentencePiece's"),
     "a damaged GGUF": (damaged_gguf, "not a usable GGUF"),
-    "a GGUF of another architecture": (foreign_gguf, "'phi3' cannot be tuned"),
+    "a GGUF of another architecture": (foreign_gguf, "'stablelm' cannot be tuned"),
     "a full tuning by its word": (lambda p: p.adapter(fine_tune_type="full"), "fine_tune_type full and holds"),
     "an adapter of PEFT that is no LoRA": (prompt_tuning, "PEFT's PROMPT_TUNING, learned inputs"),
     "an adapter of another base": (other_base, "which the base model does not have"),
@@ -273,16 +282,106 @@ REFUSALS = {
     "a full disk": (full_disk, "the disk of the project has"),
     "an end that is no token": (no_format, "has no token `<|im_end|>`"),
     "no base of that name": (lambda p: p.says("./model", "nowhere:7b"), "no base model for `nowhere:7b`"),
+    **BASE_REFUSALS,
 }  # fmt: skip
+
+
+RAN: set[str] = set()
+RAISED: set[str] = set()
+
+
+@pytest.fixture(autouse=True, scope="module")
+def noted():
+    """Note where errors are made, as `module:function`; a helper may make one for the function that raises it."""
+    original = JessyError.__init__
+
+    def note(self, *words, **more):
+        frame = sys._getframe(1)
+        for _ in range(3):
+            RAISED.add(f"{Path(frame.f_code.co_filename).stem}:{frame.f_code.co_name}")
+            frame = frame.f_back
+        original(self, *words, **more)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(JessyError, "__init__", note)
+        yield
+
+
+def spoiled(project: Project, monkeypatch: pytest.MonkeyPatch, name: str) -> Project:
+    project.monkeypatch = monkeypatch
+    REFUSALS[name][0](project)
+    RAN.add(name)
+    return project
 
 
 @pytest.mark.parametrize("name", REFUSALS)
 def test_what_is_known_to_fail_is_refused_before_any_step(project, monkeypatch, name):
     """Several of these were told after hours: the base was converted, trained and merged, and then could not be written."""
-    project.monkeypatch = monkeypatch
-    spoil, says = REFUSALS[name]
-    spoil(project)
-    assert says in refused(project)
+    assert REFUSALS[name][1] in refused(spoiled(project, monkeypatch, name))
+
+
+# modules whose errors say that a base cannot be used
+OF_A_BASE = (
+    *(f"models/{name}" for name in (
+        "architectures", "base_checks", "base_inputs", "config_checks", "folder_checks", "from_gguf",
+        "gguf_config", "gguf_normalise", "gguf_reader", "pre_tokenizers", "reference", "resolve", "rope",
+        "safetensors_check", "tokenizer", "tokenizer_build", "weights",
+    )),
+    "export/gguf_writer",
+)  # fmt: skip
+# what no plan can say: it is found while bytes are read that nobody reads twice, or only code can bring it about
+NOT_BY_PLAN = {
+    "base_checks:base_preflight": "a warning",
+    "base_checks:_download": "a warning",
+    "folder_checks:check_offered": "asked of the hub, see below",
+    "from_gguf:_check_readable": "every type of the gguf library that has blocks is read by it",
+    "gguf_writer:write_gguf": "the language knows the types",
+    "gguf_writer:_plans": "names and shapes of all tensors are checked before",
+    "gguf_writer:_check": "reads back what was written",
+    "gguf_writer:_nmse": "reads back what was written",
+    "gguf_normalise:_changed": "numbers are held to their range when they are read",
+    "gguf_reader:read_gguf": "a file whose reading the system refuses",
+    "reference:parse_reference": "said by the language already",
+    "reference:_place": "said by the language already",
+    "reference:_local": "said by the language already",
+    "resolve:locate": "the same places are named by base_checks:_absent",
+    "resolve:_from_ollama": "a blob's digest, which takes reading it whole",
+    "resolve:_from_package": "what a package's own verification says",
+    "safetensors_check:check_safetensors": "a file whose reading the system refuses",
+    "tokenizer:load_tokenizer": "the tokenizers library's last word; its file is checked before",
+    "weights:_entry": "a name that no caller asks for",
+    "weights:stored_array": "types are checked before",
+    "weights:widened": "types are checked before",
+}
+
+
+def called(node: ast.Call) -> str:
+    return str(getattr(node.func, "id", getattr(node.func, "attr", "")))
+
+
+def raises(place: str) -> set[str]:
+    """Return where a module makes an error of a base, as `module:function`."""
+    path = Path(jessyfile.models.__file__).parents[1] / f"{place}.py"
+    errors = ("ModelError", "TrainingError", "ExportError", "bad", "_bad", "_no_tokenizer")
+    made = (
+        (function.name, node)
+        for function in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(function, ast.FunctionDef) and function.name not in errors
+        for node in ast.walk(function)
+    )
+    names = (name for name, node in made if isinstance(node, ast.Call) and called(node) in errors)
+    return {f"{path.stem}:{name}" for name in names}
+
+
+def test_every_refusal_of_a_base_has_a_row(tmp_path_factory):
+    """A new kind of refusal is told by plan as well, or says above why it cannot be."""
+    for name in set(REFUSALS) - RAN:
+        with pytest.MonkeyPatch.context() as patch:
+            spoiled(surrounded(tmp_path_factory.mktemp("row"), patch), patch, name).plan()
+    sites = set().union(*map(raises, OF_A_BASE))
+    untold = sorted(sites - RAISED - set(NOT_BY_PLAN))
+    assert not untold, untold
+    assert not set(NOT_BY_PLAN) - sites
 
 
 def test_a_sound_project_has_no_finding(project):
@@ -290,7 +389,7 @@ def test_a_sound_project_has_no_finding(project):
 
 
 def test_everything_that_is_wrong_is_said_together(project, capsys, monkeypatch):
-    project.config(model_type="phi3")
+    project.config(model_type="stablelm")
     project.says("quantize f16", "quantize q6_k")
     project.says("gossip 4", "gosisp 4")
     said = refused(project)
@@ -306,7 +405,7 @@ def test_everything_that_is_wrong_is_said_together(project, capsys, monkeypatch)
 
 
 def test_only_the_steps_that_run_are_asked(project):
-    project.config(model_type="phi3")
+    project.config(model_type="stablelm")
     recipe, steps = project.compiled()
     assert make_plan(recipe, project.root, steps, Selection(only=("dataset",))).errors == ()
 
@@ -315,7 +414,9 @@ def test_only_the_steps_that_run_are_asked(project):
 def test_every_model_of_mlx_lm_is_exported_or_refused_by_plan(project, model_type):
     project.config(model_type=model_type)
     said = "\n".join(finding.message for finding in project.plan().errors)
-    assert (f"the type {model_type!r} cannot be written as GGUF" in said) == (model_type not in ARCHITECTURES)
+    assert (f"the type {model_type!r} cannot be written as GGUF" in said) == (
+        model_type not in {*ARCHITECTURES, *WRAPPERS}
+    )
 
 
 @pytest.mark.parametrize("model_type", TYPES)
@@ -408,16 +509,58 @@ def test_the_hub_is_asked_for_its_kind_before_anything_is_fetched(project, monke
     assert "accept terms" in told.help
 
 
+def hub_of(monkeypatch, folder: Path, names: tuple[str, ...], **config: object) -> None:
+    """Put a hub in place that has one repository with these files and this config.json."""
+    import huggingface_hub
+
+    (folder / "hub.json").write_text(json.dumps(config))
+    info = Info({}, siblings=tuple(SimpleNamespace(rfilename=name, size=1) for name in names))
+    monkeypatch.setattr(huggingface_hub, "HfApi", lambda: SimpleNamespace(model_info=lambda repo, **_: info))
+    monkeypatch.setattr(huggingface_hub, "hf_hub_download", lambda *_, **__: str(folder / "hub.json"))
+
+
+WHOLE = ("config.json", "tokenizer.json", "model.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("names", "config", "says"),
+    [
+        (("model-Q4_K_M.gguf",), {}, "has no config.json"),
+        (("README.md",), {}, "has no config.json"),
+        (
+            ("config.json", "tokenizer.json", "pytorch_model.bin"),
+            {},
+            "has `pytorch_model.bin` and no model.safetensors",
+        ),
+        (("config.json", "tokenizer.model", "model.safetensors"), {}, "but SentencePiece's tokenizer.model"),
+        (("config.json", "tekken.json", "model.safetensors"), {}, "but Mistral's tekken.json"),
+        (WHOLE, {"quantization_config": {"quant_method": "awq"}}, "quantized by awq"),
+        (WHOLE, {"quantization_config": {"quant_method": "bitsandbytes"}}, "quantized by bitsandbytes"),
+        (WHOLE, {"architectures": ["LlamaForSequenceClassification"]}, "does not write text"),
+        (WHOLE, {"rope_scaling": {"type": "dynamic", "factor": 2.0}}, "'dynamic'"),
+        (WHOLE, {"hidden_act": "relu2"}, "the activation 'relu2'"),
+        (WHOLE, {}, None),
+    ],
+)
+def test_a_repository_that_cannot_be_used_is_not_fetched(project, monkeypatch, names, config, says):
+    """All of them were downloaded whole, some ten gigabytes, before a word was said."""
+    numbers = json.loads((tiny_model(project.root / "llama", "llama") / "config.json").read_text())
+    hub_of(monkeypatch, project.root, names, **({**numbers, **config} if "config.json" in names else {}))
+    project.says("./model", "hf:some/base")
+    errors = project.plan(reach="network").errors
+    assert ([says in error.message for error in errors] == [True]) if says else not errors
+
+
 def test_a_snapshot_in_the_hubs_cache_is_looked_at(project):
     home = project.root / "hub" / "models--some--base"
     (home / "refs").mkdir(parents=True)
     (home / "refs" / "main").write_text("abc")
     (home / "snapshots").mkdir()
-    project.config(model_type="phi3")
+    project.config(model_type="stablelm")
     project.model.rename(home / "snapshots" / "abc")
     project.says("./model", "hf:some/base")
     assert hub.cached("some/base") == home / "snapshots" / "abc"
-    assert "'phi3'" in project.plan().errors[0].message
+    assert "'stablelm'" in project.plan().errors[0].message
 
 
 def test_the_end_that_is_no_token_is_said_and_refused_only_with_a_weight(project):
@@ -455,13 +598,13 @@ def test_check_says_what_the_recipe_and_its_files_tell(project, capsys, monkeypa
     assert main(["check", "tiny.jessy"]) == 0
     capsys.readouterr()
     project.says(old, new)
-    project.config(model_type="phi3")  # the machine is plan's to look at
+    project.config(model_type="stablelm")  # the machine is plan's to look at
     project.compiled()
     assert main(["check", "tiny.jessy"]) == 1
     said = capsys.readouterr()
     assert says in said.err
     assert f"{new}" in said.err
-    assert "phi3" not in said.err
+    assert "stablelm" not in said.err
     assert main(["check", "tiny.jessy", "--json"]) == 1
     assert any(says in json.dumps(entry, ensure_ascii=False) for entry in json.loads(capsys.readouterr().out))
 
