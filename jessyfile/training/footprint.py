@@ -55,6 +55,20 @@ def base_bytes(shape: Shape, precision: Precision) -> int:
     return shape.layers * block + ends
 
 
+def loading_bytes(shape: Shape, precision: Precision, stored: float) -> int:
+    """Return the bytes at the peak of loading, `stored` to a number: the largest matrix once more, in its own type.
+
+    With a large vocabulary that is more than a training of short rows on a base of 4 bits takes.
+    """
+    if precision.held == "stored" or BYTES.get(precision.held) == stored:
+        return 0
+    width, rows = shape.matrices[0]
+    bits = HEAD_BITS if precision.held in BITS else None
+    # weights are read in the model's order: the embeddings first, a head of its own last
+    before = _bytes(width, rows, bits, precision) if shape.tied else base_bytes(shape, precision)
+    return before + round(stored * width * rows)
+
+
 def _bytes(width: int, rows: int, bits: int | None, precision: Precision) -> int:
     """Return the bytes of one matrix; a width that is no multiple of the group stays as the base computes."""
     if bits is None:

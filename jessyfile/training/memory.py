@@ -10,13 +10,15 @@ from jessyfile import machine
 from jessyfile.models.base_checks import base_sizes, known_shape
 from jessyfile.models.precision import Wanted, resolve
 from jessyfile.training.activations import part_of, peak
-from jessyfile.training.footprint import footprint
+from jessyfile.training.footprint import footprint, loading_bytes
 
 if TYPE_CHECKING:
     from jessyfile.language.recipe import Lora, Train
     from jessyfile.models.shape import Shape
     from jessyfile.planning.preflight import Outlook
 
+_FLOAT32 = 4
+_LIBRARIES = 160_000_000  # what the process holds when the base is read
 _LEAST_LENGTH = 64
 _LEAST_RANK = 4
 _SMALL: tuple[Wanted, ...] = ("q8", "q4")
@@ -52,10 +54,13 @@ class Training:
         """Return the bytes at its peak on a chip, this machine's unless given."""
         chip = chip or machine.chip()
         precision, on_gpu = resolve(self.precision, chip, shape), chip != "CPU"
-        held = footprint(shape, precision, self.lora, base_sizes(outlook).brought)
+        sizes = base_sizes(outlook)
+        held = footprint(shape, precision, self.lora, sizes.brought)
         # how much of a row is trained is not known before it is read: all of it, at most
         part = part_of(self.train, self.train.max_length, 0, 0 if on_gpu else machine.cores(), targets=1)
-        return peak(shape, precision, self.lora, held, part, on_gpu=on_gpu)
+        training = peak(shape, precision, self.lora, held, part, on_gpu=on_gpu)
+        stored = sizes.brought / sizes.parameters if sizes.parameters else _FLOAT32
+        return max(training, loading_bytes(shape, precision, round(stored)) + (0 if on_gpu else _LIBRARIES))
 
 
 def _changes(now: Training) -> Iterator[tuple[str, Training]]:
