@@ -36,10 +36,10 @@ unit: $(READY)
 real: $(READY)
 	$(BIN)/python -m pytest -m real
 
-# hours, not minutes: 500 kills, 20,000 recipes, 200 rounds on the lock
+# hours, not minutes: 500 kills, 20,000 recipes, 200 rounds on the lock, a million mutated files (JESSY_FUZZ=FIRST-LAST goes on from FIRST)
 stress: $(READY)
 	JESSY_EXAMPLES=20000 $(BIN)/python -m pytest -m "stress or not stress" tests/language
-	JESSY_KILLS=500 JESSY_EXAMPLES=2000 JESSY_LOCK_ROUNDS=200 JESSY_FUZZ=3000 $(BIN)/python -m pytest -m "stress or not stress" tests
+	JESSY_KILLS=500 JESSY_EXAMPLES=2000 JESSY_LOCK_ROUNDS=200 JESSY_FUZZ=$${JESSY_FUZZ:-1000000} $(BIN)/python -m pytest -m "stress or not stress" tests
 
 # what a report about a machine needs: doctor, 20 updates, export, an answer, each with its seconds and memory, as one JSON
 prove: $(READY)

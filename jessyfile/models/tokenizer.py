@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from jessyfile.errors import ModelError
 from jessyfile.models.model_json import read_json
+from jessyfile.text.printable import brief
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -74,7 +75,9 @@ def load_tokenizer(folder: Path) -> Tokenizer:
     try:
         backend = Backend.from_file(str(path))
     except Exception as error:
-        raise ModelError(f"`{path}` is not a tokenizer: {error}") from error
+        raise ModelError(f"`{path}` is not a tokenizer: {brief(str(error))}", hint="fetch the folder again") from error
+    backend.no_truncation()
+    backend.no_padding()
     config = read_json(folder / "tokenizer_config.json")
     bos, eos = (_special(backend, config.get(key)) for key in ("bos_token", "eos_token"))
     return Tokenizer(backend, bos if _wants_bos(backend, config, bos) else None, eos)

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from jessyfile.models.gguf_reader import GgufFile
 
 _NORMAL, _UNKNOWN, _CONTROL, _USER = 1, 2, 3, 4
+_IDS = {"bos_token": "bos", "eos_token": "eos", "unk_token": "unknown", "pad_token": "padding"}
+_FLAGS = tuple(f"tokenizer.ggml.add_{name}" for name in ("bos_token", "eos_token", "space_prefix"))
 _LONGEST_ENTRY = 1024  # characters; the longest of a real vocabulary are runs of some hundred blanks
 
 
@@ -35,20 +37,26 @@ def check_tokenizer(document: Mapping[str, Any]) -> None:
             f"the base's tokenizer.json is no BPE tokenizer but {brief(kind)}",
             hint="start from a GGUF of the same base instead",
         )
-    _refuse_loose_merges(model)
+    for wrong in _contradictions(document):
+        raise ModelError(f"the base's tokenizer.json is damaged: {wrong}", hint="fetch the folder again")
     if not model.get("byte_fallback"):
         splitting_name(document)
 
 
-def _refuse_loose_merges(model: Mapping[str, Any]) -> None:
-    vocabulary = model["vocab"]
-    for merge in model.get("merges") or ():
-        left, right = merge.split(" ", 1) if isinstance(merge, str) else merge
-        if left not in vocabulary or right not in vocabulary or left + right not in vocabulary:
-            raise ModelError(
-                f"the base's tokenizer.json joins {brief(left)} and {brief(right)}, which makes no token of two",
-                hint="it is damaged; fetch the folder again",
-            )
+def _contradictions(document: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what the tokenizers library would stop at, or take for something else than was written."""
+    vocab = document["model"]["vocab"]
+    if len(set(vocab.values())) != len(vocab):
+        yield "two tokens have the same number"
+    merges = [merge for merge in document["model"].get("merges") or () if not str(merge).startswith("#version")]
+    if len({type(merge) for merge in merges}) > 1:
+        yield "merges are written in two ways"
+    for parts in (merge.split(" ") if isinstance(merge, str) else merge for merge in merges):
+        if len(parts) != 2 or any(part not in vocab for part in (*parts, "".join(parts))):
+            yield f"it joins {' and '.join(map(brief, parts[:3]))}, which makes no token of two"
+    for token in document.get("added_tokens") or ():
+        if vocab.get(token["content"], token["id"]) != token["id"]:
+            yield f"the added token {brief(token['content'])} has another number than in the vocabulary"
 
 
 def check_gguf_tokenizer(file: GgufFile) -> None:
@@ -59,6 +67,10 @@ def check_gguf_tokenizer(file: GgufFile) -> None:
     tokens = _tokens(file)
     _types(file, len(tokens))
     _unknown(file, tokens)
+    for key in _FLAGS:
+        file.flag(key)
+    for name in _IDS.values():
+        file.token_id(f"tokenizer.ggml.{name}_token_id")
     if kind == "llama":
         _scores(file, len(tokens))
     else:
@@ -113,9 +125,8 @@ def tokenizer_json(file: GgufFile) -> dict[str, Any]:
 def tokenizer_config(file: GgufFile, form: ChatFormat) -> dict[str, Any]:
     """Return tokenizer_config.json's content of a normalised file."""
     tokens = file.strings("tokenizer.ggml.tokens")
-    named = {"bos_token": "bos", "eos_token": "eos", "unk_token": "unknown", "pad_token": "padding"}
     found: dict[str, Any] = {"tokenizer_class": "PreTrainedTokenizerFast", "clean_up_tokenization_spaces": False}
-    for name, key in named.items():
+    for name, key in _IDS.items():
         number = file.token_id(f"tokenizer.ggml.{key}_token_id")
         if number is not None and 0 <= number < len(tokens):
             found[name] = tokens[number]

@@ -1,7 +1,6 @@
 """A truncated, flipped or lying GGUF ends in ModelError that names a place, in bounded time and memory."""
 
 import dataclasses
-import os
 import random
 import struct
 import sys
@@ -23,7 +22,7 @@ from jessyfile.models.gguf_container import ARRAY, STRING, U32, pair_bytes
 from jessyfile.models.gguf_reader import read_gguf
 from jessyfile.models.tokenizer_build import tokenizer_json
 
-COUNT = int(os.environ.get("JESSY_FUZZ", "300"))
+COUNT = 300
 
 
 @pytest.fixture(scope="module")
@@ -34,19 +33,6 @@ def good(tmp_path_factory) -> bytes:
     return (folder / "model.gguf").read_bytes()
 
 
-def refused_or_read(data: bytes, path: Path) -> None:
-    """Reading and converting may refuse with ModelError or succeed; anything else fails the test."""
-    path.write_bytes(data)
-    folder = path.parent / "out"
-    folder.mkdir(exist_ok=True)
-    try:
-        read_gguf(path)
-        convert_gguf(path, folder)
-    except ModelError as error:
-        assert error.message
-        assert "\n" not in error.message
-
-
 def test_every_truncation_is_refused_with_a_place(good, tmp_path):
     rng = random.Random(1)
     cuts = [*range(64), *(rng.randrange(len(good)) for _ in range(COUNT)), len(good) - 33]
@@ -55,32 +41,6 @@ def test_every_truncation_is_refused_with_a_place(good, tmp_path):
         path.write_bytes(good[:cut])
         with pytest.raises(ModelError, match=r"byte|empty"):
             read_gguf(path)
-
-
-def test_flipped_bits_never_crash(good, tmp_path):
-    header = good.index(b"blk.2.ffn_norm.weight") + 200
-    for number in range(COUNT):
-        rng = random.Random(number)
-        data = bytearray(good)
-        for _ in range(rng.choice((1, 1, 2, 8))):
-            data[rng.randrange(header)] ^= 1 << rng.randrange(8)
-        refused_or_read(bytes(data), tmp_path / "flip.gguf")
-
-
-def test_huge_numbers_in_every_field_never_allocate(good, tmp_path):
-    """Counts, lengths and shapes are compared with the file's size before anything is made for them."""
-    import tracemalloc
-
-    rng = random.Random(3)
-    header = good.index(b"blk.2.ffn_norm.weight") + 200
-    tracemalloc.start()
-    for _ in range(COUNT // 3):
-        at = rng.randrange(8, header - 8)
-        data = bytearray(good)
-        data[at : at + 8] = struct.pack("<Q", rng.choice((2**32 - 1, 2**63, 2**64 - 1, 2**31)))
-        refused_or_read(bytes(data), tmp_path / "huge.gguf")
-    assert tracemalloc.get_traced_memory()[1] < 200 << 20
-    tracemalloc.stop()
 
 
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
