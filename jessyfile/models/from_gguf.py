@@ -58,13 +58,13 @@ def checked_gguf(path: Path) -> GgufFile:
     Raises ModelError when the file is damaged, of an unknown kind, or lacks tensors.
     """
     file = normalised(read_gguf(path))
-    if file.metadata.get("split.count", 1) in range(2, 1 << 16):
+    if file.count("split.count", 1, least=0) > 1:
         raise ModelError(
             f"`{path.name}` is one part of a split GGUF", hint="join the parts with llama-gguf-split --merge"
         )
     word = file.text("general.architecture")
     architecture = by_gguf(word)
-    if f"{word}.expert_count" in file.metadata and file.metadata[f"{word}.expert_count"] != 0:
+    if file.count(f"{word}.expert_count", 0, least=0):
         raise ModelError(f"`{path.name}` is a mixture of experts, which cannot be tuned yet", hint="take a dense base")
     check_gguf_tokenizer(file)
     config = config_of(file, architecture)

@@ -94,13 +94,23 @@ class GgufFile:
             raise self.bad(f"holds no number above 0 under {key!r}")
         return value
 
-    def count(self, key: str, default: int | None = None, limit: int = 1 << 31) -> int:
-        """Return a whole number of at least 1, and less than the limit.
+    def count(self, key: str, default: int | None = None, *, least: int = 1, limit: int = 1 << 31) -> int:
+        """Return a whole number from `least` on that is less than `limit`.
 
-        Raises ModelError when it is absent without a default, or anything else.
+        Args:
+            key: the key.
+            default: what counts when it is absent.
+            least: the lowest number there may be.
+            limit: the lowest number that is too large.
+
+        Returns:
+            The number.
+
+        Raises:
+            ModelError: it is absent without a default, or anything else.
         """
         value = self.metadata.get(key, default)
-        if type(value) is not int or not 1 <= value < limit:
+        if type(value) is not int or not least <= value < limit:
             raise self.bad(f"holds no count under {key!r}")
         return value
 
