@@ -21,7 +21,8 @@ from jessyfile.models.model_json import read_json
 from jessyfile.models.shape import Shape, shape_of
 from jessyfile.models.tokenizer_build import check_tokenizer
 from jessyfile.models.tokenizer_plain import plain_tokenizer
-from jessyfile.models.weights import READABLE, Weights
+from jessyfile.models.weights import QUANTIZED_PARTS, READABLE, Weights
+from jessyfile.text.printable import brief
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -70,14 +71,9 @@ class Profile:
 
 def check_folder(folder: Path) -> Profile:
     """Return what a model folder holds. Raises ModelError when it cannot be trained, or not be exported afterwards."""
-    try:
-        return _checked(folder)
-    except (AttributeError, IndexError, KeyError, TypeError, ValueError, OverflowError) as error:
-        # a value of another kind than every model has; who made the folder is not trusted to have made it well
-        raise ModelError(
-            f"`{folder}` has a config.json or tokenizer.json that is malformed ({type(error).__name__}: {error})",
-            hint="fetch the folder again",
-        ) from error
+    profile = _checked(folder)
+    read_json(folder / "tokenizer_config.json")
+    return profile
 
 
 def check_offered(told: Offered, place: str) -> None:
@@ -121,15 +117,15 @@ def _check_stored(weights: Weights, name: str) -> None:
     """Raise ModelError for numbers of a type that is not trained, and for a quantized tensor whose parts do not fit."""
     if weights.dtype(name) not in READABLE:
         raise ModelError(
-            f"the base stores {name!r} as {weights.dtype(name)}, which cannot be trained",
+            f"the base stores {brief(name)} as {weights.dtype(name)}, which cannot be trained",
             hint="take the repository in BF16 or F16",
         )
-    scales = weights.parts(name).get(".scales")
-    if scales is not None and scales[1].shape != weights.groups(name):
-        raise ModelError(
-            f"the base's {name!r} has scales of the shape {scales[1].shape}, not {weights.groups(name)}",
-            hint="the folder's quantization is another one than config.json says; fetch it again",
-        )
+    for end, (_, part) in weights.parts(name).items():
+        if end in QUANTIZED_PARTS and part.shape != weights.groups(name):
+            raise ModelError(
+                f"the base's {brief(name)} has {end[1:]} of the shape {part.shape}, not {weights.groups(name)}",
+                hint="the folder's quantization is another one than config.json says; fetch it again",
+            )
 
 
 def refuse_pointers(folder: Path, what: str = "base") -> None:
@@ -152,7 +148,7 @@ def refuse_missing_shards(folder: Path) -> None:
     if absent:
         more = f" and {len(absent) - 1} more" if len(absent) > 1 else ""
         raise ModelError(
-            f"the base's index names `{absent[0]}`{more}, which {'are' if more else 'is'} not there",
+            f"the base's index names {brief(absent[0])}{more}, which {'are' if more else 'is'} not there",
             hint="the download is incomplete; fetch the folder again",
         )
     if not any(folder.glob("model*.safetensors")):
@@ -173,7 +169,7 @@ def check_tensors(architecture: Architecture, config: Mapping[str, Any], names: 
     for name in names:
         if name not in needed:
             raise ModelError(
-                f"the base has a tensor {name!r}, which {architecture.model_type} does not have",
+                f"the base has a tensor {brief(name)}, which {architecture.model_type} does not have",
                 hint="it is of another kind than its config.json says; take the text model's own folder",
             )
     for name, shape in needed.items():

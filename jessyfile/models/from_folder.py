@@ -15,6 +15,7 @@ from jessyfile.models.chat_format import ChatFormat
 from jessyfile.models.folder_checks import check_folder
 from jessyfile.models.folder_config import text_config, with_weights
 from jessyfile.models.model_json import read_json
+from jessyfile.models.plain_file import stored_numbers
 from jessyfile.models.safetensors_write import PlannedTensor, write_safetensors
 from jessyfile.models.tokenizer import load_tokenizer
 from jessyfile.models.tokenizer_build import dumps
@@ -72,10 +73,8 @@ def _copier(
     path: Path, part: StoredTensor, report: Report, told: tuple[int, int, str]
 ) -> Callable[[], np.ndarray[Any, Any]]:
     def make() -> np.ndarray[Any, Any]:
-        import numpy as np
-
         report(*told)
-        return np.memmap(path, "u1", "r", part.offset, (part.nbytes,))
+        return stored_numbers(path, "u1", part.offset, part.nbytes)
 
     return make
 

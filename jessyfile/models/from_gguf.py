@@ -19,6 +19,7 @@ from jessyfile.models.gguf_normalise import normalised
 from jessyfile.models.gguf_reader import GgufFile, GgufTensor, read_gguf
 from jessyfile.models.safetensors_write import PlannedTensor, write_safetensors
 from jessyfile.models.tokenizer_build import check_gguf_tokenizer, dumps, tokenizer_config, tokenizer_json
+from jessyfile.text.printable import brief
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -81,7 +82,7 @@ def _refuse_unknown_tensors(file: GgufFile, architecture: Architecture, config: 
     for name in file.tensors:
         if name not in _FACTORS and architecture.mlx_name(name) not in known:
             raise ModelError(
-                f"`{file.path.name}` has a tensor {name!r}, which is not trained in a {architecture.model_type}",
+                f"`{file.path.name}` has a tensor {brief(name)}, which is not trained in a {architecture.model_type}",
                 hint="take another model of the family",
             )
 
@@ -99,7 +100,7 @@ def _check_readable(file: GgufFile, tensor: GgufTensor) -> None:
         dequantize(np.zeros((1, GGML_QUANT_SIZES[kind][1]), np.uint8), kind)
     except (NotImplementedError, ValueError) as error:
         raise ModelError(
-            f"`{file.path.name}` stores {tensor.name!r} as {kind.name}, which cannot be read",
+            f"`{file.path.name}` stores {brief(tensor.name)} as {kind.name}, which cannot be read",
             hint="take the F16 or Q8_0 file of the same model",
         ) from error
 

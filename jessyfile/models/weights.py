@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 CHUNK_VALUES = 1 << 23
 READABLE = ("F32", "F16", "BF16")
 _PLAIN = {"F32": "<f4", "F16": "<f2", "BF16": "<u2", "U32": "<u4", "U8": "u1"}
-_QUANTIZED_PARTS = (".scales", ".biases")
+QUANTIZED_PARTS = (".scales", ".biases")
 
 
 class Weights:
@@ -45,7 +45,7 @@ class Weights:
 
     def _belongs(self, name: str) -> bool:
         return any(
-            name.endswith(part) and self._is_quantized(name.removesuffix(part) + ".weight") for part in _QUANTIZED_PARTS
+            name.endswith(part) and self._is_quantized(name.removesuffix(part) + ".weight") for part in QUANTIZED_PARTS
         )
 
     def _is_quantized(self, name: str) -> bool:
@@ -73,7 +73,7 @@ class Weights:
     def parts(self, name: str) -> Mapping[str, tuple[Path, StoredTensor]]:
         """Return what is stored of a tensor, by the end of its name: itself and, of a quantized one, scales and biases."""
         stem = name.removesuffix(".weight")
-        ends = (".weight", *_QUANTIZED_PARTS) if self._is_quantized(name) else (name.removeprefix(stem),)
+        ends = (".weight", *QUANTIZED_PARTS) if self._is_quantized(name) else (name.removeprefix(stem),)
         return {end: self._place[stem + end] for end in ends if stem + end in self._place}
 
     def read(self, name: str) -> np.ndarray[Any, Any]:
@@ -141,7 +141,7 @@ class Weights:
 
         settings, stem = self._quantization(name), name.removesuffix(".weight")
         packed = mx.array(np.ascontiguousarray(self._stored(name, start, stop)))
-        scales, biases = (self._side(stem + part, start, stop) for part in _QUANTIZED_PARTS)
+        scales, biases = (self._side(stem + part, start, stop) for part in QUANTIZED_PARTS)
         mode = settings.get("mode", "affine")
         values = mx.dequantize(packed, scales, biases, int(settings["group_size"]), int(settings["bits"]), mode=mode)
         return np.array(values.astype(mx.float32))

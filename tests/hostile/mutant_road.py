@@ -57,7 +57,7 @@ def spread(root: Path, files: Files) -> SimpleNamespace:
         else "stored"
     )
     adapter = "./adapter" if any(name.startswith("adapter/") for name in files) else None
-    lora, train = Lora(8, 16.0, 0.0, ("q_proj", "down_proj"), None), SimpleNamespace(end_weight=1)
+    lora, train = Lora(8, 16.0, 0.0, ("o_proj", "down_proj"), None), SimpleNamespace(end_weight=1)
     found = recipe(root, base=base, adapter=adapter, lora=lora, train=train, precision="auto")
     found.source = lambda _address: None
     return found

@@ -53,7 +53,7 @@ SPLIT = {"type": "Split", "pattern": BOMB, "behavior": "Isolated", "invert": Fal
         (("model", "vocab", "s"), -1, "at model.vocab[...]: expected `int` >= 0"),
         (("model", "vocab", "s"), 2**40, "at model.vocab[...]: expected `int` <="),
         (("model", "vocab", "s"), 3, "two tokens have the same number"),
-        (("model", "merges", 0), ["z", "q9"], "a merge of 'z' and 'q9' makes no token of two"),
+        (("model", "merges", 0), ["z", "q9"], "joins 'z' and 'q9'"),
         (("model", "merges", 0), "s e", "merges are written in two ways"),
         (("added_tokens", 0, "id"), 7, "'<pad>' has another number than in the vocabulary"),
         (("added_tokens", 0, "special"), "yes", "at added_tokens[0].special"),
