@@ -55,7 +55,11 @@ def check_kind(config: Mapping[str, Any]) -> None:
 
 
 def _refuse_other_class(config: Mapping[str, Any]) -> None:
-    """A classifier or an embedding model has the layers of a language model and not its head."""
+    """A classifier or an embedding model has the layers of a language model and not its head; one that brings code to build
+    itself is not built.
+    """
+    if config.get("model_file") is not None:
+        raise ModelError("the base asks for code of its own to be run (model_file)", hint="take a base of a known kind")
     classes = [str(name) for name in config.get("architectures") or ()]
     if classes and not any(name.endswith(("ForCausalLM", "LMHeadModel")) for name in classes):
         raise ModelError(f"the base is a {classes[0]}, which does not write text", hint="take a …ForCausalLM")

@@ -148,7 +148,7 @@ def refuse_missing_shards(folder: Path) -> None:
     if absent:
         more = f" and {len(absent) - 1} more" if len(absent) > 1 else ""
         raise ModelError(
-            f"the base's index names {brief(absent[0])}{more}, which {'are' if more else 'is'} not there",
+            f"the base's index names `{brief(absent[0])[1:-1]}`{more}, which {'are' if more else 'is'} not there",
             hint="the download is incomplete; fetch the folder again",
         )
     if not any(folder.glob("model*.safetensors")):

@@ -16,6 +16,29 @@ Count = Annotated[int, msgspec.Meta(ge=1, le=1 << 31)]
 Layers = Annotated[int, msgspec.Meta(ge=1, le=1024)]
 Id = Annotated[int, msgspec.Meta(ge=0, lt=1 << 31)]
 Positive = Annotated[float, msgspec.Meta(gt=0, le=1e30)]
+Share = Annotated[float, msgspec.Meta(gt=0, le=1)]
+
+
+@dataclass(frozen=True, slots=True)
+class RopeShape:
+    """How a config.json describes the rope; the last two where layers of two kinds differ in it."""
+
+    rope_type: str | None = None
+    type: str | None = None
+    rope_theta: Positive | None = None
+    factor: Positive | None = None
+    low_freq_factor: Positive | None = None
+    high_freq_factor: Positive | None = None
+    original_max_position_embeddings: Count | None = None
+    short_factor: list[Positive] | None = None
+    long_factor: list[Positive] | None = None
+    beta_fast: float | None = None
+    beta_slow: float | None = None
+    mscale: float | None = None
+    mscale_all_dim: float | None = None
+    partial_rotary_factor: Share | None = None
+    full_attention: RopeShape | None = None
+    sliding_attention: RopeShape | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +66,7 @@ class ConfigShape:
     tie_word_embeddings: bool | None = None
     attention_bias: bool | None = None
     mlp_bias: bool | None = None
-    partial_rotary_factor: Annotated[float, msgspec.Meta(gt=0, le=1)] | None = None
+    partial_rotary_factor: Share | None = None
     original_max_position_embeddings: Count | None = None
     no_rope_layers: list[int] | None = None
     no_rope_layer_interval: Layers | None = None
@@ -51,9 +74,9 @@ class ConfigShape:
     hidden_activation: str | None = None
     layer_types: list[str] | None = None
     architectures: list[str] | None = None
-    rope_scaling: dict[str, Any] | None = None
-    rope_parameters: dict[str, Any] | None = None
-    quantization: dict[str, Any] | None = None
+    rope_scaling: RopeShape | None = None
+    rope_parameters: RopeShape | None = None
+    quantization: dict[str, QuantizationShape | str | int | bool | None] | None = None
     quantization_config: dict[str, Any] | None = None
     text_config: ConfigShape | None = None
 

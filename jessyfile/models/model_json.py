@@ -106,10 +106,12 @@ def _check_surrogates(value: object) -> None:
 def _check_shape(path: Path, document: dict[str, Any]) -> None:
     import msgspec
 
-    from jessyfile.models.json_shapes import BY_NAME
+    from jessyfile.models.json_shapes import BY_NAME, QuantizationShape
 
     try:
         msgspec.convert(document, BY_NAME.get(path.name, dict))
+        if path.name == "config.json" and isinstance(document.get("quantization"), dict):
+            msgspec.convert(document["quantization"], QuantizationShape)
     except msgspec.ValidationError as error:
         what, _, place = str(error).partition(" - at ")
         where = place.strip("`").removeprefix("$").strip(".")

@@ -48,7 +48,8 @@ def _contradictions(document: Mapping[str, Any]) -> Iterator[str]:
     vocab = document["model"]["vocab"]
     if len(set(vocab.values())) != len(vocab):
         yield "two tokens have the same number"
-    merges = [merge for merge in document["model"].get("merges") or () if not str(merge).startswith("#version")]
+    stored = document["model"].get("merges") or ()
+    merges = [merge for merge in stored if not (isinstance(merge, str) and merge.startswith("#version"))]
     if len({type(merge) for merge in merges}) > 1:
         yield "merges are written in two ways"
     for parts in (merge.split(" ") if isinstance(merge, str) else merge for merge in merges):
