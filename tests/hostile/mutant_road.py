@@ -28,13 +28,11 @@ from mutations import Files, Mutant, mutant
 from world import context, recipe
 
 from jessyfile.errors import JessyError
-from jessyfile.language.recipe import Lora
 from jessyfile.models.base_checks import base_preflight
 from jessyfile.models.base_step import run_base
 from jessyfile.models.load import load_model
 from jessyfile.models.tokenizer import load_tokenizer
 from jessyfile.planning.preflight import Outlook
-from jessyfile.training.train_checks import train_preflight
 
 SECONDS, BYTES = 4, 768 << 20
 PROSE = ("Merhaba dünya, kış geldi.", "x = [1, 2, 3]  # 42%\n\tyield 'ğ'", "한국어 🙂 \0 \u200d e\u0301", "a" * 64, "")
@@ -57,8 +55,7 @@ def spread(root: Path, files: Files) -> SimpleNamespace:
         else "stored"
     )
     adapter = "./adapter" if any(name.startswith("adapter/") for name in files) else None
-    lora, train = Lora(8, 16.0, 0.0, ("o_proj", "down_proj"), None), SimpleNamespace(end_weight=1)
-    found = recipe(root, base=base, adapter=adapter, lora=lora, train=train, precision="auto")
+    found = recipe(root, base=base, adapter=adapter)
     found.source = lambda _address: None
     return found
 
@@ -83,9 +80,9 @@ def travel(root: Path, files: Files) -> str:
 
 
 def _planned(asked: SimpleNamespace, root: Path) -> list[str]:
-    outlook = Outlook(asked, root, {"base", "train"})
+    outlook = Outlook(asked, root, {"base"})
     try:
-        findings = [*base_preflight(outlook), *train_preflight(outlook)]
+        findings = list(base_preflight(outlook))
     except JessyError as error:
         _check_words(error.message, error.hint)
         return [error.message]
