@@ -56,7 +56,8 @@ def base_bytes(shape: Shape, precision: Precision) -> int:
 
 
 def loading_bytes(shape: Shape, precision: Precision, stored: float) -> int:
-    """Return the bytes at the peak of loading, `stored` to a number: the largest matrix once more, in its own type.
+    """Return the bytes at the peak of loading, `stored` to a number: the largest matrix once more, in its own type,
+    and in the type that it is rounded from.
 
     With a large vocabulary that is more than a training of short rows on a base of 4 bits takes.
     """
@@ -66,7 +67,8 @@ def loading_bytes(shape: Shape, precision: Precision, stored: float) -> int:
     bits = HEAD_BITS if precision.held in BITS else None
     # weights are read in the model's order: the embeddings first, a head of its own last
     before = _bytes(width, rows, bits, precision) if shape.tied else base_bytes(shape, precision)
-    return before + round(stored * width * rows)
+    rounded_from = BYTES[precision.computed] if bits and BYTES[precision.computed] != stored else 0
+    return before + round((stored + rounded_from) * width * rows)
 
 
 def _bytes(width: int, rows: int, bits: int | None, precision: Precision) -> int:

@@ -52,7 +52,7 @@ def test_loading_takes_the_largest_matrix_once_more_where_its_type_changes():
     numbers = 262144 * 640
     four = resolve("q4", "CPU")
     assert loading_bytes(tied, four, 4) == numbers * 4 + numbers * (8 + 1) // 8
-    assert loading_bytes(untied, four, 2) == numbers * 2 + base_bytes(untied, four)
+    assert loading_bytes(untied, four, 2) == numbers * (2 + 4) + base_bytes(untied, four)
     assert loading_bytes(tied, resolve("float32", "CPU"), 4) == 0
     assert loading_bytes(tied, resolve("bfloat16", "CUDA"), 2) == 0
     assert loading_bytes(tied, resolve("auto", "CPU", shape_of({**GEMMA_270M, "quantization": {"bits": 4}})), 1) == 0
