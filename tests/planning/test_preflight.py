@@ -718,6 +718,24 @@ def test_a_base_that_will_be_fetched_quantized_is_said_to_be(project):
     assert "in its own quantization computed in float32 (a CPU): 1.8 GB" in notes(project)[0]
 
 
+def test_a_training_that_does_not_fit_is_told_before_it_runs_with_what_fits(project, monkeypatch):
+    """Nothing was said of a training that had never run here: it began, and the system killed it."""
+    project.says("EXPORT", "TRAIN {\n  max_length 4096\n}\nEXPORT")
+    step = next(step for step in project.plan().steps if step.name == "train")
+    assert step.forecast.seconds is None
+    assert not [finding for finding in project.plan().findings if finding.code == "E601"]
+
+    monkeypatch.setattr(machine, "memory", lambda: step.forecast.peak - 10**6)
+    told = [finding for finding in project.plan().findings if finding.code == "E601"]
+    assert [(one.severity, one.step) for one in told] == [("warning", "train")]
+    assert told[0].help == "it fits with batch_size 1 and grad_accumulation 8"
+
+    for memory, way in ((300_000_000, "it fits with max_length 512"), (100_000_000, "take a smaller base")):
+        monkeypatch.setattr(machine, "memory", lambda memory=memory: memory)
+        told = [finding for finding in project.plan().findings if finding.code == "E601"]
+        assert told[0].help.startswith(way)
+
+
 def test_an_adapter_of_rounded_weights_is_said_to_be_one(project):
     project.says("EXPORT", "BASE { precision q4 }\nEXPORT")
     assert "in q4 computed in float32 (BASE says so)" in notes(project)[0]
