@@ -6,12 +6,9 @@ import re
 import sys
 from pathlib import Path
 
-HOUSE = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(HOUSE / "benchmarks"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))
 
-import chats
-from doubles import DOUBLES
-from models import HEAD, PAGE, Proof, rows, table_of, with_table
+from models import DOUBLES, HEAD, PAGE, Proof, chats, rows, table_of, with_table
 
 from jessyfile.models.architectures import ARCHITECTURES
 

@@ -15,7 +15,7 @@ from jessyfile.models.gguf_container import ARRAY, BOOL, STRING, U32, Pair
 from jessyfile.models.model_json import read_json
 from jessyfile.models.pre_tokenizers import splitting_name
 from jessyfile.models.tokenizer import load_tokenizer
-from jessyfile.models.tokenizer_build import check_tokenizer
+from jessyfile.models.tokenizer_build import check_tokenizer, prepends
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -71,21 +71,8 @@ def _scored(document: Mapping[str, Any], tokens: Sequence[str], merges: Sequence
         ("tokenizer.ggml.model", STRING, "llama"),
         ("tokenizer.ggml.pre", STRING, "default"),
         ("tokenizer.ggml.scores", ARRAY, scores),
-        ("tokenizer.ggml.add_space_prefix", BOOL, _prepends(document)),
+        ("tokenizer.ggml.add_space_prefix", BOOL, prepends(document)),
     ]
-
-
-def _prepends(document: Mapping[str, Any]) -> bool:
-    stages = [document.get("normalizer"), document.get("pre_tokenizer")]
-    while stages:
-        stage = stages.pop()
-        if isinstance(stage, dict):
-            if stage.get("type") == "Prepend" or (
-                stage.get("type") == "Metaspace" and stage.get("prepend_scheme", "always") != "never"
-            ):
-                return True
-            stages.extend([*stage.get("normalizers", []), *stage.get("pretokenizers", [])])
-    return False
 
 
 def _byte_level(document: Mapping[str, Any], merges: Sequence[Sequence[str]]) -> list[Pair]:

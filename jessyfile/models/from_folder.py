@@ -19,7 +19,7 @@ from jessyfile.models.plain_file import stored_numbers
 from jessyfile.models.safetensors_write import PlannedTensor, write_safetensors
 from jessyfile.models.tokenizer import load_tokenizer
 from jessyfile.models.tokenizer_build import dumps
-from jessyfile.models.tokenizer_plain import plain_tokenizer
+from jessyfile.models.tokenizer_plain import engine_tokenizer
 from jessyfile.models.weights import Weights
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def bring_folder(folder: Path, output: Path, report: Report) -> ChatFormat:
         write_safetensors(output / "model.safetensors", list(_renamed(weights, stored, report)))
     _replace(output / "config.json", config)
     tokenizer = output / "tokenizer.json"
-    _replace(tokenizer, plain_tokenizer(read_json(tokenizer), int(config["vocab_size"])))
+    _replace(tokenizer, engine_tokenizer(read_json(tokenizer), int(config["vocab_size"]), form))
     _complete_template(output, form)
     return form
 

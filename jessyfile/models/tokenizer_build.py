@@ -13,11 +13,11 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from jessyfile.errors import ModelError
-from jessyfile.models.pre_tokenizers import pre_tokenizer, splitting_name
+from jessyfile.models.pre_tokenizers import PreTokenizer, pre_tokenizer, splitting_name
 from jessyfile.text.printable import brief
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from jessyfile.models.chat_format import ChatFormat
     from jessyfile.models.gguf_reader import GgufFile
@@ -157,6 +157,15 @@ def _added(tokens: Sequence[str], types: Sequence[int]) -> list[dict[str, Any]]:
 
 def _sentencepiece(file: GgufFile, tokens: Sequence[str]) -> dict[str, Any]:
     prefix = file.flag("tokenizer.ggml.add_space_prefix", True)
+    merges = [[left, right] for left, right in _merges(tokens, _scores(file, len(tokens)))]
+    model = _bpe(tokens, merges, byte_fallback=True, fuse_unk=True, unk_token=_unknown(file, tokens))
+    return {**sentencepiece_stages(prefix=prefix), "post_processor": None, "model": model}
+
+
+def sentencepiece_stages(*, prefix: bool) -> dict[str, Any]:
+    """Return how llama.cpp prepares a text for a SentencePiece vocabulary; with a prefix, a blank is put before every part
+    of a text between special tokens.
+    """
     spaces: list[dict[str, Any]] = [{"type": "Replace", "pattern": {"String": " "}, "content": "▁"}]
     decoders: list[dict[str, Any]] = [
         {"type": "Replace", "pattern": {"String": "▁"}, "content": " "},
@@ -166,21 +175,25 @@ def _sentencepiece(file: GgufFile, tokens: Sequence[str]) -> dict[str, Any]:
     if prefix:
         spaces.insert(0, {"type": "Prepend", "prepend": "▁"})
         decoders.append({"type": "Strip", "content": " ", "start": 1, "stop": 0})
-    merges = [[left, right] for left, right in _merges(tokens, _scores(file, len(tokens)))]
-    model = _bpe(
-        tokens,
-        merges,
-        byte_fallback=True,
-        fuse_unk=True,
-        unk_token=_unknown(file, tokens),
-    )
     return {
         "normalizer": {"type": "Sequence", "normalizers": spaces},
         "pre_tokenizer": None,
-        "post_processor": None,
         "decoder": {"type": "Sequence", "decoders": decoders},
-        "model": model,
     }
+
+
+def prepends(document: Mapping[str, Any]) -> bool:
+    """Return whether a tokenizer.json puts a blank before texts, as a normalizer or as SentencePiece's own stage."""
+    stages = [document.get("normalizer"), document.get("pre_tokenizer")]
+    while stages:
+        stage = stages.pop()
+        if isinstance(stage, dict):
+            if stage.get("type") == "Prepend" or (
+                stage.get("type") == "Metaspace" and stage.get("prepend_scheme", "always") != "never"
+            ):
+                return True
+            stages.extend([*stage.get("normalizers", []), *stage.get("pretokenizers", [])])
+    return False
 
 
 def _unknown(file: GgufFile, tokens: Sequence[str]) -> str | None:
@@ -205,21 +218,24 @@ def _merges(tokens: Sequence[str], scores: Sequence[float]) -> Iterator[tuple[st
 
 
 def _byte_level(file: GgufFile, tokens: Sequence[str]) -> dict[str, Any]:
-    pre = file.text("tokenizer.ggml.pre", "default")
     merges = _stored_merges(file, set(tokens))
-    rule = pre_tokenizer(pre, file.path.name)
+    rule = pre_tokenizer(file.text("tokenizer.ggml.pre", "default"), file.path.name)
+    model = _bpe(tokens, merges, ignore_merges=rule.ignore_merges)
+    return {**byte_level_stages(rule, tokens), "post_processor": None, "model": model}
+
+
+def byte_level_stages(rule: PreTokenizer, tokens: Collection[str]) -> dict[str, Any]:
+    """Return how llama.cpp prepares a text for a byte-level vocabulary that is split by this rule."""
     splits = [_split(expression) for expression in rule.expressions]
     bytes_ = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": False, "use_regex": False}
     return {
         "normalizer": None,
         "pre_tokenizer": {"type": "Sequence", "pretokenizers": [*splits, bytes_, *_without_token(tokens)]},
-        "post_processor": None,
         "decoder": {"type": "ByteLevel", "add_prefix_space": True, "trim_offsets": True, "use_regex": True},
-        "model": _bpe(tokens, merges, ignore_merges=rule.ignore_merges),
     }
 
 
-def _without_token(tokens: Sequence[str]) -> Iterator[dict[str, Any]]:
+def _without_token(tokens: Collection[str]) -> Iterator[dict[str, Any]]:
     """Yield the stage that drops the bytes that have no token: joined around them, their neighbours would be other tokens."""
     from tokenizers.pre_tokenizers import ByteLevel
 

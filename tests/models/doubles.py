@@ -20,6 +20,7 @@ LLAMA3 = ["<|begin_of_text|>", "<|end_of_text|>", "<|start_header_id|>", "<|end_
 CHATML = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
 GEMMA = ["<pad>", "<eos>", "<bos>", "<unk>", "<start_of_turn>", "<end_of_turn>"]
 MISTRAL = ["<unk>", "<s>", "</s>", "[INST]", "[/INST]"]
+SMOLLM3 = ["<|begin_of_text|>", "<|im_start|>", "<|im_end|>", "<think>", "</think>"]
 PHI = ["<|endoftext|>", "<|user|>", "<|assistant|>", "<|system|>", "<|end|>"]
 REPLACE = {"type": "Replace", "pattern": {"String": " "}, "content": "▁"}
 PREPEND = {"type": "Sequence", "normalizers": [{"type": "Prepend", "prepend": "▁"}, REPLACE]}
@@ -107,6 +108,14 @@ DOUBLES = {
     ),
     "Qwen2.5": Double("qwen2", lambda: byte_level(CHATML, "qwen2", normalizer=_NFC), _OF_CHATML, "qwen2.5", {"rope_theta": 1e6}),
     "Qwen3": Double("qwen3", lambda: byte_level(CHATML, "qwen2", normalizer=_NFC), _OF_CHATML, "qwen3", {"rope_theta": 1e6}),
+    "SmolLM3": Double("smollm3", lambda: byte_level(SMOLLM3, "llama-bpe"), _OF_CHATML, "smollm3", {"rope_theta": 5e6}),
+    "Phi-3.5-mini": Double(
+        "phi3", lambda: sentencepiece([*MISTRAL[:3], *PHI], PREPEND, rstrip=True), (None, "<|end|>"), "phi3",
+        {"tie_word_embeddings": False},
+    ),
+    "Phi-4-mini": Double(
+        "phi3", lambda: byte_level(PHI, "gpt-4o"), (None, "<|end|>"), "phi4-mini", {"partial_rotary_factor": 0.75},
+    ),
 }  # fmt: skip
 
 
@@ -123,4 +132,16 @@ def put_double(folder: Path, double: Double) -> Path:
     bos, eos = double.ends
     settings = {"bos_token": bos, "eos_token": eos, "add_bos_token": bos in ("<bos>", "<s>", "<|begin_of_text|>")}
     (folder / "tokenizer_config.json").write_text(json.dumps(settings))
+    return folder
+
+
+def write_multimodal(folder: Path) -> Path:
+    """Write Gemma 3 4B's double: its tokens without a number get small ones, for a gradient through them is too large."""
+    from safetensors.numpy import load_file, save_file
+
+    path = tiny.multimodal_model(folder)[0] / "model.safetensors"
+    arrays = load_file(path)
+    rows = arrays["language_model.model.embed_tokens.weight"]
+    rows[~rows.any(axis=1)] = 0.01
+    save_file(arrays, path, metadata={"format": "mlx"})
     return folder
