@@ -19,6 +19,7 @@ from jessyfile.models.rope import LLAMA3_DEFAULTS
 LLAMA3 = ["<|begin_of_text|>", "<|end_of_text|>", "<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>"]
 CHATML = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
 GEMMA = ["<pad>", "<eos>", "<bos>", "<unk>", "<start_of_turn>", "<end_of_turn>"]
+RUNS = ("▁▁", "▁▁▁", "\n\n")  # tokens of their own in Gemma's vocabularies, found in a text only where it is written so
 MISTRAL = ["<unk>", "<s>", "</s>", "[INST]", "[/INST]"]
 SMOLLM3 = ["<|begin_of_text|>", "<|im_start|>", "<|im_end|>", "<think>", "</think>"]
 PHI = ["<|endoftext|>", "<|user|>", "<|assistant|>", "<|system|>", "<|end|>"]
@@ -60,11 +61,14 @@ def byte_level(special: list[str], pre: str, stages: list[dict] | None = None, n
     return {**document, "normalizer": normalizer}
 
 
-def sentencepiece(special: list[str], normalizer: dict | None, pre: dict | None = None, **flags: bool) -> dict:
-    """Return a tokenizer.json as those that are made from a SentencePiece model."""
+def sentencepiece(
+    special: list[str], normalizer: dict | None, pre: dict | None = None, runs: tuple[str, ...] = (), **flags: bool
+) -> dict:
+    """Return a tokenizer.json as those that are made from a SentencePiece model; runs of blanks are user-defined tokens."""
     model, document = learned(("▁",)), tiny.spm_tokenizer()
-    tokens = dict.fromkeys([*special, *(f"<0x{byte:02X}>" for byte in range(256)), *model["vocab"]])
-    document["added_tokens"] = [{**token, **flags} for token in tiny._added(special)]
+    tokens = dict.fromkeys([*special, *(f"<0x{byte:02X}>" for byte in range(256)), *runs, *model["vocab"]])
+    added = [*tiny._added(special), *({**one, "special": False} for one in tiny._added(list(runs), len(special) + 256))]
+    document["added_tokens"] = [{**token, **flags} for token in added]
     document["model"] |= {"vocab": {token: number for number, token in enumerate(tokens)}, "merges": model["merges"]}
     return {**document, "normalizer": normalizer, "pre_tokenizer": pre}
 
@@ -93,9 +97,9 @@ _LLAMA32 = {
     "max_position_embeddings": 131072,
 }
 DOUBLES = {
-    "Gemma": Double("gemma", lambda: sentencepiece(GEMMA, REPLACE), _OF_GEMMA, "gemma"),
-    "Gemma 2": Double("gemma2", lambda: sentencepiece(GEMMA, REPLACE), _OF_GEMMA, "gemma"),
-    "Gemma 3, text": Double("gemma3_text", lambda: sentencepiece(GEMMA, REPLACE), _OF_GEMMA, "gemma3"),
+    "Gemma": Double("gemma", lambda: sentencepiece(GEMMA, REPLACE, runs=RUNS), _OF_GEMMA, "gemma"),
+    "Gemma 2": Double("gemma2", lambda: sentencepiece(GEMMA, REPLACE, runs=RUNS), _OF_GEMMA, "gemma"),
+    "Gemma 3, text": Double("gemma3_text", lambda: sentencepiece(GEMMA, REPLACE, runs=RUNS), _OF_GEMMA, "gemma3"),
     "Llama 3.2": Double("llama", lambda: byte_level(LLAMA3, "llama-bpe"), ("<|begin_of_text|>", "<|eot_id|>"), "llama3.2", _LLAMA32),
     "SmolLM2": Double("llama", lambda: byte_level(CHATML, "smollm", _DIGITS), ("<|im_start|>", "<|im_end|>"), "smollm2"),
     "Mistral 0.3": Double(

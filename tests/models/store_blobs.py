@@ -9,7 +9,18 @@ from pathlib import Path
 
 import numpy as np
 import tiny
-from doubles import CHATML, DOUBLES, GEMMA, MISTRAL, PREPEND, REPLACE, Double, byte_level, put_double, sentencepiece
+from doubles import (
+    CHATML,
+    DOUBLES,
+    GEMMA,
+    MISTRAL,
+    PREPEND,
+    REPLACE,
+    Double,
+    byte_level,
+    put_double,
+    sentencepiece,
+)
 
 from jessyfile.export.gguf_writer import permuted
 from jessyfile.models.architectures import ARCHITECTURES
@@ -47,6 +58,7 @@ _GEMMA_TYPES = {"<unk>": UNKNOWN, "<mask>": NORMAL}
 _GEMMA_IDS = {"bos": "<bos>", "eos": "<eos>", "padding": "<pad>", "unknown": "<unk>"}
 _ORDINARY_TURNS = {"<start_of_turn>": NORMAL, "<end_of_turn>": NORMAL}
 _CHATML_IDS = {"bos": "<|endoftext|>", "eos": "<|im_end|>", "padding": "<|endoftext|>"}
+_HTML = {"</s>": NORMAL}  # an ordinary token of Qwen's, which llama.cpp takes for a control token all the same
 # the flags that Ollama's own converter writes with every vocabulary
 _BY_OLLAMA = {
     "tokenizer.ggml.pre": "default",
@@ -120,11 +132,11 @@ BLOBS = {
     ),
     # a log in Ollama's issue 9031; the order and values of its keys in 7373
     "qwen2.5:0.5b": Blob(
-        replace(DOUBLES["Qwen2.5"], tokenizer=lambda: byte_level(CHATML, "qwen2")), _qwen("qwen2"), _CHATML_IDS, {}
+        replace(DOUBLES["Qwen2.5"], tokenizer=lambda: byte_level([*CHATML, "</s>"], "qwen2")), _qwen("qwen2"), _CHATML_IDS, _HTML
     ),
     # logs in Ollama's issues 10476 and 10503, and in its pull request 16031 for the template
     "qwen3:0.6b": Blob(
-        replace(DOUBLES["Qwen3"], tokenizer=lambda: byte_level(CHATML, "qwen2")), _qwen("qwen3"), _CHATML_IDS, {}
+        replace(DOUBLES["Qwen3"], tokenizer=lambda: byte_level([*CHATML, "</s>"], "qwen2")), _qwen("qwen3"), _CHATML_IDS, _HTML
     ),
     # a log of the blob f5074b1221da in the tests of the Julia package TestLLM: 25 keys, 32,768 tokens of the types 2, 3, 3, 3, ...
     "mistral:7b": Blob(
@@ -182,7 +194,7 @@ def _counts(blob: Blob, config: dict) -> Iterator[Pair]:
 
 def _vocabulary(blob: Blob, document: dict) -> Iterator[Pair]:
     model = document["model"]
-    added = {token["content"]: CONTROL for token in document["added_tokens"]}
+    added = {token["content"]: CONTROL if token["special"] else USER for token in document["added_tokens"]}
     kinds = {token: BYTE if token.startswith("<0x") else NORMAL for token in model["vocab"]} | added | blob.types
     kinds |= dict.fromkeys(blob.appended, USER)
     yield "tokenizer.ggml.tokens", ARRAY, list(kinds)
