@@ -109,7 +109,7 @@ class Proof:
     def line(self) -> str:
         """Return the row of the table."""
         size = f"{self.parameters / 1e6:,.0f} M" if self.parameters >= 1e6 else f"{self.parameters / 1e3:,.0f} k"
-        but = f" but for: {', '.join(self.differences)}" if self.differences else ""
+        but = f" but: {', '.join(self.differences)}" if self.differences else ""
         cells = (
             self.name, self.kind, self.architecture, f"{self.source}, {size}", f"{self.first_loss:.2f} → {self.last_loss:.2f}",
             f"{self.peak / 1e9:.1f} GB", f"{self.equal:,} of {self.texts:,}", f"{self.format}: equal{but}",

@@ -14,9 +14,9 @@ from jessyfile.models.architectures import ARCHITECTURES
 
 LINE = re.compile(
     r"\| .+ \| (real|real, by hand|double) \| (\w+) \| (?:GGUF|folder), [\d,]+ [kM] \| ([\d.]+) → ([\d.]+) \| [\d.]+ GB "
-    r"\| ([\d,]+) of ([\d,]+) \| [\w-]+: equal(?: but for: .+)? \|"
+    r"\| ([\d,]+) of ([\d,]+) \| [\w-]+: equal(?: but: .+)? \|"
 )
-PROOF = Proof("Name", "real", "llama", "GGUF", 1_234_567, 4.0, 3.0, 2_500_000_000, 1000, 1000, "chatml", ("dates",))
+PROOF = Proof("Name", "real", "llama", "GGUF", 1_234_567, 4.0, 3.0, 2_500_000_000, 1000, 1000, "chatml", ("no dates",))
 
 
 def test_every_base_that_the_command_knows_is_in_the_table_in_its_order() -> None:
@@ -39,7 +39,7 @@ def test_every_base_is_compared_with_a_template_that_its_authors_publish() -> No
 
 
 def test_the_command_writes_what_the_table_holds() -> None:
-    line = "| Name | real | llama | GGUF, 1 M | 4.00 → 3.00 | 2.5 GB | 1,000 of 1,000 | chatml: equal but for: dates |"
+    line = "| Name | real | llama | GGUF, 1 M | 4.00 → 3.00 | 2.5 GB | 1,000 of 1,000 | chatml: equal but: no dates |"
     assert PROOF.line() == line
     assert LINE.fullmatch(line)
     page = PAGE.read_text("utf-8")

@@ -26,7 +26,7 @@ CHATS = {
     "white space, trimmed": (("user", "iki  boşluk"), ("assistant", "sekme"), ("user", "son")),
     "an answer to learn": (("user", "Kimsin?"), ("assistant", "Ben JESSY.")),
 }
-TRIMMED, ELSEWHERE, REFUSED = "trimmed contents", "system prompt in the first turn", "system prompt"
+TRIMMED, ELSEWHERE, REFUSED = "trimmed contents", "system prompt in the first turn", "takes a system prompt"
 
 
 @cache

@@ -8,17 +8,17 @@ from jessyfile.models.chat_format import FORMATS, chat_format
 NAMED = {
     "gemma": (REFUSED,),
     "gemma3": (),
-    "llama3.2": ("dates",),
-    "qwen2.5": ("default system prompt", TRIMMED),
-    "qwen3": (TRIMMED, "empty thoughts"),
+    "llama3.2": ("no dates",),
+    "qwen2.5": ("no default system prompt", TRIMMED),
+    "qwen3": (TRIMMED, "no empty thoughts"),
     "mistral-v0.3": (ELSEWHERE, TRIMMED),
     "mistral-nemo": (ELSEWHERE, TRIMMED),
-    "smollm2": ("default system prompt", TRIMMED),
-    "smollm3": ("default system prompt", TRIMMED),
-    "phi3": (TRIMMED, "end of text behind an answer"),
-    "phi4-mini": (TRIMMED, "end of text behind an answer"),
+    "smollm2": ("no default system prompt", TRIMMED),
+    "smollm3": ("no default system prompt", TRIMMED),
+    "phi3": (TRIMMED, "no end of text behind an answer"),
+    "phi4-mini": (TRIMMED, "no end of text behind an answer"),
     "phi4": (TRIMMED,),
-    "mistral-small": ("default system prompt", TRIMMED),
+    "mistral-small": ("no default system prompt", TRIMMED),
 }
 
 
