@@ -211,12 +211,13 @@ PHI4 = ChatFormat(
     after_reply="",
     system_turn=("<|im_start|>system<|im_sep|>", "<|im_end|>"),
 )
-_BLANK = "Ġ"  # a blank in byte-level vocabularies, which SentencePiece's do not have
+_BYTE, _BLANK = "<0x0A>", "Ġ"  # a byte as SentencePiece spells it, a blank as byte-level vocabularies do
 _SIGNS = (
     (("<start_of_turn>",), GEMMA),
     (("<|im_start|>", "<|im_sep|>"), PHI4),
     (("<|im_start|>",), CHATML),
     (("<|start_header_id|>",), LLAMA3),
+    (("[INST]", _BYTE), MISTRAL),
     (("[INST]", "[SYSTEM_PROMPT]", _BLANK), MISTRAL_V7),
     (("[INST]", _BLANK), MISTRAL_TEKKEN),
     (("[INST]",), MISTRAL),

@@ -156,7 +156,7 @@ def _added(tokens: Sequence[str], types: Sequence[int]) -> list[dict[str, Any]]:
 
 
 def _sentencepiece(file: GgufFile, tokens: Sequence[str]) -> dict[str, Any]:
-    prefix = file.flag("tokenizer.ggml.add_space_prefix", True)
+    prefix = bool(file.flag("tokenizer.ggml.add_space_prefix", True))
     merges = [[left, right] for left, right in _merges(tokens, _scores(file, len(tokens)))]
     model = _bpe(tokens, merges, byte_fallback=True, fuse_unk=True, unk_token=_unknown(file, tokens))
     return {**sentencepiece_stages(prefix=prefix), "post_processor": None, "model": model}

@@ -117,3 +117,9 @@ def test_phis_and_mistrals_formats_are_the_published_ones():
         "mistral-v7": "[SYSTEM_PROMPT]s[/SYSTEM_PROMPT][INST]a[/INST]b</s>[INST]c[/INST]",
     }
     assert format_of(["a"]) is CHATML
+
+
+def test_a_letter_of_malta_makes_no_vocabulary_byte_level():
+    """What stands for a blank in byte-level vocabularies is a letter in those of SentencePiece."""
+    assert format_of(["[INST]", "Ġ", "<0x0A>"]).name == "mistral"
+    assert format_of(["[INST]", "Ġ"]).name == "mistral-tekken"
