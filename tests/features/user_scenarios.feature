@@ -1,7 +1,7 @@
 Feature: Small talk stays small, hard questions get thought
   JESSY used to answer a greeting with an essay. The questions are asked of the model that the tests train: a Gemma of 270M
-  parameters, 80 rows, minutes on a processor. It learns the form. What it cannot learn so is marked: `content`, and `hard` for
-  telling hard questions from small talk, which so few rows teach on one processor and not on every other. The nine iterations are marked `iterations` until an answer really takes them.
+  parameters, 92 rows, minutes on a processor. It learns the form: what is small talk, what needs thought, what needs much.
+  What it says then is marked `content`; the nine iterations are marked `iterations` until an answer really takes them.
 
   Background:
     Given the model that the main job trained
@@ -16,12 +16,8 @@ Feature: Small talk stays small, hard questions get thought
   Scenario: A technical question
     When someone writes "Rust'ta ownership nedir?"
     Then the answer comes within 15 seconds
+    And the level is medium
     And the answer is in Turkish
-
-  @hard
-  Scenario: A technical question deserves some thought
-    When someone writes "Rust'ta ownership nedir?"
-    Then the level is medium
 
   @content
   Scenario: Ownership is explained
@@ -32,12 +28,8 @@ Feature: Small talk stays small, hard questions get thought
   Scenario: A philosophical question
     When someone writes "Bilinç nedir?"
     Then the answer comes within 15 seconds
+    And the level is high
     And the answer is in Turkish
-
-  @hard
-  Scenario: A philosophical question deserves much
-    When someone writes "Bilinç nedir?"
-    Then the level is high
 
   @iterations
   Scenario: Nine iterations for consciousness

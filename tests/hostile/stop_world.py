@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -138,7 +139,7 @@ class World:
     """One project and the applies in it."""
 
     def __init__(self, root: Path, url: str) -> None:
-        self.root, self.tools = root, root / "tools"
+        self._at(root)
         for folder in (".jessy", "tools", "data/eval", "data/seeds/fruit"):
             (root / folder).mkdir(parents=True)
         tiny_model(root / "base")
@@ -147,9 +148,23 @@ class World:
         (root / "data/seeds/fruit/plain.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
         lines = [json.dumps(_case(n), ensure_ascii=False) for n in range(4)]
         (root / "data/eval/mine.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+        self._write_tool()
+
+    def _at(self, root: Path) -> None:
+        self.root, self.tools = root, root / "tools"
+
+    def _write_tool(self) -> None:
         tool = self.tools / "llama-quantize"
         tool.write_text(QUANTIZER.format(folder=self.tools))
         tool.chmod(0o755)
+
+    def copied(self, root: Path) -> World:
+        """Return a copy of the project, with what was applied in it, under another root."""
+        shutil.copytree(self.root, root)
+        copy = object.__new__(World)
+        copy._at(root)
+        copy._write_tool()
+        return copy
 
     def apply(self, *words: str) -> Apply:
         return Apply(self, words)

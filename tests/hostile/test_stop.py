@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 import sys
 import time
@@ -29,6 +30,14 @@ def server():
         yield made
 
 
+@pytest.fixture(scope="module")
+def whole(server, tmp_path_factory):
+    """A project that was applied without a stop."""
+    world = World(tmp_path_factory.mktemp("whole") / "project", server.url)
+    assert world.apply(*OPTIONS).end()[0] == 0
+    return world
+
+
 def assert_stopped(code: int, said: str, *, resume: str = RESUME) -> None:
     assert code == 130, said
     assert resume in said
@@ -36,9 +45,8 @@ def assert_stopped(code: int, said: str, *, resume: str = RESUME) -> None:
     assert "Traceback" not in said
 
 
-def test_a_stop_in_every_step_ends_in_130_and_in_the_same_model(tmp_path, server):
-    whole, world = World(tmp_path / "whole", server.url), World(tmp_path / "stopped", server.url)
-    assert whole.apply(*OPTIONS).end()[0] == 0
+def test_a_stop_in_every_step_ends_in_130_and_in_the_same_model(tmp_path, server, whole):
+    world = World(tmp_path, server.url)
     for number, step in enumerate(STEPS):
         apply = world.apply(*OPTIONS)
         assert apply.until(step), step
@@ -94,27 +102,23 @@ def test_the_second_stop_ends_at_once(tmp_path, server):
     assert_stopped(*apply.end(), resume="resume with: jessy apply t.jessy --only gguf")
 
 
-def test_a_replace_is_repeated_until_it_is_done(tmp_path, server):
+def test_a_replace_is_repeated_until_it_is_done(tmp_path, whole):
     """The command that was printed left `--replace` out, and then kept what was to be replaced."""
-    world = World(tmp_path, server.url)
-    assert world.apply().end()[0] == 0
+    world = whole.copied(tmp_path / "project")
     for step, left in (("train", " --replace train"), ("judge", "")):
-        apply = world.apply("--replace", "train", "--replace", "judge")
+        apply = world.apply(*OPTIONS, "--replace", "train", "--replace", "judge")
         assert apply.until(step)
         apply.send(signal.SIGTERM)
-        code, said = apply.end()
-        assert_stopped(code, said, resume=f"resume with: jessy apply t.jessy{left} --replace judge\n")
+        assert_stopped(*apply.end(), resume=f"{RESUME}{left} --replace judge\n")
 
 
-def test_a_server_that_breaks_off_leaves_the_verdict_and_asks_again(tmp_path, server):
-    world = World(tmp_path, server.url)
-    world_recipe = world.root / "t.jessy"
-    text = world_recipe.read_text("utf-8")
-    world_recipe.write_text(
-        text.replace(f"judge strict at {server.url}", "judge strict at http://127.0.0.1:9"), "utf-8"
-    )
-    assert world.apply().end()[0] == 0
-    apply = world.apply()
-    assert apply.until("judge")
-    code, _ = apply.end()
-    assert code == 0
+def test_a_server_that_breaks_off_leaves_the_verdict_and_asks_again(tmp_path, server, whole):
+    world = whole.copied(tmp_path / "project")
+    shutil.rmtree(world.root / ".jessy" / "cache" / "judge")
+    recipe = world.root / "t.jessy"
+    text = recipe.read_text("utf-8")
+    recipe.write_text(text.replace(f"judge strict at {server.url}", "judge strict at http://127.0.0.1:9"), "utf-8")
+    for more in (("--replace", "judge"), ()):
+        apply = world.apply(*OPTIONS, *more)
+        assert apply.until("judge")
+        assert apply.end()[0] == 0
