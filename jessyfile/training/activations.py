@@ -107,5 +107,5 @@ def gpu_bytes(shape: Shape, precision: Precision, lora: Lora, part: Workload) ->
     a_token = BYTES[precision.computed] * kept + _FLOAT32 * adapted
     layers = min(lora.layers or shape.layers, shape.layers) + 1
     scores = 4 * BYTES[precision.computed] * part.rows * shape.heads * part.length * (part.length + part.prefix)
-    logits = part.targets * shape.vocabulary * (20 if narrow else 16)
+    logits = part.targets * shape.vocabulary * 16
     return layers * part.tokens * a_token + max(scores, logits)
