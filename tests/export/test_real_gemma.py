@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from corpus import texts
 from embedded import check_tokens, llama_cpp
 
 from jessyfile.export.gguf_writer import write_gguf
@@ -13,12 +14,6 @@ PROMPTS = [
     "The capital of Turkey is",
     "Rust'ta ownership demek",
     "<start_of_turn>user\nsana bisi sorucam<end_of_turn>\n<start_of_turn>model\n",
-]
-TEXTS = [
-    *PROMPTS,
-    "İstanbul'un ığdır şivesi çok güzel; knk napıyon?? 😀🤽",
-    "  iki  boşluk\n\n\tsekme <b>x</b> <pad> hahahaha ÂÎÛ é 中文 ▁",
-    "def f(x):\n    return x ** 2\n",
 ]
 
 
@@ -31,10 +26,10 @@ def base(real_base):
 
 @pytest.mark.parametrize("quantize", ["f16", "q8_0"])
 def test_llama_cpp_says_what_mlx_says(quantize, base, tmp_path):
-    """Token ids equal on Turkish, emoji and code; the next tokens agree after every prompt."""
+    """Token ids equal in five scripts, emoji and code; the next tokens agree after every prompt."""
     write_gguf(base, tmp_path / "model.gguf", quantize, lambda *_: None)
     with llama_cpp(tmp_path / "model.gguf") as engine:
-        check_tokens(base, engine.tokenize, TEXTS)
+        check_tokens(base, engine.tokenize, texts(1000 if quantize == "f16" else 60))
         parity = compare(base, engine.ask, PROMPTS, steps=2)
     parity.require(quantize)
     if quantize == "f16":
