@@ -55,9 +55,14 @@ def _contradictions(document: Mapping[str, Any]) -> Iterator[str]:
     for parts in (merge.split(" ") if isinstance(merge, str) else merge for merge in merges):
         if len(parts) != 2 or any(part not in vocab for part in (*parts, "".join(parts))):
             yield f"it joins {' and '.join(map(brief, parts[:3]))}, which makes no token of two"
+    given: dict[str, int] = {}
+    following = len(vocab)
     for token in document.get("added_tokens") or ():
-        if vocab.get(token["content"], token["id"]) != token["id"]:
-            yield f"the added token {brief(token['content'])} has another number than in the vocabulary"
+        text = token["content"]
+        given[text] = given.get(text, vocab.get(text, following))
+        following = max(following, given[text] + 1)
+        if text and given[text] != token["id"]:
+            yield f"the added token {brief(text)} has the number {token['id']}, and is read as {given[text]}"
 
 
 def check_gguf_tokenizer(file: GgufFile) -> None:

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 ROAD = Path(__file__).with_name("mutant_road.py")
+EACH = 5000  # mutants for one process: MLX keeps something of every model that was loaded
 SILENCE = 60.0  # seconds of the clock for one mutant; those of the processor are limited in the process itself
 
 
@@ -44,7 +45,7 @@ def judged(first: int, last: int, *, loud: bool = False) -> Tally:
     """Judge the mutants from `first` up to but not including `last`."""
     tally = Tally()
     while first < last:
-        first = _one_process(first, last, tally, loud)
+        first = _one_process(first, min(last, first + EACH), tally, loud)
     return tally
 
 
