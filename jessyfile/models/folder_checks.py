@@ -71,6 +71,7 @@ class Profile:
 
 def check_folder(folder: Path) -> Profile:
     """Return what a model folder holds. Raises ModelError when it cannot be trained, or not be exported afterwards."""
+    _refuse_adapter(folder)
     profile = _checked(folder)
     read_json(folder / "tokenizer_config.json")
     return profile
@@ -138,6 +139,17 @@ def refuse_pointers(folder: Path, what: str = "base") -> None:
                     hint=f"run `git lfs pull` in `{folder}`"
                     + (", or name the repository as hf:organization/name" if what == "base" else ""),
                 )
+
+
+def _refuse_adapter(folder: Path) -> None:
+    settings = read_json(folder / "adapter_config.json")
+    if settings and not (folder / "config.json").is_file():
+        base = settings.get("base_model_name_or_path") or settings.get("model")
+        raise ModelError(
+            f"`{folder}` holds an adapter, not a model",
+            hint="name it in ADAPTER, and in FROM the base it was trained on"
+            + (f" ({str(base)[:80]})" if base else ""),
+        )
 
 
 def refuse_missing_shards(folder: Path) -> None:

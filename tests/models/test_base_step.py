@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from adapters_made import halves, peft_adapter
-from tiny import tiny_adapter, tiny_model
+from tiny import multimodal_model, tiny_adapter, tiny_model
 from world import context, recipe
 
 from jessyfile.errors import Interrupted, ModelError
@@ -93,6 +93,23 @@ def test_a_gguf_takes_an_adapter_too(tmp_path):
     run = context(tmp_path, recipe(tmp_path, base="./model.gguf", adapter="./old"))
     run_base(run)
     before, after = Weights(tmp_path / "model"), Weights(run.output)
+    for name in before.names:
+        added = 2 * arrays[f"{module}.lora_B.weight"] @ arrays[f"{module}.lora_A.weight"] if module in name else 0
+        np.testing.assert_allclose(after.read(name), before.read(name) + added, atol=1e-5)
+
+
+@pytest.mark.parametrize("layout", ["language_model.model.", "model.language_model."])
+def test_a_model_that_reads_images_takes_an_adapter_of_its_text_part(layout, tmp_path):
+    multimodal_model(tmp_path / "model", layout)
+    module = "model.layers.0.self_attn.q_proj"
+    arrays = halves(module, 2048, 64)
+    named = {name.replace("model.", layout, 1): one for name, one in arrays.items()}
+    peft_adapter(tmp_path / "old", named)
+    plain, tuned = (context(tmp_path, recipe(tmp_path, adapter=one), step=str(one)) for one in (None, "./old"))
+    run_base(plain)
+    run_base(tuned)
+    before, after = Weights(plain.output), Weights(tuned.output)
+    assert before.names == after.names
     for name in before.names:
         added = 2 * arrays[f"{module}.lora_B.weight"] @ arrays[f"{module}.lora_A.weight"] if module in name else 0
         np.testing.assert_allclose(after.read(name), before.read(name) + added, atol=1e-5)

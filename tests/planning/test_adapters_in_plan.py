@@ -247,12 +247,14 @@ def test_a_base_that_has_one_tensor_for_both_takes_no_embedding_of_its_own(kept_
     assert bool(errors) is not kept_equal
 
 
-def test_split_layers_are_not_put_into_fused_ones(tmp_path):
+def test_split_layers_are_not_put_into_fused_ones(root, monkeypatch):
     """A model whose layers were split for training has an adapter for layers that the original has fused."""
-    fused = Outline({"model.layers.0.self_attn.qkv_proj.weight": (256, 64)}, "phi3", tied=False)
-    with pytest.raises(ModelError, match=r"which the base model does not have") as caught:
-        read_adapter(peft_adapter(tmp_path / "adapter", GOOD), fused)
-    assert "fused layers (`qkv_proj`)" in caught.value.hint
+    tiny_model(root / "phi3", "phi3")
+    (error,) = plan(root, peft(), monkeypatch, base="phi3").errors
+    assert error.message == f"the adapter changes `{Q}`, which the base model does not have"
+    assert "fused layers (`qkv_proj`)" in error.help
+    fused = load_file(root / "phi3" / "model.safetensors")["model.layers.0.self_attn.qkv_proj.weight"].shape
+    assert plan(root, peft(halves("model.layers.0.self_attn.qkv_proj", *fused)), monkeypatch, base="phi3").errors == ()
 
 
 def test_a_head_alone_is_not_kept_equal_to_an_embedding(tmp_path):
@@ -282,6 +284,17 @@ def test_a_head_of_its_own_and_what_was_quantized_count_in_the_forecast(root, mo
         assert (shape.tied, shape.quantized) == (kept_equal, False)
         parameters.append(base_sizes(outlook).parameters)
     assert parameters[1] - parameters[0] == whole[f"{EMBED}.weight"].size
+
+
+@pytest.mark.parametrize(
+    ("make", "names"), [(peft(), "the base it was trained on (some/base)"), (mlx(), "in FROM the base")]
+)
+def test_an_adapter_in_from_is_told_from_a_model(make, names, root, monkeypatch):
+    shutil.rmtree(root / "only", ignore_errors=True)
+    make(root / "only")
+    (error,) = [one for one in plan(root, peft(), monkeypatch, base="only").errors if one.where == "tiny.jessy:3"]
+    assert "holds an adapter, not a model" in error.message
+    assert names in error.help
 
 
 def test_a_pickle_is_never_opened(root, monkeypatch):

@@ -251,6 +251,7 @@ REFUSALS = {
     "yarn without numbers": (lambda p: p.config(rope_scaling={"rope_type": "yarn", "factor": 2.0}), "lacks original_max"),
     "a pointer of Git LFS": (pointer, "is a Git LFS pointer"),
     "a missing shard": (shards, "names `model-00002-of-00002.safetensors`"),
+    "an adapter": (lambda p: (p.model / "config.json").rename(p.model / "adapter_config.json"), "an adapter, not a model"),
     "only pickles": (pickles, "has `pytorch_model.bin` and no model.safetensors"),
     "half a download": (
         lambda p: (p.model / "model.safetensors").write_bytes((p.model / "model.safetensors").read_bytes()[:-9]),

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from jessyfile.errors import ModelError
+from jessyfile.models.folder_config import text_name
 from jessyfile.models.safetensors_check import StoredTensor, check_safetensors
 from jessyfile.models.weights import CHUNK_VALUES, READABLE, stored_array, widened
 from jessyfile.text.printable import brief
@@ -26,11 +27,6 @@ Shape: TypeAlias = tuple[int, ...]
 _LONGEST_NAME = 300
 UNGATHERED = "gather its parts from all devices before saving (DeepSpeed: stage3_gather_16bit_weights_on_model_save)"
 EMBEDDING, HEAD = "model.embed_tokens.weight", "lm_head.weight"
-_MULTIMODAL = (
-    ("language_model.model.", "model."),
-    ("model.language_model.", "model."),
-    ("language_model.lm_head.", "lm_head."),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,14 +182,6 @@ def finite_number(value: object) -> float | None:
     return found if math.isfinite(found) else None
 
 
-def text_name(name: str) -> str:
-    """Return the name that a tensor or module of a multimodal model has in its text model."""
-    for prefix, plain in _MULTIMODAL:
-        if name.startswith(prefix):
-            return plain + name.removeprefix(prefix)
-    return name
-
-
 @dataclass(frozen=True, slots=True)
 class Adapter:
     """What each tensor of a base becomes: by the tensor's name its changes, made one after another.
@@ -205,10 +193,16 @@ class Adapter:
 
 
 def adapter_of(found: Iterable[tuple[str, Sequence[TensorChange]]]) -> Adapter:
-    """Return the adapter with these changes. Raises ModelError when a tensor is changed under two names."""
+    """Return the adapter with these changes. Raises ModelError when a tensor is changed under two names, or is of images."""
     changes: dict[str, Sequence[TensorChange]] = {}
     for name, own in found:
-        if text_name(name) in changes:
+        plain = text_name(name)
+        if plain is None:
+            raise ModelError(
+                f"the adapter changes `{name}`, which is not of the text part of the model",
+                hint="train it on the language layers alone (finetune_vision_layers=False, or target_modules)",
+            )
+        if plain in changes:
             raise ModelError(f"the adapter changes `{name}` twice", hint="leave one of the two in the file")
-        changes[text_name(name)] = own
+        changes[plain] = own
     return Adapter(changes)

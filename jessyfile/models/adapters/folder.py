@@ -16,7 +16,6 @@ from jessyfile.models.model_json import read_json
 if TYPE_CHECKING:
     from pathlib import Path
 
-_FUSED = ("qkv_proj", "gate_up_proj")
 _ANOTHER = "it was trained on another base"
 
 
@@ -66,12 +65,7 @@ def _check_belongs(adapter: Adapter, base: Outline) -> None:
 
 def _unknown(name: str, base: Outline) -> ModelError:
     module = name.removesuffix(".weight")
-    if "vision" in name or "multi_modal" in name:
-        return ModelError(
-            f"the adapter changes `{module}`, which is not of the text part of the model",
-            hint="train it on the language layers alone (finetune_vision_layers=False, or target_modules)",
-        )
-    fused = next((own for own in _FUSED if any(f".{own}." in one for one in base.tensors)), None)
+    fused = next((own for own in ("qkv_proj", "gate_up_proj") if any(own in one for one in base.tensors)), None)
     hint = f"the base has fused layers (`{fused}`); take the base it was trained on" if fused else _ANOTHER
     return ModelError(f"the adapter changes `{module}`, which the base model does not have", hint=hint)
 

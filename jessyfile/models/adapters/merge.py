@@ -42,9 +42,6 @@ class _Sums:
     before: float = 0.0
     difference: float = 0.0
 
-    def relative(self) -> float:
-        return math.sqrt(self.difference / self.before) if self.before else 0.0
-
 
 def merge_folder(base: Path, adapter_folder: Path, output: Path, report: Report) -> MergeResult:
     """Write the base's folder with the adapter merged in; a quantized base is dequantized.
@@ -83,7 +80,8 @@ def merge_folder(base: Path, adapter_folder: Path, output: Path, report: Report)
     write_safetensors(output / "model.safetensors", [plan(number, name) for number, name in enumerate(names)])
     untied = {"tie_word_embeddings": False} if form.tied and HEAD in changes else {}
     _copy_rest(base, output, {**weights.config, **untied})
-    return MergeResult(sum(bool(own) for own in changes.values()), sums.relative())
+    relative = math.sqrt(sums.difference / sums.before) if sums.before else 0.0
+    return MergeResult(sum(bool(own) for own in changes.values()), relative)
 
 
 def _dtype(weights: Weights, source: str, changes: Sequence[TensorChange]) -> str:

@@ -27,9 +27,9 @@ from jessyfile.models.adapters.changes import (
     TensorChange,
     adapter_of,
     adapter_tensors,
-    text_name,
 )
 from jessyfile.models.adapters.peft_settings import MERGE_THERE, PeftSettings, peft_settings
+from jessyfile.models.folder_config import text_name
 
 if TYPE_CHECKING:
     from pathlib import Path
