@@ -189,7 +189,11 @@ KINDS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("kind", KINDS)
+# the others are held by their parts here, and by `make stress`
+QUICK = ("llama, yarn", "llama, biases", "phi3, longrope", "gemma3, a head of its own")
+
+
+@pytest.mark.parametrize("kind", [pytest.param(one, marks=() if one in QUICK else pytest.mark.stress) for one in KINDS])
 def test_every_kind_of_rope_head_and_bias_is_served_as_it_is_trained(kind, tmp_path):
     """Phi's mini models turn three quarters of a head, by factors that mlx-lm takes from the list for long contexts."""
     model_type, numbers = KINDS[kind]
