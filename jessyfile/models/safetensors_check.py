@@ -50,7 +50,9 @@ def check_safetensors(path: Path) -> dict[str, StoredTensor]:
         handle.seek(8)
         length = _header_length(path, head[:8], size)
         header = _header(path, handle.read(length))
-    header.pop("__metadata__", None)
+    notes = header.pop("__metadata__", None) or {}
+    if not isinstance(notes, dict) or not all(isinstance(note, str) for note in notes.values()):
+        raise _bad(path, "its __metadata__ are no texts by name")
     tensors = sorted(
         (_tensor(path, name, entry, 8 + length) for name, entry in header.items()),
         key=lambda one: (one.offset, one.nbytes),

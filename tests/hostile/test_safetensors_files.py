@@ -40,6 +40,8 @@ def tensor(dtype="F32", shape=(2,), offsets=(0, 8), **more):
         ("no JSON object", file_of([])),
         ("twice", file_of(None, bytes(8), b'{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"a":{}}')),
         ("not described", file_of({"a": 5})),
+        ("no texts by name", file_of({"__metadata__": {"format": {}}})),
+        ("no texts by name", file_of({"__metadata__": ["format"]})),
         ("not described", file_of({"a": tensor(more=1)}, bytes(8))),
         ("unknown type", file_of({"a": tensor("F31")}, bytes(8))),
         ("unknown type", file_of({"a": tensor([])}, bytes(8))),
