@@ -28,6 +28,7 @@ lint: $(READY)
 	$(BIN)/ruff check $(TESTED)
 	$(BIN)/ruff format --check $(TESTED)
 	$(BIN)/mypy
+	$(BIN)/mypy benchmarks/*.py
 	$(BIN)/lint-imports
 	$(BIN)/zizmor --offline --quiet .github/workflows
 

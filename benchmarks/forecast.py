@@ -81,7 +81,7 @@ def main() -> None:
             said = forecast_of(path)
             seconds, peak = train(path)
             line = f"{epochs} epochs: measured {seconds:.1f} s, {peak / 1e9:.2f} GB"
-            if said is not None:
+            if said is not None and said.seconds is not None:
                 line += f"; forecast {said.seconds:.1f} s (ratio {said.seconds / seconds:.2f})"
                 line += f", {(said.peak or 0) / 1e9:.2f} GB (ratio {(said.peak or 0) / peak:.2f})"
             print(line, flush=True)

@@ -135,7 +135,7 @@ def prepare(name: str, folder: Path) -> bool:
     prepare()
     if name in REAL:
         return real_base(name, folder)
-    shape = published_shape(name)
+    shape = published_shape(name, None)
     if shape is not None:
         random_base(shape, folder)
     return shape is not None

@@ -149,11 +149,11 @@ def by_hand(path: Path | None) -> Callable[[Path], Path]:
 
 
 def _double(name: str, folder: Path) -> Path:
-    return write_double(folder / "base", name)
+    return Path(write_double(folder / "base", name))
 
 
 def _blob(name: str, folder: Path) -> Path:
-    return write_blob(folder / "base.gguf", name)
+    return Path(write_blob(folder / "base.gguf", name))
 
 
 QWEN = "Qwen2.5-Coder-1.5B-Instruct"
@@ -192,7 +192,7 @@ def prove(row: Row, root: Path) -> Proof:
         kind=row.kind,
         architecture=str(facts["model_type"]),
         source="GGUF" if facts["kind"] == "gguf" else "folder",
-        parameters=int(facts["parameters"]),
+        parameters=int(str(facts["parameters"])),
         first_loss=sum(curve[:ENDS]) / ENDS,
         last_loss=sum(curve[-ENDS:]) / ENDS,
         peak=int(steps["train"].peak),
@@ -219,7 +219,7 @@ def differences(row: Row, folder: Path, base: Path, form: str) -> tuple[str, ...
         assert chats.rendered(str(own), bos, "") == published["chats"], (
             "the file's template is another than was published"
         )
-    return chats.differences(chat_format(form), published["bos"], published["chats"], published["more"])
+    return tuple(chats.differences(chat_format(form), published["bos"], published["chats"], published["more"]))
 
 
 def in_process(row: Row, qwen: Path | None) -> Proof | None:

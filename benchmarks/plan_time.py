@@ -74,7 +74,7 @@ def heavy_imports(folder: Path) -> list[str]:
         env={**os.environ, "PYTHONPATH": str(HOUSE)},
     )
     assert "No changes" in done.stdout, done.stdout
-    return eval(done.stderr.splitlines()[-1])  # noqa: S307 (our own print)
+    return list(eval(done.stderr.splitlines()[-1]))  # noqa: S307 (our own print)
 
 
 def main() -> None:
