@@ -12,6 +12,7 @@ from typing import Any
 from jessyfile.errors import ModelError
 from jessyfile.models.architectures import by_model_type, head_size, key_heads
 from jessyfile.models.rope import check_rope
+from jessyfile.text.printable import brief
 
 _COUNTS = (
     "vocab_size", "hidden_size", "num_hidden_layers", "intermediate_size", "num_attention_heads",
@@ -60,6 +61,10 @@ def _refuse_other_class(config: Mapping[str, Any]) -> None:
     """
     if config.get("model_file") is not None:
         raise ModelError("the base asks for code of its own to be run (model_file)", hint="take a base of a known kind")
+    if config.get("quantize_activations"):
+        raise ModelError(
+            "the base quantizes its activations, which is not trained", hint="take the unquantized repository"
+        )
     classes = [str(name) for name in config.get("architectures") or ()]
     if classes and not any(name.endswith(("ForCausalLM", "LMHeadModel")) for name in classes):
         raise ModelError(f"the base is a {classes[0]}, which does not write text", hint="take a …ForCausalLM")
@@ -103,7 +108,7 @@ def _not_alike(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     kind, heads, hidden = str(config["model_type"]), int(config["num_attention_heads"]), int(config["hidden_size"])
     activation = str(config.get("hidden_activation") or config.get("hidden_act") or "")
     if activation and activation != "silu" and not (kind.startswith("gemma") and activation.startswith("gelu")):
-        yield f"the activation {activation!r}", _OTHER
+        yield f"the activation {brief(activation)}", _OTHER
     if heads % key_heads(config):
         yield f"{heads} heads for {key_heads(config)} heads of keys", "fetch the folder again"
     if kind in _ONE_HEAD_SIZE and head_size(config) * heads != hidden:

@@ -6,6 +6,7 @@ Not covered: whether the numbers inside the tensors make sense.
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatch
@@ -156,7 +157,7 @@ def refuse_missing_shards(folder: Path) -> None:
     """Raise ModelError when there are no weights, or the index names files that are not there."""
     index = read_json(folder / "model.safetensors.index.json").get("weight_map") or {}
     named = sorted({str(name) for name in index.values()}) if isinstance(index, dict) else []
-    absent = [name for name in named if not (folder / name).is_file()]
+    absent = [name for name in named if not os.path.isfile(folder / name)]
     if absent:
         more = f" and {len(absent) - 1} more" if len(absent) > 1 else ""
         raise ModelError(

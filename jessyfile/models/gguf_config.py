@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _MOST_STRETCHED = 1.42  # an original context of 4,096 becomes 16 million by it
 GEMMA3_LOCAL_BASE = 10_000.0
+_PATTERN_KEY = "gemma3.attention.sliding_window_pattern"
 
 
 def config_of(file: GgufFile, architecture: Architecture) -> dict[str, Any]:
@@ -72,13 +73,13 @@ def _decimal(value: float) -> float:
 
 
 def _gemma3(file: GgufFile, config: dict[str, Any]) -> dict[str, Any]:
-    pattern: Any = file.metadata.get("gemma3.attention.sliding_window_pattern", GEMMA3_PATTERN)
+    pattern: Any = file.metadata.get(_PATTERN_KEY, GEMMA3_PATTERN)
     layers: list[Any] = [] if type(pattern) is int else getattr(pattern, "tolist", list)()
     types = {"layer_types": ["sliding_attention" if one else "full_attention" for one in layers]}
     return {
         "query_pre_attn_scalar": query_scale(config),
         "sliding_window": file.count("gemma3.attention.sliding_window"),
-        **({"sliding_window_pattern": pattern} if type(pattern) is int else types),
+        **({"sliding_window_pattern": file.count(_PATTERN_KEY, GEMMA3_PATTERN)} if type(pattern) is int else types),
         "rope_local_base_freq": file.number("gemma3.rope.freq_base_swa", GEMMA3_LOCAL_BASE),
         "hidden_activation": "gelu_pytorch_tanh",
     }

@@ -103,6 +103,7 @@ def test_a_malformed_tokenizer_config_is_told_by_the_plan(text, tmp_path):
         ("gemma:2b", ("tokenizer.ggml.token_type", ARRAY, [1, 2]), "2 token types"),
         ("gemma3:1b", ("gemma3.block_count", U32, 2**31 - 1), "no count under 'gemma3.block_count'"),
         ("gemma3:1b", ("gemma3.attention.sliding_window_pattern", STRING, "6"), "layers"),
+        ("gemma3:1b", ("gemma3.attention.sliding_window_pattern", U32, 0), "no count under"),
         ("qwen3:0.6b", ("tokenizer.ggml.merges", ARRAY, ["s"]), "a merge of 's' and ''"),
         ("qwen3:0.6b", ("tokenizer.ggml.merges", ARRAY, [1, 2]), "no list of texts"),
     ],
@@ -124,3 +125,25 @@ def test_scores_that_are_no_numbers_are_refused_by_the_plan(tmp_path):
     scores = read_gguf(path).metadata["tokenizer.ggml.scores"].tolist()
     write_blob(path, "gemma:2b", with_=(("tokenizer.ggml.scores", ARRAY, [*scores[:-1], float("nan")]),))
     assert "scores" in planned(tmp_path, "./model.gguf")
+
+
+@pytest.mark.parametrize(
+    ("setting", "says"),
+    [
+        ({"model_file": "evil.py"}, "code of its own"),
+        ({"quantize_activations": True}, "quantizes its activations"),
+        ({"hidden_act": "x" * 3000}, "the activation 'xxx"),
+    ],
+)
+def test_a_config_that_asks_for_more_than_is_done_is_refused_by_the_plan(setting, says, tmp_path):
+    tiny_model(tmp_path / "model", "llama", **setting)
+    message = planned(tmp_path, "./model")
+    assert says in message
+    assert len(message) < 500
+
+
+def test_an_index_that_names_a_file_of_an_impossible_name_is_refused_by_the_plan(tmp_path):
+    """The system said that the name was too long, which ended as a bug in jessy."""
+    folder = tiny_model(tmp_path / "model", "llama")
+    (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": {"a": "x" * 3000}}))
+    assert "index names `xxx" in planned(tmp_path, "./model")
