@@ -35,7 +35,10 @@ def sample_settings(recipe: Recipe, rows: int) -> dict[str, str]:
 
 
 def spread(wanted: Mapping[str, int], rows: int) -> dict[str, int]:
-    """Return counts in proportion to the wanted ones that add up to `rows`, none above its own and none of them zero."""
+    """Return counts in proportion to the wanted ones that add up to `rows`, none above its own and none of them zero.
+
+    Fewer rows than counts give one to each.
+    """
     total = sum(wanted.values())
     exact = {name: count * rows / total for name, count in wanted.items()}
     found = {name: min(wanted[name], max(1, int(share))) for name, share in exact.items()}
@@ -43,6 +46,10 @@ def spread(wanted: Mapping[str, int], rows: int) -> dict[str, int]:
     for _ in range(rows - sum(found.values())):
         name = max((name for name in found if found[name] < wanted[name]), key=lambda name: exact[name] - found[name])
         found[name] += 1
+    # the ones that were rounded up to a row are made up for by those that are furthest above their share
+    for _ in range(sum(found.values()) - max(rows, len(found))):
+        name = max((name for name in found if found[name] > 1), key=lambda name: found[name] - exact[name])
+        found[name] -= 1
     return found
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from jessyfile.cli import main
@@ -67,6 +67,8 @@ def test_a_sample_is_never_larger_than_the_whole_and_leaves_no_topic_out(recipe,
     assert sum(category.count for category in found) == total
 
 
+@example([1, 1, 4], 3)  # it came out as four rows
+@example([1] * 20 + [400], 25)
 @given(st.lists(st.integers(1, 400), min_size=1, max_size=30), st.integers(1, 3000))
 def test_the_spread_is_exact_and_in_proportion(counts, rows):
     wanted = {str(n): count for n, count in enumerate(counts)}
