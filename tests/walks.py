@@ -2,7 +2,7 @@
 
 A function hands a thing on when it returns it: the thing itself, a text that holds it, or a small value one level around it (a
 field of a dataclass, an entry of a list or mapping). A check, which returns a verdict, does not count; nor does the whole
-`Recipe`, which every step is given, nor the look ahead before the first step.
+`Recipe`, which every step is given, nor the look ahead before the first step, nor what is said while a step is under way.
 """
 
 import dataclasses
@@ -44,6 +44,7 @@ EVAL {{
   MAY no_loops > 10%
 }}
 """
+SAID = (".update", ".note")  # of what shows how far a step is: how often it speaks depends on the machine
 WORDS = ["erguvan", "kedi", "köpek", "ağaç", "deniz", "masa", "kalem", "bulut", "çiçek", "yağmur", "kitap", "akşam"]
 SEASONS = ("bahar", "yaz", "güz", "kış")
 
@@ -104,7 +105,7 @@ def walks(command: list[str]) -> dict[str, list[str]]:
         if event not in ("call", "return") or not code.co_filename.startswith(start) or code.co_name.startswith("<"):
             return
         name = f"{code.co_filename[len(start) : -3]}.{code.co_qualname}"
-        if name == "planning/preflight.preflight":
+        if name == "planning/preflight.preflight" or code.co_qualname.endswith(SAID):
             ahead.append(name) if event == "call" else ahead.pop()
         if event == "call" or ahead:
             return
