@@ -17,6 +17,16 @@ from hypothesis import settings
 
 from jessyfile.models.accelerate import prepare
 
+
+def _keep_to_own_processors() -> None:
+    """Give an xdist worker its share of the processors, where the system can (Linux); before the BLAS counts them for its threads."""
+    worker, count = os.environ.get("PYTEST_XDIST_WORKER"), os.environ.get("PYTEST_XDIST_WORKER_COUNT")
+    if worker and count and hasattr(os, "sched_setaffinity"):
+        own = sorted(os.sched_getaffinity(0))[int(worker.removeprefix("gw")) :: int(count)]
+        os.sched_setaffinity(0, own or os.sched_getaffinity(0))
+
+
+_keep_to_own_processors()
 prepare()
 sys.path.insert(0, str(Path(__file__).parent))
 settings.register_profile("jessy", deadline=None)
@@ -24,14 +34,9 @@ settings.load_profile("jessy")
 
 
 def pytest_configure() -> None:
-    """Give an xdist worker its share of the processors, where the system can (Linux)."""
-    # a shell starts what runs in its background with these ignored; the tests of stops need them as a terminal gives them
+    """Give the tests of stops the signals as a terminal gives them: a shell starts what runs in its background with these ignored."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
-    worker, count = os.environ.get("PYTEST_XDIST_WORKER"), os.environ.get("PYTEST_XDIST_WORKER_COUNT")
-    if worker and count and hasattr(os, "sched_setaffinity"):
-        own = sorted(os.sched_getaffinity(0))[int(worker.removeprefix("gw")) :: int(count)]
-        os.sched_setaffinity(0, own or os.sched_getaffinity(0))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

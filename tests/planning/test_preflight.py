@@ -721,6 +721,7 @@ def test_a_base_that_will_be_fetched_quantized_is_said_to_be(project):
 
 def test_a_training_that_does_not_fit_is_told_before_it_runs_with_what_fits(project, monkeypatch):
     """Nothing was said of a training that had never run here: it began, and the system killed it."""
+    monkeypatch.setattr(machine, "cores", lambda: 2)
     project.says("EXPORT", "TRAIN {\n  max_length 4096\n}\nEXPORT")
     step = next(step for step in project.plan().steps if step.name == "train")
     assert step.forecast.seconds is None
