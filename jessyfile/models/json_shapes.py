@@ -15,7 +15,7 @@ import msgspec
 Count = Annotated[int, msgspec.Meta(ge=1, le=1 << 31)]
 Layers = Annotated[int, msgspec.Meta(ge=1, le=1024)]
 Id = Annotated[int, msgspec.Meta(ge=0, lt=1 << 31)]
-Positive = Annotated[float, msgspec.Meta(gt=0, le=1e30)]
+Positive = Annotated[float, msgspec.Meta(gt=0, le=1e15)]  # MLX divides by no integer of 64 bits
 Share = Annotated[float, msgspec.Meta(gt=0, le=1)]
 
 

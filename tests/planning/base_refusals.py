@@ -144,6 +144,7 @@ BASE_REFUSALS: dict[str, tuple[Callable, str]] = {
     "a Gemma 3 of other layer types": (lambda p: p.config(layer_types=["full_attention"] * 6), "order than every sixth"),
     "a Gemma 3 that embeds": (lambda p: p.config(use_bidirectional_attention=True), "use_bidirectional_attention"),
     "a Gemma 3 with a softcap": (lambda p: p.config(final_logit_softcapping=30.0), "final_logit_softcapping"),
+    "a Gemma 2 with a softcap of 64 bits": (typed("gemma2", attn_logit_softcapping=2**63), "attn_logit_softcapping"),
     "a Gemma 2 without its softcap": (typed("gemma2", attn_logit_softcapping=None), "no attn_logit_softcapping"),
     "a Gemma of another scale": (lambda p: p.config(query_pre_attn_scalar=7), "query_pre_attn_scalar 7 instead of 32"),
     "an untied Gemma": (typed("gemma", tie_word_embeddings=False), "tie_word_embeddings false"),
