@@ -21,7 +21,7 @@ _FLOAT32 = 4
 _LIBRARIES = 160_000_000  # what the process holds when the base is read
 _LEAST_LENGTH = 64
 _LEAST_RANK = 4
-_SMALL: tuple[Wanted, ...] = ("q8", "q4")
+SMALL: tuple[Wanted, ...] = ("q8", "q4")
 
 
 def train_peak(outlook: Outlook) -> int | None:
@@ -69,7 +69,7 @@ def _changes(now: Training) -> Iterator[tuple[str, Training]]:
     for rows in _halves(train.batch_size, 1):
         more = train.grad_accumulation * train.batch_size // rows
         yield f"batch_size {rows} and grad_accumulation {more}", replace(now, train=replace(train, batch_size=rows))
-    for precision in _SMALL if wanted not in _SMALL else ():
+    for precision in SMALL if wanted not in SMALL else ():
         yield f"BASE {{ precision {precision} }}", replace(now, precision=precision)
     for rank in _halves(now.lora.rank, _LEAST_RANK):
         yield f"rank {rank}", replace(now, lora=replace(now.lora, rank=rank))

@@ -10,11 +10,11 @@ from jessyfile import machine
 from jessyfile.errors import InsufficientMemoryError, TrainingError
 from jessyfile.models.architectures import by_model_type, target_layers
 from jessyfile.models.base_checks import base_sizes, end_in_text, known_profile, known_shape
-from jessyfile.models.precision import BEYOND_FLOAT16, Precision, Wanted, resolve
+from jessyfile.models.precision import BEYOND_FLOAT16, Precision, resolve
 from jessyfile.planning.change_text import size
 from jessyfile.planning.preflight import Finding
 from jessyfile.training.footprint import footprint
-from jessyfile.training.memory import Training, train_peak, what_fits
+from jessyfile.training.memory import SMALL, Training, train_peak, what_fits
 
 if TYPE_CHECKING:
     from jessyfile.models.shape import Shape
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 _MAC = "Apple M3"  # any Apple chip holds the base in the same bytes
 _MACS = (8, 16)
 _METAL_SHARE = 2 / 3  # of a small Mac's memory that Metal gives to one process
-_FROM_EXACT_TO_SMALL: tuple[Wanted, ...] = ("auto", "q8", "q4")
 
 
 def train_preflight(outlook: Outlook) -> Iterator[Finding]:
@@ -72,10 +71,8 @@ def _said(precision: Precision, held: int) -> str:
 
 
 def _on_macs(outlook: Outlook, shape: Shape) -> str:
-    """Say with which precision the training fits into the memory of small Macs, if need be with one row at a time."""
-    train, lora = outlook.recipe.train, outlook.recipe.lora
-    least = train if train.on_memory == "stop" else replace(train, batch_size=1)
-    needed = {one: Training(least, lora, one).peak(outlook, shape, _MAC) for one in _FROM_EXACT_TO_SMALL}
+    """Say with which precision the training fits into the memory of small Macs, and whether with one row at a time."""
+    needed = dict(_ways(outlook, shape))
     told = [_fitting(needed, memory << 30) for memory in _MACS]
     if told[0] == told[1]:
         return f"on a Mac with 8 or 16 GB of memory {told[0]}"
@@ -84,11 +81,21 @@ def _on_macs(outlook: Outlook, shape: Shape) -> str:
     )
 
 
-def _fitting(needed: Mapping[Wanted, int], memory: int) -> str:
+def _ways(outlook: Outlook, shape: Shape) -> Iterator[tuple[str, int]]:
+    """Yield ways to train in words with their bytes: the recipe's precision first, then smaller ones; the whole batch, then its rows
+    one by one, which is the same mathematics."""
+    train, lora, wanted = outlook.recipe.train, outlook.recipe.lora, outlook.recipe.precision
+    smaller = SMALL[SMALL.index(wanted) + 1 :] if wanted in SMALL else SMALL
+    for precision in (wanted, *smaller):
+        yield f"precision {precision}", Training(train, lora, precision).peak(outlook, shape, _MAC)
+        if train.on_memory != "stop" and train.batch_size > 1:
+            one = replace(train, batch_size=1)
+            yield f"precision {precision}, one row at a time", Training(one, lora, precision).peak(outlook, shape, _MAC)
+
+
+def _fitting(needed: Mapping[str, int], memory: int) -> str:
     """Say what fits, the most exact that does."""
-    found = next((one for one, bytes_ in needed.items() if bytes_ <= memory * _METAL_SHARE), None)
+    found = next((way for way, bytes_ in needed.items() if bytes_ <= memory * _METAL_SHARE), None)
     return (
-        f"it fits with precision {found} ({size(needed[found])})"
-        if found
-        else f"it does not fit ({size(min(needed.values()))})"
+        f"it fits with {found} ({size(needed[found])})" if found else f"it does not fit ({size(min(needed.values()))})"
     )

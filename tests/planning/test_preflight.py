@@ -711,7 +711,11 @@ def test_a_plan_says_how_the_base_is_held_and_which_mac_has_room_for_it(project)
     project.says("./model", "mistral:7b")
     held, macs = notes(project)
     assert "29.5 GB with adapter and optimizer" in held
-    assert "with 16 GB of memory it fits with precision q4" in macs  # one row at a time; 5 GB of weights are not all
+    # 5 GB of weights are not all: what is told is told with the rows that it holds for
+    assert "with 16 GB of memory it fits with precision q4, one row at a time" in macs
+    project.says("EXPORT", "BASE { precision q8 }\nTRAIN { on_memory stop }\nEXPORT")
+    assert "q4, one row" not in notes(project)[1]
+    assert "precision auto" not in notes(project)[1]
 
 
 def test_a_base_that_will_be_fetched_quantized_is_said_to_be(project):
