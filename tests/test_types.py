@@ -31,7 +31,7 @@ BORDERS = {
     "engines/llamacpp_engine.py", "engines/ollama_engine.py", "export/ollama_api.py", "export/modelfile.py",
     "export/move_names.py", "dataset/completions.py", "dataset/teacher.py",  # what servers are sent and answer
     "dataset/formats.py", "dataset/parquet.py", "dataset/supply.py", "dataset/rows.py", "dataset/leaks.py",
-    "evaluation/cases.py", "text/json_lines.py",  # rows and cases as written
+    "evaluation/cases.py", "text/json_lines.py", "text/strict_json.py",  # rows and cases as written
     "training/adapter.py", "training/checkpoint.py", "training/config.py", "training/gradient.py",  # arrays by name
     "planning/actions.py", "planning/canonical.py", "planning/fingerprint.py", "planning/forecast.py", "planning/state.py",
     "planning/store.py",  # our own sealed records

@@ -8,14 +8,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from jessyfile.errors import ModelError, TrainingError
-from jessyfile.models.adapters.changes import HEAD, Adapter
+from jessyfile.models.adapters.changes import Adapter
 from jessyfile.models.adapters.folder import read_adapter
 from jessyfile.models.architectures import by_gguf
 from jessyfile.models.base_inputs import adapter_reference
 from jessyfile.models.chat_format import CHATML, chat_format
 from jessyfile.models.config_checks import check_config
 from jessyfile.models.folder_checks import Profile, Sizes, check_folder, check_offered, outline, tokenizer_vocabulary
-from jessyfile.models.folder_config import text_config
+from jessyfile.models.folder_config import HEAD, text_config
 from jessyfile.models.model_json import read_json
 from jessyfile.models.reference import parse_reference
 from jessyfile.models.resolve import Nearby, how_to_get, nearby, places_of, published_shape

@@ -15,7 +15,7 @@ from jessyfile.models.rope import plain_rope, rope_theta
 if TYPE_CHECKING:
     from jessyfile.models.weights import Weights
 
-_EMBEDDINGS, _HEAD = "model.embed_tokens.weight", "lm_head.weight"
+EMBEDDING, HEAD = "model.embed_tokens.weight", "lm_head.weight"
 # the wrapper's model_type -> the text model's where the text_config does not say, and what it leaves out
 WRAPPERS: Mapping[str, Mapping[str, Any]] = {
     "gemma3": {
@@ -61,12 +61,12 @@ def with_weights(config: Mapping[str, Any], weights: Weights) -> tuple[dict[str,
     """
     stored = {name: own for own in weights.names if (name := text_name(own)) is not None}
     told = dict(config)
-    if _EMBEDDINGS in stored:
-        told["vocab_size"] = weights.shape(stored[_EMBEDDINGS])[0]
+    if EMBEDDING in stored:
+        told["vocab_size"] = weights.shape(stored[EMBEDDING])[0]
     if told.get("tie_word_embeddings") is None:
-        told["tie_word_embeddings"] = str(told["model_type"]) in _TIED or _HEAD not in stored
+        told["tie_word_embeddings"] = str(told["model_type"]) in _TIED or HEAD not in stored
     if told["tie_word_embeddings"]:
-        stored.pop(_HEAD, None)
+        stored.pop(HEAD, None)
     return told, stored
 
 

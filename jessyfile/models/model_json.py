@@ -6,7 +6,6 @@ What a file holds beyond that is kept as it is.
 from __future__ import annotations
 
 import json
-import math
 import os
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from typing import Any
 from jessyfile.errors import ModelError
 from jessyfile.models.foreign_files import HEAD, what_it_is
 from jessyfile.models.plain_file import plain_file
+from jessyfile.text.strict_json import RejectedError, finite, no_constant, unique
 
 MAX_BYTES = 1 << 24
 MAX_TOKENIZER_BYTES = 1 << 26  # Gemma 3's has 33 million
@@ -37,6 +37,8 @@ def read_json(path: Path) -> dict[str, Any]:
         found = strict_json(data)
     except UnicodeDecodeError as error:
         raise _bad(path, f"is not UTF-8 at byte {error.start}") from error
+    except RejectedError as error:
+        raise _bad(path, str(error)) from error
     except (ValueError, RecursionError) as error:
         what = str(error) if isinstance(error, ValueError) else "it is nested too deep"
         raise _bad(path, f"cannot be read as JSON: {what}") from error
@@ -58,31 +60,11 @@ def strict_json(data: bytes) -> object:
     """
     if data.startswith((b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")):
         raise ValueError("it begins with a byte order mark; save it as UTF-8 without one")
-    hooks: dict[str, Any] = {"parse_float": _number, "parse_constant": _constant, "object_pairs_hook": _object}
+    hooks: dict[str, Any] = {"parse_float": finite, "parse_constant": no_constant, "object_pairs_hook": unique}
     found: object = json.loads(data.decode("utf-8"), **hooks)
     _check_depth(found)
     if b"\\u" in data:
         _check_surrogates(found)
-    return found
-
-
-def _number(text: str) -> float:
-    value = float(text)
-    if not math.isfinite(value):
-        raise ValueError(f"the number {text[:20]} is out of range")
-    return value
-
-
-def _constant(text: str) -> float:
-    raise ValueError(f"{text} is no number of JSON")
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        seen: set[str] = set()
-        twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
-        raise ValueError(f"the name {twice[:60]!r} comes twice")
     return found
 
 

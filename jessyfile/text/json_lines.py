@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import math
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -25,6 +24,7 @@ from jessyfile.errors import DatasetError, StorageError
 from jessyfile.fsops import atomic_file, opened, storage_error
 from jessyfile.text.printable import json_text
 from jessyfile.text.row_forms import RowForm, form_of
+from jessyfile.text.strict_json import RejectedError, finite, no_constant, unique
 
 MAX_LINE = 1 << 20
 MAX_DEPTH = 16
@@ -56,10 +56,6 @@ class Line:
 
     number: int
     value: dict[str, Any]
-
-
-class _RejectedError(ValueError):
-    """A rule that JSON itself does not have was broken."""
 
 
 def read_jsonl(path: Path, name: str | None = None) -> Iterator[Line | Fault]:
@@ -133,31 +129,31 @@ def _one(raw: bytes, name: str, number: int) -> Line | Fault | None:
         return None
     try:
         return Line(number, parse_object(raw))
-    except _RejectedError as error:
+    except RejectedError as error:
         return Fault(name, number, str(error))
 
 
 def parse_object(raw: bytes) -> dict[str, Any]:
     """Parse one strict JSON object; raises ValueError with one sentence that says which rule is broken."""
     if len(raw) > MAX_LINE:
-        raise _RejectedError(f"the line is longer than {MAX_LINE} bytes")
+        raise RejectedError(f"the line is longer than {MAX_LINE} bytes")
     _check_depth(raw)
     try:
         value = json.loads(
             raw.decode("utf-8"),
-            object_pairs_hook=_object,
+            object_pairs_hook=unique,
             parse_int=_integer,
             parse_float=_number,
-            parse_constant=_constant,
+            parse_constant=no_constant,
         )
     except UnicodeDecodeError as error:
-        raise _RejectedError(f"is not UTF-8 at byte {error.start + 1}") from error
+        raise RejectedError(f"is not UTF-8 at byte {error.start + 1}") from error
     except json.JSONDecodeError as error:
         if b"\r" in raw.strip():
-            raise _RejectedError("holds a carriage return: save the file with LF or CRLF line ends") from error
-        raise _RejectedError(f"is not JSON at column {error.colno}: {error.msg.lower()}") from error
+            raise RejectedError("holds a carriage return: save the file with LF or CRLF line ends") from error
+        raise RejectedError(f"is not JSON at column {error.colno}: {error.msg.lower()}") from error
     if not isinstance(value, dict):
-        raise _RejectedError("is not a JSON object")
+        raise RejectedError("is not a JSON object")
     if b"\\u" in raw:
         check_text(value)
     return value
@@ -176,7 +172,7 @@ def parse_value(text: str) -> tuple[object, int]:
 @cache
 def _strict_decoder() -> json.JSONDecoder:
     return json.JSONDecoder(
-        object_pairs_hook=_object, parse_int=_integer, parse_float=_number, parse_constant=_constant
+        object_pairs_hook=unique, parse_int=_integer, parse_float=_number, parse_constant=no_constant
     )
 
 
@@ -187,33 +183,17 @@ def _check_depth(raw: bytes) -> None:
     for match in _STRUCTURE.finditer(raw):
         depth += {b"[": 1, b"{": 1, b"]": -1, b"}": -1}.get(match.group(), 0)
         if depth > MAX_DEPTH:
-            raise _RejectedError(f"is nested deeper than {MAX_DEPTH} levels")
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        keys = [key for key, _ in pairs]
-        twice = next(key for key in keys if keys.count(key) > 1)
-        raise _RejectedError(f"has the key `{twice[:40]}` twice")
-    return found
+            raise RejectedError(f"is nested deeper than {MAX_DEPTH} levels")
 
 
 def _integer(text: str) -> int:
     if len(text.lstrip("-")) > MAX_DIGITS:
-        raise _RejectedError(f"holds a number of {len(text.lstrip('-'))} digits")
+        raise RejectedError(f"holds a number of {len(text.lstrip('-'))} digits")
     return int(text)
 
 
 def _number(text: str) -> float:
-    value = float(text) if len(text) <= 2 * MAX_DIGITS else math.inf
-    if not math.isfinite(value):
-        raise _RejectedError("holds a number out of range")
-    return value
-
-
-def _constant(text: str) -> float:
-    raise _RejectedError(f"holds {text}, which JSON does not have")
+    return finite(text if len(text) <= 2 * MAX_DIGITS else "inf")
 
 
 def check_text(value: object) -> None:
@@ -222,7 +202,7 @@ def check_text(value: object) -> None:
         found = _NO_TEXT.search(value)
         if found:
             half = "half of a surrogate pair (\\ud800 to \\udfff)"
-            raise _RejectedError(
+            raise RejectedError(
                 f"holds {half if found.group() != chr(0) else 'U+0000'}, which is no character of a text"
             )
     elif isinstance(value, dict):

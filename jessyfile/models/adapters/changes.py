@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 Shape: TypeAlias = tuple[int, ...]
 _LONGEST_NAME = 300
 UNGATHERED = "gather its parts from all devices before saving (DeepSpeed: stage3_gather_16bit_weights_on_model_save)"
-EMBEDDING, HEAD = "model.embed_tokens.weight", "lm_head.weight"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +82,7 @@ class TensorChange(Protocol):
         return shape == self.shape
 
     def apply(self, weight: np.ndarray[Any, Any]) -> None:
-        """TensorChange the float32 tensor in place."""
+        """Change the float32 tensor in place."""
 
 
 @dataclass(frozen=True, slots=True)

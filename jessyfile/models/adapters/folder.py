@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from jessyfile.errors import ModelError
-from jessyfile.models.adapters.changes import EMBEDDING, HEAD, Adapter, Shape, TensorChange
+from jessyfile.models.adapters.changes import Adapter, Shape, TensorChange
 from jessyfile.models.adapters.mlx_lm import ADAPTER_CONFIG, ADAPTER_FILE, TAKES, read_mlx_lm
 from jessyfile.models.adapters.peft import PEFT_FILE, read_peft
 from jessyfile.models.architectures import by_model_type
 from jessyfile.models.folder_checks import Outline, refuse_pointers
+from jessyfile.models.folder_config import EMBEDDING, HEAD
 from jessyfile.models.model_json import read_json
 
 if TYPE_CHECKING:

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from jessyfile.errors import ModelError
 from jessyfile.fsops import link_or_copy, write_bytes
-from jessyfile.models.adapters.changes import EMBEDDING, HEAD, Replaced, TensorChange
+from jessyfile.models.adapters.changes import Replaced, TensorChange
 from jessyfile.models.adapters.folder import read_adapter
 from jessyfile.models.adapters.mlx_lm import ADAPTER_CONFIG, ADAPTER_FILE
 from jessyfile.models.adapters.peft import PEFT_FILE
 from jessyfile.models.base_inputs import model_files
 from jessyfile.models.folder_checks import outline
+from jessyfile.models.folder_config import EMBEDDING, HEAD
 from jessyfile.models.safetensors_write import PlannedTensor, write_safetensors
 from jessyfile.models.weights import Weights, narrowed
 

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 from jessyfile.errors import ModelError
 from jessyfile.models.adapters.changes import (
-    HEAD,
     Adapter,
     AdapterTensor,
     Product,
@@ -24,6 +23,7 @@ from jessyfile.models.adapters.changes import (
     adapter_tensors,
     finite_number,
 )
+from jessyfile.models.folder_config import HEAD
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -15,8 +15,6 @@ from typing import TYPE_CHECKING, Any
 
 from jessyfile.errors import ModelError
 from jessyfile.models.adapters.changes import (
-    EMBEDDING,
-    HEAD,
     UNGATHERED,
     Adapter,
     AdapterTensor,
@@ -29,7 +27,7 @@ from jessyfile.models.adapters.changes import (
     adapter_tensors,
 )
 from jessyfile.models.adapters.peft_settings import MERGE_THERE, PeftSettings, peft_settings
-from jessyfile.models.folder_config import text_name
+from jessyfile.models.folder_config import EMBEDDING, HEAD, text_name
 
 if TYPE_CHECKING:
     from pathlib import Path
