@@ -18,6 +18,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from jessyfile.errors import ModelError
 from jessyfile.models.foreign_files import HEAD, what_it_is
+from jessyfile.models.model_json import LARGEST
 from jessyfile.models.plain_file import plain_file, stored_numbers
 from jessyfile.text.printable import brief
 
@@ -35,7 +36,6 @@ MAX_NAME_BYTES = 64
 MAX_DIMENSIONS = 4
 _STRING, _ARRAY = 8, 9
 _CHUNK = 1 << 20
-_LARGEST = 1e30
 _AGAIN = "the file is damaged or was cut off; download it again"
 _SCALARS: dict[int, str] = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
 _DTYPES: dict[int, str] = {
@@ -90,7 +90,7 @@ class GgufFile:
     def number(self, key: str, default: float | None = None) -> float:
         """Return a number above 0. Raises ModelError when it is absent without a default, or anything else."""
         value = self.metadata.get(key, default)
-        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < _LARGEST:
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < LARGEST:
             raise self.bad(f"holds no number above 0 under {key!r}")
         return value
 

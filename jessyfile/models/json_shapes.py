@@ -12,10 +12,12 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from jessyfile.models.model_json import LARGEST
+
 Count = Annotated[int, msgspec.Meta(ge=1, le=1 << 31)]
 Layers = Annotated[int, msgspec.Meta(ge=1, le=1024)]
 Id = Annotated[int, msgspec.Meta(ge=0, lt=1 << 31)]
-Positive = Annotated[float, msgspec.Meta(gt=0, le=1e15)]  # MLX divides by no integer of 64 bits
+Positive = Annotated[float, msgspec.Meta(gt=0, lt=LARGEST)]
 Share = Annotated[float, msgspec.Meta(gt=0, le=1)]
 
 

@@ -18,6 +18,7 @@ from jessyfile.text.strict_json import RejectedError, finite, no_constant, uniqu
 MAX_BYTES = 1 << 24
 MAX_TOKENIZER_BYTES = 1 << 26  # Gemma 3's has 33 million
 MAX_DEPTH = 64
+LARGEST = 1e15  # of a number in a configuration or in metadata: MLX divides by no integer of 64 bits
 _AGAIN = "fetch the folder again"
 
 
