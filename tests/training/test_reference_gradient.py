@@ -1,0 +1,66 @@
+"""Loss, gradient, AdamW and the learning rate of every update are those of a plain second writing of the same training."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import mlx.core as mx
+import numpy as np
+import pytest
+from doubles import DOUBLES, write_double
+from plain_training import mean_gradient
+from reference_world import SETTINGS, SYSTEM, hold, world
+from training_fakes import loud
+
+from jessyfile.training import adapter
+from jessyfile.training.encoded import common_prefix
+
+TWICE = ("Mistral with tekken",)  # its structure is another double's
+
+
+@pytest.fixture(scope="module")
+def llama(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_double(tmp_path_factory.mktemp("llama"), "Llama 3.2")
+
+
+@pytest.mark.parametrize("name", [name for name in DOUBLES if name not in TWICE])
+def test_every_update_is_the_reference_s_on_every_architecture(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a shared prefix, several turns, accumulation, both weights and rows of uneven length at once."""
+    found = world(write_double(tmp_path / "base", name), SYSTEM)
+    loud(found.model)
+    assert len(common_prefix(found.rows)) > 8
+    hold(found, SETTINGS, tmp_path, monkeypatch)
+
+
+@pytest.mark.parametrize(
+    ("packed", "system", "accumulated"), [(True, SYSTEM, 1), (True, None, 3), (False, SYSTEM, 3), (False, None, 1)]
+)
+def test_every_update_is_the_reference_s_in_every_kind_of_training(
+    packed: bool, system: str | None, accumulated: int, llama: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train = replace(SETTINGS, pack=packed, grad_accumulation=accumulated, end_weight=1 + accumulated, max_grad_norm=0)
+    found = world(llama, system)
+    loud(found.model)
+    hold(found, train, tmp_path, monkeypatch)
+
+
+@pytest.mark.parametrize("name", ["Gemma 2", "Qwen3"])
+def test_the_reference_s_gradient_is_the_slope_of_its_loss(name: str, tmp_path: Path) -> None:
+    """By finite differences, along the gradient itself: it does not rest on MLX's differentiation alone."""
+    found = world(write_double(tmp_path / "base", name), SYSTEM)
+    model, row = loud(found.model), found.rows[:1]
+    at = adapter.parameters(model)
+    slope = mean_gradient(model, row, found.end, SETTINGS)
+
+    def loss(way: float) -> float:
+        moved = [
+            (key, array + mx.array((way / slope.norm * slope.gradient[key]).astype(np.float32)))
+            for key, array in at.items()
+        ]
+        model.load_weights(moved, strict=False)
+        return mean_gradient(model, row, found.end, SETTINGS).loss
+
+    assert (loss(1e-2) - loss(-1e-2)) / 2e-2 == pytest.approx(slope.norm, rel=1e-2)
