@@ -131,6 +131,12 @@ def _import() -> click.Command:
     return import_
 
 
+def _export() -> click.Command:
+    from jessyfile.commands.export import export
+
+    return export
+
+
 def _explain() -> click.Command:
     from jessyfile.commands.recipe import explain
 
@@ -176,6 +182,7 @@ COMMANDS: dict[str, tuple[Callable[[], click.Command], str]] = {
     "fsck": (_fsck, "Verify every stored result against its hash."),
     "upgrade": (_upgrade, "Bring what an older jessy left here to today's formats."),
     "import": (_import, "Write the Jessyfile that equals a Modelfile or an mlx-lm configuration."),
+    "export": (_export, "Write a model as files for Ollama, llama.cpp or mlx-lm."),
     "explain": (_explain, "Explain a diagnostic's code."),
     "schema": (_schema, "Print the recipe's JSON Schema."),
     "lsp": (_lsp, "Serve editors over the language server protocol."),

@@ -23,6 +23,7 @@ from typing import IO
 from jessyfile.disk_errors import disk_errors as disk_errors
 from jessyfile.disk_errors import reported
 from jessyfile.disk_errors import storage_error as storage_error
+from jessyfile.errors import StorageError
 from jessyfile.temporaries import held, hold, temporary_name
 
 _CHUNK = 1 << 20
@@ -185,6 +186,18 @@ def remove_tree(path: Path) -> None:
             shutil.rmtree(path)
         else:
             path.unlink()
+
+
+def require_room(place: Path, count: int) -> None:
+    """Raise StorageError when the disk of a place, which need not be there yet, has no room for so many bytes."""
+    standing = next(path for path in (place.absolute(), *place.absolute().parents) if path.exists())
+    with reported(standing, "look at"):
+        free = shutil.disk_usage(standing).free
+    if count > free:
+        raise StorageError(
+            f"`{place}` would take {count / 1e9:.1f} GB, and its disk has {free / 1e9:.1f} GB left",
+            hint="free some, or name a place on another disk",
+        )
 
 
 def link_or_copy(source: Path, target: Path) -> None:

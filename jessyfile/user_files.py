@@ -137,6 +137,9 @@ def fill_folder(path: Path, listing: str) -> Iterator[Path]:
             _list_files(staging, listing)
             fsops.flush_tree(staging)
             refuse_foreign_folder(folder, listing, staging)
+            # of an earlier filling nothing may stay that the new listing does not name
+            for name in sorted({*_known(folder, listing)} - {*os.listdir(staging)}):
+                fsops.remove_tree(folder / name)
             fsops.move_files(staging, folder, sorted(os.listdir(staging), key=lambda name: (name == listing, name)))
         fsops.sweep_temporaries(folder, f".{listing}.*.tmp")
     except BaseException:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from jessyfile.commands.common import TAGS, tagged
 from jessyfile.errors import ContextFullError
 from jessyfile.text.printable import json_text, printable
 
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from jessyfile.engines.engine import Engine, OnPiece
     from jessyfile.language.recipe import Complexity, Message
 
-_TAGS = ("latest", "candidate", "previous")
 _HELP = "/clear begins anew   /bye or Ctrl-D ends   Ctrl-C stops an answer   /help says this"
 _LONGEST = 1024
 _MARKER_ROOM = 100
@@ -29,7 +29,7 @@ _MARKER_ROOM = 100
 @click.command()
 @click.argument("name")
 @click.argument("prompt", required=False)
-@click.option("--tag", type=click.Choice(_TAGS), help="Which registered model of that name; NAME:TAG says the same.")
+@click.option("--tag", type=click.Choice(TAGS), help="Which registered model of that name; NAME:TAG says the same.")
 @click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON (format 1); takes a prompt.")
 @click.option(
     "--max-tokens", type=click.IntRange(1, 100_000), default=_LONGEST, show_default=True, help="Longest answer."
@@ -45,7 +45,7 @@ def chat(name: str, prompt: str | None, tag: str | None, as_json: bool, max_toke
 
     if as_json and prompt is None:
         raise click.UsageError("--json takes a prompt")
-    name, tag = _tagged(name, tag)
+    name, tag = tagged(name, tag)
     found = find(here(), name, tag)
     engine = engine_of(found.entry)
     with loaded(engine, served_model(found.entry, max_tokens)):
@@ -54,16 +54,6 @@ def chat(name: str, prompt: str | None, tag: str | None, as_json: bool, max_toke
             (_print_json if as_json else _print_answer)(talk, prompt)
         else:
             _converse(talk, f"{name}:{tag}")
-
-
-def _tagged(name: str, tag: str | None) -> tuple[str, str]:
-    """Return name and tag, of which the tag may be part of the name; a colon in a name is never anything else."""
-    bare, colon, own = name.partition(":")
-    if colon and own not in _TAGS:
-        raise click.UsageError(f"a model's tag is {', '.join(_TAGS)}, not {printable(own)!r}")
-    if colon and tag not in (None, own):
-        raise click.UsageError(f"{printable(name)} and --tag {tag} name two models")
-    return bare, own or tag or _TAGS[0]
 
 
 @dataclass(slots=True)

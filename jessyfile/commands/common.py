@@ -19,10 +19,11 @@ if TYPE_CHECKING:
     from jessyfile.planning.command_line import Call
 
 F = TypeVar("F", bound=Callable[..., Any])
+TAGS = ("latest", "candidate", "previous")
 
 
-def recipe_options(command: F) -> F:
-    """Add RECIPE, `--arg`, `--variant` and `--set` to a command; they arrive as `recipe`, `arg`, `variant`, `set_`."""
+def setting_options(command: F) -> F:
+    """Add `--arg`, `--variant` and `--set` to a command; they arrive as `arg`, `variant`, `set_`."""
     for decorate in (
         click.option(
             "--set",
@@ -33,10 +34,16 @@ def recipe_options(command: F) -> F:
         ),
         click.option("--variant", metavar="NAME", help="Apply this VARIANT of the recipe."),
         click.option("--arg", multiple=True, metavar="NAME=VALUE", help="Give an ARG its value."),
-        click.argument("recipe", type=click.Path(path_type=Path), required=False, metavar="RECIPE", callback=_recipe),
     ):
         command = decorate(command)
     return command
+
+
+def recipe_options(command: F) -> F:
+    """Add RECIPE and the options of `setting_options` to a command; RECIPE arrives as `recipe`."""
+    path = click.Path(path_type=Path)
+    argument = click.argument("recipe", type=path, required=False, metavar="RECIPE", callback=_recipe)
+    return argument(setting_options(command))
 
 
 sample_option = click.option(
@@ -84,6 +91,16 @@ def _recipe(context: click.Context, _: click.Parameter, value: Path | None) -> P
     if value is None and not context.resilient_parsing:
         raise missing_recipe(context)
     return value
+
+
+def tagged(name: str, tag: str | None) -> tuple[str, str]:
+    """Return name and tag, of which the tag may be part of the name; a colon in a name is never anything else."""
+    bare, colon, own = name.partition(":")
+    if colon and own not in TAGS:
+        raise click.UsageError(f"a model's tag is {', '.join(TAGS)}, not {printable(own)!r}")
+    if colon and tag not in (None, own):
+        raise click.UsageError(f"{printable(name)} and --tag {tag} name two models")
+    return bare, own or tag or TAGS[0]
 
 
 def pairs(items: tuple[str, ...], option: str) -> dict[str, str]:

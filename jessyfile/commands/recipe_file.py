@@ -135,7 +135,7 @@ def _command(recipe: Path) -> str:
     if context is None:
         return f"jessy check {_quoted(recipe)}"
     arguments = [p.name or "" for p in context.command.params if isinstance(p, click.Argument)]
-    words = [_quoted(recipe) if name in ("recipe", "files", "a") else name.upper() for name in arguments]
+    words = [_quoted(recipe) if name in ("recipe", "files", "a", "what") else name.upper() for name in arguments]
     return " ".join([context.command_path, *words])
 
 

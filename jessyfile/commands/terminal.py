@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, Self
 
 import click
 
 from jessyfile.commands.plan import show_plan
+from jessyfile.errors import Interrupted
 from jessyfile.planning.change_text import duration, size
 from jessyfile.text.printable import printable
 
@@ -22,8 +25,9 @@ if TYPE_CHECKING:
 
     from jessyfile.planning.plan import Plan
     from jessyfile.planning.run import StepResult
-    from jessyfile.planning.steps import Progress, Step
+    from jessyfile.planning.steps import Progress, Step, Stop
 
+Report = Callable[[int, int, str], None]
 _EVERY = 10.0
 
 
@@ -164,6 +168,24 @@ class Screen:
     def note(self, text: str) -> None:
         """Print the line."""
         click.echo(printable(text))
+
+
+@contextlib.contextmanager
+def working(name: str, stop: Stop, *, quiet: bool) -> Iterator[Report]:
+    """Yield what work reports to that is no step: units done, units in all, and a name. Raises Interrupted when asked to
+    stop.
+    """
+    bar = _make_bar() if live_terminal() and not quiet else None
+    progress = None if quiet else (LiveLine(bar) if bar is not None else PlainLines()).begin(name)
+
+    def report(done: int, total: int, text: str) -> None:
+        if stop.requested():
+            raise Interrupted("stopped; nothing was written")
+        if progress is not None:
+            progress.update(done, total or None, text=text)
+
+    with bar or contextlib.nullcontext():
+        yield report
 
 
 def live_terminal() -> bool:

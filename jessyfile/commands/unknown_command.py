@@ -19,7 +19,7 @@ _ELSEWHERE: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(
         ("train", "finetune", "fine-tune", "tune", "fit", "build", "create", "generate", "resume"), _TRAINING
     ),
-    **dict.fromkeys(("export", "eval", "evaluate", "deploy", "push", "pull", "up", "start"), ("apply",)),
+    **dict.fromkeys(("eval", "evaluate", "deploy", "push", "pull", "up", "start"), ("apply",)),
     **dict.fromkeys(("new", "scaffold", "setup"), ("init",)),
     **dict.fromkeys(("ask", "talk", "prompt", "serve"), ("chat",)),
     **dict.fromkeys(("list", "ls", "ps", "models", "info", "count"), _COUNTING),
@@ -29,6 +29,7 @@ _ELSEWHERE: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("undo", "revert", "downgrade"), ("rollback",)),
     **dict.fromkeys(("rm", "remove", "delete", "clean", "prune", "destroy"), ("gc",)),
     **dict.fromkeys(("convert", "migrate"), ("import",)),
+    **dict.fromkeys(("save", "package", "fuse", "merge", "gguf", "quantize"), ("export",)),
     **dict.fromkeys(("inspect", "cat", "print", "head"), ("show",)),
     **dict.fromkeys(("format",), ("fmt",)),
     **dict.fromkeys(("dataset", "rows"), ("data",)),

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from jessyfile.engines.serving import served_of
-from jessyfile.errors import EngineError
-from jessyfile.export.registry import LATEST, Registration, check_served, lookup, registered_names
+from jessyfile.export.registry import LATEST, Registration, check_served, registered
 from jessyfile.language.recipe import Complexity
 
 
@@ -25,10 +24,6 @@ def find(root: Path, name: str, tag: str = LATEST) -> Registered:
     Raises EngineError that names what there is when it is not registered, DamagedError when its file is not the one
     that was registered.
     """
-    entry = lookup(root, name, tag)
-    if entry is None:
-        names = registered_names(root)
-        hint = f"registered are {', '.join(names)}" if names else "run `jessy apply RECIPE` first"
-        raise EngineError(f"there is no model `{name}:{tag}` in this project", hint=hint)
+    entry = registered(root, name, tag)
     check_served(root, entry)
     return Registered(entry, served_of(entry).complexity)

@@ -6,12 +6,13 @@ back by Ollama's own rules (`language.modelfile_reader`), and what would not sur
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from jessyfile.errors import ExportError
 from jessyfile.importing.modelfile_reader import Command, read_modelfile
+from jessyfile.models.chat_format import chat_format
 from jessyfile.resources import resource
 from jessyfile.results.served import ParameterValue, Served
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from jessyfile.models.chat_format import ChatFormat
 
 _DEFAULTS: Mapping[str, float | int] = {"num_ctx": 4096, "seed": 42}
+_STORED = "model.gguf"  # as the step `gguf` calls it
 Value = float | int | bool | str
 T = TypeVar("T")
 
@@ -28,7 +30,7 @@ T = TypeVar("T")
 class Packaging:
     """Everything about a served model but its weights.
 
-    `parameters` is in the recipe's order, defaults and stop texts last.
+    `parameters` is in the recipe's order, defaults and stop texts last; `gguf` is the file beside the Modelfile.
     """
 
     name: str
@@ -39,6 +41,15 @@ class Packaging:
     licenses: tuple[str, ...]
     requires: str | None
     lost: tuple[str, ...] = ()
+    gguf: str = _STORED
+
+
+@dataclass(frozen=True, slots=True)
+class OllamaOnly:
+    """What of a create request no engine but Ollama keeps."""
+
+    license: tuple[str, ...] = ()
+    requires: str | None = None
 
 
 def packaging(recipe: Recipe, form: ChatFormat) -> Packaging:
@@ -95,6 +106,27 @@ def served(recipe: Recipe, form: ChatFormat) -> Served:
     )
 
 
+def repackaged(told: Served, sent: OllamaOnly, gguf: str) -> Packaging:
+    """Return what is packed with a served model, for a Modelfile beside the file `gguf`."""
+    return Packaging(
+        name=told.name,
+        template=chat_format(told.chat_format).go_template(),
+        system=told.system,
+        parameters=tuple(spread(told.parameters)),
+        messages=told.messages,
+        licenses=sent.license,
+        requires=sent.requires,
+        gguf=gguf,
+    )
+
+
+def spread(parameters: Mapping[str, ParameterValue]) -> Iterator[tuple[str, Value]]:
+    """Yield what `grouped` has grouped, each stop text by itself."""
+    for key, value in parameters.items():
+        for one in value if isinstance(value, tuple) else (value,):
+            yield key, one
+
+
 def grouped(parameters: Sequence[tuple[str, Value]]) -> dict[str, ParameterValue]:
     """Return parameters as a mapping; `stop` is a tuple, for it may come several times."""
     stops = tuple(str(value) for key, value in parameters if key == "stop")
@@ -145,7 +177,7 @@ def _each(items: Sequence[T], fits: Callable[[T], bool]) -> tuple[T, ...]:
 
 
 def _commands(pack: Packaging) -> list[Command]:
-    found = [Command("model", "./model.gguf")]
+    found = [Command("model", f"./{pack.gguf}")]
     if pack.requires is not None:
         found.append(Command("requires", pack.requires))
     found.append(Command("template", pack.template))
@@ -168,7 +200,8 @@ def _render(pack: Packaging) -> str:
     source = resource("templates", "Modelfile.j2").read_text(encoding="utf-8")
     return environment.from_string(source).render(
         name=pack.name, template=pack.template, system=pack.system, parameters=pack.parameters, messages=pack.messages,
-        licenses=pack.licenses, requires=pack.requires, lost=pack.lost,
+        licenses=pack.licenses, requires=pack.requires, lost=pack.lost, gguf=pack.gguf,
+        stored=pack.gguf == _STORED,
     )  # fmt: skip
 
 

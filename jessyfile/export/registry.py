@@ -109,6 +109,18 @@ def lookup(root: Path, name: str, tag: str = LATEST) -> Registration | None:
     return replace(_model(entry), tag=tag, gguf=place)
 
 
+def registered(root: Path, name: str, tag: str = LATEST) -> Registration:
+    """Return a registration. Raises EngineError that names what there is when nothing is registered so."""
+    entry = lookup(root, name, tag)
+    if entry is None:
+        names = registered_names(root)
+        hint = f"registered are {', '.join(names)}" if names else "run `jessy apply RECIPE` first"
+        if tag == LATEST and lookup(root, name, CANDIDATE) is not None:
+            hint = f"it was not promoted; what the last apply made is `{name}:{CANDIDATE}`"
+        raise EngineError(f"there is no model `{name}:{tag}` in this project", hint=hint)
+    return entry
+
+
 def model_id(entry: Registration) -> str:
     """Return one name for everything that a registration serves: the file, how it is asked, and the engine."""
     return digest({"engine": entry.engine, "digest": entry.digest, "served": entry.served})

@@ -1,0 +1,165 @@
+"""The forms in which a model leaves the project: each a folder that is complete for the program it is for.
+
+modelfile  the served GGUF and the Modelfile for `ollama create`
+gguf       the served GGUF, or one of another type made from the merged model
+mlx, hf    the merged model for mlx-lm, for transformers
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from jessyfile.errors import DamagedError
+from jessyfile.export.export_steps import CREATE_FILE, GGUF_FILE, SERVED_FILE
+from jessyfile.export.lineage import Lineage
+from jessyfile.export.model_folder import Dtype, Library, Report, folder_bytes, write_model_folder
+from jessyfile.export.modelfile import OllamaOnly, modelfile_text, repackaged
+from jessyfile.export.registry import check_served
+from jessyfile.fsops import copy_file, hash_file, require_room, write_text
+from jessyfile.planning.canonical import readable
+from jessyfile.results.facts import GgufFacts
+from jessyfile.results.served import Served
+from jessyfile.results.typed_json import load_as, read_as
+from jessyfile.user_files import fill_folder, refuse_foreign_folder
+
+LISTING = "jessy-export.json"
+_CONFIGS_ROOM = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What is to be exported: the form, the GGUF's type when it is not to be the served file, the type of numbers."""
+
+    form: str
+    quantize: str | None = None
+    dtype: Dtype = "float32"
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """A finished export: its folder, the files in it with their bytes, and what a reader should know."""
+
+    folder: Path
+    files: Mapping[str, int]
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class _Job:
+    """One export under way: fills the staging folder."""
+
+    lineage: Lineage
+    order: Order
+    place: Path
+    report: Report
+    notes: list[str]
+
+    def gguf(self, staging: Path) -> Path:
+        """Put the GGUF into the folder; return it."""
+        from jessyfile.export.gguf_writer import write_gguf
+
+        wanted, facts = self.order.quantize, self.lineage.facts("gguf", GgufFacts)
+        if wanted is None or (facts is not None and facts.type == wanted):
+            source = served_gguf(self.lineage)
+            require_room(self.place, source.stat().st_size)
+            target = staging / f"{self._stem()}-{_type_of(source)}.gguf"
+            copy_file(source, target)
+            if facts is not None and facts.pending is not None:
+                self.notes.append(
+                    f"this is the {facts.type} file that Ollama was given to make a {facts.pending} of; "
+                    f"`--quantize {facts.pending.lower()}` makes one"
+                )
+            return target
+        target = staging / f"{self._stem()}-{wanted.upper()}.gguf"
+        write_gguf(self.lineage.folder("merge"), target, wanted, self.report)
+        return target
+
+    def modelfile(self, staging: Path) -> None:
+        """Put the GGUF and a Modelfile that names it into the folder."""
+        sent = load_as(OllamaOnly, self.lineage.folder("modelfile") / CREATE_FILE)
+        text, lost = modelfile_text(repackaged(self._served(), sent, self.gguf(staging).name))
+        self.notes += [f"the Modelfile leaves {part} out, for its text cannot say it" for part in lost]
+        write_text(staging / "Modelfile", text)
+
+    def mlx(self, staging: Path) -> None:
+        """Put the merged model for mlx-lm into the folder."""
+        self._model(staging, "mlx")
+
+    def _model(self, staging: Path, library: Library) -> None:
+        folder = self.lineage.folder("merge")
+        require_room(self.place, folder_bytes(folder, self.order.dtype) + _CONFIGS_ROOM)
+        write_model_folder(
+            folder,
+            staging,
+            dtype=self.order.dtype,
+            library=library,
+            sampling=self._served().parameters,
+            report=self.report,
+        )
+
+    def _stem(self) -> str:
+        return self.lineage.name.rpartition("/")[2]
+
+    def _served(self) -> Served:
+        if self.lineage.entry is not None:
+            return read_as(Served, self.lineage.entry.served, "the registration")
+        return load_as(Served, self.lineage.folder("modelfile") / SERVED_FILE)
+
+
+FORMS: Mapping[str, Callable[[_Job, Path], object]] = {"modelfile": _Job.modelfile, "gguf": _Job.gguf, "mlx": _Job.mlx}
+
+
+def export(lineage: Lineage, order: Order, place: Path, report: Report) -> Exported:
+    """Fill a folder with a model in one form.
+
+    Args:
+        lineage: the model.
+        order: the form and its settings.
+        place: the folder: new, empty, or one that an export has filled.
+        report: told tensors done, tensors in all, and a name.
+
+    Returns:
+        What was written.
+
+    Raises:
+        ExportError: a result that the form needs is gone.
+        DamagedError: a stored file is not as it was written.
+        ProjectError: something that jessy did not write stands in the place.
+        StorageError: the disk has no room, or refuses.
+    """
+    refuse_foreign_folder(place, LISTING)
+    job = _Job(lineage, order, place, report, [])
+    with fill_folder(place, LISTING) as staging:
+        FORMS[order.form](job, staging)
+        files = {path.name: path.stat().st_size for path in sorted(staging.iterdir())}
+        write_text(staging / LISTING, readable(_listing(lineage, order)))
+    return Exported(place, files, tuple(job.notes))
+
+
+def served_gguf(lineage: Lineage) -> Path:
+    """Return the file that a model is served from, every byte checked. Raises DamagedError, or ExportError when it is gone."""
+    entry = lineage.entry
+    if entry is not None and entry.gguf is not None:
+        check_served(lineage.store.root, entry, thorough=True)
+        return Path(entry.gguf)
+    path = lineage.folder("gguf") / GGUF_FILE
+    if entry is not None and hash_file(path) != entry.digest:
+        raise DamagedError(f"{path} is not the file that {lineage.said} is served from", hint="run `jessy apply` again")
+    return path
+
+
+def _type_of(gguf: Path) -> str:
+    """Return the type that a GGUF says of itself, as files are named by it: Q8_0, F16."""
+    from gguf.constants import LlamaFileType
+
+    from jessyfile.models.gguf_reader import read_gguf
+
+    number = read_gguf(gguf).metadata.get("general.file_type")
+    return str(LlamaFileType(number).name).removeprefix("MOSTLY_").removeprefix("ALL_")
+
+
+def _listing(lineage: Lineage, order: Order) -> dict[str, object]:
+    made = {step: action.object for step, action in lineage.steps.items()}
+    return {"format": 1, "model": lineage.said, "form": order.form, "made_of": made}
