@@ -39,7 +39,10 @@ if TYPE_CHECKING:
     from jessyfile.planning.plan import Plan
     from jessyfile.planning.run import RunResult
     from jessyfile.run_recipe import apply, plan
-    from jessyfile.training.config import LoRAConfig, TrainingConfig, TrainingMetrics
+    from jessyfile.training.config import LoRAConfig, TrainingConfig
+    from jessyfile.training.fine_tuner import MLXFineTuner
+    from jessyfile.training.held_out import Metrics
+    from jessyfile.training.metrics import TrainingMetrics
 
 __version__ = "0.1.0"
 
@@ -64,7 +67,10 @@ _WHERE = {
     "planning.plan": ("Plan",),
     "planning.run": ("RunResult",),
     "run_recipe": ("apply", "plan"),
-    "training.config": ("LoRAConfig", "TrainingConfig", "TrainingMetrics"),
+    "training.config": ("LoRAConfig", "TrainingConfig"),
+    "training.fine_tuner": ("MLXFineTuner",),
+    "training.held_out": ("Metrics",),
+    "training.metrics": ("TrainingMetrics",),
 }
 _MODULES = {name: module for module, names in _WHERE.items() for name in names}
 
@@ -87,6 +93,8 @@ __all__ = [
     "Language",
     "LoRAConfig",
     "Loaded",
+    "MLXFineTuner",
+    "Metrics",
     "ModelError",
     "Plan",
     "ProjectError",

@@ -341,7 +341,7 @@ def compile_steps(recipe: Recipe) -> tuple[Step, ...]:
             inputs=("base", "encode"),
             reads=("lora.*", "train.*", "base.precision", "personality.per_batch"),
             resolved=_precision,
-            version=3,
+            version=4,
             resumable=True,
             units=_rows_trained,
             preflight=_train_known,

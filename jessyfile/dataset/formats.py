@@ -115,24 +115,55 @@ def to_completion(example: TrainingExample, marker: str | None = None) -> dict[s
 
 
 def conversation_messages(value: Mapping[str, Any]) -> list[dict[str, str]]:
-    """Return the messages of a row in the messages, ShareGPT or prompt-and-completion form. Raises ValueError with
-    one sentence."""
+    """Return the messages of a row in the messages, ShareGPT or prompt-and-completion form, without a system prompt.
+    Raises ValueError with one sentence."""
+    return _checked([turn for turn in _told(value) if turn["role"] != "system"])
+
+
+def spoken(value: Mapping[str, Any]) -> list[dict[str, str]]:
+    """Return the messages of a row in any form, jessy's own too, with the system prompt that opens it. Raises ValueError."""
+    turns = _own_turns(value) if "query" in value else _told(value)
+    opening = turns[:1] if turns and turns[0]["role"] == "system" else []
+    return [*opening, *_checked(turns[len(opening) :])]
+
+
+def _own_turns(value: Mapping[str, Any]) -> list[dict[str, str]]:
+    earlier, response = value.get("turns", []), value.get("response")
+    if not isinstance(response, str):
+        raise ValueError("has no `response` to train")  # noqa: TRY004 (a fault of the row)
+    last = {"role": "user", "content": value["query"]}, {"role": "assistant", "content": response}
+    return [_message(turn) for turn in [*(earlier if isinstance(earlier, list) else [earlier]), *last]]
+
+
+def _told(value: Mapping[str, Any]) -> list[dict[str, str]]:
     if isinstance(value.get("messages"), list):
-        turns = [
-            (str(turn.get("role")), turn.get("content")) for turn in value["messages"] if isinstance(turn, Mapping)
-        ]
+        turns = [(turn.get("role"), turn.get("content")) for turn in map(_object, value["messages"])]
     elif isinstance(value.get("conversations"), list):
-        turns = [
-            (str(turn.get("from")), turn.get("value")) for turn in value["conversations"] if isinstance(turn, Mapping)
-        ]
+        turns = [(turn.get("from"), turn.get("value")) for turn in map(_object, value["conversations"])]
     elif isinstance(value.get("prompt"), str) and isinstance(value.get("completion"), str):
         turns = [("user", value["prompt"]), ("assistant", value["completion"])]
     else:
         raise ValueError(  # noqa: TRY004 (a fault of the row)
             "is in none of the forms messages, conversations, prompt and completion"
         )
-    messages = [{"role": _ROLES.get(role, role), "content": text} for role, text in turns if isinstance(text, str)]
-    return _checked([turn for turn in messages if turn["role"] != "system"])
+    return [{"role": _ROLES.get(str(role), str(role)), "content": _text(content)} for role, content in turns]
+
+
+def _object(turn: object) -> Mapping[str, Any]:
+    if not isinstance(turn, Mapping):
+        raise ValueError("holds a turn that is no object")  # noqa: TRY004 (a fault of the row)
+    return turn
+
+
+def _text(content: object) -> str:
+    """Return a message's text, which may come in parts; what is no text (an image, a tool's call) cannot be trained."""
+    if isinstance(content, str):
+        return content
+    parts = content if isinstance(content, list) else [content]
+    texts = [part["text"] for part in parts if isinstance(part, Mapping) and isinstance(part.get("text"), str)]
+    if not parts or len(texts) < len(parts):
+        raise ValueError("holds a message that is not text alone")
+    return "".join(texts)
 
 
 def _checked(messages: list[dict[str, str]]) -> list[dict[str, str]]:
@@ -201,10 +232,9 @@ def read_examples(
         The rows, and a Fault with its line or row number for each that cannot be read.
     """
     shown = name or str(path)
-    items: Iterable[Line | Fault] = read_parquet(path) if path.suffix == ".parquet" else read_jsonl(path, shown)
     rows: list[Row] = []
     faults: list[Fault] = []
-    for item in items:
+    for item in read_items(path, shown):
         if isinstance(item, Fault):
             faults.append(item)
             continue
@@ -214,6 +244,11 @@ def read_examples(
         else:
             rows.append(Row(found, f"{shown}:{item.number}"))
     return rows, faults
+
+
+def read_items(path: Path, name: str) -> Iterable[Line | Fault]:
+    """Return the rows of JSON lines or of Parquet as they are written; `name` stands for the file in faults."""
+    return read_parquet(path) if path.suffix == ".parquet" else read_jsonl(path, name)
 
 
 def _example(

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 from jessyfile.language import recipe as tree
+from jessyfile.language.document import complete_document
 from jessyfile.language.table import document_schema
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 Object = Mapping[str, Any]
 
@@ -54,6 +53,23 @@ def build_recipe(
         sources=sources,
         read_files=read_files,
     )
+
+
+def training_recipe(base: str, lora: Object, train: Object, precision: str = "auto") -> tree.Recipe:
+    """Return what a recipe of these blocks and no others says, for a training that no file describes.
+
+    Args:
+        base: what FROM would name.
+        lora: the LORA settings; those that are missing have their defaults.
+        train: the TRAIN settings, likewise.
+        precision: BASE's precision.
+
+    Returns:
+        A recipe without rows, name or place of its own.
+    """
+    written = {"name": "code", "from": base, "base": {"precision": precision}, "lora": lora, "train": train}
+    document = complete_document(written | {"dataset": {"category": {}}, "eval": {"suite": {}, "criterion": {}}})
+    return build_recipe(document, Path("code.jessy"), {}, ())
 
 
 def _parameters(parameters: Object) -> tuple[tree.Parameter, ...]:

@@ -25,6 +25,12 @@ def build_document(merged: Layer) -> Document:
     return document
 
 
+def complete_document(written: Document) -> Document:
+    """Return a whole document of what is written and of every default."""
+    document: Document = _filled(document_schema(), written)
+    return document
+
+
 def complete(block: str, written: Document) -> Document:
     """Return one block's document of what is written, `complete("lora", {"rank": 8})`, and of every default."""
     document: Document = _filled(document_schema()["properties"][block], written)

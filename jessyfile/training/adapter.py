@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import json
 import math
+import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ from jessyfile.models.architectures import target_layers
 
 ADAPTER_FILE = "adapters.safetensors"
 CONFIG_FILE = "adapter_config.json"
+_LAYER = re.compile(r"^.*?\.\d+\.")
 
 
 def attach(model: Any, lora: Lora, seed: int) -> list[str]:
@@ -46,6 +49,11 @@ def attach(model: Any, lora: Lora, seed: int) -> list[str]:
     return chosen
 
 
+def with_rank(lora: Lora, rank: int) -> Lora:
+    """Return the settings of another rank whose product is scaled as before."""
+    return replace(lora, rank=rank, alpha=lora.scale * rank)
+
+
 def _layer_of(path: str) -> int:
     return next((int(part) for part in path.split(".") if part.isdigit()), -1)
 
@@ -64,7 +72,7 @@ def parameters(model: Any) -> dict[str, Any]:
 
 
 def write(folder: Path, arrays: dict[str, Any], lora: Lora, keys: list[str]) -> None:
-    """Write adapters.safetensors and adapter_config.json; the same arrays give the same bytes.
+    """Write adapters.safetensors and adapter_config.json as mlx-lm reads them; the same arrays give the same bytes.
 
     Args:
         folder: the folder to write into.
@@ -73,13 +81,15 @@ def write(folder: Path, arrays: dict[str, Any], lora: Lora, keys: list[str]) -> 
         keys: the names of the adapted modules.
     """
     write_arrays(folder / ADAPTER_FILE, arrays)
+    product = {"rank": lora.rank, "scale": lora.scale, "dropout": lora.dropout}
     config = {
         "fine_tune_type": "lora",
-        "rank": lora.rank,
-        "scale": lora.scale,
-        "dropout": lora.dropout,
+        **product,
         "targets": list(lora.targets),
         "keys": keys,
+        # mlx-lm counts the layers from the last, -1 for all, and names modules as seen from their layer
+        "num_layers": lora.layers or -1,
+        "lora_parameters": {**product, "keys": sorted({_LAYER.sub("", key) for key in keys})},
     }
     fsops.write_text(folder / CONFIG_FILE, json.dumps(config, indent=2, sort_keys=True) + "\n")
 

@@ -47,6 +47,8 @@ class TrainingConfig:
     learning_rate: float = 1e-4
     warmup_steps: int = 50
     gradient_accumulation: int = 4
+    max_length: int = 512
+    seed: int = 42
 
     def __post_init__(self) -> None:
         _check("train", self, _TRAIN)
@@ -54,6 +56,12 @@ class TrainingConfig:
     def to_train(self) -> Train:
         """Return the recipe's TRAIN block with these values and the defaults of every other."""
         return Train(**complete("train", _renamed(self, _TRAIN)))
+
+
+def plain_training() -> TrainingConfig:
+    """Return how a recipe trains that says nothing of it."""
+    plain = complete("train", {})
+    return TrainingConfig(**{own: plain[name] for own, name in _TRAIN.items()})
 
 
 _LORA = {"r": "rank", "lora_alpha": "alpha", "target_modules": "targets", "lora_dropout": "dropout"}
@@ -66,36 +74,19 @@ def _renamed(config: LoRAConfig | TrainingConfig, names: Mapping[str, str]) -> d
 
 def _check(block: str, config: LoRAConfig | TrainingConfig, names: Mapping[str, str]) -> None:
     """Hold every value against the recipe's schema."""
-    settings = document_schema()["properties"][block]["properties"]
     for (own, name), value in zip(names.items(), _renamed(config, names).values(), strict=True):
-        if isinstance(value, float) and not math.isfinite(value):
-            raise TrainingError(f"{own} is {value}, not a number to train with")
-        try:
-            judge(settings[name], value)
-        except InvalidValue as unfit:
-            raise TrainingError(f"{own}, {value!r}, {unfit.message}", hint=unfit.help) from unfit
+        _check_value(block, own, name, value)
 
 
-@dataclass(frozen=True, slots=True)
-class TrainingMetrics:
-    """Where a training is: `gpu_utilization` is a share (None without a GPU), memory in GB, time in seconds."""
+def check_precision(value: str) -> None:
+    """Raise TrainingError for a precision that BASE does not take."""
+    _check_value("base", "precision", "precision", value)
 
-    epoch: int
-    iteration: int
-    loss: float
-    learning_rate: float
-    gpu_utilization: float | None
-    memory_usage: float
-    time_elapsed: float
 
-    def __post_init__(self) -> None:
-        if self.gpu_utilization is not None and not 0 <= self.gpu_utilization <= 1:
-            raise TrainingError(f"gpu_utilization is {self.gpu_utilization}, not a share from 0 to 1")
-
-    def __str__(self) -> str:
-        gpu = "" if self.gpu_utilization is None else f", GPU {self.gpu_utilization:.1%}"
-        return f"Epoch {self.epoch}, Iter {self.iteration}: Loss {self.loss:.4f}{gpu}"
-
-    def log(self) -> None:
-        """Print one line: epoch, iteration, loss and GPU."""
-        print(self)  # noqa: T201 (that is what it is for)
+def _check_value(block: str, own: str, name: str, value: Json) -> None:
+    if isinstance(value, float) and not math.isfinite(value):
+        raise TrainingError(f"{own} is {value}, not a number to train with")
+    try:
+        judge(document_schema()["properties"][block]["properties"][name], value)
+    except InvalidValue as unfit:
+        raise TrainingError(f"{own}, {value!r}, {unfit.message}", hint=unfit.help) from unfit

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from jessyfile.errors import InsufficientMemoryError
 from jessyfile.training import loss
@@ -22,6 +22,7 @@ _CPU_STEP, _GPU_STEP = (
 )  # lengths are rounded up to these: a GPU compiles kernels for a shape, a CPU only reuses its memory
 
 Gradients = dict[str, Any]
+T = TypeVar("T")
 
 
 @dataclass(slots=True)
@@ -102,7 +103,7 @@ class Passes:
         def several(model: Any, numbers: list[int]) -> Totals:
             sums = Totals()
             for number in numbers:
-                sums.add(_guarded(partial(one, model, number), len(parts[number])))
+                sums.add(guarded(partial(one, model, number), len(parts[number])))
                 mx.eval(sums.gradients)
             return sums
 
@@ -150,7 +151,7 @@ def on_gpu() -> bool:
     return bool(mx.default_device() == mx.Device(mx.gpu))
 
 
-def _guarded(work: Callable[[], Totals], rows: int) -> Totals:
+def guarded(work: Callable[[], T], rows: int) -> T:
     """Run a piece of work; turn the backend's words for too little memory into our error."""
     try:
         return work()

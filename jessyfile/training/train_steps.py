@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import fields, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jessyfile import fsops, machine
 from jessyfile.errors import ConvergenceError, InsufficientMemoryError
@@ -13,6 +14,13 @@ from jessyfile.planning.canonical import readable
 from jessyfile.planning.steps import StepContext
 from jessyfile.results.facts import EncodeFacts, TrainFacts
 from jessyfile.training import adapter, encoded, schedule
+from jessyfile.training.metrics import METRICS_FILE, MetricsLog, Watcher
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from jessyfile.language.recipe import Recipe
+    from jessyfile.models.precision import Precision
 
 _MIN_RANK = 4
 
@@ -53,20 +61,24 @@ def run_encode(context: StepContext) -> EncodeFacts:
 
 def run_train(context: StepContext) -> TrainFacts:
     """Train the adapter; write it with its configuration and the loss curve."""
+    return train_adapter(context)
+
+
+def train_adapter(context: StepContext, watchers: Sequence[Watcher] = ()) -> TrainFacts:
+    """Do what the step `train` does; `watchers` are told the metrics of every update."""
     from jessyfile.models.accelerate import prepare
     from jessyfile.models.load import load_model
-    from jessyfile.models.model_json import read_json
-    from jessyfile.models.precision import resolve
-    from jessyfile.models.shape import shape_of
 
     blas, base = prepare(), context.inputs["base"]
-    precision = resolve(context.recipe.precision, machine.chip(), shape_of(read_json(base / "config.json")))
+    precision = precision_of(context.recipe, base)
     lora, splits, rungs = context.recipe.lora, 1, list[str]()
     while True:
         model, _ = load_model(base, precision)
         try:
-            facts = _train(context, model, lora, splits, rungs, blas.description)
-            return replace(facts, precision=str(precision), rounded=precision.quantized)
+            log = MetricsLog(context.work / METRICS_FILE, watchers)
+            facts = _train(context, model, lora, splits, rungs, log)
+            said = str(precision)
+            return replace(facts, blas=blas.description, precision=said, rounded=precision.quantized)
         except ConvergenceError as error:
             if precision.computed != "float16":
                 raise
@@ -78,6 +90,15 @@ def run_train(context: StepContext) -> TrainFacts:
             machine.give_memory_back()
 
 
+def precision_of(recipe: Recipe, base: Path) -> Precision:
+    """Return how a base's folder is held while it is trained on this machine."""
+    from jessyfile.models.model_json import read_json
+    from jessyfile.models.precision import resolve
+    from jessyfile.models.shape import shape_of
+
+    return resolve(recipe.precision, machine.chip(), shape_of(read_json(base / "config.json")))
+
+
 def _beyond_float16(error: ConvergenceError) -> ConvergenceError:
     """Say that numbers which are not finite may come from the base's precision; a lower rate would not mend that."""
     return ConvergenceError(
@@ -86,7 +107,7 @@ def _beyond_float16(error: ConvergenceError) -> ConvergenceError:
     )
 
 
-def _train(context: StepContext, model: Any, lora: Lora, splits: int, rungs: list[str], blas: str) -> TrainFacts:
+def _train(context: StepContext, model: Any, lora: Lora, splits: int, rungs: list[str], log: MetricsLog) -> TrainFacts:
     from jessyfile.training.throughput import peak_bytes
     from jessyfile.training.trainer import Trainer
 
@@ -105,6 +126,7 @@ def _train(context: StepContext, model: Any, lora: Lora, splits: int, rungs: lis
         context.progress,
         context.stop,
         splits=splits,
+        log=log,
     )
     cursor = trainer.run()
     adapter.write(context.output, trainer.best, lora, keys)
@@ -122,7 +144,7 @@ def _train(context: StepContext, model: Any, lora: Lora, splits: int, rungs: lis
         rank=lora.rank,
         peak_bytes=peak_bytes(),
         rungs=(*rungs, *cursor.rungs),
-        blas=blas,
+        blas="",
     )
 
 
@@ -138,7 +160,7 @@ def _next_rung(
             "the result stays the same"
         )
     elif train.on_memory == "shrink_rank" and lora.rank // 2 >= _MIN_RANK:
-        lora = replace(lora, rank=lora.rank // 2, alpha=lora.alpha / 2)
+        lora = adapter.with_rank(lora, lora.rank // 2)
         rungs.append(f"too little memory: rank {lora.rank} instead of {lora.rank * 2}")
     else:
         raise error

@@ -22,8 +22,10 @@ from jessyfile.training.checkpoint import Cursor
 from jessyfile.training.cpu_ops import fast_activations
 from jessyfile.training.encoded import Encoded
 from jessyfile.training.gradient import Gradients, Passes, Totals, on_gpu, passes
+from jessyfile.training.metrics import MetricsLog, TrainingMetrics
 from jessyfile.training.recompute import recomputed
 from jessyfile.training.throughput import Meter
+from jessyfile.training.utilization import Utilization
 from jessyfile.training.workers import Workers, workers
 
 _BETAS = [0.9, 0.999]
@@ -52,13 +54,16 @@ class Trainer:
     cursor: Cursor = field(default_factory=Cursor)
     best: Gradients = field(default_factory=dict)
     splits: int = 1
+    log: MetricsLog = field(default_factory=MetricsLog)
     _lowest: float = math.inf
     _optimizer: Any = None
     _passes: Passes = field(init=False)
     _meter: Meter = field(default_factory=Meter)
+    _busy: Utilization = field(init=False)
 
     def __post_init__(self) -> None:
         self._passes = self._over(Workers([self.model]))
+        self._busy = Utilization(on_gpu())
 
     def run(self) -> Cursor:
         """Train to the end, from the newest checkpoint if there is one. Raises Interrupted, ConvergenceError, InsufficientMemoryError."""
@@ -162,9 +167,19 @@ class Trainer:
 
     def _report(self, total: int, mean: float, rate: float, count: int, seconds: float) -> None:
         self._meter.add(count, seconds)
-        speed, peak = self._meter.tokens_per_second(), self._meter.peak_gigabytes()
-        text = f"loss {mean:.3f} · rate {rate:.1e} · {speed:.0f} tokens/s · {peak:.1f} GB"
-        self.progress.update(self.cursor.update, total, text=text)
+        done = TrainingMetrics(
+            epoch=min(math.ceil(self.cursor.update * self.train.epochs / total), self.train.epochs),
+            iteration=self.cursor.update,
+            loss=mean,
+            learning_rate=rate,
+            gpu_utilization=self._busy.gpu(),
+            memory_usage=self._meter.peak_gigabytes(),
+            time_elapsed=self.cursor.seconds,
+            tokens_per_second=self._meter.tokens_per_second(),
+            cpu_utilization=self._busy.cpu(),
+        )
+        self.log.add(done)
+        self.progress.update(self.cursor.update, total, text=done.live())
 
     # validation, recovery, checkpoints --------------------------------------------------------------------------------------
 
@@ -238,9 +253,11 @@ class Trainer:
 
         found = checkpoint.latest(self.work)
         if found is None:
+            self.log.back_to(0)
             self._save()
             return True
         self.cursor, groups = found
+        self.log.back_to(self.cursor.update)
         losses = [entry["loss"] for entry in self.cursor.curve]
         means = (sum(losses[i - _SMOOTHED : i]) / _SMOOTHED for i in range(_SMOOTHED, len(losses) + 1))
         self._lowest = min(means, default=math.inf)

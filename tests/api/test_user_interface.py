@@ -19,6 +19,7 @@ from jessyfile import (
     InsufficientMemoryError,
     Language,
     LoRAConfig,
+    MLXFineTuner,
     TrainingConfig,
     TrainingDataGenerator,
     TrainingDataset,
@@ -29,7 +30,6 @@ from jessyfile import (
     validate_training_data,
 )
 
-FINE_TUNER = "a fine-tuner that is driven from code is still to come; `jessy apply` trains"
 EXPORTER = "an exporter that is driven from code is still to come; `jessy apply` exports"
 EVALUATOR = "an evaluator that is driven from code is still to come; `jessy apply` evaluates"
 
@@ -195,16 +195,24 @@ def test_the_evaluation_reports_four_lines():
     assert ComparisonReport(before, metrics).report().splitlines()[0] == "Turkish Understanding: 50.0% -> 92.0%"
 
 
-@pytest.mark.xfail(strict=True, raises=ImportError, reason=FINE_TUNER)
+@pytest.mark.real
+@pytest.mark.stress
 def test_a_fine_tuner_trains_one_epoch(tmp_path):
-    from jessyfile import MLXFineTuner
+    """On the base that comes with the tests, which was never taught to answer: it begins at a loss of 6.1, and three updates,
+    all that ten rows make, leave it at 4.2. So the file holds each of the ten rows twelve times; an epoch is thirty updates.
+    """
+    import mlx.core as mx
 
-    TrainingDataset(TrainingDataGenerator().generate_conversational(8)).save(tmp_path / "train.jsonl")
-    tuner = MLXFineTuner("gemma:2b", LoRAConfig())
+    TrainingDataset(TrainingDataGenerator().generate_conversational(10) * 12).save(tmp_path / "train.jsonl")
+    config = TrainingConfig(learning_rate=1e-3, warmup_steps=3, gradient_accumulation=1)
+    tuner = MLXFineTuner("gemma3:270m", LoRAConfig(), config)
     tuner.load_training_data(str(tmp_path / "train.jsonl"))
     metrics = tuner.train(epochs=1, batch_size=4)
     assert metrics.loss < 2.0
-    assert metrics.gpu_utilization > 0.5
+    if mx.default_device() == mx.Device(mx.gpu):
+        assert metrics.gpu_utilization > 0.5
+    else:
+        assert metrics.gpu_utilization is None
 
 
 @pytest.mark.xfail(strict=True, raises=ImportError, reason=EXPORTER)

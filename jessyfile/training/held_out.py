@@ -1,0 +1,88 @@
+"""How well a model says the answers of rows that it was not trained on."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from jessyfile.errors import TrainingError
+from jessyfile.training import loss
+from jessyfile.training.batches import build
+from jessyfile.training.cpu_ops import fast_activations
+from jessyfile.training.gradient import guarded, on_gpu
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from jessyfile.training.encoded import Encoded
+
+_POSITIONS = 64  # whose logits exist at once: 64 MB with a vocabulary of 262,144
+
+
+@dataclass(frozen=True, slots=True)
+class Metrics:
+    """What a model makes of the trained tokens of some rows: mean cross-entropy in nats, and the share of tokens that it would
+    have said itself, each given the true tokens before it.
+    """
+
+    loss: float
+    token_accuracy: float
+    tokens: int
+    rows: int
+
+    @property
+    def perplexity(self) -> float:
+        """The exponential of the loss: among how many equally likely tokens the model hesitates."""
+        return math.exp(min(self.loss, 700.0))
+
+    def __str__(self) -> str:
+        return f"Loss {self.loss:.4f}, Perplexity {self.perplexity:.2f}, Token Accuracy {self.token_accuracy:.1%}"
+
+
+def measure(model: Any, rows: Encoded, batch_size: int) -> Metrics:
+    """Return the metrics of a model on rows, without dropout.
+
+    Raises InsufficientMemoryError, and TrainingError when the loss is not finite.
+    """
+    lengths = rows.lengths()
+    order = sorted(range(len(rows)), key=lambda row: (int(lengths[row]), row))
+    batches = [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
+    model.eval()
+    try:
+        with fast_activations(not on_gpu()):
+            found = [guarded(partial(_of_batch, model, rows, batch), len(batch)) for batch in batches]
+    finally:
+        model.train()
+    total, right, tokens = (sum(part[i] for part in found) for i in range(3))
+    if not math.isfinite(total):
+        raise TrainingError("the loss on these rows is not finite", hint="train again with a lower learning rate")
+    return Metrics(total / tokens, right / tokens, int(tokens), len(rows))
+
+
+def _of_batch(model: Any, rows: Encoded, chosen: list[int]) -> tuple[float, int, int]:
+    """Return a batch's summed cross-entropy, the tokens that the model puts first, and the tokens in all."""
+    import mlx.core as mx
+    import numpy as np
+
+    batch = build(rows, chosen, 1)
+    hidden = loss.states(model, mx.array(rows.prefix[:-1]), mx.array(batch.inputs))
+    states = hidden.reshape(-1, hidden.shape[-1])[mx.array(batch.where)]
+    total, right = 0.0, 0
+    for start in range(0, len(batch.targets), _POSITIONS):
+        part = slice(start, start + _POSITIONS)
+        scores = np.array(loss.logits(model, states[part]).astype(mx.float32))
+        total += _cross_entropy(scores, batch.targets[part])
+        right += int((scores.argmax(axis=1) == batch.targets[part]).sum())
+    return total, right, len(batch.targets)
+
+
+def _cross_entropy(scores: NDArray[np.float32], targets: NDArray[np.int32]) -> float:
+    import numpy as np
+
+    picked = scores[np.arange(len(targets)), targets]
+    top = scores.max(axis=1)
+    sums = np.exp(scores - top[:, None]).sum(axis=1, dtype=np.float64)
+    return float((np.log(sums) + top - picked).sum())
