@@ -13,16 +13,16 @@ from dataclasses import dataclass
 from jessyfile.language.recipe import Lora, Train
 from jessyfile.models.precision import BYTES, Precision
 from jessyfile.models.shape import Shape
+from jessyfile.training.decoder import FOUR_NORMS, KEPT_BYTES, QUERY_NORMS, kept_numbers
 from jessyfile.training.footprint import Footprint, adapter_size
 from jessyfile.training.gradient import CPU_TOKENS
+from jessyfile.training.loss import CHUNK
 
 _FLOAT32 = 4
 _PROCESS = 170_000_000  # the interpreter and its libraries, MLX's cache of freed arrays, pages that malloc keeps
 _STEP = (
     5  # arrays of the adapter's size in a step of AdamW: gradient, scaled gradient, both moments and the adapter anew
 )
-_FOUR_NORMS = ("gemma2", "gemma3_text")
-_QUERY_NORMS = ("gemma3_text", "qwen3")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,14 +77,19 @@ def peak(shape: Shape, precision: Precision, lora: Lora, held: Footprint, part: 
 
 
 def cpu_bytes(shape: Shape, lora: Lora, part: Workload) -> int:
-    """Return what one worker computes with: one layer whole, the inputs of all, and the adapter's gradients."""
-    queries, keys = shape.heads * shape.head_dim, shape.kv_heads * shape.head_dim
-    outputs = sum(outer for _, outer in shape.linear.values())
-    a_token = (21 + 1.5 * shape.layers) * shape.hidden + 3.6 * shape.intermediate + 6.3 * outputs
-    a_token += (13 if shape.model_type in _QUERY_NORMS else 25) * queries
-    scores = 8 * part.rows * shape.heads * part.length * (part.length + part.prefix)
-    prefix = 26 * shape.layers * keys * part.prefix
-    return round(_FLOAT32 * (part.tokens * a_token + scores + prefix + 3 * adapter_size(shape, lora)))
+    """Return what one worker computes with: what the trained layers keep, one more at work, the head's scores, the gradients."""
+    tokens, layers = part.tokens + part.prefix, min(lora.layers or shape.layers, shape.layers)
+    adapted = sum(lora.rank for one in lora.targets if one in shape.linear)
+    layer = _FLOAT32 * tokens * (kept_numbers(shape) + adapted)
+    kept = min(layers * layer, KEPT_BYTES)
+    at_work = _FLOAT32 * tokens * (5 * shape.intermediate + 6 * shape.hidden) + (layer if kept == KEPT_BYTES else 0)
+    inputs = _FLOAT32 * tokens * shape.hidden * (layers + 2)
+    return (
+        kept
+        + inputs
+        + max(at_work, _FLOAT32 * tokens * min(CHUNK, shape.vocabulary))
+        + 2 * _FLOAT32 * adapter_size(shape, lora)
+    )
 
 
 def gpu_bytes(shape: Shape, precision: Precision, lora: Lora, part: Workload) -> int:
@@ -100,8 +105,8 @@ def gpu_bytes(shape: Shape, precision: Precision, lora: Lora, part: Workload) ->
     """
     projected = (shape.heads + shape.kv_heads) * shape.head_dim
     narrow = precision.computed != "float32"
-    kept = (11 if shape.model_type in _FOUR_NORMS else 7) * shape.hidden
-    kept += (5 if shape.model_type in _QUERY_NORMS else 3) * projected
+    kept = (11 if shape.model_type in FOUR_NORMS else 7) * shape.hidden
+    kept += (5 if shape.model_type in QUERY_NORMS else 3) * projected
     kept += (5 if shape.model_type.startswith("gemma") else 3) * shape.intermediate
     adapted = sum(shape.linear[one][0] * narrow + lora.rank for one in lora.targets if one in shape.linear)
     a_token = BYTES[precision.computed] * kept + _FLOAT32 * adapted

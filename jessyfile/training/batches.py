@@ -5,7 +5,9 @@ The order of an epoch follows from (seed, epoch) alone, so a resumed run sees wh
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from jessyfile.language.recipe import Train
@@ -27,6 +29,54 @@ class LossWeights:
 
 
 EVEN = LossWeights()
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Where rows lie in a matrix of tokens: the prefix in the first `shared` places, then the rows, cut at `starts`."""
+
+    shared: int
+    starts: tuple[int, ...]
+
+    def spans(self) -> Iterator[tuple[int, int, int]]:
+        """Yield each row's first place, its end, and how many tokens of the prefix come before it."""
+        if self.shared:
+            yield 0, self.shared, 0
+        yield from ((start, end, self.shared) for start, end in zip(self.starts[:-1], self.starts[1:], strict=True))
+
+    @property
+    def longest(self) -> int:
+        """How many tokens the longest row has, the prefix counted."""
+        return max(before + end - start for start, end, before in self.spans())
+
+    def positions(self) -> NDArray[np.int64]:
+        """Return every token's position in its row, the prefix counted."""
+        import numpy as np
+
+        return np.concatenate([before + np.arange(end - start) for start, end, before in self.spans()])
+
+
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """Rows one after the other behind the prefix that they share, without padding.
+
+    ids      (tokens,) the prefix without its last token; of every row: that token, then the row's own without its last
+    rows     where they lie
+    where    (targets,) the places of the states that predict a trained token
+    targets  (targets,) the tokens to predict there
+    weights  (targets,) how much each counts, float32: 1, or the weight asked for where the target ends an answer or names a level
+    """
+
+    ids: NDArray[np.int32]
+    rows: Rows
+    where: NDArray[np.int64]
+    targets: NDArray[np.int32]
+    weights: NDArray[np.float32]
+
+    @property
+    def mass(self) -> float:
+        """What the loss is divided by: the sum of the weights."""
+        return float(self.weights.sum(dtype="float64"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,9 +162,6 @@ def _count(batch: list[int], rows: Encoded) -> int:
 def build(rows: Encoded, chosen: list[int], step: int, counted: LossWeights = EVEN) -> Batch:
     """Pad the chosen rows to one length, a multiple of `step`, so that few shapes occur.
 
-    A row's last token is never an input: nothing is predicted after it. A target at a row's first place follows the prefix, whose
-    last token therefore opens every row of the batch; without a prefix a row's first token is never a target.
-
     Args:
         rows: the encoded rows.
         chosen: numbers of the rows in the batch.
@@ -126,21 +173,36 @@ def build(rows: Encoded, chosen: list[int], step: int, counted: LossWeights = EV
     """
     import numpy as np
 
+    packed = pack_rows(rows, chosen, counted)
+    starts = np.array(packed.rows.starts)
+    width = -(-int(np.diff(starts).max()) // step) * step
+    inputs, where = np.zeros((len(chosen), width), dtype=np.int32), packed.where.copy()
+    for r, (start, end) in enumerate(pairwise(starts)):
+        inputs[r, : end - start] = packed.ids[start:end]
+        where[(packed.where >= start) & (packed.where < end)] += r * width - start
+    return Batch(inputs, where, packed.targets, packed.weights)
+
+
+def pack_rows(rows: Encoded, chosen: list[int], counted: LossWeights = EVEN) -> Packed:
+    """Put the chosen rows one after the other.
+
+    A row's last token is never an input: nothing is predicted after it. A target at a row's first place follows the prefix, whose
+    last token therefore opens every row of the batch; without a prefix a row's first token is never a target.
+    """
+    import numpy as np
+
     lead = min(len(rows.prefix), 1)
-    spans = [rows.row(i) for i in chosen]
-    longest = max(len(tokens) for tokens, _ in spans) - 1 + lead
-    width = -(-longest // step) * step
-    inputs = np.zeros((len(spans), width), dtype=np.int32)
-    where, targets, levels = [], [], []
-    for r, (tokens, trained) in enumerate(spans):
-        inputs[r, :lead] = rows.prefix[-1:]
-        inputs[r, lead : lead + len(tokens) - 1] = tokens[:-1]
+    ids, starts, where, targets, levels = [rows.prefix[:-1]], [max(len(rows.prefix) - 1, 0)], [], [], []
+    for row in chosen:
+        tokens, trained = rows.row(row)
+        ids += [rows.prefix[-1:], tokens[:-1]]
         places = np.flatnonzero(trained)
         places = places[places + lead > 0]
-        where.append(places - 1 + lead + r * width)
+        where.append(places - 1 + lead + starts[-1])
         targets.append(tokens[places])
-        levels.append(rows.level[int(rows.offsets[chosen[r]]) + places])
+        levels.append(rows.level[int(rows.offsets[row]) + places])
+        starts.append(starts[-1] + lead + len(tokens) - 1)
     predicted = np.concatenate(targets)
     weights = np.where(predicted == rows.end[0], np.float32(counted.end), np.float32(1))
     weights[np.concatenate(levels)] = counted.level
-    return Batch(inputs, np.concatenate(where), predicted, weights)
+    return Packed(np.concatenate(ids), Rows(starts[0], tuple(starts)), np.concatenate(where), predicted, weights)

@@ -10,16 +10,15 @@ from typing import Any, TypeVar
 
 from jessyfile.errors import InsufficientMemoryError
 from jessyfile.training import loss
-from jessyfile.training.batches import EVEN, LossWeights, build
+from jessyfile.training.batches import EVEN, LossWeights, Packed, build, pack_rows
+from jessyfile.training.decoder import Decoder
 from jessyfile.training.encoded import Encoded
+from jessyfile.training.loss import HeadRows
 from jessyfile.training.workers import Workers, shares
 
 _MEMORY_WORDS = ("out of memory", "unable to allocate", "allocation", "insufficient memory")
 CPU_TOKENS = 320  # padded tokens in one part on a CPU: larger parts are not faster, and memory grows by 8 MB a token
-_CPU_STEP, _GPU_STEP = (
-    8,
-    16,
-)  # lengths are rounded up to these: a GPU compiles kernels for a shape, a CPU only reuses its memory
+_STEP = 16  # lengths are rounded up to this on a GPU, which compiles kernels for a shape
 
 Gradients = dict[str, Any]
 T = TypeVar("T")
@@ -50,14 +49,15 @@ class Passes:
     """Runs rows through the model, with or without their gradient.
 
     `splits` divides the rows of a part when memory was too small; it changes no mathematics. `head` is the output matrix, shape
-    (vocabulary, hidden), where the loss is streamed through NumPy on a CPU; None where MLX computes it.
+    (vocabulary, hidden), on a CPU, where NumPy computes everything; None where MLX does.
     """
 
     workers: Workers
     splits: int
     on_gpu: bool
-    head: loss.HeadRows | None
+    head: HeadRows | None
     counted: LossWeights = EVEN
+    _decoders: dict[int, Decoder] = field(default_factory=dict)
 
     def gradient(self, rows: Encoded, group: Sequence[list[int]], seed_of: Callable[[int], int]) -> Totals:
         """Return the sums over a group of batches; `seed_of(part)` seeds a part's dropout. Raises InsufficientMemoryError."""
@@ -66,8 +66,10 @@ class Passes:
         from mlx.utils import tree_flatten
 
         def one(model: Any, number: int) -> Totals:
+            if self.head is not None:
+                return self._on_cpu(model, pack_rows(rows, parts[number], self.counted), self.head, seed_of(number))
             mx.random.seed(seed_of(number))
-            batch = build(rows, parts[number], self._step, self.counted)
+            batch = build(rows, parts[number], _STEP, self.counted)
             # the model stays out of the arguments: MLX leaves an argument's arrays exchanged when the function raises
             (_, value), tree = nn.value_and_grad(model, partial(self._loss, model, rows, batch))()
             gradients = dict(tree_flatten(tree))
@@ -81,8 +83,10 @@ class Passes:
         """Return the sums over all rows, without gradient and without dropout."""
 
         def one(model: Any, number: int) -> Totals:
+            if self.head is not None:
+                return self._on_cpu(model, pack_rows(rows, parts[number]), self.head)
             model.eval()
-            batch = build(rows, parts[number], self._step)
+            batch = build(rows, parts[number], _STEP)
             value = float(self._loss(model, rows, batch)[1])
             model.train()
             return Totals(value, len(batch.targets), batch.mass)
@@ -93,9 +97,14 @@ class Passes:
         parts = [part for batch in batches for part in self._parts(rows, batch)]
         return self._run(rows, parts, one)
 
-    @property
-    def _step(self) -> int:
-        return _GPU_STEP if self.on_gpu else _CPU_STEP
+    def _on_cpu(self, model: Any, batch: Packed, head: HeadRows, seed: int | None = None) -> Totals:
+        """Return a part's sums, computed in NumPy; without a seed there is no gradient and no dropout."""
+        import mlx.core as mx
+
+        decoder = self._decoders.setdefault(id(model), Decoder(model))
+        value, gradients = decoder.loss(batch, head, gradients=seed is not None, seed=seed)
+        arrays = {path: mx.array(gradient) for path, gradient in gradients.items()}
+        return Totals(value, len(batch.targets), batch.mass, arrays)
 
     def _run(self, rows: Encoded, parts: list[list[int]], one: Callable[[Any, int], Totals]) -> Totals:
         import mlx.core as mx
@@ -132,10 +141,7 @@ class Passes:
     def _loss(self, model: Any, rows: Encoded, batch: Any) -> tuple[Any, Any]:
         import mlx.core as mx
 
-        prefix = mx.array(rows.prefix[:-1])
-        if self.head is not None:
-            return loss.streamed_loss(model, prefix, batch, self.head)
-        return loss.direct_loss(model, prefix, batch)
+        return loss.direct_loss(model, mx.array(rows.prefix[:-1]), batch)
 
 
 def passes(workers: Workers, splits: int, counted: LossWeights = EVEN) -> Passes:

@@ -2,8 +2,8 @@
 
 Two savings change no result. The prefix that all rows share (the system prompt) is computed once a batch, and every
 row attends to it. The vocabulary's logits are computed at the trained positions only. On a CPU they are streamed
-through NumPy, whose vectorized `exp` is many times as fast as MLX's there; the gradient of the states is found in the
-same pass (an online softmax, Milakov and Gimelshein 2018, extended to the gradient).
+through NumPy, and the gradient of the states is found in the same pass (an online softmax, Milakov and Gimelshein 2018,
+extended to the gradient); the states there are `decoder`'s.
 
 Not covered: encoder-decoder models and models whose cache is not one key-value pair a layer.
 """
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-_CHUNK = 8192  # columns of the vocabulary at a time: 300 rows of float32 logits stay within 10 MB
+CHUNK = 8192  # columns of the vocabulary at a time: 300 rows of float32 logits stay within 10 MB
 
 Array = Any  # mx.array; MLX ships no complete types
 HeadRows: TypeAlias = "NDArray[np.float32] | WideRows"
@@ -40,22 +40,6 @@ class _Recorder:
         self.keys, self.values = keys, values
         return keys, values
 
-    # what `recompute` asks of a cache: the arrays it brings into a layer, one of its kind over others, the arrays it takes out
-
-    def given(self) -> tuple[Array, ...]:
-        return ()
-
-    @staticmethod
-    def over(given: Sequence[Array]) -> _Recorder:
-        del given
-        return _Recorder()
-
-    def left(self) -> tuple[Array, Array]:
-        return self.keys, self.values
-
-    def take(self, left: Sequence[Array]) -> None:
-        self.keys, self.values = left
-
 
 class _Continuation:
     """Stands where a key-value cache would: puts the prefix's keys and values before every row's own."""
@@ -69,18 +53,6 @@ class _Continuation:
 
     def update_and_fetch(self, keys: Array, values: Array) -> tuple[Array, Array]:
         return self._joined(self._prefix[0], keys), self._joined(self._prefix[1], values)
-
-    def given(self) -> tuple[Array, Array]:
-        return self._prefix
-
-    @staticmethod
-    def over(given: Sequence[Array]) -> _Continuation:
-        return _Continuation(*given)
-
-    def left(self) -> tuple[Array, ...]:
-        return ()
-
-    def take(self, left: Sequence[Array]) -> None: ...
 
     @staticmethod
     def _joined(prefix: Array, own: Array) -> Array:
@@ -105,18 +77,16 @@ def states(model: Any, prefix: Array, inputs: Array) -> Array:
         return model.model(inputs)
     recorders = [_Recorder() for _ in model.layers]
     model.model(prefix[None], cache=recorders)
-    return model.model(inputs, cache=[_Continuation(*recorder.left()) for recorder in recorders])
+    return model.model(inputs, cache=[_Continuation(recorder.keys, recorder.values) for recorder in recorders])
 
 
-def head_rows(model: Any) -> HeadRows | None:
-    """Return the output matrix, shape (vocabulary, hidden), or None where logits are more than a product with it.
+def head_rows(model: Any) -> HeadRows:
+    """Return the output matrix, shape (vocabulary, hidden).
 
     What is held in float32 is not copied; of what is not, only the rows that are asked for are ever in float32.
     """
     import numpy as np
 
-    if getattr(model, "final_logit_softcapping", None):
-        return None
     head = model.lm_head if "lm_head" in model else model.model.embed_tokens
     return WideRows(head) if is_narrow(head) else np.asarray(head.weight)
 
@@ -135,6 +105,7 @@ def streamed_cross_entropy(
     weight: HeadRows,
     targets: NDArray[np.int32],
     weights: NDArray[np.float32] | None = None,
+    cap: float | None = None,
 ) -> tuple[float, NDArray[np.float32]]:
     """Return the summed cross-entropy and its gradient, reading the vocabulary once in chunks.
 
@@ -143,6 +114,7 @@ def streamed_cross_entropy(
         weight: the output matrix, shape (vocabulary, hidden).
         targets: token ids, shape (n,).
         weights: the weight of each target, shape (n,); all count 1 unless given.
+        cap: logits are bent to stay below it (Gemma 2).
 
     Returns:
         The loss in nats, and its gradient with respect to `chosen`, of the same shape.
@@ -152,45 +124,40 @@ def streamed_cross_entropy(
     count = len(targets)
     top = np.full(count, -np.inf, dtype=np.float32)
     total = np.zeros(count, dtype=np.float32)
-    pulled = np.zeros_like(chosen)
-    for start in range(0, len(weight), _CHUNK):
-        part = weight[start : start + _CHUNK]
+    pulled, rows = np.zeros_like(chosen), weight[targets]
+    for start in range(0, len(weight), CHUNK):
+        part = weight[start : start + CHUNK]
         scores = chosen @ part.T
+        slope = _bend(scores, cap)
         higher = np.maximum(top, scores.max(axis=1))
         shrink = np.exp(top - higher)
         scores -= higher[:, None]
         np.exp(scores, out=scores)
         total = total * shrink + scores.sum(axis=1)
+        if slope is not None:
+            scores *= slope
         pulled = pulled * shrink[:, None] + scores @ part
         top = higher
-    rows = weight[targets]
-    picked = np.einsum("nd,nd->n", chosen, rows)
-    losses = np.log(total).astype(np.float64) + top - picked
-    gradient = pulled / total[:, None] - rows
+    picked = np.einsum("nd,nd->n", chosen, rows)[:, None]
+    slope = _bend(picked, cap)
+    losses = np.log(total).astype(np.float64) + top - picked[:, 0]
+    gradient = pulled / total[:, None] - (rows if slope is None else rows * slope)
     if weights is None:
         return float(losses.sum()), gradient
     return float(losses @ weights), gradient * weights[:, None]
 
 
-def streamed_loss(model: Any, prefix: Array, batch: Batch, weight: HeadRows) -> tuple[Array, Array]:
-    """Return the loss through NumPy, for a CPU.
-
-    Args:
-        model: the MLX model.
-        prefix: token ids that stand before every row, shape (length,).
-        batch: the padded rows with their targets.
-        weight: the output matrix, shape (vocabulary, hidden).
-
-    Returns:
-        A surrogate whose gradient is the loss's, and the summed loss in nats.
-    """
-    import mlx.core as mx
+def _bend(scores: NDArray[np.float32], cap: float | None) -> NDArray[np.float32] | None:
+    """Bend scores in place so that they stay below a cap; return the slope, None without a cap."""
     import numpy as np
 
-    hidden = states(model, prefix, mx.array(batch.inputs))
-    chosen = hidden.reshape(-1, hidden.shape[-1])[mx.array(batch.where)].astype(mx.float32)
-    loss, gradient = streamed_cross_entropy(np.array(chosen), weight, batch.targets, batch.weights)
-    return mx.sum(chosen * mx.array(gradient)), mx.array(loss)
+    if not cap:
+        return None
+    scores /= np.float32(cap)
+    np.tanh(scores, out=scores)
+    slope: NDArray[np.float32] = 1 - scores * scores
+    scores *= np.float32(cap)
+    return slope
 
 
 def direct_loss(model: Any, prefix: Array, batch: Batch) -> tuple[Array, Array]:

@@ -19,11 +19,13 @@ from jessyfile.planning.steps import Progress, Stop
 from jessyfile.training import adapter, checkpoint, schedule
 from jessyfile.training.batches import LossWeights, epoch_batches
 from jessyfile.training.checkpoint import Cursor
-from jessyfile.training.cpu_ops import fast_activations
 from jessyfile.training.encoded import Encoded
 from jessyfile.training.gradient import Gradients, Passes, Totals, on_gpu, passes
+<<<<<<< HEAD
 from jessyfile.training.metrics import MetricsLog, TrainingMetrics
 from jessyfile.training.recompute import recomputed
+=======
+>>>>>>> 3c49136 (Compute an update on a CPU in NumPy, for every architecture, without padding and without MLX's scalar operations)
 from jessyfile.training.throughput import Meter
 from jessyfile.training.utilization import Utilization
 from jessyfile.training.workers import Workers, workers
@@ -67,14 +69,9 @@ class Trainer:
 
     def run(self) -> Cursor:
         """Train to the end, from the newest checkpoint if there is one. Raises Interrupted, ConvergenceError, InsufficientMemoryError."""
-        on_cpu = not on_gpu()
-        count = min(cores(), self.train.batch_size) if on_cpu else 1
+        count = 1 if on_gpu() else min(cores(), self.train.batch_size)
         try:
-            with (
-                fast_activations(on_cpu),
-                recomputed(self.model, on_cpu),
-                workers(self.model, count) as side_by_side,
-            ):
+            with workers(self.model, count) as side_by_side:
                 self._passes = self._over(side_by_side)
                 return self._run()
         finally:

@@ -1,5 +1,6 @@
 """The memory of a training by its shapes alone."""
 
+import tracemalloc
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,11 +12,9 @@ from training_fakes import LORA, TRAIN, encoded, loud
 from jessyfile.models.load import load_model
 from jessyfile.models.precision import resolve
 from jessyfile.models.shape import shape_of
-from jessyfile.training import adapter, gradient
+from jessyfile.training import activations, adapter, decoder, gradient
 from jessyfile.training.activations import Workload, cpu_bytes, gpu_bytes, part_of, peak
-from jessyfile.training.cpu_ops import fast_activations
 from jessyfile.training.footprint import footprint
-from jessyfile.training.recompute import recomputed
 from jessyfile.training.workers import Workers
 
 SHAPE = shape_of(
@@ -72,19 +71,23 @@ def test_a_cpu_cuts_batches_and_a_gpu_does_not():
     assert part_of(train, 512, 30, workers=0, targets=0.5) == Workload(8, 512, 30, targets=2048)
 
 
-@pytest.mark.parametrize("model_type", ["llama", "qwen3"])
-def test_the_forecast_is_near_what_mlx_allocates(tmp_path: Path, model_type: str) -> None:
-    model, config = load_model(tiny_model(tmp_path, model_type, num_hidden_layers=4))
+@pytest.mark.parametrize("kept", [1 << 30, 1 << 16], ids=["all is kept", "layers are computed again"])
+@pytest.mark.parametrize("model_type", ["llama", "qwen3", "gemma3_text"])
+def test_the_forecast_is_near_what_is_allocated(
+    tmp_path: Path, model_type: str, kept: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (activations, decoder):
+        monkeypatch.setattr(module, "KEPT_BYTES", kept)
+    model, config = load_model(tiny_model(tmp_path, model_type, num_hidden_layers=6))
     adapter.attach(loud(model), LORA, 0)
-    model.train()
-    rows = encoded(16)
     mx.eval(model.parameters())
-    with fast_activations(wanted=True), recomputed(model, wanted=True):
-        work = gradient.passes(Workers([model]), 1)
-        mx.clear_cache()
-        mx.reset_peak_memory()
-        before = mx.get_active_memory()
-        work.gradient(rows, [list(range(16))], lambda part: part)
-    longest = -(-int(rows.lengths().max()) // 8) * 8
-    expected = cpu_bytes(shape_of(config), LORA, Workload(16, longest, len(rows.prefix)))
-    assert (mx.get_peak_memory() - before) / expected == pytest.approx(1, abs=0.25)
+    rows, work = encoded(16), gradient.passes(Workers([model]), 1)
+    work.gradient(rows, [list(range(16))], lambda part: part)  # tables of positions are made
+    tracemalloc.start()
+    before = tracemalloc.get_traced_memory()[0]
+    work.gradient(rows, [list(range(16))], lambda part: part)
+    measured = tracemalloc.get_traced_memory()[1] - before
+    tracemalloc.stop()
+    tokens = int(rows.lengths().sum())
+    expected = cpu_bytes(shape_of(config), LORA, Workload(1, tokens, len(rows.prefix)))
+    assert measured / expected == pytest.approx(1, abs=0.2)

@@ -60,18 +60,22 @@ def test_prefix_sharing_padding_and_masking_leave_loss_and_gradient_alone(model:
     close(direct, expected)
 
 
-def test_the_streamed_loss_equals_the_direct_one(model: nn.Module, monkeypatch: pytest.MonkeyPatch) -> None:
-    weight = loss.head_rows(model)
-    if weight is None:
-        pytest.skip("a soft cap needs the model's own head, which direct_loss asks")
-    monkeypatch.setattr(loss, "_CHUNK", 50)  # several chunks, the last one short
-    rows = encoded(8)
-    batch, prefix = build(rows, [1, 2, 7], 16), mx.array(rows.prefix[:-1])
-    direct = gradients(model, lambda m: loss.direct_loss(m, prefix, batch)[0])
-    streamed = gradients(model, lambda m: loss.streamed_loss(m, prefix, batch, weight)[0])
-    close(streamed, direct)
-    value = float(loss.streamed_loss(model, prefix, batch, weight)[1])
-    np.testing.assert_allclose(value, float(direct[""]), rtol=1e-4)
+@pytest.mark.parametrize("cap", [None, 3.0])
+def test_the_streamed_loss_is_the_plain_one(cap: float | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loss, "CHUNK", 50)  # several chunks, the last one short
+    generator = np.random.default_rng(1)
+    chosen, weight = (generator.normal(size=shape).astype(np.float32) for shape in ((7, 16), (120, 16)))
+    targets = np.array([0, 119, 49, 50, 51, 3, 3], np.int32)
+
+    def plain(states: mx.array) -> mx.array:
+        scores = states @ mx.array(weight).T
+        scores = mx.tanh(scores / cap) * cap if cap else scores
+        return mx.sum(nn.losses.cross_entropy(scores, mx.array(targets)))
+
+    expected, gradient = mx.value_and_grad(plain)(mx.array(chosen))
+    value, found = loss.streamed_cross_entropy(chosen, weight, targets, cap=cap)
+    assert value == pytest.approx(float(expected), rel=1e-5)
+    np.testing.assert_allclose(found, np.array(gradient), atol=1e-5)
 
 
 def test_a_changed_padding_or_prompt_token_after_the_last_target_changes_nothing(model: nn.Module) -> None:

@@ -10,7 +10,8 @@ import pytest
 from training_fakes import LORA, StopAfter, trainer
 
 from jessyfile.errors import ConvergenceError, InsufficientMemoryError, Interrupted, TrainingError
-from jessyfile.training import adapter, checkpoint, loss, schedule
+from jessyfile.training import adapter, checkpoint, schedule
+from jessyfile.training.decoder import Decoder
 
 
 def written(made: object, folder: Path) -> bytes:
@@ -215,7 +216,7 @@ def test_too_little_memory_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     def full(*_: object) -> object:
         raise RuntimeError("[malloc_or_wait] Unable to allocate 8000000 bytes.")
 
-    monkeypatch.setattr(loss, "states", full)
+    monkeypatch.setattr(Decoder, "states", full)
     with pytest.raises(InsufficientMemoryError, match=r"\d rows at a time"):
         trainer(tmp_path).run()
 

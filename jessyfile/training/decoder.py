@@ -1,0 +1,178 @@
+"""A decoder's hidden states and the adapter's gradient on a CPU: mlx-lm's model, computed by a tape of NumPy operations.
+
+Covers every architecture that jessy trains: they differ in where norms stand, whether queries and keys have some, how positions
+are told, which activation the gate has, and what is fused into one matrix. The rows of a batch lie one after the other, without
+padding, behind the prefix that they share. Layers below the lowest adapted one leave nothing behind.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from jessyfile.models.shape import Shape, shape_of
+from jessyfile.training import tape as ops
+from jessyfile.training.attention import Heads, attended, rope_tables
+from jessyfile.training.batches import Packed, Rows
+from jessyfile.training.loss import HeadRows, streamed_cross_entropy
+from jessyfile.training.projection import float32, projected
+from jessyfile.training.tape import Node, Tape
+from jessyfile.training.widened import WideRows, is_narrow
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from jessyfile.training.tape import Matrix
+
+FOUR_NORMS, QUERY_NORMS = ("gemma2", "gemma3_text"), ("gemma3_text", "qwen3")
+_GATES = {"gemma": ops.gelu, "gemma2": ops.gelu_tanh, "gemma3_text": ops.gelu_tanh}
+KEPT_BYTES = (
+    1 << 30
+)  # of one part: with more, its lowest layers keep only what enters them, and are computed again for their gradient
+
+
+@dataclass(slots=True)
+class Decoder:
+    """An mlx-lm model whose layers are computed in NumPy."""
+
+    model: Any
+    _tables: dict[int, tuple[Matrix, Matrix]] = field(default_factory=dict)
+
+    def embedded(self, ids: NDArray[np.int32]) -> Matrix:
+        """Return the tokens' embeddings as they enter the first layer."""
+        import mlx.core as mx
+        import numpy as np
+
+        table = self.model.model.embed_tokens
+        found: Matrix = WideRows(table)[ids] if is_narrow(table) else np.asarray(table.weight)[ids]
+        width, kind = found.shape[1], self.model.model_type
+        if kind == "gemma3_text":  # its authors round the factor to bfloat16
+            found = found * np.float32(float(mx.array(width**0.5, mx.bfloat16)))
+        elif kind.startswith("gemma"):
+            found = found * np.float32(width**0.5)
+        return found
+
+    def loss(
+        self, batch: Packed, head: HeadRows, *, gradients: bool, seed: int | None = None
+    ) -> tuple[float, dict[str, Matrix]]:
+        """Return the summed loss in nats, and the gradients of the adapter's arrays by path.
+
+        Args:
+            batch: the rows and their targets.
+            head: the output matrix, shape (vocabulary, hidden).
+            gradients: whether they are wanted.
+            seed: what dropout is drawn from; None for no dropout.
+        """
+        tape = Tape(recording=gradients)
+        chosen = ops.picked(tape, self.states(tape, batch.ids, batch.rows, seed), batch.where)
+        last = _norm(tape, chosen, self.model.model.norm)
+        cap = getattr(self.model, "final_logit_softcapping", None)
+        value, last.gradient = streamed_cross_entropy(last.value, head, batch.targets, batch.weights, cap)
+        tape.backward()
+        return value, tape.gradients
+
+    def states(self, tape: Tape, ids: NDArray[np.int32], rows: Rows, seed: int | None) -> Node:
+        """Return the last layer's states, shape (tokens, hidden), before the last norm.
+
+        Args:
+            tape: where the operations are recorded.
+            ids: the prefix and all rows, one after the other.
+            rows: where they lie.
+            seed: what dropout is drawn from; None for no dropout.
+        """
+        import numpy as np
+
+        def computed(number: int, tape: Tape, x: Node) -> Node:
+            draw = None if seed is None else np.random.default_rng([seed, number])
+            return self._layer(tape, x, number, rows, draw)
+
+        x, count = Node(self.embedded(ids), needed=False), len(self.model.layers)
+        again = count - KEPT_BYTES // (4 * len(ids) * kept_numbers(shape_of(vars(self.model.args))))
+        for number in range(count):
+            work = partial(computed, number)
+            trained = x.needed or bool(self.model.layers[number].trainable_parameters())
+            x = tape.again(x, work) if trained and number < again else work(tape, x)
+        return x
+
+    def _layer(self, tape: Tape, x: Node, number: int, rows: Rows, draw: np.random.Generator | None) -> Node:
+        """Return a layer's result: attention and gate, each behind a norm, each added to what came in."""
+        layer, path = self.model.layers[number], f"model.layers.{number}"
+        sandwich = "pre_feedforward_layernorm" in layer
+        attention = self._attention(tape, _norm(tape, x, layer.input_layernorm), layer, path, rows, draw)
+        if sandwich:
+            attention = _norm(tape, attention, layer.post_attention_layernorm)
+        x = ops.added(tape, x, attention)
+        before = layer.pre_feedforward_layernorm if sandwich else layer.post_attention_layernorm
+        gate = self._gate(tape, _norm(tape, x, before), layer.mlp, f"{path}.mlp", draw)
+        if sandwich:
+            gate = _norm(tape, gate, layer.post_feedforward_layernorm)
+        return ops.added(tape, x, gate)
+
+    def _attention(
+        self, tape: Tape, x: Node, layer: Any, path: str, rows: Rows, draw: np.random.Generator | None
+    ) -> Node:
+        one, path = layer.self_attn, f"{path}.self_attn"
+        if "qkv_proj" in one:
+            fused = projected(tape, x, one.qkv_proj, f"{path}.qkv_proj", draw)
+            size = fused.value.shape[1] // (one.n_heads + 2 * one.n_kv_heads)
+            q, k, v = ops.columns(tape, fused, [n * size for n in (one.n_heads, one.n_kv_heads, one.n_kv_heads)])
+        else:
+            q, k, v = (projected(tape, x, one[name], f"{path}.{name}", draw) for name in ("q_proj", "k_proj", "v_proj"))
+        if "q_norm" in one:
+            q, k = _norm(tape, q, one.q_norm), _norm(tape, k, one.k_norm)
+        gathered = attended(tape, q, k, v, self._heads(layer, q.value.shape[1] // one.n_heads, rows), rows)
+        return projected(tape, gathered, one.o_proj, f"{path}.o_proj", draw)
+
+    def _gate(self, tape: Tape, x: Node, mlp: Any, path: str, draw: np.random.Generator | None) -> Node:
+        if "gate_up_proj" in mlp:
+            fused = projected(tape, x, mlp.gate_up_proj, f"{path}.gate_up_proj", draw)
+            gate, up = ops.columns(tape, fused, [fused.value.shape[1] // 2] * 2)
+        else:
+            gate, up = (projected(tape, x, mlp[name], f"{path}.{name}", draw) for name in ("gate_proj", "up_proj"))
+        inside = ops.gated(tape, gate, up, _GATES.get(self.model.model_type, ops.silu))
+        return projected(tape, inside, mlp.down_proj, f"{path}.down_proj", draw)
+
+    def _heads(self, layer: Any, size: int, rows: Rows) -> Heads:
+        one, inner = layer.self_attn, self.model.model
+        window = None
+        if getattr(one, "is_sliding", False):  # Gemma 3
+            window = inner.window_size
+        elif getattr(layer, "use_sliding", False):  # Llama and its like
+            window = inner.sliding_window
+        interleaved = bool(getattr(one.rope, "traditional", False))
+        return Heads(
+            one.n_heads,
+            one.n_kv_heads,
+            one.scale,
+            getattr(one, "attn_logit_softcapping", None),
+            window,
+            self._rope(one.rope, size, rows.longest, interleaved=interleaved),
+            interleaved,
+        )
+
+    def _rope(self, rope: Any, size: int, positions: int, *, interleaved: bool) -> tuple[Matrix, Matrix] | None:
+        rotated = getattr(rope, "dims", getattr(rope, "dim", None))
+        if rotated is None:  # SmolLM3 leaves out every fourth layer's rotation
+            return None
+        known = self._tables.get(id(rope))
+        if known is None or len(known[0]) < positions:
+            known = self._tables[id(rope)] = rope_tables(rope, rotated, size, positions, interleaved=interleaved)
+        return known
+
+
+def kept_numbers(shape: Shape) -> int:
+    """Return how many numbers of a token a trained layer keeps for its gradient."""
+    queries, keys = shape.heads * shape.head_dim, shape.kv_heads * shape.head_dim
+    norms = 2 * shape.hidden * (shape.model_type in FOUR_NORMS) + (queries + keys) * (shape.model_type in QUERY_NORMS)
+    return 4 * shape.hidden + 2 * (queries + keys) + 3 * shape.intermediate + norms
+
+
+def _norm(tape: Tape, x: Node, norm: Any) -> Node:
+    """Return a value after one of the model's norms; Gemma's scales are told as their difference from one."""
+    import mlx.nn as nn
+    import numpy as np
+
+    scale = float32(norm.weight)
+    return ops.normed(tape, x, scale if isinstance(norm, nn.RMSNorm) else np.float32(1) + scale, norm.eps)
