@@ -2,7 +2,7 @@
 
 `auto` follows the chip. An M1 or M2 computes bfloat16 by emulation and float16 natively; from M3 on, and on NVIDIA
 GPUs, bfloat16 is native, and it has float32's range. A CPU computes float32 alone: whatever is held there in fewer
-bits is widened for each product (`training.cpu_ops`). The adapter, the optimizer and the loss are float32 everywhere.
+bits is widened for each product (`training.widened`). The adapter, the optimizer and the loss are float32 everywhere.
 """
 
 from __future__ import annotations

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from jessyfile.training.batches import Rows
-    from jessyfile.training.tape import Matrix, Node, Tape
+    from jessyfile.training.batches import Layout
+    from jessyfile.training.tape import Matrix, Tape, Traced
 
 _QUERIES = 128
 
@@ -38,7 +38,7 @@ class Heads:
     interleaved: bool
 
 
-def attended(tape: Tape, queries: Node, keys: Node, values: Node, heads: Heads, rows: Rows) -> Node:
+def attended(tape: Tape, queries: Traced, keys: Traced, values: Traced, heads: Heads, rows: Layout) -> Traced:
     """Return what each token's heads gather from the tokens before it, shape (tokens, heads * size).
 
     Args:
@@ -151,13 +151,13 @@ class _Piece:
         return np.where(hidden, np.float32(-np.inf), np.float32(0))
 
 
-def _pieces(heads: Heads, rows: Rows) -> Iterator[_Piece]:
+def _pieces(heads: Heads, rows: Layout) -> Iterator[_Piece]:
     for start, end, before in rows.spans():
         for first in range(start, end, _QUERIES):
             yield _Piece(heads, before, start, first, min(first + _QUERIES, end))
 
 
-def _rotated(matrix: Matrix, count: int, heads: Heads, rows: Rows, *, back: bool = False) -> Matrix:
+def _rotated(matrix: Matrix, count: int, heads: Heads, rows: Layout, *, back: bool = False) -> Matrix:
     """Return queries or keys, shape (tokens, heads, size), turned by their positions; `back` is the gradient's way."""
 
     grouped = matrix.reshape(len(matrix), count, -1)

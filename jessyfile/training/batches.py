@@ -32,7 +32,7 @@ EVEN = LossWeights()
 
 
 @dataclass(frozen=True, slots=True)
-class Rows:
+class Layout:
     """Where rows lie in a matrix of tokens: the prefix in the first `shared` places, then the rows, cut at `starts`."""
 
     shared: int
@@ -68,7 +68,7 @@ class Packed:
     """
 
     ids: NDArray[np.int32]
-    rows: Rows
+    rows: Layout
     where: NDArray[np.int64]
     targets: NDArray[np.int32]
     weights: NDArray[np.float32]
@@ -205,4 +205,4 @@ def pack_rows(rows: Encoded, chosen: list[int], counted: LossWeights = EVEN) -> 
     predicted = np.concatenate(targets)
     weights = np.where(predicted == rows.end[0], np.float32(counted.end), np.float32(1))
     weights[np.concatenate(levels)] = counted.level
-    return Packed(np.concatenate(ids), Rows(starts[0], tuple(starts)), np.concatenate(where), predicted, weights)
+    return Packed(np.concatenate(ids), Layout(starts[0], tuple(starts)), np.concatenate(where), predicted, weights)

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 from jessyfile.models.shape import Shape, shape_of
 from jessyfile.training import tape as ops
 from jessyfile.training.attention import Heads, attended, rope_tables
-from jessyfile.training.batches import Packed, Rows
+from jessyfile.training.batches import Layout, Packed
 from jessyfile.training.loss import HeadRows, streamed_cross_entropy
 from jessyfile.training.projection import float32, projected
-from jessyfile.training.tape import Node, Tape
+from jessyfile.training.tape import Tape, Traced
 from jessyfile.training.widened import WideRows, is_narrow
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ class Decoder:
         tape.backward()
         return value, tape.gradients
 
-    def states(self, tape: Tape, ids: NDArray[np.int32], rows: Rows, seed: int | None) -> Node:
+    def states(self, tape: Tape, ids: NDArray[np.int32], rows: Layout, seed: int | None) -> Traced:
         """Return the last layer's states, shape (tokens, hidden), before the last norm.
 
         Args:
@@ -84,11 +84,11 @@ class Decoder:
         """
         import numpy as np
 
-        def computed(number: int, tape: Tape, x: Node) -> Node:
+        def computed(number: int, tape: Tape, x: Traced) -> Traced:
             draw = None if seed is None else np.random.default_rng([seed, number])
             return self._layer(tape, x, number, rows, draw)
 
-        x, count = Node(self.embedded(ids), needed=False), len(self.model.layers)
+        x, count = Traced(self.embedded(ids), needed=False), len(self.model.layers)
         again = count - KEPT_BYTES // (4 * len(ids) * kept_numbers(shape_of(vars(self.model.args))))
         for number in range(count):
             work = partial(computed, number)
@@ -96,7 +96,7 @@ class Decoder:
             x = tape.again(x, work) if trained and number < again else work(tape, x)
         return x
 
-    def _layer(self, tape: Tape, x: Node, number: int, rows: Rows, draw: np.random.Generator | None) -> Node:
+    def _layer(self, tape: Tape, x: Traced, number: int, rows: Layout, draw: np.random.Generator | None) -> Traced:
         """Return a layer's result: attention and gate, each behind a norm, each added to what came in."""
         layer, path = self.model.layers[number], f"model.layers.{number}"
         sandwich = "pre_feedforward_layernorm" in layer
@@ -111,8 +111,8 @@ class Decoder:
         return ops.added(tape, x, gate)
 
     def _attention(
-        self, tape: Tape, x: Node, layer: Any, path: str, rows: Rows, draw: np.random.Generator | None
-    ) -> Node:
+        self, tape: Tape, x: Traced, layer: Any, path: str, rows: Layout, draw: np.random.Generator | None
+    ) -> Traced:
         one, path = layer.self_attn, f"{path}.self_attn"
         if "qkv_proj" in one:
             fused = projected(tape, x, one.qkv_proj, f"{path}.qkv_proj", draw)
@@ -125,7 +125,7 @@ class Decoder:
         gathered = attended(tape, q, k, v, self._heads(layer, q.value.shape[1] // one.n_heads, rows), rows)
         return projected(tape, gathered, one.o_proj, f"{path}.o_proj", draw)
 
-    def _gate(self, tape: Tape, x: Node, mlp: Any, path: str, draw: np.random.Generator | None) -> Node:
+    def _gate(self, tape: Tape, x: Traced, mlp: Any, path: str, draw: np.random.Generator | None) -> Traced:
         if "gate_up_proj" in mlp:
             fused = projected(tape, x, mlp.gate_up_proj, f"{path}.gate_up_proj", draw)
             gate, up = ops.columns(tape, fused, [fused.value.shape[1] // 2] * 2)
@@ -134,7 +134,7 @@ class Decoder:
         inside = ops.gated(tape, gate, up, _GATES.get(self.model.model_type, ops.silu))
         return projected(tape, inside, mlp.down_proj, f"{path}.down_proj", draw)
 
-    def _heads(self, layer: Any, size: int, rows: Rows) -> Heads:
+    def _heads(self, layer: Any, size: int, rows: Layout) -> Heads:
         one, inner = layer.self_attn, self.model.model
         window = None
         if getattr(one, "is_sliding", False):  # Gemma 3
@@ -169,7 +169,7 @@ def kept_numbers(shape: Shape) -> int:
     return 4 * shape.hidden + 2 * (queries + keys) + 3 * shape.intermediate + norms
 
 
-def _norm(tape: Tape, x: Node, norm: Any) -> Node:
+def _norm(tape: Tape, x: Traced, norm: Any) -> Traced:
     """Return a value after one of the model's norms; Gemma's scales are told as their difference from one."""
     import mlx.nn as nn
     import numpy as np

@@ -10,7 +10,6 @@ Not covered: encoder-decoder models and models whose cache is not one key-value 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from jessyfile.training.batches import Batch

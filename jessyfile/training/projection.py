@@ -9,10 +9,10 @@ from jessyfile.training.widened import WideRows, is_narrow
 if TYPE_CHECKING:
     import numpy as np
 
-    from jessyfile.training.tape import Matrix, Node, Tape
+    from jessyfile.training.tape import Matrix, Tape, Traced
 
 
-def projected(tape: Tape, x: Node, module: Any, path: str, dropout: np.random.Generator | None) -> Node:
+def projected(tape: Tape, x: Traced, module: Any, path: str, dropout: np.random.Generator | None) -> Traced:
     """Return what a linear layer makes of a value.
 
     Args:
@@ -30,7 +30,7 @@ def projected(tape: Tape, x: Node, module: Any, path: str, dropout: np.random.Ge
     return tape.record(value, lambda gradient: x.receive(gradient @ weight_of(module)), needed=x.needed)
 
 
-def _adapted(tape: Tape, x: Node, module: Any, path: str, dropout: np.random.Generator | None) -> Node:
+def _adapted(tape: Tape, x: Traced, module: Any, path: str, dropout: np.random.Generator | None) -> Traced:
     import numpy as np
 
     a, b, scale = float32(module.lora_a), float32(module.lora_b), np.float32(module.scale)

@@ -26,7 +26,7 @@ _BLOCK = 1 << 15  # numbers that several passes go over while they are in the ca
 Activation: TypeAlias = "Callable[[Matrix], tuple[Matrix, Matrix]]"
 
 
-class Node:
+class Traced:
     """A value and, on the way back, its gradient; `needed` says whether anything trained lies behind it."""
 
     __slots__ = ("gradient", "needed", "value")
@@ -37,7 +37,7 @@ class Node:
         self.gradient: Matrix | None = None
 
     def let_go(self) -> None:
-        """Forget the value: the way back needs the node's gradient alone."""
+        """Forget the numbers: the way back needs the gradient alone."""
         self.value = self.value[:0].copy()
 
     def receive(self, gradient: Matrix) -> None:
@@ -53,18 +53,18 @@ class Tape:
         self._steps: list[Callable[[], None]] = []
         self.gradients: dict[str, Matrix] = {}
 
-    def record(self, value: Matrix, back: Callable[[Matrix], None], *, needed: bool) -> Node:
-        """Return the node of a result; `back` takes the result's gradient and gives its operands theirs."""
-        node = Node(value, needed=needed)
+    def record(self, value: Matrix, back: Callable[[Matrix], None], *, needed: bool) -> Traced:
+        """Return a result, traced; `back` takes the result's gradient and gives its operands theirs."""
+        traced = Traced(value, needed=needed)
 
         def step() -> None:
-            gradient, node.gradient = node.gradient, None
+            gradient, traced.gradient = traced.gradient, None
             if gradient is not None:
                 back(gradient)
 
         if needed and self._recording:
             self._steps.append(step)
-        return node
+        return traced
 
     def trained(self, path: str, gradient: Matrix) -> None:
         """Add to the gradient of a trained array."""
@@ -75,12 +75,12 @@ class Tape:
         while self._steps:
             self._steps.pop()()
 
-    def again(self, x: Node, work: Callable[[Tape, Node], Node]) -> Node:
+    def again(self, x: Traced, work: Callable[[Tape, Traced], Traced]) -> Traced:
         """Return what `work` makes of a value, and keep only the value: for the gradient it is computed again (Chen et al. 2016)."""
-        result = work(Tape(recording=False), Node(x.value, needed=x.needed))
+        result = work(Tape(recording=False), Traced(x.value, needed=x.needed))
 
         def back(gradient: Matrix) -> None:
-            inner, start = Tape(), Node(x.value, needed=x.needed)
+            inner, start = Tape(), Traced(x.value, needed=x.needed)
             work(inner, start).gradient = gradient
             inner.backward()
             self.gradients |= inner.gradients
@@ -90,7 +90,7 @@ class Tape:
         return self.record(result.value, back, needed=True)
 
 
-def added(tape: Tape, left: Node, right: Node) -> Node:
+def added(tape: Tape, left: Traced, right: Traced) -> Traced:
     """Return the sum of a value and of another that nothing else needs."""
 
     def back(gradient: Matrix) -> None:
@@ -102,7 +102,7 @@ def added(tape: Tape, left: Node, right: Node) -> Node:
     return tape.record(value, back, needed=left.needed or right.needed)
 
 
-def picked(tape: Tape, x: Node, places: NDArray[np.int64]) -> Node:
+def picked(tape: Tape, x: Traced, places: NDArray[np.int64]) -> Traced:
     """Return a value's rows at these places, no place twice."""
     import numpy as np
 
@@ -114,13 +114,13 @@ def picked(tape: Tape, x: Node, places: NDArray[np.int64]) -> Node:
     return tape.record(x.value[places], back, needed=x.needed)
 
 
-def columns(tape: Tape, x: Node, widths: Sequence[int]) -> list[Node]:
+def columns(tape: Tape, x: Traced, widths: Sequence[int]) -> list[Traced]:
     """Return a value cut into runs of columns."""
     import numpy as np
 
     shape = x.value.shape
 
-    def cut(start: int, width: int) -> Node:
+    def cut(start: int, width: int) -> Traced:
         def back(gradient: Matrix) -> None:
             if x.gradient is None:
                 x.gradient = np.zeros(shape, np.float32)
@@ -133,8 +133,15 @@ def columns(tape: Tape, x: Node, widths: Sequence[int]) -> list[Node]:
     return found
 
 
-def normed(tape: Tape, x: Node, scale: Matrix, eps: float) -> Node:
-    """Return a value divided by its root mean square over runs of as many columns as there are scales, and scaled."""
+def normed(tape: Tape, x: Traced, scale: Matrix, eps: float) -> Traced:
+    """Return a value divided by its root mean square, and scaled.
+
+    Args:
+        tape: where the operation is recorded.
+        x: the value; every run of as many columns as there are scales has a mean of its own.
+        scale: what each column of a run is multiplied by.
+        eps: what is added to the mean square.
+    """
     import numpy as np
 
     rows, shape, size = x.value.reshape(-1, len(scale)), x.value.shape, np.float32(len(scale))
@@ -154,8 +161,15 @@ def normed(tape: Tape, x: Node, scale: Matrix, eps: float) -> Node:
     return tape.record(value.reshape(shape), back, needed=x.needed)
 
 
-def gated(tape: Tape, gate: Node, up: Node, activation: Activation) -> Node:
-    """Return the activation of one value times another; `activation` returns itself and its slope."""
+def gated(tape: Tape, gate: Traced, up: Traced, activation: Activation) -> Traced:
+    """Return the activation of one value times another.
+
+    Args:
+        tape: where the operation is recorded.
+        gate: the value that the activation is of.
+        up: the other.
+        activation: returns itself and its slope.
+    """
     import numpy as np
 
     value = np.empty_like(gate.value)
