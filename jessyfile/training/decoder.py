@@ -66,12 +66,16 @@ class Decoder:
             seed: what dropout is drawn from; None for no dropout.
         """
         tape = Tape(recording=gradients)
-        chosen = ops.picked(tape, self.states(tape, batch.ids, batch.rows, seed), batch.where)
-        last = _norm(tape, chosen, self.model.model.norm)
+        last = self.predicting(tape, batch, seed)
         cap = getattr(self.model, "final_logit_softcapping", None)
         value, last.gradient = streamed_cross_entropy(last.value, head, batch.targets, batch.weights, cap)
         tape.backward()
         return value, tape.gradients
+
+    def predicting(self, tape: Tape, batch: Packed, seed: int | None = None) -> Traced:
+        """Return the last states, normed, that predict the batch's targets, shape (targets, hidden)."""
+        chosen = ops.picked(tape, self.states(tape, batch.ids, batch.rows, seed), batch.where)
+        return _norm(tape, chosen, self.model.model.norm)
 
     def states(self, tape: Tape, ids: NDArray[np.int32], rows: Layout, seed: int | None) -> Traced:
         """Return the last layer's states, shape (tokens, hidden), before the last norm.

@@ -5,20 +5,25 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from jessyfile.errors import TrainingError
 from jessyfile.training import loss
-from jessyfile.training.batches import build
-from jessyfile.training.cpu_ops import fast_activations
+from jessyfile.training.batches import build, pack_rows
+from jessyfile.training.decoder import Decoder
 from jessyfile.training.gradient import guarded, on_gpu
+from jessyfile.training.tape import Tape
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import numpy as np
     from numpy.typing import NDArray
 
     from jessyfile.training.encoded import Encoded
 
+# the states that predict, the tokens to predict, and what makes logits of some of the states
+Predicted: TypeAlias = "tuple[Any, NDArray[np.int32], Callable[[Any], NDArray[np.float32]]]"
 _POSITIONS = 64  # whose logits exist at once: 64 MB with a vocabulary of 262,144
 
 
@@ -52,8 +57,7 @@ def measure(model: Any, rows: Encoded, batch_size: int) -> Metrics:
     batches = [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
     model.eval()
     try:
-        with fast_activations(not on_gpu()):
-            found = [guarded(partial(_of_batch, model, rows, batch), len(batch)) for batch in batches]
+        found = [guarded(partial(_of_batch, model, rows, batch), len(batch)) for batch in batches]
     finally:
         model.train()
     total, right, tokens = (sum(part[i] for part in found) for i in range(3))
@@ -64,19 +68,30 @@ def measure(model: Any, rows: Encoded, batch_size: int) -> Metrics:
 
 def _of_batch(model: Any, rows: Encoded, chosen: list[int]) -> tuple[float, int, int]:
     """Return a batch's summed cross-entropy, the tokens that the model puts first, and the tokens in all."""
+    states, targets, logits = _on_gpu(model, rows, chosen) if on_gpu() else _on_cpu(model, rows, chosen)
+    total, right = 0.0, 0
+    for start in range(0, len(targets), _POSITIONS):
+        part = slice(start, start + _POSITIONS)
+        scores = logits(states[part])
+        total += _cross_entropy(scores, targets[part])
+        right += int((scores.argmax(axis=1) == targets[part]).sum())
+    return total, right, len(targets)
+
+
+def _on_cpu(model: Any, rows: Encoded, chosen: list[int]) -> Predicted:
+    batch = pack_rows(rows, chosen)
+    states = Decoder(model).predicting(Tape(recording=False), batch).value
+    return states, batch.targets, partial(loss.cpu_logits, model)
+
+
+def _on_gpu(model: Any, rows: Encoded, chosen: list[int]) -> Predicted:
     import mlx.core as mx
     import numpy as np
 
     batch = build(rows, chosen, 1)
     hidden = loss.states(model, mx.array(rows.prefix[:-1]), mx.array(batch.inputs))
     states = hidden.reshape(-1, hidden.shape[-1])[mx.array(batch.where)]
-    total, right = 0.0, 0
-    for start in range(0, len(batch.targets), _POSITIONS):
-        part = slice(start, start + _POSITIONS)
-        scores = np.array(loss.logits(model, states[part]).astype(mx.float32))
-        total += _cross_entropy(scores, batch.targets[part])
-        right += int((scores.argmax(axis=1) == batch.targets[part]).sum())
-    return total, right, len(batch.targets)
+    return states, batch.targets, lambda part: np.array(loss.logits(model, part).astype(mx.float32))
 
 
 def _cross_entropy(scores: NDArray[np.float32], targets: NDArray[np.int32]) -> float:

@@ -99,6 +99,18 @@ def logits(model: Any, chosen: Array) -> Array:
     return mx.tanh(out / cap) * cap if cap else out
 
 
+def cpu_logits(model: Any, chosen: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return logits, shape (n, vocabulary), of n hidden states, computed by NumPy."""
+    import numpy as np
+
+    head = head_rows(model)
+    scores = np.empty((len(chosen), len(head)), np.float32)
+    for start in range(0, len(head), CHUNK):
+        np.matmul(chosen, head[start : start + CHUNK].T, out=scores[:, start : start + CHUNK])
+    _bend(scores, getattr(model, "final_logit_softcapping", None))
+    return scores
+
+
 def streamed_cross_entropy(
     chosen: NDArray[np.float32],
     weight: HeadRows,

@@ -21,11 +21,7 @@ from jessyfile.training.batches import LossWeights, epoch_batches
 from jessyfile.training.checkpoint import Cursor
 from jessyfile.training.encoded import Encoded
 from jessyfile.training.gradient import Gradients, Passes, Totals, on_gpu, passes
-<<<<<<< HEAD
 from jessyfile.training.metrics import MetricsLog, TrainingMetrics
-from jessyfile.training.recompute import recomputed
-=======
->>>>>>> 3c49136 (Compute an update on a CPU in NumPy, for every architecture, without padding and without MLX's scalar operations)
 from jessyfile.training.throughput import Meter
 from jessyfile.training.utilization import Utilization
 from jessyfile.training.workers import Workers, workers

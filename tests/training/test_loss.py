@@ -13,7 +13,6 @@ from training_fakes import LORA, encoded, loud
 from jessyfile.models.load import load_model
 from jessyfile.training import adapter, loss
 from jessyfile.training.batches import build
-from jessyfile.training.cpu_ops import fast_activations
 
 
 @pytest.fixture(params=["gemma3_text", "gemma2", "gemma", "llama", "qwen3"])
@@ -94,40 +93,6 @@ def test_extreme_states_give_finite_losses() -> None:
     value, gradient = loss.streamed_cross_entropy(states, weight, np.array([0, 8999, 5], np.int32))
     assert np.isfinite(value)
     assert np.isfinite(gradient).all()
-
-
-@pytest.mark.parametrize("name", ["gelu_approx", "silu"])
-def test_fast_activations_are_the_same_functions(name: str) -> None:
-    x = mx.linspace(-12, 12, 2001)
-    original = getattr(nn, name)
-    with fast_activations(True):
-        fast = getattr(nn, name)
-        assert fast is not original
-        np.testing.assert_allclose(np.array(fast(x)), np.array(original(x)), atol=2e-6)
-        slopes = [np.array(mx.grad(lambda x, f=f: mx.sum(f(x)))(x)) for f in (fast, original)]
-    np.testing.assert_allclose(*slopes, atol=1e-5)
-    assert getattr(nn, name) is original
-
-
-@pytest.mark.parametrize("weighted", [True, False])
-def test_the_fast_norm_is_the_same_function_with_the_same_gradient(weighted: bool) -> None:
-    x = mx.random.normal((3, 5, 64), key=mx.random.key(1)) * 3
-    pull = mx.random.normal((3, 5, 64), key=mx.random.key(2))
-    weight = mx.random.normal((64,), key=mx.random.key(3)) if weighted else None
-
-    def pulled(x: mx.array) -> mx.array:
-        return mx.sum(mx.fast.rms_norm(x, weight, 1e-6) * pull)
-
-    plain = mx.fast.rms_norm(x, weight, 1e-6), mx.grad(pulled)(x)
-    mx.eval(plain)
-    original = mx.fast.rms_norm
-    with fast_activations(True):
-        assert mx.fast.rms_norm is not original
-        fast = mx.fast.rms_norm(x, weight, 1e-6), mx.grad(pulled)(x)
-        mx.eval(fast)
-    assert mx.fast.rms_norm is original
-    for left, right in zip(plain, fast, strict=True):
-        np.testing.assert_allclose(np.array(left), np.array(right), rtol=1e-4, atol=1e-5)
 
 
 def test_a_weighted_end_counts_as_often_as_asked() -> None:
