@@ -6,13 +6,18 @@ Each step is a pure function in the package that it names; it is imported when i
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from jessyfile.language.recipe import Recipe
 from jessyfile.planning.preflight import Finding, Outlook
 from jessyfile.planning.steps import Step, StepContext
 from jessyfile.results.facts import EncodeFacts, Facts
 from jessyfile.results.typed_json import Record, read_as
+
+if TYPE_CHECKING:
+    from jessyfile.training.hosts import Hosts
 
 # Each step's function is imported when the step runs: planning must start none of what training needs.
 
@@ -41,7 +46,11 @@ def _encode(context: StepContext) -> Facts:
     return run_encode(context)
 
 
-def _train(context: StepContext) -> Facts:
+def _train(context: StepContext, hosts: Hosts | None = None) -> Facts:
+    if hosts is not None:
+        from jessyfile.training.launch import train_together
+
+        return train_together(context, hosts)
     from jessyfile.training.train_steps import run_train
 
     return run_train(context)
@@ -141,16 +150,20 @@ def _dataset_known(outlook: Outlook) -> Iterator[Finding]:
     return dataset_preflight(outlook)
 
 
-def _train_known(outlook: Outlook) -> Iterator[Finding]:
+def _train_known(outlook: Outlook, hosts: Hosts | None = None) -> Iterator[Finding]:
     from jessyfile.training.train_checks import train_preflight
 
-    return train_preflight(outlook)
+    yield from train_preflight(outlook)
+    if hosts is not None:
+        from jessyfile.training.hosts import hosts_preflight
+
+        yield from hosts_preflight(outlook, hosts)
 
 
-def _train_peak(outlook: Outlook) -> int | None:
+def _train_peak(outlook: Outlook, hosts: Hosts | None = None) -> int | None:
     from jessyfile.training.memory import train_peak
 
-    return train_peak(outlook)
+    return train_peak(outlook, hosts.here if hosts is not None else 1)
 
 
 def _train_smaller(outlook: Outlook, share: float) -> str:
@@ -259,8 +272,8 @@ def _cases(recipe: Recipe, root: Path, facts: Mapping[str, Record]) -> float | N
     return float(sum(min(count, suite.limit or count) for suite, count in lines.items()))
 
 
-def compile_steps(recipe: Recipe) -> tuple[Step, ...]:
-    """Return the recipe's steps in an order in which every step comes after its inputs."""
+def compile_steps(recipe: Recipe, hosts: Hosts | None = None) -> tuple[Step, ...]:
+    """Return the recipe's steps in an order in which every step comes after its inputs; `hosts` are the processes that train."""
     from jessyfile.dataset.dataset_inputs import category_files, dataset_files
     from jessyfile.evaluation.suite_inputs import suite_files
     from jessyfile.export.registry import holds_candidate, holds_latest
@@ -337,15 +350,15 @@ def compile_steps(recipe: Recipe) -> tuple[Step, ...]:
         Step(
             "train",
             "train the adapter",
-            _train,
+            partial(_train, hosts=hosts),
             inputs=("base", "encode"),
             reads=("lora.*", "train.*", "base.precision", "personality.per_batch"),
             resolved=_precision,
             version=4,
             resumable=True,
             units=_rows_trained,
-            preflight=_train_known,
-            peak=_train_peak,
+            preflight=partial(_train_known, hosts=hosts),
+            peak=partial(_train_peak, hosts=hosts),
             smaller=_train_smaller,
         ),
         Step("merge", "merge the adapter in full precision", _merge, inputs=("base", "train"), disk=_merge_disk),

@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from jessyfile.commands.common import load_call, recipe_options, sample_option, sending_options
+from jessyfile.commands.common import (
+    hosts_option,
+    load_call,
+    read_call_hosts,
+    recipe_options,
+    sample_option,
+    sending_options,
+)
 from jessyfile.commands.plan import selection, step_options
 from jessyfile.text.printable import printable
 
@@ -25,6 +32,7 @@ if TYPE_CHECKING:
 @recipe_options
 @step_options
 @sample_option
+@hosts_option
 @sending_options
 @click.option("--json", "as_json", is_flag=True, help="Print what happens as JSON lines (format 1).")
 def apply(
@@ -36,13 +44,14 @@ def apply(
     skip: tuple[str, ...],
     replace: tuple[str, ...],
     sample: int | None,
+    hosts: str | None,
     allow_host: tuple[str, ...],
     as_json: bool,
 ) -> int:
     """Make data, train, export, evaluate, promote: whatever the plan says. RECIPE may be a saved plan (plan.json)."""
     from jessyfile.planning.command_line import Call
 
-    call, chosen = Call(str(recipe), arg, variant, set_, sample), selection(only, skip, replace)
+    call, chosen = Call(str(recipe), arg, variant, set_, sample, hosts), selection(only, skip, replace)
     show = _as_json if as_json else _on_screen
     return show(call, chosen, allow_host)
 
@@ -102,7 +111,7 @@ class Applying:
         from jessyfile.planning.run import apply as apply_steps
         from jessyfile.project import find_root
 
-        root, steps = find_root(self.loaded.path), compile_steps(self.loaded)
+        root, steps = find_root(self.loaded.path), compile_steps(self.loaded, read_call_hosts(self.call))
         told = _Noting(observer, self.ran)
         with stopping(self.command) as stop:
             result = apply_steps(

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from jessyfile.language import Diagnostic
     from jessyfile.language.recipe import Recipe
     from jessyfile.planning.command_line import Call
+    from jessyfile.training.hosts import Hosts
 
 F = TypeVar("F", bound=Callable[..., Any])
 TAGS = ("latest", "candidate", "previous")
@@ -52,6 +53,23 @@ sample_option = click.option(
     metavar="ROWS",
     help="Start small: about this many rows, in the recipe's proportions, as the model NAME-sample.",
 )
+
+
+hosts_option = click.option(
+    "--hosts",
+    type=click.Path(),
+    metavar="FILE",
+    help="Train in several processes: a file of hosts, as mlx.launch reads it.",
+)
+
+
+def read_call_hosts(call: Call) -> Hosts | None:
+    """Return what the file of `--hosts` says, None without one. Raises TrainingError."""
+    if call.hosts is None:
+        return None
+    from jessyfile.training.hosts import read_hosts
+
+    return read_hosts(Path(call.hosts))
 
 
 def sending_options(command: F) -> F:

@@ -9,13 +9,22 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from jessyfile.commands.common import load, load_call, recipe_options, sample_option, sending_options
+from jessyfile.commands.common import (
+    hosts_option,
+    load,
+    load_call,
+    read_call_hosts,
+    recipe_options,
+    sample_option,
+    sending_options,
+)
 from jessyfile.text.printable import json_text, printable
 
 if TYPE_CHECKING:
     from jessyfile.language.recipe import Recipe
     from jessyfile.planning.plan import Plan, Selection
     from jessyfile.planning.preflight import Reach
+    from jessyfile.training.hosts import Hosts
 
 _LONG = 1800.0
 _FIRST_LOOK = 100
@@ -42,19 +51,32 @@ def selection(only: tuple[str, ...], skip: tuple[str, ...], replace: tuple[str, 
     return Selection(only, skip, replace)
 
 
-def plan_recipe(recipe: Recipe, chosen: Selection | None = None, reach: Reach = "machine") -> Plan:
-    """Plan a loaded recipe in its project; `reach` says how far to look for what is wrong."""
+def plan_recipe(
+    recipe: Recipe, chosen: Selection | None = None, reach: Reach = "machine", hosts: Hosts | None = None
+) -> Plan:
+    """Plan a loaded recipe in its project.
+
+    Args:
+        recipe: the loaded recipe.
+        chosen: which steps to take; all are taken unless given.
+        reach: how far to look for what is wrong.
+        hosts: the processes that train; this one alone unless given.
+
+    Returns:
+        The plan.
+    """
     from jessyfile.pipeline import compile_steps
     from jessyfile.planning.plan import make_plan
     from jessyfile.project import find_root
 
-    return make_plan(recipe, find_root(recipe.path), compile_steps(recipe), chosen, reach=reach)
+    return make_plan(recipe, find_root(recipe.path), compile_steps(recipe, hosts), chosen, reach=reach)
 
 
 @click.command()
 @recipe_options
 @step_options
 @sample_option
+@hosts_option
 @sending_options
 @click.option("--all", "everything", is_flag=True, help="List the unchanged steps too.")
 @click.option("--short", is_flag=True, help="Leave the reasons' details out.")
@@ -73,6 +95,7 @@ def plan(
     skip: tuple[str, ...],
     replace: tuple[str, ...],
     sample: int | None,
+    hosts: str | None,
     allow_host: tuple[str, ...],
     everything: bool,
     short: bool,
@@ -85,8 +108,8 @@ def plan(
     from jessyfile.planning.command_line import Call
     from jessyfile.planning.plan_json import plan_as_json, save_plan
 
-    call, chosen = Call(str(recipe), arg, variant, set_, sample), selection(only, skip, replace)
-    made = plan_recipe(load_call(call), chosen, "network" if probe else "machine")
+    call, chosen = Call(str(recipe), arg, variant, set_, sample, hosts), selection(only, skip, replace)
+    made = plan_recipe(load_call(call), chosen, "network" if probe else "machine", read_call_hosts(call))
     if out is not None:
         save_plan(out, made, call)
     if as_json:

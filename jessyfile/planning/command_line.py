@@ -14,23 +14,26 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """How a recipe was loaded: its file as typed, `--arg`, `--variant`, `--set` and `--sample`."""
+    """How a recipe was loaded: its file as typed, `--arg`, `--variant`, `--set` and `--sample`; and the file of `--hosts`."""
 
     recipe: str
     arg: tuple[str, ...] = ()
     variant: str | None = None
     set_: tuple[str, ...] = ()
     sample: int | None = None
+    hosts: str | None = None
 
     @classmethod
     def from_json(cls, body: dict[str, Any]) -> Call:
         """Read what `as_json` gave. Raises KeyError when a part is missing."""
-        return cls(str(body["recipe"]), tuple(body["arg"]), body["variant"], tuple(body["set"]), body.get("sample"))
+        more = (body.get("sample"), body.get("hosts"))
+        return cls(str(body["recipe"]), tuple(body["arg"]), body["variant"], tuple(body["set"]), *more)
 
     def as_json(self) -> dict[str, Any]:
         """Return the call as a JSON object."""
         parts = {"recipe": self.recipe, "arg": list(self.arg), "variant": self.variant, "set": list(self.set_)}
-        return parts if self.sample is None else {**parts, "sample": self.sample}
+        more = (("sample", self.sample), ("hosts", self.hosts))
+        return {**parts, **{name: value for name, value in more if value is not None}}
 
     @property
     def as_written(self) -> bool:
@@ -39,7 +42,7 @@ class Call:
 
     def words(self) -> list[str]:
         """Return the recipe and its options as they are typed behind a command's name."""
-        single = (("--variant", self.variant), ("--sample", self.sample))
+        single = (("--variant", self.variant), ("--sample", self.sample), ("--hosts", self.hosts))
         recipe = f"./{self.recipe}" if self.recipe.startswith("-") else self.recipe
         return [
             recipe,

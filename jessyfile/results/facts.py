@@ -150,7 +150,8 @@ class Curve:
 class TrainFacts(Facts):
     """`train`: how long, how much and how well; `rungs` says what memory made it give up.
 
-    `precision` is how the base was held (empty in older results), `rounded` whether that rounded its weights.
+    `precision` is how the base was held (empty in older results), `rounded` whether that rounded its weights,
+    `processes` how many trained together.
     """
 
     training_seconds: float
@@ -167,6 +168,7 @@ class TrainFacts(Facts):
     blas: str
     precision: str = ""
     rounded: bool = False
+    processes: int = 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from jessyfile.training.batches import EVEN, LossWeights, Packed, build, pack_ro
 from jessyfile.training.decoder import Decoder
 from jessyfile.training.encoded import Encoded
 from jessyfile.training.loss import HeadRows
+from jessyfile.training.ranks import Ranks, here
 from jessyfile.training.workers import Workers, shares
 
 _MEMORY_WORDS = ("out of memory", "unable to allocate", "allocation", "insufficient memory")
@@ -49,7 +50,7 @@ class Passes:
     """Runs rows through the model, with or without their gradient.
 
     `splits` divides the rows of a part when memory was too small; it changes no mathematics. `head` is the output matrix, shape
-    (vocabulary, hidden), on a CPU, where NumPy computes everything; None where MLX does.
+    (vocabulary, hidden), on a CPU, where NumPy computes everything; None where MLX does. `ranks` are the processes that share the parts.
     """
 
     workers: Workers
@@ -58,6 +59,7 @@ class Passes:
     head: HeadRows | None
     counted: LossWeights = EVEN
     _decoders: dict[int, Decoder] = field(default_factory=dict)
+    ranks: Ranks = field(default_factory=here)
 
     def gradient(self, rows: Encoded, group: Sequence[list[int]], seed_of: Callable[[int], int]) -> Totals:
         """Return the sums over a group of batches; `seed_of(part)` seeds a part's dropout. Raises InsufficientMemoryError."""
@@ -77,7 +79,9 @@ class Passes:
             return Totals(float(value), len(batch.targets), batch.mass, gradients)
 
         parts = [part for batch in group for part in self._parts(rows, batch)]
-        return self._run(rows, parts, one)
+        return self._together(
+            partial(self._run, rows, parts, one), dict(tree_flatten(self.workers.models[0].trainable_parameters()))
+        )
 
     def loss(self, rows: Encoded, batch_size: int) -> Totals:
         """Return the sums over all rows, without gradient and without dropout."""
@@ -95,7 +99,23 @@ class Passes:
         order = sorted(range(len(rows)), key=lambda i: (int(lengths[i]), i))
         batches = [order[i : i + batch_size] for i in range(0, len(order), batch_size)]
         parts = [part for batch in batches for part in self._parts(rows, batch)]
-        return self._run(rows, parts, one)
+        return self._together(partial(self._run, rows, parts, one), {})
+
+    def _together(self, own: Callable[[], Totals], like: Gradients) -> Totals:
+        """Return the sums over all processes; `like` has the shapes of the gradient, for a process without parts."""
+        import mlx.core as mx
+
+        if self.ranks.size == 1:
+            return own()
+        sums, short = Totals(), None
+        try:
+            sums = own()
+        except InsufficientMemoryError as error:
+            short = error
+        self.ranks.fail_together(short)
+        loss, tokens, mass = self.ranks.total([sums.loss, sums.tokens, sums.mass])
+        gradients = sums.gradients or {key: mx.zeros_like(array) for key, array in like.items()}
+        return Totals(loss, int(tokens), mass, self.ranks.added(gradients))
 
     def _on_cpu(self, model: Any, batch: Packed, head: HeadRows, seed: int | None = None) -> Totals:
         """Return a part's sums, computed in NumPy; without a seed there is no gradient and no dropout."""
@@ -119,7 +139,8 @@ class Passes:
         lengths = rows.lengths()
         costs = [len(part) * int(max(lengths[i] for i in part)) for part in parts]
         sums = Totals()
-        for result in self.workers.map(several, shares(costs, self.workers.count)):
+        dealt = shares(costs, self.ranks.size * self.workers.count)[self.ranks.own(self.workers.count)]
+        for result in self.workers.map(several, dealt):
             sums.add(result)
         mx.eval(sums.gradients)
         return sums
@@ -129,7 +150,9 @@ class Passes:
         lengths = rows.lengths()
         ordered = sorted(batch, key=lambda i: (lengths[i], i))
         tokens = sum(int(lengths[i]) for i in batch)
-        count = self.splits if self.on_gpu else max(self.splits, self.workers.count, math.ceil(tokens / CPU_TOKENS))
+        count = max(self.splits, self.ranks.size * self.workers.count)
+        if not self.on_gpu:
+            count = max(count, math.ceil(tokens / CPU_TOKENS))
         parts: list[list[int]] = [[] for _ in range(count)]
         before = 0
         for row in ordered:

@@ -24,10 +24,12 @@ _LEAST_RANK = 4
 SMALL: tuple[Wanted, ...] = ("q8", "q4")
 
 
-def train_peak(outlook: Outlook) -> int | None:
-    """Return the bytes at the peak of a training whose rows have `max_length` tokens; None for a base of unknown sizes."""
+def train_peak(outlook: Outlook, processes: int = 1) -> int | None:
+    """Return the bytes at the peak of a training whose rows have `max_length` tokens, of all its processes on this machine together;
+    None for a base of unknown sizes."""
     shape, recipe = known_shape(outlook), outlook.recipe
-    return None if shape is None else Training(recipe.train, recipe.lora, recipe.precision).peak(outlook, shape)
+    training = Training(recipe.train, recipe.lora, recipe.precision, processes)
+    return None if shape is None else processes * training.peak(outlook, shape)
 
 
 def what_fits(outlook: Outlook, share: float) -> str:
@@ -44,11 +46,12 @@ def what_fits(outlook: Outlook, share: float) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Training:
-    """What decides how much memory a training takes, beside the base."""
+    """What decides how much memory a training takes, beside the base; `processes` share this machine's processors."""
 
     train: Train
     lora: Lora
     precision: Wanted
+    processes: int = 1
 
     def peak(self, outlook: Outlook, shape: Shape, chip: str | None = None) -> int:
         """Return the bytes at its peak on a chip, this machine's unless given."""
@@ -57,7 +60,9 @@ class Training:
         sizes = base_sizes(outlook)
         held = footprint(shape, precision, self.lora, sizes.brought)
         # how much of a row is trained is not known before it is read: all of it, at most
-        part = part_of(self.train, self.train.max_length, 0, 0 if on_gpu else machine.cores(), targets=1)
+        part = part_of(
+            self.train, self.train.max_length, 0, 0 if on_gpu else max(1, machine.cores() // self.processes), targets=1
+        )
         training = peak(shape, precision, self.lora, held, part, on_gpu=on_gpu)
         stored = sizes.brought / sizes.parameters if sizes.parameters else _FLOAT32
         return max(training, loading_bytes(shape, precision, round(stored)) + (0 if on_gpu else _LIBRARIES))

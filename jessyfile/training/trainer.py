@@ -22,6 +22,7 @@ from jessyfile.training.checkpoint import Cursor
 from jessyfile.training.encoded import Encoded
 from jessyfile.training.gradient import Gradients, Passes, Totals, on_gpu, passes
 from jessyfile.training.metrics import MetricsLog, TrainingMetrics
+from jessyfile.training.ranks import Ranks, here
 from jessyfile.training.throughput import Meter
 from jessyfile.training.utilization import Utilization
 from jessyfile.training.workers import Workers, workers
@@ -53,6 +54,7 @@ class Trainer:
     best: Gradients = field(default_factory=dict)
     splits: int = 1
     log: MetricsLog = field(default_factory=MetricsLog)
+    ranks: Ranks = field(default_factory=here)
     _lowest: float = math.inf
     _optimizer: Any = None
     _passes: Passes = field(init=False)
@@ -65,7 +67,7 @@ class Trainer:
 
     def run(self) -> Cursor:
         """Train to the end, from the newest checkpoint if there is one. Raises Interrupted, ConvergenceError, InsufficientMemoryError."""
-        count = 1 if on_gpu() else min(cores(), self.train.batch_size)
+        count = self.ranks.least(1 if on_gpu() else min(cores(), self.train.batch_size))
         try:
             with workers(self.model, count) as side_by_side:
                 self._passes = self._over(side_by_side)
@@ -110,6 +112,7 @@ class Trainer:
         if not on_gpu():
             mx.set_cache_limit(_CACHE_BYTES)
         self._restore()
+        self.ranks.agree("checkpoint", f"{self.cursor.update}")
 
     def _plan(self) -> list[list[list[int]]]:
         """Return every update's batches, as lists of row numbers."""
@@ -225,12 +228,15 @@ class Trainer:
                 f"the loss is not finite at update {where + 1}, before any checkpoint",
                 hint="lower learning_rate in TRAIN",
             )
+        self.ranks.agree("checkpoint", f"{self.cursor.update}")
         self.cursor.retries, self.cursor.rate_factor = retries, factor
         said = f"update {where + 1} was not finite or diverged; back to {self.cursor.update} at {factor:g} of the rate"
         self.cursor.rungs = [*rungs, said]
         self.progress.note(self.cursor.rungs[-1])
 
     def _save(self) -> None:
+        if not self.ranks.first:
+            return
         from mlx.utils import tree_flatten
 
         groups = {

@@ -1,0 +1,121 @@
+"""Two processes train what one trains; they stop, die and resume as one does."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+from together import AtUpdate, hosts, kill, step
+
+from jessyfile.errors import Interrupted, TrainingError
+from jessyfile.training import adapter, trainer
+from jessyfile.training.hosts import read_hosts
+from jessyfile.training.launch import train_together
+from jessyfile.training.ranks import Ranks
+from jessyfile.training.train_steps import run_train
+
+EPOCHS = 4
+UPDATES = 3 * EPOCHS
+linux = pytest.mark.skipif(sys.platform != "linux", reason="finds the process to kill in /proc")
+
+
+@pytest.fixture(autouse=True)
+def found_by_children(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory: pytest.TempPathFactory) -> dict[str, np.ndarray]:
+    """The adapter of one process with two workers: as many parts as two processes with a worker each."""
+    made = step(tmp_path_factory.mktemp("alone"), EPOCHS)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(trainer, "cores", lambda: 2)
+        facts = run_train(made)
+    assert (facts.updates, facts.processes) == (UPDATES, 1)
+    return load_file(made.output / adapter.ADAPTER_FILE)
+
+
+def same(folder: Path, alone: dict[str, np.ndarray]) -> None:
+    found = load_file(folder / adapter.ADAPTER_FILE)
+    assert found.keys() == alone.keys()
+    for key, array in alone.items():
+        np.testing.assert_allclose(found[key], array, rtol=1e-4, atol=1e-5, err_msg=key)
+
+
+@linux
+def test_a_process_that_dies_ends_all_and_one_alone_goes_on_to_the_same_adapter(
+    tmp_path: Path, alone: dict[str, np.ndarray], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Dropout is on, and every third update has one row: a process without rows takes part in the sums all the same."""
+    both = read_hosts(hosts(tmp_path))
+    dying = step(tmp_path, EPOCHS, heard=AtUpdate(2, lambda: kill(tmp_path, 1)))
+    with pytest.raises(TrainingError, match="process 1 was killed by signal 9; all were stopped") as caught:
+        train_together(dying, both)
+    assert "goes on from it" in (caught.value.hint or "")
+    assert not (dying.output / adapter.ADAPTER_FILE).exists()
+    told = []
+    monkeypatch.setattr(trainer, "cores", lambda: 2)
+    resumed = step(tmp_path, EPOCHS)
+    resumed.progress.note = told.append
+    facts = run_train(resumed)
+    assert any(line.startswith("going on after update") for line in told)
+    assert facts.updates == UPDATES
+    same(resumed.output, alone)
+
+
+def test_begun_by_one_gone_on_with_by_two_and_ended_by_one_it_is_the_same_adapter(
+    tmp_path: Path, alone: dict[str, np.ndarray], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Asked to stop, both stop after the same update, and what they have trained is saved."""
+    monkeypatch.setattr(trainer, "cores", lambda: 2)
+    with pytest.raises(Interrupted, match="after update 2 of"):
+        asked = AtUpdate(2)
+        run_train(step(tmp_path, EPOCHS, stop=asked, heard=asked))
+    with pytest.raises(Interrupted, match="training stopped after update") as caught:
+        asked = AtUpdate(5)
+        train_together(step(tmp_path, EPOCHS, stop=asked, heard=asked), read_hosts(hosts(tmp_path)))
+    assert "it is saved" in caught.value.message
+    made = step(tmp_path, EPOCHS)
+    assert not list(made.work.glob(".*.tmp"))
+    assert run_train(made).updates == UPDATES
+    same(made.output, alone)
+
+
+@pytest.mark.stress
+@pytest.mark.parametrize("count", [2, 3])
+def test_from_the_first_update_to_the_last_several_train_what_one_trains(
+    count: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trainer, "cores", lambda: count)
+    one = step(tmp_path / "one", EPOCHS)
+    run_train(one)
+    made = step(tmp_path / "several", EPOCHS)
+    facts = train_together(made, read_hosts(hosts(tmp_path, count)))
+    assert (facts.processes, facts.updates) == (count, UPDATES)
+    same(made.output, load_file(one.output / adapter.ADAPTER_FILE))
+    curves = [json.loads((folder / "curve.json").read_text()) for folder in (one.output, made.output)]
+    for left, right in zip(curves[0]["curve"], curves[1]["curve"], strict=True):
+        assert left == pytest.approx(right, rel=1e-4)
+    assert curves[0]["validations"] == [pytest.approx(entry, rel=1e-5) for entry in curves[1]["validations"]]
+
+
+def test_a_process_without_mlx_s_group_is_alone() -> None:
+    """The usual road opens no socket: everything a group is asked for follows from the process itself."""
+    ranks = Ranks()
+    assert (ranks.first, ranks.least(3), ranks.any(True), ranks.any(False)) == (True, 3, True, False)
+    assert ranks.total([1.5, 2]) == [1.5, 2]
+    ranks.agree("anything", "x")
+
+
+def test_an_ordinary_training_never_asks_for_a_group(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import mlx.core as mx
+
+    def never(*_: object, **__: object) -> None:
+        raise AssertionError("mx.distributed.init was called")
+
+    monkeypatch.setattr(mx.distributed, "init", never)
+    assert run_train(step(tmp_path, 1)).updates == 3

@@ -1,0 +1,106 @@
+"""A tiny training as a step, for one process and for several on this machine."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors.numpy import load_file, save_file
+from tiny import tiny_model
+from training_fakes import encoded
+from world import context
+
+from jessyfile.language import load_text
+from jessyfile.planning.steps import StepContext
+from jessyfile.training import encoded as rows_file
+
+RECIPE = """JESSY 1
+NAME tiny
+FROM "./base"
+DATASET {
+  CATEGORY any 10 {
+    TOPIC thing 10
+  }
+}
+LORA {
+  rank 4
+  alpha 8
+  dropout 0.1
+  targets q_proj v_proj down_proj
+}
+TRAIN {
+  epochs %d
+  batch_size 3
+  grad_accumulation 1
+  learning_rate 5e-3
+  warmup_steps 2
+  checkpoint_every 1
+  validate_every 5
+  keep last
+}
+"""
+HOST = {"ssh": "127.0.0.1", "ips": ["127.0.0.1"]}
+
+
+def step(root: Path, epochs: int, stop: Any = None, heard: Any = None) -> StepContext:
+    """Return the step `train` of seven rows, three an update: the last update of an epoch has one row, which no two processes can share."""
+    base, data = root / "base", root / "encode"
+    if not base.exists():
+        tiny_model(base, "llama")
+        arrays = load_file(base / "model.safetensors")
+        shape = arrays["model.embed_tokens.weight"].shape
+        arrays["model.embed_tokens.weight"] = np.random.default_rng(9).normal(0, 0.25, shape).astype(np.float32)
+        save_file(arrays, base / "model.safetensors")
+        data.mkdir()
+        rows_file.save(encoded(7), data / "train.safetensors")
+        rows_file.save(encoded(3, seed=3), data / "valid.safetensors")
+    loaded = load_text(RECIPE % epochs, root / "tiny.jessy", root=root)
+    assert loaded.recipe is not None, loaded.diagnostics
+    recipe = loaded.recipe
+    made = context(root, recipe, {"base": base, "encode": data}, step="train")
+    return replace(made, stop=stop or made.stop, progress=heard or made.progress)
+
+
+def hosts(folder: Path, count: int = 2) -> Path:
+    path = folder / "hosts.json"
+    path.write_text(json.dumps([HOST] * count))
+    return path
+
+
+class AtUpdate:
+    """A progress that does something once, when training has reached an update; and a stop that asks from then on."""
+
+    def __init__(self, update: int, act: Any = None) -> None:
+        self.update_, self.act, self.reached = update, act, False
+
+    def update(self, done: float, total: float | None = None, *, text: str = "") -> None:
+        if done >= self.update_ and not self.reached:
+            self.reached = True
+            if self.act:
+                self.act()
+
+    def note(self, text: str) -> None: ...
+
+    def requested(self) -> bool:
+        return self.reached
+
+
+def kill(root: Path, rank: int) -> None:
+    """Kill the process of a rank that trains under a root."""
+    for entry in Path("/proc").iterdir():
+        try:
+            command, settings = (entry / "cmdline").read_bytes().split(b"\0"), (entry / "environ").read_bytes()
+        except OSError:
+            continue
+        ours = (
+            b"jessyfile.training.rank" in command
+            and command[-2].startswith(str(root).encode())
+            and b"-c" not in command
+        )
+        if ours and f"MLX_RANK={rank}".encode() in settings.split(b"\0"):
+            os.kill(int(entry.name), signal.SIGKILL)
