@@ -15,6 +15,7 @@ from jessyfile.planning.steps import StepContext
 from jessyfile.results.facts import EncodeFacts, TrainFacts
 from jessyfile.training import adapter, encoded, schedule
 from jessyfile.training.metrics import METRICS_FILE, MetricsLog, Watcher
+from jessyfile.training.ranks import here
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -75,7 +76,7 @@ def train_adapter(context: StepContext, watchers: Sequence[Watcher] = ()) -> Tra
     while True:
         model, _ = load_model(base, precision)
         try:
-            log = MetricsLog(context.work / METRICS_FILE, watchers)
+            log = MetricsLog(context.work / METRICS_FILE if here().first else None, watchers)
             facts = _train(context, model, lora, splits, rungs, log)
             said = str(precision)
             return replace(facts, blas=blas.description, precision=said, rounded=precision.quantized)

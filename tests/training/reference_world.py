@@ -107,7 +107,7 @@ def far(got: np.ndarray, wanted: np.ndarray, scale: float) -> float:
     return float(np.linalg.norm(got - wanted) / max(float(np.linalg.norm(wanted)), 1e-3 * scale))
 
 
-def hold(found: World, train: Train, folder: Path, monkeypatch: pytest.MonkeyPatch, near: float = 2e-4) -> None:
+def hold(found: World, train: Train, folder: Path, monkeypatch: pytest.MonkeyPatch, near: float = 5e-5) -> None:
     """Fail unless every update is the reference's, each judged from where the one before left the adapter."""
     seen = found.trained(train, folder, monkeypatch)
     packed = pack(found.rows, common_prefix(found.rows), found.end)
