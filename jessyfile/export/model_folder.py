@@ -80,7 +80,8 @@ def write_model_folder(
     _write_weights(list(_planned(weights, dtype, report)), output, {"format": library})
     ids = _ids(folder, tokenizer, form)
     _write(output / "config.json", _config(weights.config, dtype, ids))
-    _write(output / "generation_config.json", {**ids, **_generation(sampling)})
+    known = {name: number for name, number in ids.items() if number is not None}
+    _write(output / "generation_config.json", {**known, **_generation(sampling)})
     write_bytes(output / "tokenizer.json", dumps(_begun(read_json(folder / "tokenizer.json"), tokenizer)) + b"\n")
     _write(output / "tokenizer_config.json", _tokenizer_config(folder, weights.config, tokenizer, form))
     try:
@@ -140,12 +141,13 @@ def _shards(tensors: Sequence[PlannedTensor]) -> list[list[PlannedTensor]]:
 
 
 def _ids(folder: Path, tokenizer: Tokenizer, form: ChatFormat) -> dict[str, Any]:
-    """Return the special tokens' numbers; what ends a turn comes first of those that end a text."""
+    """Return the special tokens' numbers, None for one that the model lacks: a class of transformers would fill in its own.
+    What ends a turn comes first of those that end a text.
+    """
     named = {name: tokenizer.id_of(token) for name, token in _special(folder).items()}
     ends = [number for number in (tokenizer.id_of(form.end_of_turn), named.get("eos_token")) if number is not None]
     found = {f"{name}_id": named.get(name) for name in ("bos_token", "pad_token")}
-    found["eos_token_id"] = list(dict.fromkeys(ends)) or None  # type: ignore[assignment]
-    return {name: number for name, number in found.items() if number is not None}
+    return {**found, "eos_token_id": list(dict.fromkeys(ends)) or None}
 
 
 def _special(folder: Path) -> dict[str, str]:
