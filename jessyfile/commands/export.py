@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from jessyfile.export.lineage import Lineage
     from jessyfile.export.model_folder import Dtype
 
-_FORMS = ("modelfile", "gguf", "mlx")
+_FORMS = ("modelfile", "gguf", "mlx", "hf")
 
 
 @click.command()
@@ -28,7 +28,7 @@ _FORMS = ("modelfile", "gguf", "mlx")
     type=click.Choice(_FORMS),
     default="modelfile",
     show_default=True,
-    help="For Ollama (a GGUF and its Modelfile), for llama.cpp, for mlx-lm.",
+    help="For Ollama (a GGUF and its Modelfile), llama.cpp, mlx-lm, transformers and the hub.",
 )
 @click.option(
     "-o",
@@ -41,7 +41,7 @@ _FORMS = ("modelfile", "gguf", "mlx")
 @click.option(
     "--dtype",
     type=click.Choice(("float32", "bfloat16", "float16")),
-    help="The numbers of mlx; float32, which loses nothing, unless said otherwise.",
+    help="The numbers of mlx and hf; float32, which loses nothing, unless said otherwise.",
 )
 @setting_options
 @click.option("--json", "as_json", is_flag=True, help="Print what was written as JSON (format 1).")
@@ -137,4 +137,6 @@ def _next(lineage: Lineage, order: Order, made: Exported) -> str:
     if order.form == "gguf":
         gguf = next(name for name in made.files if name.endswith(".gguf"))
         return shlex.join(["llama-cli", "-m", str(folder / gguf)])
+    if order.form == "hf":
+        return shlex.join(["hf", "upload", "YOU/" + lineage.name.rpartition("/")[2], str(folder)])
     return shlex.join(["mlx_lm.generate", "--model", str(folder), "--prompt", "merhaba"])

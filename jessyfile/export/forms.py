@@ -18,6 +18,7 @@ from jessyfile.export.model_folder import Dtype, Library, Report, folder_bytes, 
 from jessyfile.export.modelfile import OllamaOnly, modelfile_text, repackaged
 from jessyfile.export.registry import check_served
 from jessyfile.fsops import copy_file, hash_file, require_room, write_text
+from jessyfile.models.model_json import read_json
 from jessyfile.planning.canonical import readable
 from jessyfile.results.facts import GgufFacts
 from jessyfile.results.served import Served
@@ -78,14 +79,21 @@ class _Job:
 
     def modelfile(self, staging: Path) -> None:
         """Put the GGUF and a Modelfile that names it into the folder."""
-        sent = load_as(OllamaOnly, self.lineage.folder("modelfile") / CREATE_FILE)
-        text, lost = modelfile_text(repackaged(self._served(), sent, self.gguf(staging).name))
+        text, lost = modelfile_text(repackaged(self._served(), self._sent(), self.gguf(staging).name))
         self.notes += [f"the Modelfile leaves {part} out, for its text cannot say it" for part in lost]
         write_text(staging / "Modelfile", text)
 
     def mlx(self, staging: Path) -> None:
         """Put the merged model for mlx-lm into the folder."""
         self._model(staging, "mlx")
+
+    def hf(self, staging: Path) -> None:
+        """Put the merged model for transformers and its model card into the folder."""
+        from jessyfile.export.model_card import model_card
+
+        self._model(staging, "pt")
+        card = model_card(self.lineage, self._served(), self._sent().license, read_json(staging / "config.json"))
+        write_text(staging / "README.md", card)
 
     def _model(self, staging: Path, library: Library) -> None:
         folder = self.lineage.folder("merge")
@@ -102,13 +110,21 @@ class _Job:
     def _stem(self) -> str:
         return self.lineage.name.rpartition("/")[2]
 
+    def _sent(self) -> OllamaOnly:
+        return load_as(OllamaOnly, self.lineage.folder("modelfile") / CREATE_FILE)
+
     def _served(self) -> Served:
         if self.lineage.entry is not None:
             return read_as(Served, self.lineage.entry.served, "the registration")
         return load_as(Served, self.lineage.folder("modelfile") / SERVED_FILE)
 
 
-FORMS: Mapping[str, Callable[[_Job, Path], object]] = {"modelfile": _Job.modelfile, "gguf": _Job.gguf, "mlx": _Job.mlx}
+FORMS: Mapping[str, Callable[[_Job, Path], object]] = {
+    "modelfile": _Job.modelfile,
+    "gguf": _Job.gguf,
+    "mlx": _Job.mlx,
+    "hf": _Job.hf,
+}
 
 
 def export(lineage: Lineage, order: Order, place: Path, report: Report) -> Exported:

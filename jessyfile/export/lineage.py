@@ -20,7 +20,7 @@ from jessyfile.planning.store import Store
 from jessyfile.results.facts import ImportFacts
 
 if TYPE_CHECKING:
-    from jessyfile.planning.steps import F
+    from jessyfile.planning.steps import F, Json
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +50,10 @@ class Lineage:
     def facts(self, step: str, kind: type[F]) -> F | None:
         """Return what a step has said of its result, None when that is not known any more. Raises StateError."""
         return self.steps[step].facts_of(kind) if step in self.steps else None
+
+    def value(self, step: str, address: str) -> Json:
+        """Return a value of the recipe that a result was made from, None when it is not known any more."""
+        return self.steps[step].parameters.get(address) if step in self.steps else None
 
     def _gone(self, step: str) -> ExportError:
         if self.entry is None and step not in self.steps:
