@@ -182,7 +182,7 @@ COMMANDS: dict[str, tuple[Callable[[], click.Command], str]] = {
     "fsck": (_fsck, "Verify every stored result against its hash."),
     "upgrade": (_upgrade, "Bring what an older jessy left here to today's formats."),
     "import": (_import, "Write the Jessyfile that equals a Modelfile or an mlx-lm configuration."),
-    "export": (_export, "Write a model as files for Ollama, llama.cpp or mlx-lm."),
+    "export": (_export, "Write a model as files for Ollama, llama.cpp, mlx-lm or transformers."),
     "explain": (_explain, "Explain a diagnostic's code."),
     "schema": (_schema, "Print the recipe's JSON Schema."),
     "lsp": (_lsp, "Serve editors over the language server protocol."),

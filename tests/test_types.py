@@ -27,7 +27,7 @@ BORDERS = {
     "models/architectures.py", "models/from_gguf.py", "models/gguf_config.py", "models/gguf_normalise.py", "models/pre_tokenizers.py", "models/gguf_reader.py", "models/load.py",
     "models/rope.py", "models/safetensors_check.py", "models/safetensors_write.py", "models/tokenizer.py",
     "models/shape.py", "models/tokenizer_build.py", "models/weights.py", "export/gguf_metadata.py", "export/gguf_tokenizer.py",
-    "export/gguf_writer.py", "export/model_folder.py",  # config.json, tokenizer.json, GGUF metadata and tensors by name
+    "export/gguf_writer.py", "export/model_folder.py", "export/model_card.py", "export/adapter_folder.py",  # config.json, tokenizer.json, GGUF metadata and tensors by name
     "engines/llamacpp_engine.py", "engines/ollama_engine.py", "export/ollama_api.py", "export/modelfile.py",
     "export/move_names.py", "dataset/completions.py", "dataset/teacher.py",  # what servers are sent and answer
     "dataset/formats.py", "dataset/parquet.py", "dataset/supply.py", "dataset/rows.py", "dataset/leaks.py",

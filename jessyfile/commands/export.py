@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from jessyfile.export.lineage import Lineage
     from jessyfile.export.model_folder import Dtype
 
-_FORMS = ("modelfile", "gguf", "mlx", "hf")
+_FORMS = ("modelfile", "gguf", "mlx", "hf", "adapter", "peft")
 
 
 @click.command()
@@ -28,7 +28,7 @@ _FORMS = ("modelfile", "gguf", "mlx", "hf")
     type=click.Choice(_FORMS),
     default="modelfile",
     show_default=True,
-    help="For Ollama (a GGUF and its Modelfile), llama.cpp, mlx-lm, transformers and the hub.",
+    help="For Ollama (a GGUF and its Modelfile), llama.cpp, mlx-lm, transformers; the adapter for mlx-lm, for PEFT.",
 )
 @click.option(
     "-o",
@@ -88,9 +88,9 @@ def _order(form: str, quantize: str | None, dtype: str | None) -> Order:
     from jessyfile.export.forms import Order
 
     if quantize is not None and form not in ("gguf", "modelfile"):
-        raise click.UsageError(f"--quantize is for a GGUF, and `--as {form}` writes none; there --dtype chooses")
-    if dtype is not None and form in ("gguf", "modelfile"):
-        raise click.UsageError(f"--dtype is for a model's folder; with `--as {form}` --quantize chooses")
+        raise click.UsageError(f"--quantize is for a GGUF, and `--as {form}` writes none")
+    if dtype is not None and form not in ("mlx", "hf"):
+        raise click.UsageError(f"--dtype is for the numbers of a whole model's folder, mlx or hf, and not for `{form}`")
     return Order(form, quantize.lower() if quantize is not None else None, cast("Dtype", dtype or "float32"))
 
 
@@ -131,12 +131,14 @@ def _lines(lineage: Lineage, order: Order, made: Exported) -> list[str]:
 
 def _next(lineage: Lineage, order: Order, made: Exported) -> str:
     """Return the command that uses what was written."""
-    folder = made.folder if made.folder.is_absolute() else Path(".") / made.folder
-    if order.form == "modelfile":
-        return shlex.join(["ollama", "create", lineage.name, "-f", str(folder / "Modelfile")])
-    if order.form == "gguf":
-        gguf = next(name for name in made.files if name.endswith(".gguf"))
-        return shlex.join(["llama-cli", "-m", str(folder / gguf)])
-    if order.form == "hf":
-        return shlex.join(["hf", "upload", "YOU/" + lineage.name.rpartition("/")[2], str(folder)])
-    return shlex.join(["mlx_lm.generate", "--model", str(folder), "--prompt", "merhaba"])
+    name, folder = lineage.name.rpartition("/")[2], str(made.folder)
+    gguf = next((file for file in made.files if file.endswith(".gguf")), "")
+    words = {
+        "modelfile": ["ollama", "create", lineage.name, "-f", str(made.folder / "Modelfile")],
+        "gguf": ["llama-cli", "-m", str(made.folder / gguf)],
+        "mlx": ["mlx_lm.generate", "--model", folder, "--prompt", "merhaba"],
+        "hf": ["hf", "upload", f"YOU/{name}", folder],
+        "adapter": ["mlx_lm.generate", "--model", "BASE", "--adapter-path", folder, "--prompt", "merhaba"],
+        "peft": ["hf", "upload", f"YOU/{name}", folder],
+    }
+    return shlex.join(words[order.form])

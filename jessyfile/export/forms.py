@@ -3,6 +3,8 @@
 modelfile  the served GGUF and the Modelfile for `ollama create`
 gguf       the served GGUF, or one of another type made from the merged model
 mlx, hf    the merged model for mlx-lm, for transformers
+adapter    the LoRA or DoRA alone, for mlx-lm
+peft       the same for PEFT
 """
 
 from __future__ import annotations
@@ -11,16 +13,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from jessyfile.errors import DamagedError
+from jessyfile.errors import DamagedError, ExportError
 from jessyfile.export.export_steps import CREATE_FILE, GGUF_FILE, SERVED_FILE
 from jessyfile.export.lineage import Lineage
+from jessyfile.export.model_card import hub_name, model_card
 from jessyfile.export.model_folder import Dtype, Library, Report, folder_bytes, write_model_folder
 from jessyfile.export.modelfile import OllamaOnly, modelfile_text, repackaged
 from jessyfile.export.registry import check_served
 from jessyfile.fsops import copy_file, hash_file, require_room, write_text
+from jessyfile.models.from_gguf import METADATA_FILE
 from jessyfile.models.model_json import read_json
 from jessyfile.planning.canonical import readable
-from jessyfile.results.facts import GgufFacts
+from jessyfile.results.facts import BaseFacts, GgufFacts
 from jessyfile.results.served import Served
 from jessyfile.results.typed_json import load_as, read_as
 from jessyfile.user_files import fill_folder, refuse_foreign_folder
@@ -89,11 +93,41 @@ class _Job:
 
     def hf(self, staging: Path) -> None:
         """Put the merged model for transformers and its model card into the folder."""
-        from jessyfile.export.model_card import model_card
-
         self._model(staging, "pt")
         card = model_card(self.lineage, self._served(), self._sent().license, read_json(staging / "config.json"))
         write_text(staging / "README.md", card)
+
+    def adapter(self, staging: Path) -> None:
+        """Put the adapter for mlx-lm into the folder."""
+        from jessyfile.export.adapter_folder import write_mlx_adapter
+
+        write_mlx_adapter(*self._adapter(staging))
+
+    def peft(self, staging: Path) -> None:
+        """Put the adapter for PEFT into the folder."""
+        from jessyfile.export.adapter_folder import write_peft_adapter
+
+        write_peft_adapter(*self._adapter(staging))
+
+    def _adapter(self, staging: Path) -> tuple[Path, Path, str | None, int]:
+        """Return the adapter's folder, the one to fill, and what its base is called and how many layers it has."""
+        facts, wanted = self.lineage.facts("base", BaseFacts), str(self.lineage.value("base", "from"))
+        if facts is not None and facts.adapter is not None:
+            raise ExportError(
+                f"the adapter was trained on `{wanted}` with another adapter in it, a base that nobody else has",
+                hint="export the whole model: `--as hf` or `--as mlx`",
+            )
+        trained, base = self.lineage.folder("train"), self.lineage.folder("base")
+        require_room(self.place, sum(path.stat().st_size for path in trained.iterdir()))
+        name = hub_name(wanted, self.lineage.store.root)
+        if (base / METADATA_FILE).is_file():
+            self.notes.append(
+                f"the adapter was trained on the numbers of a GGUF; {f'`{name}`' if name else 'a folder of the same base'} has "
+                "others, and answers a little differently with it: `--as hf` and `--as mlx` give the whole model"
+            )
+        elif name is None:
+            name = str((self.lineage.store.root / Path(wanted).expanduser()).resolve())
+        return trained, staging, name, int(read_json(base / "config.json")["num_hidden_layers"])
 
     def _model(self, staging: Path, library: Library) -> None:
         folder = self.lineage.folder("merge")
@@ -124,6 +158,8 @@ FORMS: Mapping[str, Callable[[_Job, Path], object]] = {
     "gguf": _Job.gguf,
     "mlx": _Job.mlx,
     "hf": _Job.hf,
+    "adapter": _Job.adapter,
+    "peft": _Job.peft,
 }
 
 

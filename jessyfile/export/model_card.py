@@ -228,7 +228,8 @@ def _training(lineage: Lineage) -> Iterator[tuple[str, str]]:
         yield "training", "its record is not in the project any more"
         return
     rate, batch = lineage.value("train", "train.learning_rate"), lineage.value("train", "train.batch_size")
-    yield "adapter", f"LoRA of rank {facts.rank}, {facts.parameters:,} numbers"
+    kind = "DoRA" if lineage.value("train", "lora.kind") == "dora" else "LoRA"
+    yield "adapter", f"{kind} of rank {facts.rank}, {facts.parameters:,} numbers"
     yield "updates", f"{facts.updates:,} of {batch} rows each, learning rate {rate:g}" if rate else f"{facts.updates:,}"
     yield "tokens trained", f"{facts.trained_tokens:,}"
     loss = f", best in validation {facts.best_validation_loss:.3f}" if facts.best_validation_loss is not None else ""

@@ -15,10 +15,11 @@ from safetensors.numpy import load_file
 
 from jessyfile.cli import main
 from jessyfile.export import forms, model_folder
-from jessyfile.export.registry import lookup
+from jessyfile.export.registry import lookup, model_id
 from jessyfile.importing.modelfile_reader import read_modelfile
 from jessyfile.models.load import load_model
 from jessyfile.models.tokenizer import load_tokenizer
+from jessyfile.planning.canonical import sealed, unsealed
 from jessyfile.planning.state import load_state, save_state
 from jessyfile.planning.store import Store
 from jessyfile.user_files import fill_folder
@@ -172,7 +173,8 @@ def test_json_tells_every_file(root, jessy):
         ([], 64, "NAME or RECIPE is missing: there is one here: `jessy export tiny.jessy`"),
         (["tiny", "--as", "onnx"], 64, "'onnx' is not one of"),
         (["tiny", "--as", "mlx", "--quantize", "q8_0"], 64, "--quantize is for a GGUF"),
-        (["tiny", "--dtype", "float16"], 64, "--dtype is for a model's folder"),
+        (["tiny", "--dtype", "float16"], 64, "--dtype is for the numbers of a whole model's folder"),
+        (["tiny", "--as", "peft", "--dtype", "float16"], 64, "and not for `peft`"),
         (["tiny", "--set", "lora.rank=3"], 64, "belong to a recipe"),
     ],
 )
@@ -286,10 +288,102 @@ def test_a_model_in_the_store_of_ollama_is_exported_from_ours(root, jessy):
     path.write_text(json.dumps({**body, "engine": "ollama", "gguf": None, "ollama": "http://127.0.0.1:9"}))
     assert "is not in the store any more" in jessy("tiny", "--as", "gguf", code=1)  # no run registered it so
     for record in (root / ".jessy" / "actions" / "s-import").iterdir():
-        from jessyfile.export.registry import model_id
-        from jessyfile.planning.canonical import sealed, unsealed
-
         told = unsealed(record.read_bytes())
         told["facts"] |= {"engine": "ollama", "model": model_id(lookup(root, "tiny"))}
         record.write_text(sealed(told))
     jessy("tiny", "--as", "gguf")
+
+
+def test_the_hub_s_folder_has_a_card_with_what_was_measured_and_no_place_of_this_machine(root, jessy):
+    import yaml
+
+    assert "next: hf upload YOU/tiny tiny-hf" in jessy("tiny", "--as", "hf")
+    text = (root / "tiny-hf" / "README.md").read_text()
+    _, front, body = text.split("---\n", 2)
+    told = yaml.safe_load(front)
+    assert (told["license"], told["language"], told["library_name"]) == ("gemma", ["tr"], "transformers")
+    assert "base_model" not in told  # a GGUF of one's own is nowhere on the hub
+    assert "| MUST | `training_time < 1h` |" in body
+    assert "n=1 | pass |" in body
+    assert "Kısa konuş." in body
+    assert "turkish/casual" in body
+    assert "lora.rank = 4" in body
+    assert "rows of at most 256 tokens" in body
+    assert str(root) not in text
+    assert "127.0.0.1" not in text
+    assert "JESSY_MODEL" not in text
+    assert read_json_bytes(root / "tiny-hf" / "config.json")["architectures"] == ["Gemma3ForCausalLM"]
+
+
+def read_json_bytes(path: Path) -> dict:
+    return json.loads(path.read_bytes())
+
+
+def test_a_card_says_what_is_poor(root, jessy):
+    for record in (root / ".jessy" / "actions" / "s-judge").iterdir():
+        told = unsealed(record.read_bytes())
+        (one,) = told["facts"]["criteria"]
+        share = {**one["criterion"], "metric": "no_loops", "value": 0.9, "comparison": ">"}
+        failed = {
+            **one,
+            "criterion": share,
+            "unit": "share",
+            "value": 0.5,
+            "n": 8,
+            "low": 0.2,
+            "high": 0.8,
+            "passed": False,
+        }
+        told["facts"]["criteria"] = [failed, {**failed, "passed": True, "value": 1, "low": 0.7, "high": 1}]
+        record.write_text(sealed(told))
+    jessy("tiny", "--as", "hf")
+    text = (root / "tiny-hf" / "README.md").read_text()
+    assert "It failed what its recipe demands: no_loops." in text
+    assert "- `no_loops > 90%` was not reached: 50% [20%, 80%] n=8." in text
+    assert "- `no_loops > 90%` rests on 8 cases." in text
+
+
+def test_a_card_survives_what_gc_took(root, jessy):
+    steps = load_state(root, "tiny").steps
+    shutil.rmtree(Store(root).folder / steps["dataset"].object)
+    for record in (root / ".jessy" / "actions" / "s-judge").iterdir():
+        record.unlink()
+    jessy("tiny", "--as", "hf")
+    text = (root / "tiny-hf" / "README.md").read_text()
+    assert "The figures of its training data are not in the project any more." in text
+    assert "Nothing is known of how good it is" in text
+
+
+def test_texts_of_a_user_do_not_break_out_of_their_place_in_the_card(root, jessy):
+    entry = root / ".jessy" / "models" / "tiny" / "latest.json"
+    body = json.loads(entry.read_text())
+    body["served"]["system"] = "```\n# owned\n{{ 7 * 7 }} \u202e ````"
+    entry.write_text(json.dumps(body))
+    jessy("tiny.jessy", "--as", "hf", "-o", "plain")
+    shutil.rmtree(root / ".jessy" / "actions" / "s-import")
+    from jessyfile.export.lineage import Lineage
+    from jessyfile.export.model_card import model_card
+    from jessyfile.results.served import Served
+    from jessyfile.results.typed_json import read_as
+
+    config = read_json_bytes(root / "plain" / "config.json")
+    text = model_card(Lineage(Store(root), "tiny", {}), read_as(Served, body["served"], "x"), ("MIT",), config)
+    assert "`````text\n```\n# owned\n{{ 7 * 7 }} \\u202e ````\n`````" in text
+    assert "a base that is not known any more" in text
+
+
+@pytest.mark.parametrize("form", ["adapter", "peft"])
+def test_the_adapter_leaves_alone_with_a_word_about_its_base(form, root, jessy, capsys):
+    assert main(["export", "tiny", "--as", form]) == 0
+    assert "trained on the numbers of a GGUF" in capsys.readouterr().err
+    name = {"adapter": "adapters.safetensors", "peft": "adapter_model.safetensors"}[form]
+    assert files(root / f"tiny-{form}") == ["adapter_config.json", name, "jessy-export.json"]
+
+
+def test_an_adapter_on_another_adapter_is_refused(root, jessy):
+    for record in (root / ".jessy" / "actions" / "s-base").iterdir():
+        told = unsealed(record.read_bytes())
+        told["facts"]["adapter"] = "sha256:0"
+        record.write_text(sealed(told))
+    assert "with another adapter in it" in jessy("tiny", "--as", "peft", code=1)
+    assert not (root / "tiny-peft").exists()

@@ -24,6 +24,7 @@ from jessyfile.models.architectures import ARCHITECTURES
 from jessyfile.models.base_step import run_base
 from jessyfile.models.chat_format import chat_format
 from jessyfile.models.load import load_model
+from jessyfile.models.safetensors_write import write_safetensors
 from jessyfile.models.tokenizer import load_tokenizer
 
 TEXTS = ("selam kanka nasılsın", " iki  boşluk\n\n\tsekme", "12345 6,7", "👍🏽 日本語", "<end_of_turn> x", "")
@@ -154,12 +155,9 @@ def test_the_room_that_is_asked_for_is_what_is_written(tmp_path):
 
 def test_what_cannot_be_read_back_is_not_handed_out(tmp_path, monkeypatch):
     merged, _ = exported(tmp_path, "llama")
-    monkeypatch.setattr(model_folder, "_shards", lambda tensors: [tensors[1:]])
     (tmp_path / "again").mkdir()
     monkeypatch.setattr(
-        model_folder,
-        "write_safetensors",
-        lambda path, tensors, metadata, write=model_folder.write_safetensors: write(path, tensors[1:], metadata),
+        model_folder, "write_safetensors", lambda path, tensors, told: write_safetensors(path, tensors[1:], told)
     )
     with pytest.raises(ExportError, match=r"cannot be read: the base lacks the tensor"):
         write_model_folder(merged, tmp_path / "again", dtype="float32", library="pt", sampling={}, report=quiet)
