@@ -121,9 +121,10 @@ class _Job:
         require_room(self.place, sum(path.stat().st_size for path in trained.iterdir()))
         name = hub_name(wanted, self.lineage.store.root)
         if (base / METADATA_FILE).is_file():
+            another = f"`{name}`" if name else "a folder of the same base"
             self.notes.append(
-                f"the adapter was trained on the numbers of a GGUF; {f'`{name}`' if name else 'a folder of the same base'} has "
-                "others, and answers a little differently with it: `--as hf` and `--as mlx` give the whole model"
+                f"the adapter was trained on the numbers of a GGUF; {another} has others, and answers a little differently "
+                "with it: `--as hf` and `--as mlx` give the whole model"
             )
         elif name is None:
             name = str((self.lineage.store.root / Path(wanted).expanduser()).resolve())

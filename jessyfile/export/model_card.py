@@ -250,7 +250,7 @@ def _limits(lineage: Lineage, config: Mapping[str, Any], data: _Data | None) -> 
         names = [_LANGUAGES.get(one, one) for one in data.languages]
         yield f"Tuned on {', '.join(names)}; other languages are as good or bad as in the base, or worse."
     yield "A tune of this size changes how a model speaks more than what it knows: it can be wrong with confidence."
-    yield "Tools, images and thinking switches of the base's own chat template are not part of the format that was trained."
+    yield "Tools, images and thinking switches of the base's own chat template are not part of what was trained."
     yield "Nothing here was tested for safety; whatever the base may say that it should not, this model may say too."
 
 
