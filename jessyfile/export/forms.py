@@ -123,8 +123,8 @@ class _Job:
         if (base / METADATA_FILE).is_file():
             another = f"`{name}`" if name else "a folder of the same base"
             self.notes.append(
-                f"the adapter was trained on the numbers of a GGUF; {another} has others, and answers a little differently "
-                "with it: `--as hf` and `--as mlx` give the whole model"
+                f"the adapter was trained on the numbers of a GGUF; {another} has others, and answers a little "
+                "differently with it: `--as hf` and `--as mlx` give the whole model"
             )
         elif name is None:
             name = str((self.lineage.store.root / Path(wanted).expanduser()).resolve())
