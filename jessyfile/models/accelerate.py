@@ -41,6 +41,12 @@ def prepare() -> Blas:
     return _backend
 
 
+def openblas() -> ctypes.CDLL | None:
+    """Return the OpenBLAS that MLX was given; None where there is none."""
+    prepare()
+    return next((library for library in reversed(_opened) if hasattr(library, "cblas_sgemm")), None)
+
+
 def _choose() -> Blas:
     if sys.platform != "linux":
         return Blas("Accelerate", fast=True)

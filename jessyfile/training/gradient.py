@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeVar
 
 from jessyfile.errors import InsufficientMemoryError
+from jessyfile.models.shape import shape_of
 from jessyfile.training import loss
 from jessyfile.training.batches import EVEN, LossWeights, Packed, build, pack_rows
 from jessyfile.training.decoder import Decoder
@@ -49,8 +50,10 @@ class Totals:
 class Passes:
     """Runs rows through the model, with or without their gradient.
 
-    `splits` divides the rows of a part when memory was too small; it changes no mathematics. `head` is the output matrix, shape
-    (vocabulary, hidden), on a CPU, where NumPy computes everything; None where MLX does. `ranks` are the processes that share the parts.
+    splits     divides the rows of a part when memory was too small; it changes no mathematics
+    head       the output matrix, shape (vocabulary, hidden), on a CPU, where NumPy computes everything; None where MLX does
+    head_cost  the work of a target's logits beside that of a token's layers
+    ranks      the processes that share the parts
     """
 
     workers: Workers
@@ -58,6 +61,7 @@ class Passes:
     on_gpu: bool
     head: HeadRows | None
     counted: LossWeights = EVEN
+    head_cost: float = 0
     _decoders: dict[int, Decoder] = field(default_factory=dict)
     ranks: Ranks = field(default_factory=here)
 
@@ -119,12 +123,9 @@ class Passes:
 
     def _on_cpu(self, model: Any, batch: Packed, head: HeadRows, seed: int | None = None) -> Totals:
         """Return a part's sums, computed in NumPy; without a seed there is no gradient and no dropout."""
-        import mlx.core as mx
-
         decoder = self._decoders.setdefault(id(model), Decoder(model))
         value, gradients = decoder.loss(batch, head, gradients=seed is not None, seed=seed)
-        arrays = {path: mx.array(gradient) for path, gradient in gradients.items()}
-        return Totals(value, len(batch.targets), batch.mass, arrays)
+        return Totals(value, len(batch.targets), batch.mass, dict(gradients))
 
     def _run(self, rows: Encoded, parts: list[list[int]], one: Callable[[Any, int], Totals]) -> Totals:
         import mlx.core as mx
@@ -133,33 +134,41 @@ class Passes:
             sums = Totals()
             for number in numbers:
                 sums.add(guarded(partial(one, model, number), len(parts[number])))
-                mx.eval(sums.gradients)
+                if self.on_gpu:
+                    mx.eval(sums.gradients)
             return sums
 
-        lengths = rows.lengths()
-        costs = [len(part) * int(max(lengths[i] for i in part)) for part in parts]
+        costs = [sum(self._cost(rows, row) for row in part) for part in parts]
         sums = Totals()
         dealt = shares(costs, self.ranks.size * self.workers.count)[self.ranks.own(self.workers.count)]
         for result in self.workers.map(several, dealt):
             sums.add(result)
+        sums.gradients = {path: mx.array(gradient) for path, gradient in sums.gradients.items()}
         mx.eval(sums.gradients)
         return sums
 
-    def _parts(self, rows: Encoded, batch: Sequence[int]) -> Iterator[list[int]]:
-        """Cut a batch, sorted by length, into `splits` parts or more, of about as many tokens; on a CPU one a worker, of a bounded size."""
+    def _parts(self, rows: Encoded, batch: Sequence[int]) -> list[list[int]]:
+        """Cut a batch into `splits` parts or more, of about as much work; on a CPU one a worker, of a bounded size."""
         lengths = rows.lengths()
         ordered = sorted(batch, key=lambda i: (lengths[i], i))
         tokens = sum(int(lengths[i]) for i in batch)
         count = max(self.splits, self.ranks.size * self.workers.count)
         if not self.on_gpu:
             count = max(count, math.ceil(tokens / CPU_TOKENS))
+            dealt = shares([self._cost(rows, row) for row in ordered], count)
+            return [[ordered[place] for place in part] for part in dealt if part]
         parts: list[list[int]] = [[] for _ in range(count)]
         before = 0
-        for row in ordered:
+        for row in ordered:  # rows of about one length together: a GPU pads them
             middle = before + int(lengths[row]) / 2
             parts[int(middle / tokens * count)].append(row)
             before += int(lengths[row])
-        return filter(None, parts)
+        return [part for part in parts if part]
+
+    def _cost(self, rows: Encoded, row: int) -> float:
+        """Return a row's work: its tokens, and its targets by what the head is to the layers."""
+        tokens, trained = rows.row(row)
+        return len(tokens) + self.head_cost * int(trained.sum())
 
     def _loss(self, model: Any, rows: Encoded, batch: Any) -> tuple[Any, Any]:
         import mlx.core as mx
@@ -169,8 +178,12 @@ class Passes:
 
 def passes(workers: Workers, splits: int, counted: LossWeights = EVEN) -> Passes:
     """Return the passes that suit the device MLX computes on."""
-    gpu = on_gpu()
-    return Passes(workers, splits, gpu, None if gpu else loss.head_rows(workers.models[0]), counted)
+    model = workers.models[0]
+    if on_gpu():
+        return Passes(workers, splits, on_gpu=True, head=None, counted=counted)
+    shape = shape_of(vars(model.args))
+    layers = shape.layers * sum(inner * outer for inner, outer in shape.linear.values())
+    return Passes(workers, splits, False, loss.head_rows(model), counted, shape.vocabulary * shape.hidden / layers)
 
 
 def on_gpu() -> bool:

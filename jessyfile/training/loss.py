@@ -13,13 +13,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from jessyfile.training.batches import Batch
+from jessyfile.training.product import product
 from jessyfile.training.widened import WideRows, is_narrow
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-CHUNK = 8192  # columns of the vocabulary at a time: 300 rows of float32 logits stay within 10 MB
+CHUNK = 2048  # columns of the vocabulary at a time: their part of the matrix and of the logits stays in a cache
 
 Array = Any  # mx.array; MLX ships no complete types
 HeadRows: TypeAlias = "NDArray[np.float32] | WideRows"
@@ -106,7 +107,7 @@ def cpu_logits(model: Any, chosen: NDArray[np.float32]) -> NDArray[np.float32]:
     head = head_rows(model)
     scores = np.empty((len(chosen), len(head)), np.float32)
     for start in range(0, len(head), CHUNK):
-        np.matmul(chosen, head[start : start + CHUNK].T, out=scores[:, start : start + CHUNK])
+        scores[:, start : start + CHUNK] = product(chosen, head[start : start + CHUNK].T)
     _bend(scores, getattr(model, "final_logit_softcapping", None))
     return scores
 
@@ -138,7 +139,7 @@ def streamed_cross_entropy(
     pulled, rows = np.zeros_like(chosen), weight[targets]
     for start in range(0, len(weight), CHUNK):
         part = weight[start : start + CHUNK]
-        scores = chosen @ part.T
+        scores = product(chosen, part.T)
         slope = _bend(scores, cap)
         higher = np.maximum(top, scores.max(axis=1))
         shrink = np.exp(top - higher)
@@ -147,7 +148,8 @@ def streamed_cross_entropy(
         total = total * shrink + scores.sum(axis=1)
         if slope is not None:
             scores *= slope
-        pulled = pulled * shrink[:, None] + scores @ part
+        pulled *= shrink[:, None]
+        product(scores, part, added_to=pulled)
         top = higher
     picked = np.einsum("nd,nd->n", chosen, rows)[:, None]
     slope = _bend(picked, cap)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from jessyfile.training.product import product
 from jessyfile.training.widened import WideRows, is_narrow
 
 if TYPE_CHECKING:
@@ -24,10 +25,10 @@ def projected(tape: Tape, x: Traced, module: Any, path: str, dropout: np.random.
     """
     if "lora_a" in module:
         return _adapted(tape, x, module, path, dropout)
-    value = x.value @ weight_of(module).T
+    value = product(x.value, weight_of(module).T)
     if "bias" in module:
         value += float32(module.bias)
-    return tape.record(value, lambda gradient: x.receive(gradient @ weight_of(module)), needed=x.needed)
+    return tape.record(value, lambda gradient: x.receive(product(gradient, weight_of(module))), needed=x.needed)
 
 
 def _adapted(tape: Tape, x: Traced, module: Any, path: str, dropout: np.random.Generator | None) -> Traced:
@@ -36,10 +37,9 @@ def _adapted(tape: Tape, x: Traced, module: Any, path: str, dropout: np.random.G
     a, b, scale = float32(module.lora_a), float32(module.lora_b), np.float32(module.scale)
     mask = _mask(x.value, module, dropout)
     entering: Matrix = x.value if mask is None else x.value * mask
-    inner: Matrix = entering @ a
+    inner = product(entering, a)
     inner *= scale
-    value = x.value @ weight_of(module.linear).T
-    value += inner @ b
+    value = product(inner, b, added_to=product(x.value, weight_of(module.linear).T))
     bare = value
     lengths: Matrix | None = None
     factor: Matrix | None = None
@@ -55,16 +55,15 @@ def _adapted(tape: Tape, x: Traced, module: Any, path: str, dropout: np.random.G
             of_magnitude = np.einsum("nd,nd->d", gradient, bare)
             tape.trained(f"{path}.m", of_magnitude / lengths)
             gradient = gradient * factor
-        pulled: Matrix = gradient @ b.T
+        pulled = product(gradient, b.T)
         pulled *= scale
-        tape.trained(f"{path}.lora_a", entering.T @ pulled)
-        tape.trained(f"{path}.lora_b", inner.T @ gradient)
+        tape.trained(f"{path}.lora_a", product(entering.T, pulled))
+        tape.trained(f"{path}.lora_b", product(inner.T, gradient))
         if x.needed:
-            through: Matrix = pulled @ a.T
+            through = product(pulled, a.T)
             if mask is not None:
                 through *= mask
-            through += gradient @ weight_of(module.linear)
-            x.receive(through)
+            x.receive(product(gradient, weight_of(module.linear), added_to=through))
 
     return tape.record(value, back, needed=True)
 
