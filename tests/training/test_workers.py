@@ -90,3 +90,15 @@ trainer(Path({str(tmp_path)!r})).run()
     for _ in range(3):
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
+
+
+def test_the_workers_get_about_as_much_work(tmp_path: Path) -> None:
+    """Rows were shared out by length in one order, and one processor waited for the other for a tenth of every update."""
+    made = trainer(tmp_path, count=14)
+    with workers(made.model, 2) as side_by_side:
+        work = passes(side_by_side, 1)
+        parts = work._parts(made.rows, list(range(14)))
+    costs = [sum(work._cost(made.rows, row) for row in part) for part in parts]
+    assert sorted(row for part in parts for row in part) == list(range(14))
+    assert max(costs) < 1.05 * min(costs)
+    assert work.head_cost > 0
