@@ -243,12 +243,6 @@ def _gguf_disk(outlook: Outlook) -> int:
     return gguf_disk(outlook)
 
 
-def _baseline_disk(outlook: Outlook) -> int:
-    from jessyfile.export.export_checks import baseline_disk
-
-    return baseline_disk(outlook)
-
-
 def _rows(recipe: Recipe, root: Path, facts: Mapping[str, Record]) -> float | None:  # noqa: ARG001 (`Step.units`)
     """Return how many rows the recipe asks for, those for training and those held out."""
     wanted = sum(category.count for category in recipe.dataset.categories) + recipe.dataset.markers
@@ -368,7 +362,7 @@ def compile_steps(recipe: Recipe, hosts: Hosts | None = None) -> tuple[Step, ...
             _gguf,
             inputs=("merge",),
             reads=("export.*",),
-            version=2,
+            version=3,
             preflight=_gguf_known,
             disk=_gguf_disk,
         ),
@@ -405,9 +399,10 @@ def compile_steps(recipe: Recipe, hosts: Hosts | None = None) -> tuple[Step, ...
             reads=(*sampling, "eval.suite.*", *rows, "export.quantize", "deploy.engine", "deploy.ollama"),
             files=suite_files,
             preflight=_suites_known,
-            disk=_baseline_disk,
+            disk=_gguf_disk,
             resumable=True,
             units=_cases,
+            version=2,
         ),
         Step(
             "evaluate",

@@ -14,6 +14,7 @@ from pathlib import Path
 import click
 
 from jessyfile import machine
+from jessyfile.errors import ExportError
 from jessyfile.models.precision import resolve
 from jessyfile.planning.change_text import size
 from jessyfile.text.printable import json_text, printable
@@ -138,9 +139,13 @@ def _ollama(url: str) -> Diagnosis:
 
 
 def _quantizer() -> Diagnosis:
-    from jessyfile.export.quantizer import quantizer
+    from jessyfile.export.ggml import library
 
-    return Diagnosis("K-quants", quantizer() or "need llama-quantize or Ollama; q8_0 and q4_0 are made here")
+    try:
+        library()
+    except ExportError as error:
+        return Diagnosis("quantizer", error.message, good=False, advice=error.hint or "")
+    return Diagnosis("quantizer", "ggml's own, in the embedded engine")
 
 
 def _base() -> Diagnosis:

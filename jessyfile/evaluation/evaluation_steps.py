@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from jessyfile.planning.steps import StepContext
 
 ENGINE, KEPT = "engine.json", "kept.jsonl"
-_STAND_IN = "q8_0"
 
 
 def run_evaluate(context: StepContext) -> AnswersFacts:
@@ -71,12 +70,9 @@ def _base_model(context: StepContext) -> tuple[Engine, ServedModel]:
 
 def _base_gguf(context: StepContext) -> Path:
     from jessyfile.export.export_steps import GGUF_FILE
-    from jessyfile.export.gguf_writer import QUANTIZATIONS, write_gguf
+    from jessyfile.export.gguf_writer import write_gguf
 
-    wanted = context.recipe.export.quantize.lower()
-    if wanted not in QUANTIZATIONS:
-        context.progress.note(f"the base is measured as {_STAND_IN}: jessy does not write {wanted} itself")
-        wanted = _STAND_IN
+    wanted = context.recipe.export.quantize
     folder = context.work / f"base-{wanted}"
     if not folder.is_dir():
         with staged_folder(folder) as staging:

@@ -1,4 +1,4 @@
-"""Checks of the export before anything runs: quantizer, template, engine, names and .env file."""
+"""Checks of the export before anything runs: quantization, template, engine, names and .env file."""
 
 from __future__ import annotations
 
@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING
 from jessyfile.addresses import address_of
 from jessyfile.errors import EngineError, ExportError, ModelError, ProjectError, StorageError
 from jessyfile.export.dotenv import check_dotenv
+from jessyfile.export.ggml import library
 from jessyfile.export.ollama_api import OllamaClient, unreachable
-from jessyfile.export.quantizer import K_QUANTS, OLLAMA_QUANTS, needs_ollama, needs_tool, quantizer
-from jessyfile.models.base_checks import base_sizes, chat_format_name
+from jessyfile.export.tensor_types import FILE_TYPES, forecast_bytes
+from jessyfile.models.base_checks import base_sizes, chat_format_name, known_shape
 from jessyfile.models.chat_format import FORMATS, refuse_other_template
-from jessyfile.results.facts import GgufFacts
-from jessyfile.results.typed_json import read_as
 
 if TYPE_CHECKING:
     from jessyfile.planning.preflight import Finding, Outlook
@@ -26,25 +25,15 @@ _NAMESPACE = r"[A-Za-z0-9_][A-Za-z0-9_-]{0,79}"
 _HOST = r"[A-Za-z0-9_][A-Za-z0-9_.:-]{0,349}"
 _OLLAMA_NAME = re.compile(rf"(?:(?:{_HOST}/)?{_NAMESPACE}/)?{_MODEL}")
 _ANY_NAME = re.compile(rf"(?:{_MODEL}/){{0,2}}{_MODEL}")
-# bytes a number takes in a file of each type, in sixteenths
-_SIXTEENTHS = {"f32": 64, "f16": 32, "bf16": 32, "q8_0": 17, "q6_k": 14, "q5_1": 12, "q5_0": 11, "q4_1": 10, "q4_0": 9}
-_SIXTEENTHS |= {
-    "q5_k_m": 12,
-    "q5_k_s": 12,
-    "q4_k_m": 10,
-    "q4_k_s": 10,
-    "q3_k_m": 8,
-    "q3_k_l": 9,
-    "q3_k_s": 8,
-    "q2_k": 7,
-}
 
 
 def gguf_preflight(outlook: Outlook) -> Iterator[Finding]:
-    """Yield a quantization that nothing on this machine can make."""
-    wanted = outlook.recipe.export.quantize.lower()
-    if outlook.machine and wanted in K_QUANTS and wanted not in OLLAMA_QUANTS and quantizer() is None:
-        yield outlook.error(needs_tool(wanted), "export.quantize")
+    """Yield a library of the embedded engine that cannot write weights."""
+    if outlook.machine:
+        try:
+            library()
+        except ExportError as error:
+            yield outlook.error(error)
 
 
 def modelfile_preflight(outlook: Outlook) -> Iterator[Finding]:
@@ -70,7 +59,7 @@ def parity_preflight(outlook: Outlook) -> Iterator[Finding]:
 
 
 def import_preflight(outlook: Outlook) -> Iterator[Finding]:
-    """Yield what would stop the candidate's registration: its name, an Ollama that nobody runs, a K-quant left to it."""
+    """Yield what would stop the candidate's registration: its name, or an Ollama that nobody runs."""
     deploy = outlook.recipe.deploy
     yield from _name(outlook)
     if deploy.engine != "embedded":
@@ -82,30 +71,8 @@ def import_preflight(outlook: Outlook) -> Iterator[Finding]:
             )
             yield outlook.error(wrong, "deploy.ollama")
             return
-    if not outlook.machine:
-        return
-    answers = deploy.engine != "embedded" and (not outlook.network or _answers(deploy.ollama))
-    if deploy.engine == "ollama" and not answers:
+    if deploy.engine == "ollama" and outlook.network and not _answers(deploy.ollama):
         yield outlook.error(unreachable(deploy.ollama), "deploy.engine")
-    pending = _pending(outlook)
-    if pending and not answers:
-        yield outlook.error(needs_ollama(pending), "export.quantize")
-    elif pending and not outlook.network:
-        error = ExportError(
-            f"`quantize {pending}` is left to Ollama, for llama-quantize is not here",
-            hint="`jessy plan --probe` asks whether it answers; apply refuses to begin when it does not",
-        )
-        yield outlook.warning(error, "export.quantize")
-
-
-def _pending(outlook: Outlook) -> str | None:
-    """Return the K-quant that Ollama is to make, None when nothing is left to it."""
-    kept = outlook.kept.get("gguf")
-    if kept is not None:
-        pending = read_as(GgufFacts, kept.facts, "the record of `gguf`").pending
-        return pending.lower() if pending else None
-    wanted = outlook.recipe.export.quantize.lower()
-    return wanted if wanted in OLLAMA_QUANTS and quantizer() is None else None
 
 
 def _name(outlook: Outlook) -> Iterator[Finding]:
@@ -127,20 +94,11 @@ def _answers(url: str) -> bool:
 
 
 def gguf_disk(outlook: Outlook) -> int:
-    """Return about how many bytes the GGUF takes, with the F16 file that a K-quant is made from."""
-    wanted = outlook.recipe.export.quantize.lower()
-    kinds = [wanted, "f16"] if wanted in K_QUANTS else [wanted]
-    return sum(_file_bytes(outlook, kind) for kind in kinds)
-
-
-def baseline_disk(outlook: Outlook) -> int:
-    """Return about how many bytes the base's own GGUF takes while it answers."""
-    wanted = outlook.recipe.export.quantize.lower()
-    return _file_bytes(outlook, "q8_0" if wanted in K_QUANTS else wanted)
-
-
-def _file_bytes(outlook: Outlook, kind: str) -> int:
-    return base_sizes(outlook).parameters * _SIXTEENTHS[kind] // 16
+    """Return about how many bytes a GGUF of the recipe's type takes, the candidate's or the base's own."""
+    wanted, shape = outlook.recipe.export.quantize, known_shape(outlook)
+    if shape is not None:
+        return forecast_bytes(shape, wanted)
+    return FILE_TYPES[wanted][0].nbytes(base_sizes(outlook).parameters)
 
 
 def promote_preflight(outlook: Outlook) -> Iterator[Finding]:

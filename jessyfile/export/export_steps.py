@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from jessyfile.errors import Interrupted
-from jessyfile.fsops import hash_file, remove_tree, write_text
+from jessyfile.fsops import hash_file, write_text
 from jessyfile.models.model_json import read_json
 from jessyfile.planning.canonical import readable
 from jessyfile.results.facts import GgufFacts, ImportFacts, JudgeFacts, MergeFacts, ModelfileFacts, PromoteFacts
@@ -30,29 +30,15 @@ def run_merge(context: StepContext) -> MergeFacts:
 
 
 def run_gguf(context: StepContext) -> GgufFacts:
-    """Fill the output with model.gguf, written and checked. Raises ExportError.
-
-    A K-quant is made by `llama-quantize` where it is installed; else the file stays F16 and `pending` asks Ollama for
-    it.
-    """
+    """Fill the output with model.gguf, written and checked. Raises ExportError."""
     from jessyfile.export.gguf_writer import write_gguf
-    from jessyfile.export.quantizer import K_QUANTS, OLLAMA_QUANTS, needs_tool, quantize_file, quantizer
 
-    wanted, target = context.recipe.export.quantize.lower(), context.output / GGUF_FILE
-    tool = quantizer() if wanted in K_QUANTS else None
-    if wanted in K_QUANTS and tool is None and wanted not in OLLAMA_QUANTS:
-        raise needs_tool(wanted)
-    first = context.work / GGUF_FILE if tool else target
-    written = write_gguf(context.inputs["merge"], first, "f16" if wanted in K_QUANTS else wanted, _reporter(context))
-    if tool:
-        quantize_file(tool, first, target, wanted, context.stop)
-        remove_tree(first)
-    pending = wanted.upper() if wanted in K_QUANTS and not tool else None
+    wanted, target = context.recipe.export.quantize, context.output / GGUF_FILE
+    written = write_gguf(context.inputs["merge"], target, wanted, _reporter(context))
     return GgufFacts(
-        type="f16" if pending else wanted,
-        pending=pending,
+        type=wanted,
         tensors=written.tensors,
-        bytes=target.stat().st_size,
+        bytes=written.bytes,
         worst_nmse=float(f"{written.worst_nmse:.3g}"),
         digest=hash_file(target),
     )
@@ -88,12 +74,11 @@ def run_import(context: StepContext) -> ImportFacts:
     )
     served = load_as(Served, folder / SERVED_FILE)
     engine, version = register.choose_engine(context.recipe.deploy)
-    pending = register.pending_quantization(facts, engine)
     if engine == "ollama":
         _warn_of_old(context, str(version))
         body = read_json(folder / CREATE_FILE)
         url = context.recipe.deploy.ollama
-        register.register_ollama(context.root, url, gguf, body, served, pending, _reporter(context), context.stop)
+        register.register_ollama(context.root, url, gguf, body, served, _reporter(context), context.stop)
     else:
         register.register_embedded(context.root, context.recipe.name, gguf, facts.digest, served)
     entry = lookup(context.root, context.recipe.name, CANDIDATE)

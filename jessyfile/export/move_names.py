@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from jessyfile.errors import EngineError
 from jessyfile.export import ollama_api as ollama
-from jessyfile.export.quantizer import needs_ollama
 from jessyfile.export.registry import (
     CANDIDATE,
     LATEST,
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
 
     from jessyfile.language.recipe import Deploy
     from jessyfile.planning.steps import Stop
-    from jessyfile.results.facts import EngineName, GgufFacts
+    from jessyfile.results.facts import EngineName
     from jessyfile.results.served import Served
 
 Report = Callable[[int, int, str], None]
@@ -75,7 +74,6 @@ def register_ollama(
     gguf: Path,
     body: Mapping[str, Any],
     served: Served,
-    quantize: str | None,
     report: Report,
     stop: Stop | None = None,
 ) -> None:
@@ -87,7 +85,6 @@ def register_ollama(
         gguf: the file to upload.
         body: the rest of Ollama's create request.
         served: chat format, system prompt, example messages and sampling parameters, with the model's name.
-        quantize: the K-quant that Ollama makes at import; None keeps the file's type.
         report: told bytes sent, bytes in all, and what Ollama does.
         stop: asked while Ollama is waited for.
 
@@ -99,7 +96,7 @@ def register_ollama(
     client = ollama.OllamaClient(url, stop)
     digest = client.push_blob(gguf, report)
     request = {**body, "model": f"{name}:{CANDIDATE}", "files": {"model.gguf": digest}}
-    client.create(request if quantize is None else {**request, "quantize": quantize}, report)
+    client.create(request, report)
     entry = Registration("ollama", digest.removeprefix("sha256:"), normal(served), ollama=url)
     register(root, name, CANDIDATE, entry)
 
@@ -130,11 +127,3 @@ def _must_keep(latest: Registration | None, previous: Registration | None, candi
     if latest is None or latest.engine != "ollama":
         return False
     return model_id(latest) not in {model_id(entry) for entry in (candidate, previous) if entry is not None}
-
-
-def pending_quantization(facts: GgufFacts, engine: EngineName) -> str | None:
-    """Return the K-quant that is left for Ollama to make. Raises ExportError when the engine cannot."""
-    pending = facts.pending
-    if pending is not None and engine != "ollama":
-        raise needs_ollama(pending.lower())
-    return pending

@@ -11,7 +11,7 @@ from jessyfile.language.diagnostics import Diagnostic, mistake
 from jessyfile.language.draft import Draft
 from jessyfile.language.metric_table import metric_suites
 
-_FOUR_BITS = ("q4_1", "q4_0", "q4_k_m", "q4_k_s", "q3_k_m")
+_FOUR_BITS = ("q4_k_m", "q4_k_s", "iq4_nl", "iq4_xs", "q4_1", "q4_0", "q3_k_l", "q3_k_m", "q3_k_s")
 _MOST_KEPT_OUT = 30  # per cent; beyond it the rows are missing, not the share
 _ATTENTION = {"q_proj", "k_proj", "v_proj", "o_proj"}
 

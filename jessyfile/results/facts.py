@@ -181,10 +181,9 @@ class MergeFacts(Facts):
 
 @dataclass(frozen=True, slots=True)
 class GgufFacts(Facts):
-    """`gguf`: the file that was written; `pending` is the type that Ollama is left to make of it."""
+    """`gguf`: the file that was written, its type and the worst error of a tensor."""
 
     type: str
-    pending: str | None
     tensors: int
     bytes: int
     worst_nmse: float

@@ -25,7 +25,7 @@ def run(*arguments: str) -> str:
 def test_it_names_everything_an_apply_needs() -> None:
     found = json.loads(run("--json"))["findings"]
     assert " ".join(found) == (
-        "system blas backend precision cores memory disk embedded ollama K-quants quickstart versions"
+        "system blas backend precision cores memory disk embedded ollama quantizer quickstart versions"
     )
     assert "does not answer at http://127.0.0.1:1" in found["ollama"]["value"]
     assert "GB" in found["memory"]["value"]

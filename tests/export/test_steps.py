@@ -24,6 +24,7 @@ from jessyfile.export.parity import compare
 from jessyfile.export.registry import CANDIDATE, LATEST, PREVIOUS, holds_candidate, lookup
 from jessyfile.language.recipe import Criterion
 from jessyfile.models.base_step import run_base
+from jessyfile.models.gguf_reader import read_gguf
 from jessyfile.planning.canonical import normal
 from jessyfile.results.facts import JudgeFacts
 from jessyfile.results.outcome import Outcome
@@ -166,28 +167,25 @@ def test_an_old_ollama_is_named(root):
     assert any("CVE-2026-7482" in note for note in line.contexts["import"].progress.notes)
 
 
-def k_quant(root, monkeypatch, tools, kind="q4_k_m", seed=1):
-    monkeypatch.setenv("PATH", str(tools))
-    return Line(root, seed=seed, export=SimpleNamespace(format="gguf", quantize=kind))
-
-
-def test_a_k_quant_is_left_to_ollama(root, monkeypatch):
+def test_a_k_quant_is_made_here_and_ollama_is_asked_for_none(root):
+    """It was left to Ollama, which stopped quantizing at import, or needed a program that nobody has."""
     with fake_ollama() as (state, url):
-        line = k_quant(root, monkeypatch, root / "nothing")
+        line = Line(root, export=SimpleNamespace(format="gguf", quantize="q4_k_m"))
         line.recipe.deploy = SimpleNamespace(engine="auto", ollama=url, dotenv=None)
-        assert line.packed().facts["gguf"].pending == "Q4_K_M"
+        assert line.packed().facts["gguf"].type == "q4_k_m"
         line.step("import", run_import)
-        assert state.models["tiny:candidate"]["quantize"] == "Q4_K_M"
+        assert "quantize" not in state.models["tiny:candidate"]
+    assert read_gguf(line.inputs["gguf"] / "model.gguf").metadata["general.file_type"] == 15
 
 
-def test_what_ollama_will_quantize_is_held_to_the_limit_of_the_file_that_is_compared(root, monkeypatch):
-    """The F16 file was held to the limit of 4 bits, a thousand times too wide, so that a wrong conversion passed."""
+def test_a_file_is_held_to_the_limit_of_its_type(root):
+    """An F16 file was held to the limit of the 4 bits that it would be given later, so that a wrong conversion passed."""
     (root / "dataset").mkdir()
     row = {"messages": [{"role": "user", "content": "selam"}, {"role": "assistant", "content": "sana da"}]}
     told = {"kind": "chat", "category": "turkish", "topic": "casual", "level": "low", "iterations": 1, "language": "tr"}
     row |= {**told, "tags": [], "id": "a", "levels": [["low", 1]]}
     (root / "dataset" / "valid.jsonl").write_text(json.dumps(row) + "\n")
-    line = k_quant(root, monkeypatch, root / "nothing").packed()
+    line = Line(root, export=SimpleNamespace(format="gguf", quantize="f16")).packed()
     line.inputs["dataset"] = root / "dataset"
     assert line.step("parity", run_parity).divergence < 1e-3
     path = line.inputs["merge"] / "model.safetensors"  # a conversion that is a little wrong: its norms are too big
@@ -199,25 +197,6 @@ def test_what_ollama_will_quantize_is_held_to_the_limit_of_the_file_that_is_comp
     with pytest.raises(ExportError, match=r"limit 0\.001") as caught:
         line.step("parity", run_parity)
     assert 0.001 < float(re.search(r"divergence ([\d.]+)", caught.value.message)[1]) < 1.0
-
-
-def test_a_k_quant_without_any_tool_says_what_to_do(root, monkeypatch):
-    line = k_quant(root, monkeypatch, root / "nothing").packed()
-    with pytest.raises(ExportError, match="needs llama-quantize or Ollama"):
-        line.step("import", run_import)
-    with pytest.raises(ExportError, match="needs llama-quantize"):
-        k_quant(root, monkeypatch, root / "nothing", "q6_k", seed=2).packed()
-
-
-def test_a_k_quant_is_made_by_llama_quantize_where_it_is(root, monkeypatch):
-    tool = root / "bin" / "llama-quantize"
-    tool.parent.mkdir()
-    tool.write_text('#!/bin/sh\n[ "$3" = Q6_K ] || { echo \'unknown type\' >&2; exit 1; }\n/bin/cp "$1" "$2"\n')
-    tool.chmod(0o755)
-    facts = k_quant(root, monkeypatch, tool.parent, "q6_k").packed().facts["gguf"]
-    assert (facts.type, facts.pending) == ("q6_k", None)
-    with pytest.raises(ExportError, match="unknown type"):
-        k_quant(root, monkeypatch, tool.parent, "q5_k_m", seed=2).packed()
 
 
 def test_the_same_inputs_give_the_same_outputs(root):

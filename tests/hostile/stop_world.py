@@ -1,4 +1,4 @@
-"""A project whose every step is real and takes seconds: a tiny base model, a teacher, a judge and a quantizer that may hang."""
+"""A project whose every step is real and takes seconds: a tiny base model, a teacher and a judge that may hang."""
 
 from __future__ import annotations
 
@@ -75,8 +75,6 @@ EVAL {{
 }}
 """
 _PATIENCE = 300.0  # seconds, for machines that others use too
-# a llama-quantize that waits while a file stands beside it, and copies
-QUANTIZER = '#!/bin/sh\ntouch "{folder}/quantizing"\nwhile [ -e "{folder}/hold" ]; do sleep 0.05; done\ncp "$1" "$2"\n'
 
 
 class Server:
@@ -139,8 +137,8 @@ class World:
     """One project and the applies in it."""
 
     def __init__(self, root: Path, url: str) -> None:
-        self._at(root)
-        for folder in (".jessy", "tools", "data/eval", "data/seeds/fruit"):
+        self.root = root
+        for folder in (".jessy", "data/eval", "data/seeds/fruit"):
             (root / folder).mkdir(parents=True)
         tiny_model(root / "base")
         (root / "t.jessy").write_text(RECIPE.format(url=url), encoding="utf-8")
@@ -148,22 +146,12 @@ class World:
         (root / "data/seeds/fruit/plain.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
         lines = [json.dumps(_case(n), ensure_ascii=False) for n in range(4)]
         (root / "data/eval/mine.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
-        self._write_tool()
-
-    def _at(self, root: Path) -> None:
-        self.root, self.tools = root, root / "tools"
-
-    def _write_tool(self) -> None:
-        tool = self.tools / "llama-quantize"
-        tool.write_text(QUANTIZER.format(folder=self.tools))
-        tool.chmod(0o755)
 
     def copied(self, root: Path) -> World:
         """Return a copy of the project, with what was applied in it, under another root."""
         shutil.copytree(self.root, root)
         copy = object.__new__(World)
-        copy._at(root)
-        copy._write_tool()
+        copy.root = root
         return copy
 
     def apply(self, *words: str) -> Apply:
@@ -179,7 +167,7 @@ class Apply:
     """One `jessy apply --json` in a session of its own, as a terminal starts it."""
 
     def __init__(self, world: World, words: tuple[str, ...]) -> None:
-        environment = {**os.environ, "PYTHONPATH": str(ROOT), "PATH": f"{world.tools}:{os.environ['PATH']}"}
+        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
         self.process = subprocess.Popen(
             [sys.executable, "-m", "jessyfile.cli", "apply", "t.jessy", *words, "--json"],
             cwd=world.root, env=environment, text=True, start_new_session=True,

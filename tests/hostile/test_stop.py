@@ -78,28 +78,16 @@ def test_a_server_that_hangs_holds_up_no_stop(tmp_path, server, model):
     assert world.apply(*OPTIONS).end()[0] == 0
 
 
-def test_a_quantizer_is_stopped_with_jessy_and_not_called_failed(tmp_path, server):
-    """In a terminal Ctrl-C reached llama-quantize as well, and its end was reported as its failure."""
-    world = World(tmp_path, server.url)
-    (world.tools / "hold").touch()
-    for number in SIGNALS:
-        (world.tools / "quantizing").unlink(missing_ok=True)
-        apply = world.apply(*OPTIONS, "--only", "gguf")
-        wait_for((world.tools / "quantizing").exists)
-        apply.send(number)
-        assert_stopped(*apply.end(), resume=f"{RESUME} --only gguf")
-    (world.tools / "hold").unlink()
-    assert world.apply(*OPTIONS, "--only", "gguf").end()[0] == 0
-
-
 def test_the_second_stop_ends_at_once(tmp_path, server):
     world = World(tmp_path, server.url)
-    (world.tools / "hold").touch()
-    apply = world.apply("--only", "gguf")
-    wait_for((world.tools / "quantizing").exists)
+    server.hanging.add("wise")
+    asked = len(server.asked)
+    apply = world.apply("--only", "data.fruit")
+    wait_for(lambda: len(server.asked) > asked)
     apply.send(signal.SIGINT)
     apply.send(signal.SIGINT)
-    assert_stopped(*apply.end(), resume="resume with: jessy apply t.jessy --only gguf")
+    assert_stopped(*apply.end(), resume="resume with: jessy apply t.jessy --only data.fruit")
+    server.hanging.clear()
 
 
 def test_a_replace_is_repeated_until_it_is_done(tmp_path, whole):

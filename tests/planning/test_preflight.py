@@ -15,6 +15,7 @@ from threading import Thread
 from types import SimpleNamespace
 
 import mlx_lm.models
+import msgspec._core
 import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
@@ -28,9 +29,9 @@ import jessyfile.models
 from jessyfile import machine
 from jessyfile.cli import main
 from jessyfile.errors import JessyError, PreflightError
-from jessyfile.export import export_checks
-from jessyfile.export.gguf_writer import QUANTIZATIONS, write_gguf
-from jessyfile.export.quantizer import K_QUANTS, OLLAMA_QUANTS
+from jessyfile.export import ggml
+from jessyfile.export.gguf_writer import write_gguf
+from jessyfile.export.tensor_types import FILE_TYPES
 from jessyfile.language import load_recipe
 from jessyfile.models import hub
 from jessyfile.models.architectures import ARCHITECTURES
@@ -139,7 +140,6 @@ def surrounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     monkeypatch.setenv("OLLAMA_HOST", "127.0.0.1:9")  # where nothing listens
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    monkeypatch.setattr(export_checks, "quantizer", lambda: None)
     return Project(tmp_path)
 
 
@@ -235,6 +235,11 @@ def no_format(project: Project) -> None:
     project.says("EXPORT gguf", "TRAIN {\n  end_weight 4\n}\nEXPORT gguf")
 
 
+def foreign_library(project: Project) -> None:
+    ggml.library.cache_clear()
+    project.monkeypatch.setattr(ggml, "library_path", lambda: Path(msgspec._core.__file__))
+
+
 REFUSALS = {
     "no config": (lambda p: (p.model / "config.json").unlink(), "no config.json with a model_type"),
     "a config that is no JSON": (lambda p: (p.model / "config.json").write_text("{"), "cannot be read as JSON"),
@@ -270,8 +275,7 @@ REFUSALS = {
     "an adapter of another base": (other_base, "which the base model does not have"),
     "no adapter's folder": (lambda p: p.says('"./model"\n', '"./model"\nADAPTER "./small.jsonl"\n'), "no adapter's folder"),
     "TEMPLATE": (lambda p: p.says("DATASET {", 'TEMPLATE "{{ .Prompt }}"\nDATASET {'), "TEMPLATE is not the format"),
-    "q6_k without its tool": (lambda p: p.says("quantize f16", "quantize q6_k"), "needs llama-quantize"),
-    "q4_k_m for the embedded engine": (lambda p: p.says("quantize f16", "quantize q4_k_m"), "needs llama-quantize or Ollama"),
+    "an engine without ggml's functions": (foreign_library, "does not give its ggml_quantize_chunk to others"),
     "too many rows": (lambda p: (p.says("turkish 4", "turkish 60"), p.says("gossip 4", "gossip 60")), "60 rows and 4 are there"),
     "a mistyped topic": (lambda p: p.says("gossip 4", "gosisp 4"), "a similar one exists: `gossip`"),
     "too few markers": (lambda p: p.says('SEEDS "seeds"', 'SEEDS "seeds"\n  markers 5000'), "5000 marker rows are asked for"),
@@ -337,9 +341,10 @@ NOT_BY_PLAN = {
     "folder_checks:check_offered": "asked of the hub, see below",
     "from_gguf:_check_readable": "every type of the gguf library that has blocks is read by it",
     "gguf_writer:write_gguf": "the language knows the types",
-    "gguf_writer:_plans": "names and shapes of all tensors are checked before",
+    "gguf_writer:_named": "names and shapes of all tensors are checked before",
     "gguf_writer:_check": "reads back what was written",
-    "gguf_writer:_nmse": "reads back what was written",
+    "gguf_writer:_require_faithful": "reads back what was written",
+    "gguf_writer:_computed": "the merge is finite",
     "gguf_normalise:_changed": "numbers are held to their range when they are read",
     "gguf_reader:read_gguf": "a file whose reading the system refuses",
     "reference:parse_reference": "said by the language already",
@@ -391,7 +396,7 @@ def test_a_sound_project_has_no_finding(project):
 
 def test_everything_that_is_wrong_is_said_together(project, capsys, monkeypatch):
     project.config(model_type="stablelm")
-    project.says("quantize f16", "quantize q6_k")
+    project.says("NAME tiny", "NAME a/b/c/d")
     project.says("gossip 4", "gosisp 4")
     said = refused(project)
     assert said.count("error[") == 3
@@ -437,19 +442,10 @@ def quantizations() -> list[str]:
     return schema["properties"]["export"]["properties"]["quantize"]["enum"]
 
 
-@pytest.mark.parametrize("tool", [True, False], ids=["llama-quantize", "no tool"])
-@pytest.mark.parametrize("engine", ["embedded", "auto"])
-@pytest.mark.parametrize("wanted", quantizations())
-def test_every_quantization_is_makeable_or_refused(project, monkeypatch, wanted, engine, tool):
-    monkeypatch.setattr(export_checks, "quantizer", lambda: "/bin/llama-quantize" if tool else None)
-    project.says("quantize f16", f"quantize {wanted}")
-    project.says("engine embedded", f"engine {engine}\n  ollama http://127.0.0.1:9")
-    makeable = wanted in QUANTIZATIONS or (wanted in K_QUANTS and tool)
-    offline, asked = project.plan(), project.plan(reach="network")
-    assert bool(asked.errors) != makeable
-    left_to_ollama = not makeable and engine == "auto" and wanted in OLLAMA_QUANTS
-    assert bool(offline.errors) == (not makeable and not left_to_ollama)
-    assert any("is left to Ollama" in finding.message for finding in offline.findings) == left_to_ollama
+def test_every_quantization_of_the_language_is_made_here(project):
+    assert quantizations() == list(FILE_TYPES)
+    project.says("quantize f16", "quantize q3_k_s")
+    assert problems(project) == []
 
 
 @pytest.mark.parametrize("form", sorted(FORMATS))

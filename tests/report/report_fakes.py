@@ -89,7 +89,7 @@ def make_result(folder: Path, text: str = "Bence pilav yap, yanına da yoğurt."
         "train": {**trained(), "precision": "q4 computed in float32", "rounded": True},
         "evaluate": EVALUATED,
         "promote": PromoteFacts(True),
-        "gguf": GgufFacts("q8_0", None, 3, 9, 0.0, "ab" * 32),
+        "gguf": GgufFacts("q8_0", 3, 9, 0.0, "ab" * 32),
         "parity": ParityFacts(24, 1.0, 0.0015, 0.02),
     }
     names = ("dataset", "encode", "train", "gguf", "parity", "evaluate", "judge", "promote")
