@@ -71,11 +71,6 @@ class _Job:
             require_room(self.place, source.stat().st_size)
             target = staging / f"{self._stem()}-{_type_of(source)}.gguf"
             copy_file(source, target)
-            if facts is not None and facts.pending is not None:
-                self.notes.append(
-                    f"this is the {facts.type} file that Ollama was given to make a {facts.pending} of; "
-                    f"`--quantize {facts.pending.lower()}` makes one"
-                )
             return target
         target = staging / f"{self._stem()}-{wanted.upper()}.gguf"
         write_gguf(self.lineage.folder("merge"), target, wanted, self.report)
