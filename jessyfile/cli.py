@@ -125,6 +125,12 @@ def _upgrade() -> click.Command:
     return upgrade
 
 
+def _verify() -> click.Command:
+    from jessyfile.commands.verify import verify
+
+    return verify
+
+
 def _import() -> click.Command:
     from jessyfile.commands.import_recipe import import_
 
@@ -181,6 +187,7 @@ COMMANDS: dict[str, tuple[Callable[[], click.Command], str]] = {
     "gc": (_gc, "Remove stored results that no kept run needs."),
     "fsck": (_fsck, "Verify every stored result against its hash."),
     "upgrade": (_upgrade, "Bring what an older jessy left here to today's formats."),
+    "verify": (_verify, "Prove that a GGUF is the model of a folder, or name what differs."),
     "import": (_import, "Write the Jessyfile that equals a Modelfile or an mlx-lm configuration."),
     "export": (_export, "Write a model as files for Ollama, llama.cpp, mlx-lm or transformers."),
     "explain": (_explain, "Explain a diagnostic's code."),

@@ -75,7 +75,7 @@ def _modelfile(context: StepContext) -> Facts:
 
 
 def _parity(context: StepContext) -> Facts:
-    from jessyfile.evaluation.parity_step import run_parity
+    from jessyfile.parity.step import run_parity
 
     return run_parity(context)
 
@@ -379,7 +379,8 @@ def compile_steps(recipe: Recipe, hosts: Hosts | None = None) -> tuple[Step, ...
             "parity",
             "prove that the GGUF answers as the trained model does",
             _parity,
-            inputs=("dataset", "merge", "gguf", "modelfile"),
+            inputs=("base", "dataset", "encode", "train", "merge", "gguf", "modelfile"),
+            version=2,
             preflight=_parity_known,
         ),
         Step(

@@ -29,6 +29,7 @@ BORDERS = {
     "models/shape.py", "models/tokenizer_build.py", "models/weights.py", "export/gguf_metadata.py", "export/gguf_tokenizer.py",
     "export/gguf_writer.py", "export/model_folder.py", "export/model_card.py", "export/adapter_folder.py",  # config.json, tokenizer.json, GGUF metadata and tensors by name
     "engines/llamacpp_engine.py", "engines/ollama_engine.py", "export/ollama_api.py", "export/modelfile.py",
+    "parity/truth.py", "parity/vocabulary.py", "parity/go_template.py",  # config.json, what a template is executed with
     "export/move_names.py", "dataset/completions.py", "dataset/teacher.py",  # what servers are sent and answer
     "dataset/formats.py", "dataset/parquet.py", "dataset/supply.py", "dataset/rows.py", "dataset/leaks.py",
     "evaluation/cases.py", "text/json_lines.py", "text/strict_json.py",  # rows and cases as written

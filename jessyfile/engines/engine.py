@@ -106,8 +106,8 @@ class Engine(Protocol):
         `on_piece` is shown the answer so far after every piece; it cuts the answer by returning True.
         """
 
-    def next_logprobs(self, prompt: str, top: int) -> list[TokenLogprob]:
-        """Return the `top` most probable next tokens after a rendered prompt, best first."""
+    def next_logprobs(self, prompt: str | Sequence[int], top: int) -> list[TokenLogprob]:
+        """Return the `top` most probable next tokens after a rendered prompt, or after token ids, best first."""
 
     def unload(self) -> None:
         """Give the memory back; calling it twice is harmless."""

@@ -2,13 +2,14 @@
 
 `models.chat_format` renders the prompt, and it is sent as raw text. llama.cpp's tokenizer adds BOS once and turns the
 control tokens in the text into their ids, so the model sees exactly what it was trained on. The server also opens a
-port on the loopback address. Nothing else needs this port, so it is locked with a random key.
+port on the loopback address. Only the question for token ids goes there; it is locked with a random key.
 
 Not covered: images, grammars, several models at once.
 """
 
 from __future__ import annotations
 
+import json
 import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
 Json = Any
 _SILENT = -1
 _AUTO_LAYERS = -1
+_TOKENIZE_SECONDS = 60.0
+_MOST_IDS = 1 << 26
+_FORCED = 1000.0
 
 
 class LlamaCpp:
@@ -40,6 +44,7 @@ class LlamaCpp:
         self.parallel = parallel or default_parallel()
         self._server: Any = None
         self._model: ServedModel | None = None
+        self._key = secrets.token_hex(32)
 
     def load(self, model: ServedModel) -> float:
         """Check the GGUF, load it, and return the seconds that took. Raises EngineError."""
@@ -49,7 +54,9 @@ class LlamaCpp:
         import xllamacpp
 
         try:
-            self._server = xllamacpp.Server(_parameters(xllamacpp.CommonParams(), model, path, self.parallel))
+            self._server = xllamacpp.Server(
+                _parameters(xllamacpp.CommonParams(), model, path, self.parallel, self._key)
+            )
         except RuntimeError as error:
             raise EngineError(
                 f"llama.cpp cannot load `{path.name}` of {model.name}",
@@ -79,15 +86,46 @@ class LlamaCpp:
         tokens = None if gathered.cut else int(usage.get("completion_tokens", len(gathered.pieces)))
         return gathered.reply(int(usage.get("prompt_tokens", 0)), tokens, stopped)
 
-    def next_logprobs(self, prompt: str, top: int) -> list[TokenLogprob]:
-        """Return the `top` most probable next tokens after a rendered prompt (BOS is added), best first."""
-        request = {"prompt": prompt, "n_predict": 1, "temperature": 0, "n_probs": top, "cache_prompt": False}
-        answer = _checked_chunk(self._loaded().handle_completions(request))
+    def next_logprobs(self, prompt: str | Sequence[int], top: int) -> list[TokenLogprob]:
+        """Return the `top` most probable next tokens after a rendered prompt (BOS is added) or after token ids (nothing
+        is added), best first.
+        """
+        asked = prompt if isinstance(prompt, str) else list(prompt)
+        # what is said is not told of a token that ends the answer or is half a letter: another is forced, told is the same
+        forced = [[self.token_ids("a")[-1], _FORCED]]
+        request = {"prompt": asked, "n_predict": 1, "temperature": 0, "n_probs": top, "logit_bias": forced}
+        answer = _checked_chunk(self._loaded().handle_completions({**request, "cache_prompt": True}))
         try:
             content = answer["choices"][0]["logprobs"]["content"][0]["top_logprobs"]
         except (KeyError, IndexError, TypeError) as error:
             raise EngineError("llama.cpp gave no probabilities for the next token") from error
         return [TokenLogprob(int(entry["id"]), float(entry["logprob"])) for entry in content]
+
+    def token_ids(self, text: str, *, bos: bool = False) -> list[int]:
+        """Return the ids that llama.cpp's own tokenizer makes of a text, control tokens in it included; behind BOS when
+        asked and when the file wants one.
+        """
+        from jessyfile.http import HttpError, exchange
+
+        body = json.dumps({"content": text, "add_special": bos, "parse_special": True}).encode()
+        headers = {"Authorization": f"Bearer {self._key}", "Content-Type": "application/json"}
+        address = f"{self._loaded().listening_address}/tokenize"
+        try:
+            with exchange("POST", address, seconds=_TOKENIZE_SECONDS, body=body, headers=headers) as response:
+                return [int(token) for token in json.loads(response.read(_MOST_IDS))["tokens"]]
+        except (HttpError, ValueError, KeyError, TypeError) as error:
+            raise EngineError("llama.cpp does not say how it reads a text", hint="update xllamacpp") from error
+
+    def prompt_tokens(self, text: str) -> int:
+        """Return how many tokens a prompt has that is sent as text, BOS included."""
+        answer = _checked_chunk(self._loaded().handle_completions({"prompt": text, "n_predict": 0}))
+        return int((answer.get("usage") or {}).get("prompt_tokens", 0))
+
+    def ends_at(self, prompt: Sequence[int], token: int) -> bool:
+        """Return whether an answer ends when the model says this token."""
+        request = {"prompt": list(prompt), "n_predict": 2, "temperature": 0, "logit_bias": [[token, _FORCED]]}
+        answer = _checked_chunk(self._loaded().handle_completions(request))
+        return _reason(answer) == "stop" and not _text(answer)
 
     def unload(self) -> None:
         """Give the memory back."""
@@ -141,7 +179,7 @@ def _checked(model: ServedModel) -> Path:
     return model.path
 
 
-def _parameters(parameters: Any, model: ServedModel, path: Path, parallel: int) -> Any:  # noqa: ANN401 (untyped)
+def _parameters(parameters: Any, model: ServedModel, path: Path, parallel: int, key: str) -> Any:  # noqa: ANN401 (untyped)
     threads = model.threads or cores()
     parameters.model.path = str(path)
     parameters.n_parallel = parallel
@@ -149,7 +187,7 @@ def _parameters(parameters: Any, model: ServedModel, path: Path, parallel: int) 
     parameters.n_gpu_layers = _AUTO_LAYERS if model.gpu_layers is None else model.gpu_layers
     parameters.cpuparams.n_threads = parameters.cpuparams_batch.n_threads = threads
     parameters.verbosity = _SILENT
-    parameters.api_keys = [secrets.token_hex(32)]
+    parameters.api_keys = [key]
     parameters.ui = parameters.endpoint_slots = False
     parameters.warmup = True
     return parameters

@@ -73,7 +73,7 @@ class Ollama:
         stopped: Any = "length" if last.get("done_reason") == "length" else "stop"
         return gathered.reply(int(last.get("prompt_eval_count") or 0), tokens, stopped)
 
-    def next_logprobs(self, prompt: str, top: int) -> list[TokenLogprob]:  # noqa: ARG002 (the protocol's signature)
+    def next_logprobs(self, prompt: str | Sequence[int], top: int) -> list[TokenLogprob]:  # noqa: ARG002 (the protocol's signature)
         """Refuse: Ollama gives no token ids. Raises EngineError."""
         raise EngineError("Ollama does not say which token is how probable", hint="write `engine embedded` in DEPLOY")
 

@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 
     from jessyfile.models.architectures import Architecture
 
-_REPLACED = ("general.file_type", "general.quantization_version", "general.alignment")
+FORMAT_KEY = "jessy.chat_format"  # which format was trained: a template that was put in later is known by it
+_REPLACED = (FORMAT_KEY, "general.file_type", "general.quantization_version", "general.alignment")
 _COUNTS_ROTATED = ("llama", "phi3", "smollm3")
 _DROPPED_PREFIXES = ("split.", "quantize.")
 
@@ -50,9 +51,10 @@ def key_bytes(folder: Path, architecture: Architecture, config: Mapping[str, Any
         ModelError: GGUF cannot express the tokenizer or the rope settings.
     """
     tokenizer = load_tokenizer(folder)
-    template = format_of(tokenizer.pieces(), str(config["model_type"])).jinja(bos=tokenizer.bos is not None)
+    form = format_of(tokenizer.pieces(), str(config["model_type"]))
     own = [
-        ("tokenizer.chat_template", STRING, template),
+        ("tokenizer.chat_template", STRING, form.jinja(bos=tokenizer.bos is not None)),
+        (FORMAT_KEY, STRING, form.name),
         ("general.quantization_version", U32, 2),
         ("general.file_type", U32, file_type),
     ]
@@ -63,7 +65,7 @@ def key_bytes(folder: Path, architecture: Architecture, config: Mapping[str, Any
     from jessyfile.export.gguf_tokenizer import tokenizer_pairs
 
     pairs = [
-        *_architecture_pairs(architecture, config, _name(folder)),
+        *architecture_pairs(architecture, config, _name(folder)),
         *tokenizer_pairs(folder, int(config["vocab_size"])),
         *own,
     ]
@@ -74,7 +76,8 @@ def _name(folder: Path) -> str:
     return unnamed(str(read_json(folder / "source.json").get("from", "model")))
 
 
-def _architecture_pairs(architecture: Architecture, config: Mapping[str, Any], name: str) -> list[Pair]:
+def architecture_pairs(architecture: Architecture, config: Mapping[str, Any], name: str) -> list[Pair]:
+    """Return the keys that say what a model is: its sizes, its rope, and what its family has besides."""
     word, head = architecture.gguf, head_size(config)
     pairs: list[Pair] = [
         ("general.architecture", STRING, word),

@@ -118,7 +118,7 @@ def write_gguf(folder: Path, target: Path, quantize: str, report: Report) -> Wri
     architecture = by_model_type(weights.config.get("model_type"))
     plans = _plans(weights, architecture, quantize)
     keys = key_bytes(folder, architecture, weights.config, FILE_TYPES[quantize][1])
-    extra = _rope_factors(weights.config)
+    extra = rope_factors(weights.config)
     with _threads() as pool:
         jobs = ((plan, rows) for plan in plans for rows in plan.ranges())
         made = _in_order(pool, partial(_computed, weights, architecture), jobs)
@@ -236,7 +236,7 @@ def permuted(array: np.ndarray[Any, Any], heads: int) -> np.ndarray[Any, Any]:
     return np.ascontiguousarray(split.swapaxes(1, 2).reshape(array.shape))
 
 
-def _rope_factors(config: Mapping[str, Any]) -> list[OutTensor]:
+def rope_factors(config: Mapping[str, Any]) -> list[OutTensor]:
     """The factors of Llama 3's and Phi's scaled ropes are tensors in GGUF, no keys; Phi's are those of the original
     context, which is the one that is trained and served.
     """

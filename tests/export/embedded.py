@@ -4,6 +4,9 @@ from contextlib import contextmanager
 from types import SimpleNamespace
 
 from jessyfile.models.tokenizer import load_tokenizer
+from jessyfile.parity.measures import distance
+from jessyfile.parity.passages import plain_passage
+from jessyfile.parity.readings import read_engine, read_folder
 
 
 @contextmanager
@@ -20,7 +23,8 @@ def llama_cpp(path):
     with httpx.Client(trust_env=False, timeout=300) as client:
 
         def ask(prompt, top):
-            body = {"prompt": prompt, "n_predict": 1, "temperature": 0, "n_probs": top, "cache_prompt": False}
+            asked = prompt if isinstance(prompt, str) else list(prompt)
+            body = {"prompt": asked, "n_predict": 1, "temperature": 0, "n_probs": top, "cache_prompt": False}
             answer = client.post(f"{server.listening_address}/completion", json=body).json()
             found = answer.get("completion_probabilities") or [{"top_logprobs": []}]
             return [SimpleNamespace(token=one["id"], logprob=one["logprob"]) for one in found[0]["top_logprobs"]]
@@ -30,6 +34,14 @@ def llama_cpp(path):
             return client.post(f"{server.listening_address}/tokenize", json=body).json()["tokens"]
 
         yield SimpleNamespace(ask=ask, tokenize=tokenize)
+
+
+def compare(folder, ask, texts):
+    """Return how far an engine's next tokens lie from those of the folder's model, at places all along the texts."""
+    tokenizer = load_tokenizer(folder)
+    passages = [plain_passage(tokenizer.encode(text, bos=True)) for text in texts]
+    passages = [one for one in passages if one.places]
+    return distance(read_folder(folder, passages), read_engine(ask, passages, 64))
 
 
 def check_tokens(folder, tokenize, texts):

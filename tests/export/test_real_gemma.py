@@ -4,10 +4,10 @@ import json
 
 import pytest
 from corpus import texts
-from embedded import check_tokens, llama_cpp
+from embedded import check_tokens, compare, llama_cpp
 
 from jessyfile.export.gguf_writer import write_gguf
-from jessyfile.export.parity import compare
+from jessyfile.parity.limits import limit_of
 
 pytestmark = [pytest.mark.real, pytest.mark.slow]
 PROMPTS = [
@@ -30,8 +30,9 @@ def test_llama_cpp_says_what_mlx_says(quantize, base, tmp_path):
     write_gguf(base, tmp_path / "model.gguf", quantize, lambda *_: None)
     with llama_cpp(tmp_path / "model.gguf") as engine:
         check_tokens(base, engine.tokenize, texts(1000 if quantize == "f16" else 60))
-        parity = compare(base, engine.ask, PROMPTS, steps=2)
-    parity.require(quantize)
+        parity = compare(base, engine.ask, PROMPTS)
+    limit = limit_of(quantize)
+    assert (parity.agreement >= limit.agreement, parity.divergence <= limit.divergence) == (True, True), parity
     if quantize == "f16":
         assert parity.agreement == 1.0
         assert parity.divergence < 1e-4

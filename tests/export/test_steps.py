@@ -2,25 +2,21 @@
 
 import json
 import os
-import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
-import numpy as np
 import pytest
 from adapters_made import numbers, peft_adapter
-from embedded import llama_cpp
+from embedded import compare, llama_cpp
 from fake_ollama import fake_ollama
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file
 from tiny import tiny_adapter, tiny_model
 from world import context, recipe
 
 from jessyfile.errors import EngineError, ExportError, Interrupted
-from jessyfile.evaluation.parity_step import run_parity
 from jessyfile.export.export_steps import run_gguf, run_import, run_merge, run_modelfile, run_promote
-from jessyfile.export.parity import compare
 from jessyfile.export.registry import CANDIDATE, LATEST, PREVIOUS, holds_candidate, lookup
 from jessyfile.language.recipe import Criterion
 from jessyfile.models.base_step import run_base
@@ -77,9 +73,9 @@ def test_an_adapter_becomes_a_promoted_model_that_llama_cpp_serves(root):
     assert lookup(root, "tiny", LATEST).digest == facts.digest
     assert (root / ".env").read_text() == "JESSY_MODEL=tiny:latest\n"
     with llama_cpp(lookup(root, "tiny").gguf) as engine:
-        parity = compare(line.inputs["merge"], engine.ask, ["selam", "napıyon"], steps=2)
+        parity = compare(line.inputs["merge"], engine.ask, ["selam", "napıyon"])
     assert parity.agreement == 1.0
-    parity.require("f16")
+    assert parity.divergence < 1e-3
 
 
 @pytest.mark.parametrize("model_type", ["gemma3_text", "llama"])
@@ -90,9 +86,9 @@ def test_a_head_that_an_adapter_unties_is_served(model_type, root):
     peft_adapter(root / "old", {"model.embed_tokens.weight": numbers(*shape)}, modules_to_save=["embed_tokens"])
     line = Line(root, adapter="./old").packed()
     with llama_cpp(line.inputs["gguf"] / "model.gguf") as engine:
-        parity = compare(line.inputs["merge"], engine.ask, ["selam", "napıyon"], steps=2)
+        parity = compare(line.inputs["merge"], engine.ask, ["selam", "napıyon"])
     assert parity.agreement == 1.0
-    parity.require("f16")
+    assert parity.divergence < 1e-3
 
 
 def test_a_failed_must_leaves_latest_where_it_was(root):
@@ -178,25 +174,6 @@ def test_a_k_quant_is_made_here_and_ollama_is_asked_for_none(root):
     assert read_gguf(line.inputs["gguf"] / "model.gguf").metadata["general.file_type"] == 15
 
 
-def test_a_file_is_held_to_the_limit_of_its_type(root):
-    """An F16 file was held to the limit of the 4 bits that it would be given later, so that a wrong conversion passed."""
-    (root / "dataset").mkdir()
-    row = {"messages": [{"role": "user", "content": "selam"}, {"role": "assistant", "content": "sana da"}]}
-    told = {"kind": "chat", "category": "turkish", "topic": "casual", "level": "low", "iterations": 1, "language": "tr"}
-    row |= {**told, "tags": [], "id": "a", "levels": [["low", 1]]}
-    (root / "dataset" / "valid.jsonl").write_text(json.dumps(row) + "\n")
-    line = Line(root, export=SimpleNamespace(format="gguf", quantize="f16")).packed()
-    line.inputs["dataset"] = root / "dataset"
-    assert line.step("parity", run_parity).divergence < 1e-3
-    path = line.inputs["merge"] / "model.safetensors"  # a conversion that is a little wrong: its norms are too big
-    arrays = {
-        name: array + np.float32(0.3 if "post_attention_layernorm" in name else 0)
-        for name, array in load_file(path).items()
-    }
-    save_file(arrays, path)
-    with pytest.raises(ExportError, match=r"limit 0\.001") as caught:
-        line.step("parity", run_parity)
-    assert 0.001 < float(re.search(r"divergence ([\d.]+)", caught.value.message)[1]) < 1.0
 
 
 def test_the_same_inputs_give_the_same_outputs(root):

@@ -7,12 +7,11 @@ import json
 import numpy as np
 import pytest
 from corpus import texts
-from embedded import check_tokens, llama_cpp
+from embedded import check_tokens, compare, llama_cpp
 from store_blobs import BLOBS, TOOLS, reference, write_blob
 
 from jessyfile.errors import ModelError
 from jessyfile.export.gguf_writer import write_gguf
-from jessyfile.export.parity import compare
 from jessyfile.language.recipe import Message
 from jessyfile.models.from_gguf import checked_gguf, convert_gguf
 from jessyfile.models.gguf_container import ARRAY, BOOL, F32, STRING, U32
@@ -70,9 +69,9 @@ def test_what_is_exported_of_a_stores_blob_is_served_as_it_was_trained(name, tmp
     chat = form.render([Message("user", "selam"), Message("assistant", "se"), Message("user", "la")])
     with llama_cpp(tmp_path / "model.gguf") as engine:
         check_tokens(folder, engine.tokenize, [*TEXTS, chat])
-        parity = compare(folder, engine.ask, [*ASKED, chat], steps=2)
+        parity = compare(folder, engine.ask, [*ASKED, chat])
     assert parity.agreement == 1.0
-    assert parity.divergence < 1e-3, parity.facts()
+    assert parity.divergence < 1e-3, parity
     again = tmp_path / "again"
     again.mkdir()
     convert_gguf(tmp_path / "model.gguf", again)

@@ -34,11 +34,11 @@ from jessyfile.dataset.rows import Row, read_rows, store_row, stored_row  # noqa
 from jessyfile.engines import serving  # noqa: E402 (behind the path)
 from jessyfile.engines.gather import Gathered  # noqa: E402 (behind the path)
 from jessyfile.evaluation.answers import Asker, answer_all, read_answers, write_answers  # noqa: E402 (behind the path)
-from jessyfile.evaluation.parity_step import _prompts  # noqa: E402 (behind the path)
 from jessyfile.evaluation.verdict import judge, read_verdict, write_verdict  # noqa: E402 (behind the path)
 from jessyfile.export.registry import Registration, register  # noqa: E402 (behind the path)
 from jessyfile.models.chat_format import format_of  # noqa: E402 (behind the path)
 from jessyfile.models.tokenizer import Tokenizer, load_tokenizer  # noqa: E402 (behind the path)
+from jessyfile.parity.step import prompts  # noqa: E402 (behind the path)
 from jessyfile.planning.runs import Run  # noqa: E402 (behind the path)
 from jessyfile.report.page import render_page  # noqa: E402 (behind the path)
 from jessyfile.results.served import Served  # noqa: E402 (behind the path)
@@ -104,8 +104,9 @@ def test_a_row_reaches_the_tokens_as_it_was_written(tokenizer: Tokenizer, text: 
         shown = tokenizer.decode(encoded.tokens)
         assert unicodedata.normalize("NFC", f"cevap şöyle: {text}").strip() in shown
         assert shown.count(said.strip()) >= 4
-        model = serving.described("m", None, Served("m", form.name, None, (), {}, USUAL), 1)
-        assert _prompts(folder, model) == [form.render(stored[0].messages[:1])]
+        asked, trained = prompts(folder, Served("m", form.name, None, (), {}, USUAL))
+        assert asked == form.render(stored[0].messages[:-1])
+        assert trained == form.render(stored[0].messages, add_generation_prompt=False)
         assert harmless((folder / "train.jsonl").read_text("utf-8").replace("\n", ""))
 
 

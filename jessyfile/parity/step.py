@@ -1,0 +1,158 @@
+"""The step `parity`: from the adapter to the file, each stage is held against the trained model before anything is registered."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from jessyfile.dataset.formatted import read_formatted
+from jessyfile.errors import EvaluationError, ExportError
+from jessyfile.fsops import remove_tree, write_text
+from jessyfile.models.chat_format import chat_format
+from jessyfile.models.gguf_reader import read_gguf
+from jessyfile.models.tokenizer import load_tokenizer
+from jessyfile.parity.faults import Mismatch
+from jessyfile.parity.limits import SUSPICIOUS, limit_of
+from jessyfile.parity.passages import Passage, spread, trained_passages
+from jessyfile.parity.readings import best_of, read_engine, read_folder, read_trained
+from jessyfile.parity.stages import Trained, stage_faults
+from jessyfile.parity.tensors import compare_adapted
+from jessyfile.parity.tokens import Prompts
+from jessyfile.parity.truth import Truth
+from jessyfile.planning.canonical import readable
+from jessyfile.results.facts import GgufFacts, ParityFacts, StageFacts
+from jessyfile.results.served import Served
+from jessyfile.results.typed_json import load_as
+from jessyfile.training import encoded
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from jessyfile.parity.faults import Stage
+    from jessyfile.planning.steps import StepContext
+
+PARITY = "parity.json"
+_CONVERSATIONS = 10
+_TEXTS = 12
+_ROOM = 8  # tokens of context beside the longest passage
+_FLOATS = ("f32", "f16", "bf16")
+_WEIGHTS_LEFT = 0.98
+
+
+def run_parity(context: StepContext) -> ParityFacts:
+    """Compare every stage with the trained model: token ids, log-probabilities along held-out answers, survival of the tune.
+
+    A type that another program is left to make is compared as it lies in the folder, by the limit of the type that it lies
+    there in. Raises ExportError, naming the stage that lost it, when what would be served is not what was trained.
+    """
+    from jessyfile.export.export_steps import GGUF_FILE
+
+    passages = _passages(context.inputs["encode"])
+    context.progress.note("reading the base and the trained model")
+    base, trained = read_trained(context.inputs["base"], context.inputs["train"], passages)
+    subject = Trained(passages, trained, base)
+    merged = subject.facts("merged", "f32", best_of(read_folder(context.inputs["merge"], passages)))
+    _refuse([*stage_faults(merged, "merged")])
+    kind, path = context.facts_of("gguf", GgufFacts).type, context.inputs["gguf"] / GGUF_FILE
+    last: Stage = "gguf" if kind in _FLOATS else "quantized"
+    truth = Truth(context.inputs["base"], context.inputs["train"])
+    weights = compare_adapted(read_gguf(path), truth).survival
+    found, faults, texts = _asked(context, subject, path, (last, kind), weights)
+    stages = [merged]
+    if last == "quantized" and (faults or found.divergence > SUSPICIOUS * limit_of(kind).divergence):
+        before, own = _unquantized(context, subject)
+        _refuse(own)
+        stages.append(before)
+    _refuse(faults)
+    facts = ParityFacts(
+        positions=found.positions,
+        agreement=found.agreement,
+        divergence=found.divergence,
+        largest=found.largest,
+        type=kind,
+        survival=found.survival,
+        gain=found.gain,
+        texts=texts,
+        stages=(*stages, found),
+        notes=_notes(found),
+    )
+    write_text(context.output / PARITY, readable(facts))
+    context.progress.note(facts.summary)
+    return facts
+
+
+def _passages(folder: Path) -> list[Passage]:
+    """Return held-out conversations as training encodes them; of those trained on when none is held out."""
+    for split in ("valid", "train"):
+        found = trained_passages(encoded.load(folder / f"{split}.safetensors"), _CONVERSATIONS)
+        if found:
+            return found
+    raise EvaluationError("parity has no answer to compare", hint="the dataset is empty")
+
+
+def _asked(
+    context: StepContext, subject: Trained, path: Path, what: tuple[Stage, str], weights: float | None
+) -> tuple[StageFacts, list[Mismatch], int]:
+    """Ask the embedded engine; return the stage's figures, its faults, and how many prompts it read alike."""
+    from jessyfile.engines.llamacpp_engine import LlamaCpp
+    from jessyfile.engines.serving import described, loaded
+    from jessyfile.export.export_steps import SERVED_FILE
+
+    stage, kind = what
+    served = load_as(Served, context.inputs["modelfile"] / SERVED_FILE)
+    model = described(context.recipe.name, path, served, max_tokens=1)
+    texts = prompts(context.inputs["dataset"], served)
+    tokenizer = load_tokenizer(context.inputs["merge"])
+    longest = max(len(passage.ids) for passage in subject.passages)
+    longest = max([longest, *(len(tokenizer.encode(text)) for text in texts)])
+    engine = LlamaCpp(parallel=1)
+    context.progress.note(f"asking the {stage} model ({kind})")
+    with loaded(engine, replace(model, settings=replace(model.settings, num_ctx=longest + _ROOM))):
+        form = chat_format(served.chat_format)
+        faults = [
+            *Prompts(engine, tokenizer, stage).token_faults(texts),
+            *Prompts(engine, tokenizer, stage).turn_faults(form),
+            *Prompts(engine, tokenizer, "served").prompt_faults(texts[:2]),
+        ]
+        found = subject.facts(stage, kind, read_engine(engine.next_logprobs, subject.passages), weights)
+    return found, [*faults, *stage_faults(found, stage)], len(texts)
+
+
+def _unquantized(context: StepContext, subject: Trained) -> tuple[StageFacts, list[Mismatch]]:
+    """Return the figures and faults of the same model before it was quantized, to know which stage lost what."""
+    from jessyfile.export.export_steps import GGUF_FILE
+    from jessyfile.export.gguf_writer import write_gguf
+
+    path = context.work / GGUF_FILE
+    write_gguf(context.inputs["merge"], path, "f16", lambda *_: None)
+    try:
+        return _asked(context, subject, path, ("gguf", "f16"), None)[:2]
+    finally:
+        remove_tree(path)
+
+
+def prompts(dataset: Path, served: Served) -> Sequence[str]:
+    """Return held-out conversations as whole texts, as they are trained and as they are asked with the system prompt."""
+    form = chat_format(served.chat_format)
+    rows = read_formatted(dataset / "valid.jsonl") or read_formatted(dataset / "train.jsonl")
+    chosen = [rows[at] for at in spread(len(rows), _TEXTS)]
+    trained = [form.render(row.messages, add_generation_prompt=False) for row in chosen]
+    asked = [form.render([*served.messages, *row.messages[:-1]], served.system) for row in chosen]
+    return [text for pair in zip(asked, trained, strict=True) for text in pair]
+
+
+def _notes(found: StageFacts) -> tuple[str, ...]:
+    if found.weights is not None and found.weights < _WEIGHTS_LEFT:
+        lost = (
+            f"{found.weights:.0%} of the adapter's change is in the file's numbers: {found.type} rounds small ones away"
+        )
+        return (lost,)
+    return ()
+
+
+def _refuse(faults: Sequence[Mismatch]) -> None:
+    if faults:
+        first = faults[0]
+        more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
+        raise ExportError(f"stage {first.stage}: {first.message}{more}", hint=first.hint or None)
