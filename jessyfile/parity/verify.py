@@ -6,6 +6,7 @@ answers decide: the folder's model is run by MLX, the file by llama.cpp, at the 
 
 from __future__ import annotations
 
+import math
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from jessyfile.models.chat_format import ChatFormat
     from jessyfile.models.gguf_reader import GgufFile
     from jessyfile.models.tokenizer import Tokenizer
+    from jessyfile.parity.faults import Stage
     from jessyfile.parity.tensors import Comparison, TensorFigures
     from jessyfile.results.facts import StageFacts
 
@@ -128,7 +130,7 @@ def _answers(found: Verification, path: Path, folders: tuple[Path | None, Path],
     before = None if base is None else read_folder(base, passages)
     subject = Trained(passages, read_folder(model, passages), before)
     kind = "f32" if found.worst is None else _type_of(path)
-    stage = "gguf" if kind.upper() in _FLOATS else "quantized"
+    stage: Stage = "gguf" if kind.upper() in _FLOATS else "quantized"
     longest = max(len(passage.ids) for passage in passages)
     served = ServedModel(path.name, path, form.name, settings=GenerationSettings(num_ctx=max(longest, 2048) + _ROOM))
     engine = LlamaCpp(parallel=1)
@@ -154,21 +156,18 @@ def _whole(form: ChatFormat, number: int) -> str:
 
 def _type_of(path: Path) -> str:
     """Return the coarsest type that much of a file is stored in."""
-    from gguf.constants import GGML_QUANT_SIZES, GGMLQuantizationType
+    from gguf.constants import GGMLQuantizationType
 
     from jessyfile.models.gguf_reader import read_gguf
 
-    sizes: dict[int, int] = {}
-    for tensor in read_gguf(path).tensors.values():
-        sizes[tensor.kind] = sizes.get(tensor.kind, 0) + tensor.nbytes
-    much = [kind for kind, size in sizes.items() if size * 20 >= sum(sizes.values())]
-    coarsest = min(
-        much,
-        key=lambda kind: (
-            GGML_QUANT_SIZES[GGMLQuantizationType(kind)][1] / GGML_QUANT_SIZES[GGMLQuantizationType(kind)][0]
-        ),
-    )
-    return GGMLQuantizationType(coarsest).name.lower()
+    tensors = list(read_gguf(path).tensors.values())
+    much = sum(tensor.nbytes for tensor in tensors) / 20
+    sizes: dict[int, tuple[int, int]] = {}  # bytes and numbers
+    for tensor in tensors:
+        size, count = sizes.get(tensor.kind, (0, 0))
+        sizes[tensor.kind] = (size + tensor.nbytes, count + math.prod(tensor.shape))
+    coarsest = min((size / count, kind) for kind, (size, count) in sizes.items() if size >= much)
+    return str(GGMLQuantizationType(coarsest[1]).name).lower()
 
 
 def _words(tokenizer: Tokenizer) -> Sequence[str]:
