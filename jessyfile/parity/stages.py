@@ -74,10 +74,20 @@ def stage_faults(facts: StageFacts, stage: Stage) -> Iterator[Mismatch]:
     elif facts.agreement < limit.agreement - 1.5 / facts.positions:
         message = f"{where} answers otherwise than the trained one: {facts.agreement:.0%} of next tokens agree"
         yield Mismatch("agreement", stage, f"{message} (limit {limit.agreement:.0%})", hint)
-    if facts.survival is not None and facts.low is not None and facts.high is not None:
+    if facts.weights is not None and facts.weights < limit.survival / 2:
+        message = f"{where} has lost the tune: {facts.weights:.0%} of the adapter's change is in its numbers"
+        yield Mismatch("survival", stage, message, hint)
+    elif facts.survival is not None and facts.low is not None and facts.high is not None and not drowned(facts):
         if facts.high < limit.survival:
             message = f"{where} has lost the tune: {facts.survival:.0%} of what was learned is left"
             yield Mismatch("survival", stage, f"{message} (limit {limit.survival:.0%})", hint)
         elif facts.low > _OVERDONE:
             message = f"{where} overdoes the tune: {facts.survival:.0%} of what was learned"
             yield Mismatch("overdone", stage, message, hint)
+
+
+def drowned(facts: StageFacts) -> bool:
+    """Return whether the tune is smaller than what the type's rounding changes: then the answers do not tell whether it is
+    there, and its numbers in the file must.
+    """
+    return facts.noise is not None and facts.noise > 1

@@ -15,7 +15,7 @@ from jessyfile.parity.faults import Mismatch
 from jessyfile.parity.limits import SUSPICIOUS, limit_of
 from jessyfile.parity.passages import Passage, spread, trained_passages
 from jessyfile.parity.readings import best_of, read_engine, read_folder, read_trained
-from jessyfile.parity.stages import Trained, stage_faults
+from jessyfile.parity.stages import Trained, drowned, stage_faults
 from jessyfile.parity.tensors import compare_adapted
 from jessyfile.parity.tokens import Prompts
 from jessyfile.parity.truth import Truth
@@ -143,12 +143,13 @@ def prompts(dataset: Path, served: Served) -> Sequence[str]:
 
 
 def _notes(found: StageFacts) -> tuple[str, ...]:
+    said = []
     if found.weights is not None and found.weights < _WEIGHTS_LEFT:
-        lost = (
-            f"{found.weights:.0%} of the adapter's change is in the file's numbers: {found.type} rounds small ones away"
-        )
-        return (lost,)
-    return ()
+        lost = f"{found.weights:.0%} of the adapter's change is in the file's numbers"
+        said.append(f"{lost}: {found.type} rounds small ones away")
+    if drowned(found):
+        said.append(f"training changed less than {found.type} rounds: whether it is kept, only the file's numbers tell")
+    return tuple(said)
 
 
 def _refuse(faults: Sequence[Mismatch]) -> None:

@@ -241,7 +241,12 @@ class ParityFacts(Facts):
     def summary(self) -> str:
         """Return the last stage in a line, such as `q4_k_m keeps 97 % of what was learned; 98 % of next tokens agree`."""
         agree = f"{self.agreement:.0%} of next tokens agree"
-        return agree if self.survival is None else f"{self.type} keeps {self.survival:.0%} of what was learned; {agree}"
+        drowned = bool(self.stages) and (self.stages[-1].noise or 0) > 1
+        return (
+            agree
+            if self.survival is None or drowned
+            else f"{self.type} keeps {self.survival:.0%} of what was learned; {agree}"
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -124,6 +124,8 @@ KEPT = StageFacts("quantized", "q4_k_m", 96, 0.97, 0.05, 0.4, 0.97, 0.95, 0.99, 
         ({}, []),
         ({"survival": 0.1, "low": 0.0, "high": 0.2}, ["survival"]),
         ({"survival": 0.4, "low": 0.1, "high": 0.9}, []),  # too uncertain to say
+        ({"survival": 0.1, "low": 0.0, "high": 0.2, "noise": 3.0}, []),  # a tune that is smaller than the rounding
+        ({"weights": 0.1}, ["survival"]),
         ({"survival": 2.0, "low": 1.9, "high": 2.1}, ["overdone"]),
         ({"divergence": 3.0}, ["divergence"]),
         ({"agreement": 0.01}, ["agreement"]),
