@@ -43,8 +43,7 @@ _WEIGHTS_LEFT = 0.98
 def run_parity(context: StepContext) -> ParityFacts:
     """Compare every stage with the trained model: token ids, log-probabilities along held-out answers, survival of the tune.
 
-    A type that another program is left to make is compared as it lies in the folder, by the limit of the type that it lies
-    there in. Raises ExportError, naming the stage that lost it, when what would be served is not what was trained.
+    Raises ExportError, naming the stage that lost it, when what would be served is not what was trained.
     """
     from jessyfile.export.export_steps import GGUF_FILE
 

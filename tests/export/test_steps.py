@@ -174,8 +174,6 @@ def test_a_k_quant_is_made_here_and_ollama_is_asked_for_none(root):
     assert read_gguf(line.inputs["gguf"] / "model.gguf").metadata["general.file_type"] == 15
 
 
-
-
 def test_the_same_inputs_give_the_same_outputs(root):
     """Nothing of a step's output depends on when or where it ran, or the store would never find it again."""
     outputs = []
