@@ -6,11 +6,12 @@ Each step is a pure function in the package that it names; it is imported when i
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import fields
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jessyfile.language.recipe import Recipe
+from jessyfile.language.recipe import Recipe, Train
 from jessyfile.planning.preflight import Finding, Outlook
 from jessyfile.planning.steps import Step, StepContext
 from jessyfile.results.facts import EncodeFacts, Facts
@@ -170,6 +171,11 @@ def _train_smaller(outlook: Outlook, share: float) -> str:
     from jessyfile.training.memory import what_fits
 
     return what_fits(outlook, share)
+
+
+def _learned() -> tuple[str, ...]:
+    """Return the settings of TRAIN that decide what is learned; a tracker only looks on."""
+    return tuple(f"train.{setting.name}" for setting in fields(Train) if setting.name != "tracker")
 
 
 def _precision(recipe: Recipe) -> Mapping[str, str]:
@@ -346,7 +352,7 @@ def compile_steps(recipe: Recipe, hosts: Hosts | None = None) -> tuple[Step, ...
             "train the adapter",
             partial(_train, hosts=hosts),
             inputs=("base", "encode"),
-            reads=("lora.*", "train.*", "base.precision", "personality.per_batch"),
+            reads=("lora.*", *_learned(), "base.precision", "personality.per_batch"),
             resolved=_precision,
             version=4,
             resumable=True,

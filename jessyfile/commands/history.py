@@ -51,7 +51,20 @@ def show_run(number: str) -> None:
             click.echo(printable(f"  {event.step:<16} {duration(event.seconds)}{peak}  {event.object[:12]}"))
         elif event.event in ("damaged", "run_failed", "interrupted"):
             click.echo(printable(f"  {event.message}"))
+    for line in _trained(run):
+        click.echo(printable(f"  {line}"))
     click.echo(f"  files: {printable(str(run.folder))}")
+
+
+def _trained(run: Run) -> Iterator[str]:
+    """Yield what the run's training reported: the last update of each epoch, and where all of them are."""
+    from jessyfile.training.metrics import METRICS_FILE, read_metrics
+
+    found = read_metrics(run.folder / METRICS_FILE)
+    last = {one.epoch: one for one in found}
+    yield from (f"epoch {one.epoch}, update {one.iteration}: {one.live()}" for one in last.values())
+    if found:
+        yield f"metrics of {len(found)} updates: {run.folder / METRICS_FILE}"
 
 
 def run_line(run: Run) -> str:

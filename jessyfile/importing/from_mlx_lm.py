@@ -31,7 +31,6 @@ _NOT_HERE = {
     "steps_per_report": "jessy reports every update",
     "test": "jessy evaluates with the suites of EVAL",
     "test_batches": "jessy evaluates with the suites of EVAL",
-    "grad_checkpoint": "jessy turns it on by itself when memory is short",
     "clear_cache_threshold": "jessy clears the cache by itself",
     "report_to": "jessy writes its own metrics and report",
     "project_name": "jessy names a run by its recipe",
@@ -42,7 +41,7 @@ _NOT_HERE = {
 _LAYERS = {"lora_layers": "num_layers"}
 KEYS = ("model", "train", "data", "fine_tune_type", "optimizer", "optimizer_config", "mask_prompt", "num_layers",
         "batch_size", "iters", "learning_rate", "lr_schedule", "lora_parameters", "max_seq_length",
-        "grad_accumulation_steps", "seed", "steps_per_eval", "save_every", *_NOT_HERE, *_LAYERS)  # fmt: skip
+        "grad_accumulation_steps", "grad_checkpoint", "seed", "steps_per_eval", "save_every", *_NOT_HERE, *_LAYERS)  # fmt: skip
 _LARGEST = 1e15
 _LORA_KEYS = ("rank", "scale", "dropout", "keys")
 
@@ -174,11 +173,11 @@ class MlxLmImport:
     def _kind(self) -> None:
         for key, fine, reason in (
             ("train", True, "a recipe always trains"),
-            ("fine_tune_type", "lora", "jessy trains LoRA adapters"),
+            ("fine_tune_type", "lora", "jessy trains LoRA and DoRA adapters"),
             ("mask_prompt", True, "jessy trains on the answers alone, never on the prompt"),
         ):
             entry = self.tree.get(key, YamlValue(False, 0) if key == "mask_prompt" else YamlValue(fine, 0))
-            if entry.value != fine:
+            if entry.value != fine and (key, entry.value) != ("fine_tune_type", "dora"):
                 self.draft.left_out(entry.line, f"{key} {shown(entry.value)}", reason)
 
     # FROM and the data
@@ -225,6 +224,8 @@ class MlxLmImport:
         self.settle("rank", rank, _line(tree, "rank", where), "lora_parameters.rank")
         self.settle("alpha", scale * rank, _line(tree, "scale", where), "lora_parameters.scale")
         self.settle("dropout", dropout, _line(tree, "dropout", where), "lora_parameters.dropout")
+        if (kind := self.tree.get("fine_tune_type")) is not None and kind.value == "dora":
+            self.draft.add("  kind dora", kind.line, "fine_tune_type")
         self._targets(tree)
         self._layers()
         for key, entry in tree.items():
@@ -270,6 +271,15 @@ class MlxLmImport:
         self.settle("seed", self.number(self.tree, "seed", 0, whole=True), self.line("seed"), "seed")
         self._every("checkpoint_every", "save_every", 100, gathered)
         self._every("validate_every", "steps_per_eval", 200, gathered)
+        self._checkpointing()
+
+    def _checkpointing(self) -> None:
+        entry = self.tree.get("grad_checkpoint")
+        if entry is not None and isinstance(entry.value, bool):
+            word = "yes" if entry.value else "no"
+            self.draft.add(f"  grad_checkpointing {word}", entry.line, "grad_checkpoint")
+        elif entry is not None:
+            self.draft.left_out(entry.line, f"grad_checkpoint {shown(entry.value)}", "it is neither true nor false")
 
     def _epochs(self, batch: float) -> None:
         iters = self.number(self.tree, "iters", 1000, whole=True, least=1)

@@ -154,18 +154,22 @@ class Dataset:
 
 @dataclass(frozen=True, slots=True)
 class Lora:
-    """Low-rank adapters (Hu et al. 2021); the update is scaled by alpha / rank."""
+    """Low-rank adapters (Hu et al. 2021), DoRA (Liu et al. 2024) among them; the update is scaled by alpha / rank, or by
+    alpha / √rank (rsLoRA, Kalajdzievski 2023).
+    """
 
     rank: int
     alpha: float
     dropout: float
     targets: tuple[str, ...]
     layers: int | None
+    kind: Literal["lora", "dora"] = "lora"
+    rslora: bool = False
 
     @property
     def scale(self) -> float:
         """The factor before the low-rank product."""
-        return self.alpha / self.rank
+        return self.alpha / (self.rank**0.5 if self.rslora else self.rank)
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,6 +196,8 @@ class Train:
     retries: int
     checkpoint_every: int
     validate_every: int
+    grad_checkpointing: bool = False
+    tracker: Literal["none", "tensorboard"] = "none"
 
 
 @dataclass(frozen=True, slots=True)

@@ -328,7 +328,8 @@ class _Apply:
         inputs = {name: self.results[name].folder for name in step.inputs}
         facts = {name: self.results[name].facts for name in step.inputs}
         asked = step.name in self.decider.replace
-        return StepContext(self.recipe, self.root, output, work, inputs, facts, progress, stop, step.name, asked)
+        log = self.run.folder if self.run else None
+        return StepContext(self.recipe, self.root, output, work, inputs, facts, progress, stop, step.name, asked, log)
 
     def _take(self, action: Action) -> None:
         outcome: Literal["ran", "reused"] = "ran" if action.step in self.ran else "reused"

@@ -42,7 +42,7 @@ class StepContext:
     `name` is the step's own. `inputs` maps each input step's name to its verified output folder (read only). `facts`
     maps it to the record of what it returned, which `facts_of` reads. `work` keeps partial results (checkpoints,
     caches) of exactly this fingerprint until the step is done. `replaced` says that the user asked for this run with
-    `--replace`.
+    `--replace`. `log` is the run's own folder, where a step may leave what is no part of its result; None without a run.
     """
 
     recipe: Recipe
@@ -55,6 +55,7 @@ class StepContext:
     stop: Stop
     name: str = ""
     replaced: bool = False
+    log: Path | None = None
 
     def facts_of(self, step: str, kind: type[F]) -> F:
         """Return what an input step has said of its result. Raises StateError when its record does not fit."""

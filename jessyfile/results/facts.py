@@ -150,8 +150,9 @@ class Curve:
 class TrainFacts(Facts):
     """`train`: how long, how much and how well; `rungs` says what memory made it give up.
 
-    `precision` is how the base was held (empty in older results), `rounded` whether that rounded its weights,
-    `processes` how many trained together.
+    `precision` is how the base was held (empty in older results), `rounded` whether that rounded its weights, `kind` what was
+    trained. Utilizations are shares of the training's time, None where they are not known. `processes`
+    says how many trained together.
     """
 
     training_seconds: float
@@ -169,6 +170,9 @@ class TrainFacts(Facts):
     precision: str = ""
     rounded: bool = False
     processes: int = 1
+    kind: str = "LoRA"
+    gpu_utilization: float | None = None
+    cpu_utilization: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,13 +27,16 @@ _STEP = (
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """What is computed at once: rows of a length behind a shared prefix, their targets, and how many such parts side by side."""
+    """What is computed at once: rows of a length behind a shared prefix, their targets, and how many such parts side by side;
+    `checkpointing` says that a GPU's layers keep their input alone.
+    """
 
     rows: int
     length: int
     prefix: int = 0
     targets: int = 0
     workers: int = 1
+    checkpointing: bool = False
 
     @property
     def tokens(self) -> int:
@@ -52,7 +55,8 @@ def part_of(train: Train, longest: int, prefix: int, workers: int, targets: floa
         targets: which share of the tokens is trained.
     """
     if not workers:
-        return Workload(train.batch_size, longest, prefix, round(targets * train.batch_size * longest))
+        many, again = round(targets * train.batch_size * longest), train.grad_checkpointing
+        return Workload(train.batch_size, longest, prefix, many, checkpointing=again)
     parts = max(workers, math.ceil(train.batch_size * longest / CPU_TOKENS))
     return Workload(math.ceil(train.batch_size / parts), longest, prefix, workers=min(workers, train.batch_size))
 
@@ -79,14 +83,19 @@ def peak(shape: Shape, precision: Precision, lora: Lora, held: Footprint, part: 
 def cpu_bytes(shape: Shape, lora: Lora, part: Workload) -> int:
     """Return what one worker computes with: what the trained layers keep, one more at work, the head's scores, the gradients."""
     tokens, layers = part.tokens + part.prefix, min(lora.layers or shape.layers, shape.layers)
-    adapted = sum(lora.rank for one in lora.targets if one in shape.linear)
+    widths, dora = [shape.linear[one] for one in lora.targets if one in shape.linear], lora.kind == "dora"
+    adapted = sum(lora.rank + dora * outer for _, outer in widths)
     layer = _FLOAT32 * tokens * (kept_numbers(shape) + adapted)
     kept = min(layers * layer, KEPT_BYTES)
     at_work = _FLOAT32 * tokens * (5 * shape.intermediate + 6 * shape.hidden) + (layer if kept == KEPT_BYTES else 0)
     inputs = _FLOAT32 * tokens * shape.hidden * (layers + 2)
+    measured = (
+        dora * 2 * _FLOAT32 * max((inner * outer for inner, outer in widths), default=0)
+    )  # the adapted weight, for its rows' lengths
     return (
         kept
         + inputs
+        + measured
         + max(at_work, _FLOAT32 * tokens * min(CHUNK, shape.vocabulary))
         + 2 * _FLOAT32 * adapter_size(shape, lora)
     )
@@ -108,9 +117,14 @@ def gpu_bytes(shape: Shape, precision: Precision, lora: Lora, part: Workload) ->
     kept = (11 if shape.model_type in FOUR_NORMS else 7) * shape.hidden
     kept += (5 if shape.model_type in QUERY_NORMS else 3) * projected
     kept += (5 if shape.model_type.startswith("gemma") else 3) * shape.intermediate
-    adapted = sum(shape.linear[one][0] * narrow + lora.rank for one in lora.targets if one in shape.linear)
+    widths = [shape.linear[one] for one in lora.targets if one in shape.linear]
+    adapted = sum(inner * narrow + lora.rank for inner, _ in widths)
+    if lora.kind == "dora":  # a product is kept until its rows have got their lengths
+        kept += sum(outer for _, outer in widths)
     a_token = BYTES[precision.computed] * kept + _FLOAT32 * adapted
     layers = min(lora.layers or shape.layers, shape.layers) + 1
+    if part.checkpointing:  # one layer at a time is whole, the others are their inputs
+        a_token, layers = a_token + shape.layers * BYTES[precision.computed] * shape.hidden // 2, 2
     scores = 4 * BYTES[precision.computed] * part.rows * shape.heads * part.length * (part.length + part.prefix)
     logits = part.targets * shape.vocabulary * 16
     return layers * part.tokens * a_token + max(scores, logits)

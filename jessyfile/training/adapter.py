@@ -1,4 +1,4 @@
-"""LoRA adapters on a model: attach, initialize, save.
+"""LoRA and DoRA adapters on a model: attach, initialize, save.
 
 The layers are mlx-lm's. Two things differ: the targets come from the recipe by name, and training refuses when one of
 them is not found; and the initial values depend on the seed alone.
@@ -31,6 +31,8 @@ def attach(model: Any, lora: Lora, seed: int) -> list[str]:
     from mlx.utils import tree_unflatten
     from mlx_lm.tuner.lora import LoRALinear
 
+    from jessyfile.training.dora import DoRA
+
     model.freeze()
     first = len(model.layers) - (lora.layers or len(model.layers))
     linear = {
@@ -41,9 +43,9 @@ def attach(model: Any, lora: Lora, seed: int) -> list[str]:
     wanted = target_layers(lora.targets, {path.rsplit(".", 1)[-1] for path in linear})
     chosen = sorted(path for path in linear if path.rsplit(".", 1)[-1] in wanted)
     mx.random.seed(seed)
+    kind = DoRA if lora.kind == "dora" else LoRALinear
     adapters = [
-        (path, LoRALinear.from_base(linear[path], r=lora.rank, dropout=lora.dropout, scale=lora.scale))
-        for path in chosen
+        (path, kind.from_base(linear[path], r=lora.rank, dropout=lora.dropout, scale=lora.scale)) for path in chosen
     ]
     model.update_modules(tree_unflatten(adapters))
     return chosen
@@ -51,7 +53,13 @@ def attach(model: Any, lora: Lora, seed: int) -> list[str]:
 
 def with_rank(lora: Lora, rank: int) -> Lora:
     """Return the settings of another rank whose product is scaled as before."""
-    return replace(lora, rank=rank, alpha=lora.scale * rank)
+    return replace(lora, rank=rank, alpha=lora.alpha * lora.scale / replace(lora, rank=rank).scale)
+
+
+def spelled(lora: Lora) -> str:
+    """Return what is trained, in words."""
+    name = "DoRA" if lora.kind == "dora" else "LoRA"
+    return f"{name}, scaled by alpha / √rank" if lora.rslora else name
 
 
 def _layer_of(path: str) -> int:
@@ -65,7 +73,7 @@ def _is_linear(module: Any) -> bool:
 
 
 def parameters(model: Any) -> dict[str, Any]:
-    """Return the trainable arrays by path: `….lora_a` of shape (in, rank), `….lora_b` of shape (rank, out)."""
+    """Return the trainable arrays by path: `….lora_a` of shape (in, rank), `….lora_b` of shape (rank, out), DoRA's `….m` of shape (out,)."""
     from mlx.utils import tree_flatten
 
     return dict(sorted(tree_flatten(model.trainable_parameters())))
@@ -83,7 +91,7 @@ def write(folder: Path, arrays: dict[str, Any], lora: Lora, keys: list[str]) -> 
     write_arrays(folder / ADAPTER_FILE, arrays)
     product = {"rank": lora.rank, "scale": lora.scale, "dropout": lora.dropout}
     config = {
-        "fine_tune_type": "lora",
+        "fine_tune_type": lora.kind,
         **product,
         "targets": list(lora.targets),
         "keys": keys,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from typing import Literal
 
 from jessyfile.errors import TrainingError
 from jessyfile.language.document import complete
@@ -16,18 +17,24 @@ from jessyfile.language.values import InvalidValue, Json
 
 @dataclass(frozen=True, slots=True)
 class LoRAConfig:
-    """A low-rank adapter: the update is scaled by `lora_alpha / r`. Raises TrainingError for a value that LORA refuses."""
+    """A low-rank adapter: the update is scaled by `lora_alpha / r`, or by `lora_alpha / √r` with `use_rslora`; `use_dora` trains the
+    lengths of a target's rows too. Raises TrainingError for a value that LORA refuses.
+    """
 
     r: int = 16
     lora_alpha: float = 32
     target_modules: Sequence[str] = field(default_factory=lambda: ["q_proj", "k_proj", "v_proj", "o_proj"])
     lora_dropout: float = 0.05
     bias: str = "none"
+    use_dora: bool = False
+    use_rslora: bool = False
 
     def __post_init__(self) -> None:
         targets = self.target_modules
         if isinstance(targets, Iterable):
             object.__setattr__(self, "target_modules", [targets] if isinstance(targets, str) else list(targets))
+        if not isinstance(self.use_dora, bool):
+            raise TrainingError(f"use_dora is {self.use_dora!r}, not True or False")
         if self.bias != "none":
             raise TrainingError(f"bias is {self.bias!r}, and biases are not trained", hint='leave it at "none"')
         _check("lora", self, _LORA)
@@ -35,7 +42,8 @@ class LoRAConfig:
     def to_lora(self) -> Lora:
         """Return the recipe's LORA block with these values."""
         lora = complete("lora", _renamed(self, _LORA))
-        return Lora(**{**lora, "targets": tuple(lora["targets"])})
+        kind: Literal["lora", "dora"] = "dora" if self.use_dora else "lora"
+        return Lora(**{**lora, "targets": tuple(lora["targets"]), "kind": kind})
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +72,8 @@ def plain_training() -> TrainingConfig:
     return TrainingConfig(**{own: plain[name] for own, name in _TRAIN.items()})
 
 
-_LORA = {"r": "rank", "lora_alpha": "alpha", "target_modules": "targets", "lora_dropout": "dropout"}
+_LORA = {"r": "rank", "lora_alpha": "alpha", "target_modules": "targets", "lora_dropout": "dropout",
+         "use_rslora": "rslora"}  # fmt: skip
 _TRAIN = {part.name: part.name for part in fields(TrainingConfig)} | {"gradient_accumulation": "grad_accumulation"}
 
 

@@ -44,7 +44,8 @@ def adapter_size(shape: Shape, lora: Lora) -> int:
     """Return how many numbers an adapter trains; a target that the base does not have counts as none."""
     layers = min(lora.layers or shape.layers, shape.layers)
     widths = [shape.linear[target] for target in lora.targets if target in shape.linear]
-    return layers * sum(lora.rank * (inner + outer) for inner, outer in widths)
+    lengths = lora.kind == "dora"  # one for each output row
+    return layers * sum(lora.rank * (inner + outer) + lengths * outer for inner, outer in widths)
 
 
 def base_bytes(shape: Shape, precision: Precision) -> int:

@@ -57,6 +57,7 @@ def _launched(context: StepContext, hosts: Hosts, folder: Path) -> Iterator[subp
         encode=str(inputs["encode"].resolve()),
         hosts=tuple(host.ssh for host in hosts.hosts),
         backend=backend,
+        log=str(context.log.resolve()) if context.log is not None else None,
     )
     fsops.write_text(folder / "job.json", json.dumps(asdict(job)))
     fsops.write_text(folder / "hosts.json", json.dumps([asdict(host) for host in hosts.hosts]))

@@ -10,6 +10,7 @@ Not covered: encoder-decoder models and models whose cache is not one key-value 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from jessyfile.training.batches import Batch
@@ -40,6 +41,22 @@ class _Recorder:
         self.keys, self.values = keys, values
         return keys, values
 
+    # what `recompute` asks of a cache: the arrays it brings into a layer, one of its kind over others, the arrays it takes out
+
+    def given(self) -> tuple[Array, ...]:
+        return ()
+
+    @staticmethod
+    def over(given: Sequence[Array]) -> _Recorder:
+        del given
+        return _Recorder()
+
+    def left(self) -> tuple[Array, Array]:
+        return self.keys, self.values
+
+    def take(self, left: Sequence[Array]) -> None:
+        self.keys, self.values = left
+
 
 class _Continuation:
     """Stands where a key-value cache would: puts the prefix's keys and values before every row's own."""
@@ -53,6 +70,18 @@ class _Continuation:
 
     def update_and_fetch(self, keys: Array, values: Array) -> tuple[Array, Array]:
         return self._joined(self._prefix[0], keys), self._joined(self._prefix[1], values)
+
+    def given(self) -> tuple[Array, Array]:
+        return self._prefix
+
+    @staticmethod
+    def over(given: Sequence[Array]) -> _Continuation:
+        return _Continuation(*given)
+
+    def left(self) -> tuple[Array, ...]:
+        return ()
+
+    def take(self, left: Sequence[Array]) -> None: ...
 
     @staticmethod
     def _joined(prefix: Array, own: Array) -> Array:

@@ -74,6 +74,11 @@ def _changes(now: Training) -> Iterator[tuple[str, Training]]:
     for rows in _halves(train.batch_size, 1):
         more = train.grad_accumulation * train.batch_size // rows
         yield f"batch_size {rows} and grad_accumulation {more}", replace(now, train=replace(train, batch_size=rows))
+    if not train.grad_checkpointing and machine.chip() != "CPU":
+        for rows in dict.fromkeys((train.batch_size, 1)):
+            more = train.grad_accumulation * train.batch_size // rows
+            said = f"grad_checkpointing yes, batch_size {rows} and grad_accumulation {more}"
+            yield said, replace(now, train=replace(train, batch_size=rows, grad_checkpointing=True))
     for precision in SMALL if wanted not in SMALL else ():
         yield f"BASE {{ precision {precision} }}", replace(now, precision=precision)
     for rank in _halves(now.lora.rank, _LEAST_RANK):

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
+from itertools import pairwise
 from pathlib import Path
+from typing import Protocol
 
 from jessyfile import fsops
 from jessyfile.errors import StateError, TrainingError
@@ -60,12 +62,26 @@ class TrainingMetrics:
 Watcher = Callable[[TrainingMetrics], None]
 
 
+class Tracker(Protocol):
+    """Another program that is given the metrics while they are made."""
+
+    def training(self, metrics: TrainingMetrics) -> None:
+        """Take the metrics of an update."""
+
+    def validation(self, update: int, loss: float) -> None:
+        """Take the validation loss after an update."""
+
+    def close(self) -> None:
+        """Write what is not written yet."""
+
+
 @dataclass(slots=True)
 class MetricsLog:
     """The metrics of every update that counts, in memory and in a file; those of updates that are undone vanish."""
 
     path: Path | None = None
     watchers: Sequence[Watcher] = ()
+    tracker: Tracker | None = None
     kept: list[TrainingMetrics] = field(default_factory=list)
 
     def add(self, metrics: TrainingMetrics) -> None:
@@ -75,6 +91,13 @@ class MetricsLog:
             fsops.append_line(self.path, json_text(asdict(metrics)))
         for watcher in self.watchers:
             watcher(metrics)
+        if self.tracker is not None:
+            self.tracker.training(metrics)
+
+    def validated(self, update: int, loss: float) -> None:
+        """Tell the tracker of a validation; the trainer keeps it itself."""
+        if self.tracker is not None:
+            self.tracker.validation(update, loss)
 
     def back_to(self, update: int) -> None:
         """Forget what came after an update: training goes on from there."""
@@ -82,6 +105,21 @@ class MetricsLog:
         self.kept = [one for one in before if one.iteration <= update]
         if self.path is not None:
             fsops.write_text(self.path, "".join(json_text(asdict(one)) + "\n" for one in self.kept))
+
+    def mean_gpu(self) -> float | None:
+        """Return the GPU's utilization over the training, each update by its time; None where it was never known."""
+        return self._mean([one.gpu_utilization for one in self.kept])
+
+    def mean_cpu(self) -> float | None:
+        """Return the same of the processors."""
+        return self._mean([one.cpu_utilization for one in self.kept])
+
+    def _mean(self, shares: Sequence[float | None]) -> float | None:
+        ends = [one.time_elapsed for one in self.kept]
+        spans = [end - start for start, end in pairwise([0.0, *ends])]
+        known = [(share, span) for share, span in zip(shares, spans, strict=True) if share is not None]
+        total = sum(span for _, span in known)
+        return sum(share * span for share, span in known) / total if total > 0 else None
 
 
 def read_metrics(path: Path) -> list[TrainingMetrics]:

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
     from jessyfile.training.tape import Matrix, Tape, Traced
 
+_LEAST = 1e-15  # the length of a row of zeros, which has no direction
+
 
 def projected(tape: Tape, x: Traced, module: Any, path: str, dropout: np.random.Generator | None) -> Traced:
     """Return what a linear layer makes of a value.
@@ -45,6 +47,7 @@ def _adapted(tape: Tape, x: Traced, module: Any, path: str, dropout: np.random.G
     factor: Matrix | None = None
     if "m" in module:  # DoRA: the direction is LoRA's, its length is trained apart (Liu et al. 2024)
         lengths = np.linalg.norm(weight_of(module.linear) + (scale * b.T) @ a.T, axis=1).astype(np.float32)
+        np.maximum(lengths, _LEAST, out=lengths)
         factor = float32(module.m) / lengths
         value = bare * factor
     if "bias" in module.linear:

@@ -32,7 +32,7 @@ _OF_ALL = (Interrupted, ConvergenceError, InsufficientMemoryError)  # what every
 
 @dataclass(frozen=True, slots=True)
 class RankJob:
-    """What every process reads: the recipe's document, the step's folders, the machine of each rank and how they talk."""
+    """What every process reads: the recipe's document, the step's folders and the run's, the machine of each rank and how they talk."""
 
     document: Record
     recipe: str
@@ -43,6 +43,7 @@ class RankJob:
     encode: str
     hosts: tuple[str, ...]
     backend: str
+    log: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,8 +150,8 @@ def _context(job: RankJob, folder: Path, output: Path, ranks: Ranks, teller: Tel
 
     recipe = build_recipe(dict(job.document), Path(job.recipe), {}, ())
     inputs = {"base": Path(job.base), "encode": Path(job.encode)}
-    stop = StopTogether(folder, ranks)
-    return StepContext(recipe, Path(job.root), output, Path(job.work), inputs, {}, teller, stop, "train")
+    stop, log = StopTogether(folder, ranks), Path(job.log) if job.log and ranks.first else None
+    return StepContext(recipe, Path(job.root), output, Path(job.work), inputs, {}, teller, stop, "train", log=log)
 
 
 def _keep_to_own_processors(job: RankJob, rank: int) -> None:

@@ -15,6 +15,7 @@ from jessyfile.planning.change_text import size
 from jessyfile.planning.preflight import Finding
 from jessyfile.training.footprint import footprint
 from jessyfile.training.memory import SMALL, Training, train_peak, what_fits
+from jessyfile.training.trackers import refuse_missing
 
 if TYPE_CHECKING:
     from jessyfile.models.shape import Shape
@@ -27,6 +28,10 @@ _METAL_SHARE = 2 / 3  # of a small Mac's memory that Metal gives to one process
 
 def train_preflight(outlook: Outlook) -> Iterator[Finding]:
     """Yield what would stop or spoil the training, how the base is held, and where else that would fit."""
+    try:
+        refuse_missing(outlook.recipe.train)
+    except TrainingError as error:
+        yield outlook.error(error, "train.tracker")
     profile, shape = known_profile(outlook), known_shape(outlook)
     if profile is not None and not profile.ends_in_token:
         yield end_in_text(outlook, profile)

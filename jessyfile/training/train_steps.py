@@ -9,21 +9,20 @@ from typing import TYPE_CHECKING, Any
 
 from jessyfile import fsops, machine
 from jessyfile.errors import ConvergenceError, InsufficientMemoryError
-from jessyfile.language.recipe import Lora
 from jessyfile.planning.canonical import readable
 from jessyfile.planning.steps import StepContext
 from jessyfile.results.facts import EncodeFacts, TrainFacts
 from jessyfile.training import adapter, encoded, schedule
+from jessyfile.training.ladder import Ladder
 from jessyfile.training.metrics import METRICS_FILE, MetricsLog, Watcher
 from jessyfile.training.ranks import here
+from jessyfile.training.trackers import tracking
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from jessyfile.language.recipe import Recipe
     from jessyfile.models.precision import Precision
-
-_MIN_RANK = 4
 
 
 def run_encode(context: StepContext) -> EncodeFacts:
@@ -67,17 +66,27 @@ def run_train(context: StepContext) -> TrainFacts:
 
 def train_adapter(context: StepContext, watchers: Sequence[Watcher] = ()) -> TrainFacts:
     """Do what the step `train` does; `watchers` are told the metrics of every update."""
+    with tracking(context.recipe.train, context.log, context.progress) as tracker:
+        log = MetricsLog(context.work / METRICS_FILE if here().first else None, watchers, tracker)
+        try:
+            return _descend(context, log)
+        finally:
+            if context.log is not None and log.kept:
+                fsops.copy_file(context.work / METRICS_FILE, context.log / METRICS_FILE)
+
+
+def _descend(context: StepContext, log: MetricsLog) -> TrainFacts:
+    """Train, and again with less in memory at a time as long as it is too little and the recipe allows it."""
     from jessyfile.models.accelerate import prepare
     from jessyfile.models.load import load_model
 
     blas, base = prepare(), context.inputs["base"]
     precision = precision_of(context.recipe, base)
-    lora, splits, rungs = context.recipe.lora, 1, list[str]()
+    ladder = Ladder.of(context.recipe)
     while True:
         model, _ = load_model(base, precision)
         try:
-            log = MetricsLog(context.work / METRICS_FILE if here().first else None, watchers)
-            facts = _train(context, model, lora, splits, rungs, log)
+            facts = _train(context, model, ladder, log)
             said = str(precision)
             return replace(facts, blas=blas.description, precision=said, rounded=precision.quantized)
         except ConvergenceError as error:
@@ -85,7 +94,8 @@ def train_adapter(context: StepContext, watchers: Sequence[Watcher] = ()) -> Tra
                 raise
             raise _beyond_float16(error) from error
         except InsufficientMemoryError as error:
-            lora, splits = _next_rung(context, error, lora, splits, rungs)
+            ladder = ladder.next_rung(context.recipe.train, error)
+            context.progress.note(ladder.rungs[-1])
         finally:
             del model
             machine.give_memory_back()
@@ -108,11 +118,11 @@ def _beyond_float16(error: ConvergenceError) -> ConvergenceError:
     )
 
 
-def _train(context: StepContext, model: Any, lora: Lora, splits: int, rungs: list[str], log: MetricsLog) -> TrainFacts:
+def _train(context: StepContext, model: Any, ladder: Ladder, log: MetricsLog) -> TrainFacts:
     from jessyfile.training.throughput import peak_bytes
     from jessyfile.training.trainer import Trainer
 
-    recipe, data = context.recipe, context.inputs["encode"]
+    recipe, data, lora = context.recipe, context.inputs["encode"], ladder.lora
     keys = adapter.attach(model, lora, recipe.train.seed)
     rows, held_out = encoded.load(data / "train.safetensors"), encoded.load(data / "valid.safetensors")
     work = fsops.make_folder(context.work / f"rank-{lora.rank}")
@@ -126,7 +136,8 @@ def _train(context: StepContext, model: Any, lora: Lora, splits: int, rungs: lis
         work,
         context.progress,
         context.stop,
-        splits=splits,
+        splits=ladder.splits,
+        checkpointing=ladder.checkpointing,
         log=log,
     )
     cursor = trainer.run()
@@ -144,26 +155,9 @@ def _train(context: StepContext, model: Any, lora: Lora, splits: int, rungs: lis
         parameters=sum(int(array.size) for array in trainer.best.values()),
         rank=lora.rank,
         peak_bytes=peak_bytes(),
-        rungs=(*rungs, *cursor.rungs),
+        rungs=(*ladder.rungs, *cursor.rungs),
         blas="",
+        kind=adapter.spelled(lora),
+        gpu_utilization=log.mean_gpu(),
+        cpu_utilization=log.mean_cpu(),
     )
-
-
-def _next_rung(
-    context: StepContext, error: InsufficientMemoryError, lora: Lora, splits: int, rungs: list[str]
-) -> tuple[Lora, int]:
-    """Choose what to give up next: rows at a time (same mathematics), then, if the recipe allows it, half the rank."""
-    train = context.recipe.train
-    if train.on_memory != "stop" and splits < train.batch_size:
-        splits *= 2
-        rungs.append(
-            f"too little memory: {-(-train.batch_size // splits)} rows at a time instead of {train.batch_size}; "
-            "the result stays the same"
-        )
-    elif train.on_memory == "shrink_rank" and lora.rank // 2 >= _MIN_RANK:
-        lora = adapter.with_rank(lora, lora.rank // 2)
-        rungs.append(f"too little memory: rank {lora.rank} instead of {lora.rank * 2}")
-    else:
-        raise error
-    context.progress.note(rungs[-1])
-    return lora, splits

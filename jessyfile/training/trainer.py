@@ -23,6 +23,7 @@ from jessyfile.training.encoded import Encoded
 from jessyfile.training.gradient import Gradients, Passes, Totals, on_gpu, passes
 from jessyfile.training.metrics import MetricsLog, TrainingMetrics
 from jessyfile.training.ranks import Ranks, here
+from jessyfile.training.recompute import recomputed
 from jessyfile.training.throughput import Meter
 from jessyfile.training.utilization import Utilization
 from jessyfile.training.workers import Workers, workers
@@ -53,6 +54,7 @@ class Trainer:
     cursor: Cursor = field(default_factory=Cursor)
     best: Gradients = field(default_factory=dict)
     splits: int = 1
+    checkpointing: bool = False
     log: MetricsLog = field(default_factory=MetricsLog)
     ranks: Ranks = field(default_factory=here)
     _lowest: float = math.inf
@@ -69,7 +71,10 @@ class Trainer:
         """Train to the end, from the newest checkpoint if there is one. Raises Interrupted, ConvergenceError, InsufficientMemoryError."""
         count = self.ranks.least(1 if on_gpu() else min(cores(), self.train.batch_size))
         try:
-            with workers(self.model, count) as side_by_side:
+            with (
+                recomputed(self.model, self.checkpointing and on_gpu()),
+                workers(self.model, count) as side_by_side,
+            ):
                 self._passes = self._over(side_by_side)
                 return self._run()
         finally:
@@ -190,6 +195,7 @@ class Trainer:
         if not math.isfinite(value):
             return False
         self.cursor.validations.append({"update": self.cursor.update, "loss": value})
+        self.log.validated(self.cursor.update, value)
         self.progress.note(f"validation loss {value:.4f} after update {self.cursor.update}")
         if self.cursor.best_loss is None or value < self.cursor.best_loss:
             self.cursor.best_loss, self.cursor.best_update, self.cursor.stale = value, self.cursor.update, 0

@@ -97,12 +97,19 @@ def test_a_configuration_of_a_model_alone_has_mlx_lms_defaults_and_not_ours(fold
     assert (train.max_length, train.seed, train.weight_decay) == (2048, 0, 0)
 
 
+def test_dora_and_checkpointing_are_taken_over(folder):
+    found, _ = recipe(folder, "model: a/b\nfine_tune_type: dora\ngrad_checkpoint: true")
+    assert (found.lora.kind, found.train.grad_checkpointing) == ("dora", True)
+    plain, _ = recipe(folder, "model: a/b\nfine_tune_type: lora\ngrad_checkpoint: false")
+    assert (plain.lora.kind, plain.train.grad_checkpointing) == ("lora", False)
+
+
 @pytest.mark.parametrize(
     ("text", "line", "says"),
     [
         ("iterz: 5", 1, "mlx-lm has no such key"),
         ("lora_layers: 8", 1, "mlx-lm calls it num_layers now"),
-        ("fine_tune_type: dora", 1, "fine_tune_type dora was left out"),
+        ("fine_tune_type: full", 1, "fine_tune_type full was left out"),
         ("train: false", 1, "a recipe always trains"),
         ("mask_prompt: false", 1, "answers alone"),
         ("optimizer: muon", 1, "optimizer muon was left out"),

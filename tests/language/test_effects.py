@@ -19,6 +19,7 @@ from jessyfile.pipeline import compile_steps
 BESIDES = {
     "language": ["jessy"],
     "plan": ["dataset.category.*.title"],
+    "tracker": ["train.tracker"],
     "watch": ["watch.debounce", "watch.max_retrains", "watch.per"],
 }
 
