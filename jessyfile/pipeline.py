@@ -83,8 +83,11 @@ def _parity(context: StepContext) -> Facts:
 
 def _import(context: StepContext) -> Facts:
     from jessyfile.export.export_steps import run_import
+    from jessyfile.parity.served import check_served
 
-    return run_import(context)
+    facts = run_import(context)
+    check_served(context, facts)
+    return facts
 
 
 def _baseline(context: StepContext) -> Facts:

@@ -38,9 +38,10 @@ def status(as_json: bool) -> None:
 
 def _as_json(root: Path, state: State) -> dict[str, object]:
     from jessyfile.planning.canonical import normal
-    from jessyfile.results.facts import JudgeFacts, PromoteFacts
+    from jessyfile.results.facts import JudgeFacts, ParityFacts, PromoteFacts
 
     promote, judge = state.facts_of("promote", PromoteFacts), state.facts_of("judge", JudgeFacts)
+    parity = state.facts_of("parity", ParityFacts)
     return {
         "name": state.name,
         "recipe": state.recipe,
@@ -49,6 +50,7 @@ def _as_json(root: Path, state: State) -> dict[str, object]:
         "registered": {tag: normal(_registered(root, state.name, tag)) for tag in ("latest", "previous", "candidate")},
         "promoted": promote.promoted if promote else None,
         "reason": promote.withheld if promote else None,
+        "parity": normal(parity) if parity else None,
         "criteria": [_criterion(one) for one in judge.criteria] if judge else [],
         "seconds": {name: action.seconds for name, action in state.steps.items()},
     }
@@ -61,7 +63,7 @@ def _criterion(one: Outcome) -> dict[str, object]:
 def _lines(root: Path, state: State) -> list[str]:
     from jessyfile.export.registry import kept_back
     from jessyfile.report import summary_lines
-    from jessyfile.results.facts import JudgeFacts, PromoteFacts
+    from jessyfile.results.facts import JudgeFacts, ParityFacts, PromoteFacts
 
     lines = [f"{state.name} · {state.recipe}"]
     for tag in ("latest", "previous"):
@@ -72,6 +74,8 @@ def _lines(root: Path, state: State) -> list[str]:
     back = kept_back(root, state.name, promote) if promote else None
     lines += [f"  {back}"] if back else []
     lines.append(f"  last run  {_last_run(root, state)}")
+    parity = state.facts_of("parity", ParityFacts)
+    lines += [f"  export    {parity.summary}"] if parity else []
     judge = state.facts_of("judge", JudgeFacts)
     return lines + [f"  {line}" for line in (summary_lines(judge) if judge else ())]
 

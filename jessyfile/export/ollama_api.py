@@ -89,6 +89,16 @@ class OllamaClient:
             raise EngineError(f"Ollama could not create the model: {_short(reason)}")
         return str(event.get("status", ""))[:200]
 
+    def ask(self, path: str, body: Mapping[str, Any]) -> Mapping[str, object]:
+        """Return the object that answers a POST."""
+        with self._exchange("POST", path, body, _CREATE_SECONDS) as response:
+            if response.status != 200:
+                raise self._refused(response)
+            found = self._parsed(response.read())
+        if not isinstance(found, dict):
+            raise EngineError(f"`{self.url}` answered with something that is not an object")
+        return found
+
     def copy(self, source: str, destination: str) -> None:
         """Give a model a second name; an older model of that name is replaced."""
         self._expect("POST", "/api/copy", {"source": source, "destination": destination}, f"copy `{source}`")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from jessyfile.dataset.formatted import read_formatted
+from jessyfile.dataset.formatted import FormattedRow, read_formatted
 from jessyfile.errors import EvaluationError, ExportError
 from jessyfile.fsops import remove_tree, write_text
 from jessyfile.models.chat_format import chat_format
@@ -15,6 +15,7 @@ from jessyfile.parity.faults import Mismatch
 from jessyfile.parity.limits import SUSPICIOUS, limit_of
 from jessyfile.parity.passages import Passage, spread, trained_passages
 from jessyfile.parity.readings import best_of, read_engine, read_folder, read_trained
+from jessyfile.parity.served import ANSWERS, first_tokens
 from jessyfile.parity.stages import Trained, drowned, stage_faults
 from jessyfile.parity.tensors import compare_adapted
 from jessyfile.parity.tokens import Prompts
@@ -29,12 +30,14 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from jessyfile.language.recipe import Message
     from jessyfile.parity.faults import Stage
     from jessyfile.planning.steps import StepContext
 
 PARITY = "parity.json"
 _CONVERSATIONS = 10
 _TEXTS = 12
+_ASKED = 6
 _ROOM = 8  # tokens of context beside the longest passage
 _FLOATS = ("f32", "f16", "bf16")
 _WEIGHTS_LEFT = 0.98
@@ -115,6 +118,8 @@ def _asked(
             *Prompts(engine, tokenizer, "served").prompt_faults(texts[:2]),
         ]
         found = subject.facts(stage, kind, read_engine(engine.next_logprobs, subject.passages), weights)
+        told = first_tokens(engine, _asked_first(context.inputs["dataset"]), served)
+    write_text(context.output / ANSWERS, readable(told))
     return found, [*faults, *stage_faults(found, stage)], len(texts)
 
 
@@ -131,11 +136,18 @@ def _unquantized(context: StepContext, subject: Trained) -> tuple[StageFacts, li
         remove_tree(path)
 
 
+def _rows(dataset: Path, count: int) -> list[FormattedRow]:
+    rows = read_formatted(dataset / "valid.jsonl") or read_formatted(dataset / "train.jsonl")
+    return [rows[at] for at in spread(len(rows), count)]
+
+
+def _asked_first(dataset: Path) -> list[Sequence[Message]]:
+    return [row.messages[:-1] for row in _rows(dataset, _ASKED)]
+
+
 def prompts(dataset: Path, served: Served) -> Sequence[str]:
     """Return held-out conversations as whole texts, as they are trained and as they are asked with the system prompt."""
-    form = chat_format(served.chat_format)
-    rows = read_formatted(dataset / "valid.jsonl") or read_formatted(dataset / "train.jsonl")
-    chosen = [rows[at] for at in spread(len(rows), _TEXTS)]
+    form, chosen = chat_format(served.chat_format), _rows(dataset, _TEXTS)
     trained = [form.render(row.messages, add_generation_prompt=False) for row in chosen]
     asked = [form.render([*served.messages, *row.messages[:-1]], served.system) for row in chosen]
     return [text for pair in zip(asked, trained, strict=True) for text in pair]

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 from jessyfile.models.adapters.changes import Rescaled
 from jessyfile.models.from_gguf import dequantized, unpermuted
 from jessyfile.parity.faults import Mismatch, Stage
+from jessyfile.parity.grid import misplaced
+from jessyfile.parity.limits import limit_of
 from jessyfile.parity.tensors import stored_rows
 
 if TYPE_CHECKING:
@@ -19,43 +21,83 @@ if TYPE_CHECKING:
 
 Array = Any
 _ALIKE = 0.98  # the cosine of a tensor with its own 3-bit quantization
+_NEAR = 0.7
 _AGAIN = "convert the folder again with today's jessy or llama.cpp"
 _FLOATS = ("F32", "F16", "BF16")
 
 
 def tensor_faults(file: GgufFile, truth: Truth, figures: Sequence[TensorFigures]) -> Iterator[Mismatch]:
-    """Yield a fault for each tensor that differs by more than its type explains; faults of the merge come first, as one."""
-    unfaithful = [one for one in figures if not one.faithful]
-    merge = list(_merge_faults(file, truth, figures))
-    yield from merge
-    for one in unfaithful:
-        if not (merge and one.change):
+    """Yield a fault for each tensor that differs by more than its type explains; what the merge did comes first, as one."""
+    wrong = [one for one in figures if not one.faithful]
+    own = [one for one in figures if one.change]
+    merge, explained = _merge_fault(file, truth, own, [one for one in wrong if one.change])
+    if merge is not None:
+        yield merge
+    for one in wrong:
+        if one.name not in explained:
             yield _tensor_fault(file, truth, one)
 
 
-def _merge_faults(file: GgufFile, truth: Truth, figures: Sequence[TensorFigures]) -> Iterator[Mismatch]:
-    """Yield what is wrong with the adapter in the file, where most of its tensors say the same."""
-    own = [one for one in figures if one.change]
-    lost = [one for one in own if not one.faithful and one.survival is not None]
-    if not lost:
-        return
+def _merge_fault(
+    file: GgufFile, truth: Truth, own: Sequence[TensorFigures], lost: Sequence[TensorFigures]
+) -> tuple[Mismatch | None, set[str]]:
+    """Return what is wrong with the adapter in the file, and the tensors that this explains."""
+    bare = [one for one in lost if _is_base(file, truth, one)]
+    if bare:
+        part = "" if len(bare) == len(own) else f" in {len(bare)} of {len(own)} tensors"
+        message = f"the adapter is not merged in{part}: {bare[0].name!r} holds the base's numbers"
+        return _merged("unmerged", message, "merge the adapter, then convert the merged folder"), _named_all(bare)
+    if len(lost) * 2 < len(own) or not lost:
+        return None, set()
     name, shares = lost[0].name, sorted(one.survival or 0.0 for one in lost)
-    if all(abs(share) < 0.1 for share in shares):
-        part = "" if len(lost) == len(own) else f" in {len(lost)} of {len(own)} tensors"
-        message = f"the adapter is not merged in{part}: {name!r} holds the base's numbers"
-        yield Mismatch("unmerged", "merged", message, "merge the adapter, then convert the merged folder")
-    elif _is_lora_of_dora(file, truth, lost):
+    middle = shares[len(shares) // 2]
+    if _is_lora_of_dora(file, truth, lost):
         message = f"the adapter is a DoRA, and was merged as a LoRA: the lengths of its rows are missing in {name!r}"
-        yield Mismatch("dora", "merged", message, "merge it with a tool that knows DoRA, as jessy does")
-    elif shares[-1] - shares[0] < 0.05 * max(abs(shares[-1]), 1.0) and _along(file, truth, lost[0]):
-        message = f"the adapter is merged with {shares[len(shares) // 2]:.3g} times its scale, as in {name!r}"
-        yield Mismatch("scale", "merged", message, "the factor is alpha / r, and with rslora alpha / √r; merge again")
-    elif all(_alike(*_pair(file, truth, one)) for one in lost[:4]):
-        middle = shares[len(shares) // 2]
-        message = (
-            f"the GGUF holds another tune of this base: {middle:.0%} of this adapter's change is in it, as in {name!r}"
-        )
-        yield Mismatch("stale", "merged", message, "it was made from an earlier or another adapter; export it again")
+        return _merged("dora", message, "merge it with a tool that knows DoRA, as jessy does"), _named_all(lost)
+    if shares[-1] - shares[0] < 0.1 * max(abs(middle), 1.0) and _along(file, truth, lost[0]):
+        message = f"the adapter is merged with {middle:.2g} times its scale, as in {name!r}"
+        hint = "the factor is alpha / r, and with rslora alpha / √r; merge again"
+        return _merged("scale", message, hint), _named_all(lost)
+    near = [one for one in lost if _tuned(file, truth, one)]
+    if len(near) * 2 < len(own):
+        return None, set()
+    message = (
+        f"the GGUF holds another tune of this base: {middle:.0%} of this adapter's change is in it, as in {name!r}"
+    )
+    return _merged("stale", message, "it was made from an earlier or another adapter; export it again"), _named_all(
+        near
+    )
+
+
+def _merged(kind: str, message: str, hint: str) -> Mismatch:
+    return Mismatch(kind, "merged", message, hint)
+
+
+def _named_all(figures: Sequence[TensorFigures]) -> set[str]:
+    return {one.name for one in figures}
+
+
+def _tuned(file: GgufFile, truth: Truth, one: TensorFigures) -> bool:
+    """Whether the numbers are the base's with a change of about the adapter's size."""
+    import numpy as np
+
+    tensor, name = _named(file, truth, one)
+    base, stored = truth.base(name), _whole(file, tensor, truth)
+    sizes = float(np.linalg.norm(stored)) * float(np.linalg.norm(base))
+    return sizes > 0 and float(np.vdot(stored, base)) / sizes > _NEAR
+
+
+def _is_base(file: GgufFile, truth: Truth, one: TensorFigures) -> bool:
+    """Whether the numbers are roundings of the base's own."""
+    import numpy as np
+
+    if abs(one.survival or 0.0) > 0.1 + one.chance:
+        return False
+    tensor, name = _named(file, truth, one)
+    base, stored, limit = truth.base(name), _whole(file, tensor, truth), limit_of(one.kind)
+    off, looked = misplaced(base, stored, tensor.kind)
+    away = float(np.linalg.norm(stored - base) / max(float(np.linalg.norm(base)), 1e-12))
+    return off <= limit.grid * looked and away**2 <= limit.error
 
 
 def _is_lora_of_dora(file: GgufFile, truth: Truth, lost: Sequence[TensorFigures]) -> bool:

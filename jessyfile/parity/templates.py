@@ -126,13 +126,10 @@ def rendered_chats(template: str, tokenizer: Tokenizer) -> list[str | None] | No
 
 
 def _first_other(written: Sequence[str | None] | None, right: Sequence[str]) -> int | None:
-    """Return the first conversation that is written otherwise; a template may refuse a system prompt, and nothing else."""
+    """Return the first conversation that is written otherwise, or refused."""
     if written is None:
         return 0
-    for at, ((_, system), text) in enumerate(zip(CHATS, written, strict=True)):
-        if text != right[at] and not (text is None and system is not None):
-            return at
-    return None
+    return next((at for at, pair in enumerate(zip(written, right, strict=True)) if pair[0] != pair[1]), None)
 
 
 def modelfile_faults(path: Path, gguf: Path, file: GgufFile, form: ChatFormat) -> Iterator[Mismatch]:

@@ -108,7 +108,11 @@ def compare_tensors(file: GgufFile, truth: Truth) -> Comparison:
         if tensor.shape != truth.shape(name):
             found.faults.append(_shape(tensor, truth.shape(name)))
             continue
-        found.figures.append(_figures(file, tensor, truth, name))
+        try:
+            found.figures.append(_figures(file, tensor, truth, name))
+        except NotImplementedError:
+            message = f"{tensor.name!r} is stored in a type (ggml's {tensor.kind}) that cannot be read"
+            found.faults.append(Mismatch("type", "gguf", message, "take the same model in F16 or Q8_0"))
     stored = {truth.architecture.mlx_name(name) for name in file.tensors}
     found.faults.extend(fault for name in wanted if name not in stored for fault in _missing(truth, name))
     return found

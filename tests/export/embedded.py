@@ -1,8 +1,14 @@
 """llama.cpp inside the process, for tests: next-token candidates and token ids."""
 
 from contextlib import contextmanager
+from dataclasses import replace
 from types import SimpleNamespace
 
+import numpy as np
+
+from jessyfile.engines.engine import GenerationSettings, ServedModel
+from jessyfile.engines.llamacpp_engine import LlamaCpp
+from jessyfile.engines.serving import loaded
 from jessyfile.models.tokenizer import load_tokenizer
 from jessyfile.parity.measures import distance
 from jessyfile.parity.passages import plain_passage
@@ -42,6 +48,28 @@ def compare(folder, ask, texts):
     passages = [plain_passage(tokenizer.encode(text, bos=True)) for text in texts]
     passages = [one for one in passages if one.places]
     return distance(read_folder(folder, passages), read_engine(ask, passages, 64))
+
+
+def logits_nmse(folder, gguf, texts, most=12):
+    """Return the squared error of a file's logits against MLX's by their squared norm, over the whole vocabulary, and at how
+    many places of the texts. Both are log-probabilities with their mean taken off, for an engine tells no more.
+    """
+    tokenizer, wrong, norm, places = load_tokenizer(folder), 0.0, 0.0, 0
+    passages = [plain_passage(tokenizer.encode(text, bos=True)) for text in texts]
+    passages = [replace(one, places=one.places[-most:]) for one in passages if one.places]
+    ours = read_folder(folder, passages)
+    engine = LlamaCpp(parallel=1)
+    with loaded(engine, ServedModel("file", gguf, "chatml", settings=GenerationSettings(num_ctx=512))):
+        theirs = read_engine(engine.next_logprobs, passages, ours[0].shape[1])
+    for rows, answers in zip(ours, theirs, strict=True):
+        for row, named in zip(rows, answers, strict=True):
+            assert len(named.tokens) == len(row)
+            right = row[named.tokens].astype(np.float64)
+            right -= right.mean()
+            wrong += float(((named.logprobs - named.logprobs.mean() - right) ** 2).sum())
+            norm += float((right**2).sum())
+            places += 1
+    return wrong / norm, places
 
 
 def check_tokens(folder, tokenize, texts):

@@ -12,6 +12,8 @@ class FakeOllama:
         self.blobs, self.models, self.bodies = {}, {}, []
         self.version = "0.33.0"
         self.create_lines = [{"status": "parsing GGUF"}, {"status": "success"}]
+        self.capabilities = ["completion"]
+        self.render = self.logprobs = None  # turns -> the prompt it makes; the best tokens' log-probabilities
         self.answer = {}  # (method, path prefix) -> function(handler) that answers instead
 
     def handle(self, handler, method):
@@ -42,13 +44,26 @@ class FakeOllama:
                 self.models[body["model"]] = body
             return send_lines(handler, self.create_lines)
         if word == "show":
-            return send(handler, 200 if body["model"] in self.models else 404, {})
+            return send(handler, 200 if body["model"] in self.models else 404, {"capabilities": self.capabilities})
+        if word == "chat":
+            return self.chat(handler, body)
         if word == "copy":
             if body["source"] not in self.models:
                 return send(handler, 404, {"error": "not found"})
             self.models[body["destination"]] = self.models[body["source"]]
             return send(handler, 200)
         return send(handler, 200 if self.models.pop(body["model"], None) else 404)
+
+    def chat(self, handler, body):
+        if body["model"] not in self.models:
+            return send(handler, 404, {"error": "model not found"})
+        if body.get("_debug_render_only") and self.render is not None:
+            return send(handler, 200, {"_debug_info": {"rendered_template": self.render(body["messages"])}})
+        answer = {"message": {"role": "assistant", "content": "a"}, "done": True, "done_reason": "length"}
+        if body.get("logprobs") and self.logprobs is not None:
+            top = [{"token": "a", "logprob": one} for one in self.logprobs[: body["top_logprobs"]]]
+            answer["logprobs"] = [{"token": "a", "logprob": self.logprobs[0], "top_logprobs": top}]
+        return send(handler, 200, answer)
 
 
 def send(handler, status, value=None, headers=()):

@@ -3,7 +3,7 @@
 import pytest
 from corpus import texts
 from doubles import DOUBLES, write_double
-from embedded import llama_cpp
+from embedded import llama_cpp, logits_nmse
 
 from jessyfile.export.gguf_writer import write_gguf
 from jessyfile.models.from_folder import bring_folder
@@ -26,7 +26,8 @@ def test_a_folders_ids_are_those_of_its_gguf_and_of_what_is_read_back(name, tmp_
     for folder in folders.values():
         folder.mkdir()
     bring_folder(write_double(tmp_path / "published", name), folders["base"], silent)
-    write_gguf(folders["base"], tmp_path / "model.gguf", "f32", silent)
+    write_gguf(folders["base"], tmp_path / "model.gguf", "f16", silent)
+    assert logits_nmse(folders["base"], tmp_path / "model.gguf", TEXTS[:2])[0] < 1e-4
     convert_gguf(tmp_path / "model.gguf", folders["again"])
     with llama_cpp(tmp_path / "model.gguf") as engine:
         theirs = [list(engine.tokenize(text)) for text in TEXTS]

@@ -1,0 +1,177 @@
+"""The model that answers: what an Ollama makes of a conversation, and how probable it finds the next token, against the file.
+
+The step `parity` leaves what the verified file says to a few conversations; after the import Ollama is asked the same, in
+the way in which it will be asked. An older Ollama tells no log-probabilities (before 0.12.11) or does not show what it
+renders: that is said, and no fault.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from jessyfile.errors import ExportError
+from jessyfile.language.recipe import Message
+from jessyfile.models.chat_format import chat_format
+from jessyfile.parity.faults import Mismatch
+from jessyfile.parity.templates import CHATS
+from jessyfile.results.typed_json import load_as
+from jessyfile.text.printable import brief
+
+if TYPE_CHECKING:
+    from jessyfile.engines.engine import TokenLogprob
+    from jessyfile.planning.steps import StepContext
+    from jessyfile.results.facts import ImportFacts
+    from jessyfile.results.served import Served
+
+ANSWERS = "served.json"
+TOP = 20  # the most that Ollama tells
+_APART = 0.1  # nats: what two builds of llama.cpp may differ by over one file, weighed by probability
+_ODD = (Message("user", "  iki  boşluk\tve\n\nsatır "), Message("assistant", "\nİğne. "), Message("user", "don't"))
+
+
+@dataclass(frozen=True, slots=True)
+class FirstTokens:
+    """A conversation, and the log-probabilities of the best tokens after it, the highest first."""
+
+    messages: tuple[Message, ...]
+    logprobs: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FileAnswers:
+    """What the verified file says to a few conversations."""
+
+    asked: tuple[FirstTokens, ...]
+
+
+class _Server(Protocol):
+    def ask(self, path: str, body: Mapping[str, object]) -> Mapping[str, object]:
+        """Return the server's answer."""
+
+
+class _Teller(Protocol):
+    def next_logprobs(self, prompt: str | Sequence[int], top: int) -> list[TokenLogprob]:
+        """Return the next tokens after a text."""
+
+
+def first_tokens(engine: _Teller, chats: Sequence[Sequence[Message]], served: Served) -> FileAnswers:
+    """Return what an engine says to conversations, asked with the model's own system prompt and examples."""
+    form = chat_format(served.chat_format)
+    found = []
+    for messages in chats:
+        told = engine.next_logprobs(form.render([*served.messages, *messages], served.system), TOP)
+        found.append(FirstTokens(tuple(messages), tuple(round(one.logprob, 5) for one in told)))
+    return FileAnswers(tuple(found))
+
+
+def check_served(context: StepContext, imported: ImportFacts) -> None:
+    """Ask the Ollama that has taken the candidate; nothing is done for the embedded engine, which `parity` has asked.
+
+    Raises ExportError when it is another model that answers, or it is asked in another way than it was trained.
+    """
+    from jessyfile.export.export_steps import SERVED_FILE
+    from jessyfile.export.ollama_api import OllamaClient
+    from jessyfile.results.served import Served
+
+    path = context.inputs["parity"] / ANSWERS
+    if imported.engine != "ollama" or not path.is_file():
+        return
+    served = load_as(Served, context.inputs["modelfile"] / SERVED_FILE)
+    client = OllamaClient(context.recipe.deploy.ollama, context.stop)
+    notes: list[str] = []
+    name = f"{imported.name}:{imported.tag}"
+    faults = list(served_faults(client, name, served, load_as(FileAnswers, path), notes))
+    for note in notes:
+        context.progress.note(note)
+    if faults:
+        raise ExportError(f"stage served: {faults[0].message}", hint=faults[0].hint or None)
+
+
+def served_faults(
+    client: _Server, name: str, served: Served, answers: FileAnswers, notes: list[str]
+) -> Iterator[Mismatch]:
+    """Yield what an Ollama does otherwise than the file that it was given.
+
+    Args:
+        client: asks the server.
+        name: the model's name there.
+        served: how it is served.
+        answers: what the verified file says.
+        notes: what could not be compared is added to it, and how much was.
+
+    Returns:
+        The faults.
+    """
+    yield from _capable(client, name)
+    yield from _rendered(client, name, served, notes)
+    yield from _answered(client, name, served, answers, notes)
+
+
+def _capable(client: _Server, name: str) -> Iterator[Mismatch]:
+    found = client.ask("/api/show", {"model": name}).get("capabilities")
+    if isinstance(found, list) and found != ["completion"]:
+        more = ", ".join(str(one) for one in found if one != "completion") or "nothing"
+        message = (
+            f"Ollama takes {name} for a model with {brief(more)}, and asks it by another template than was trained"
+        )
+        yield Mismatch(
+            "capabilities", "served", message, "the file's chat template knows more than TEMPLATE: export again"
+        )
+
+
+def _rendered(client: _Server, name: str, served: Served, notes: list[str]) -> Iterator[Mismatch]:
+    form = chat_format(served.chat_format)
+    chats = [*(messages for messages, _ in CHATS), _ODD]
+    for messages in chats:
+        turns, body = _turns(messages, served), {"model": name, "stream": False, "_debug_render_only": True}
+        told = client.ask("/api/chat", {**body, "messages": turns}).get("_debug_info")
+        written = told.get("rendered_template") if isinstance(told, dict) else None
+        if not isinstance(written, str):
+            notes.append("this Ollama does not show what it renders: its prompts were not compared")
+            return
+        right = form.render([*served.messages, *messages], served.system)
+        if written != right:
+            message = f"Ollama renders {brief(written[-200:])} where the trained format has {brief(right[-200:])}"
+            yield Mismatch(
+                "template", "served", message, "see that TEMPLATE is the one that jessy writes; update Ollama"
+            )
+            return
+    notes.append(f"Ollama renders {len(chats)} conversations as they are trained")
+
+
+def _turns(messages: Sequence[Message], served: Served) -> list[dict[str, str]]:
+    """Return a conversation as the engine sends it: stripped, the system prompt first, kept examples left out."""
+    system = [{"role": "system", "content": served.system}] if served.system is not None else []
+    return [*system, *({"role": one.role, "content": one.content.strip()} for one in messages)]
+
+
+def _answered(client: _Server, name: str, served: Served, answers: FileAnswers, notes: list[str]) -> Iterator[Mismatch]:
+    apart = []
+    for asked in answers.asked:
+        body = {"model": name, "messages": _turns(asked.messages, served), "stream": False, "think": False}
+        options = {"num_predict": 1, "temperature": 0, "seed": 1}
+        told = client.ask("/api/chat", {**body, "options": options, "logprobs": True, "top_logprobs": TOP})
+        found = _logprobs(told.get("logprobs"))
+        if found:
+            apart.append(sum(math.exp(a) * abs(a - b) for a, b in zip(asked.logprobs, found, strict=False)))
+    if not apart:
+        notes.append("this Ollama tells no log-probabilities (0.12.11 and newer do): its answers were not compared")
+        return
+    worst = max(apart)
+    if worst > _APART:
+        message = f"Ollama answers otherwise than the file that it was given: {worst:.2g} nats apart (limit {_APART:g})"
+        yield Mismatch(
+            "answers", "served", message, "the name may hold an older model: delete it in Ollama and apply again"
+        )
+    else:
+        notes.append(f"Ollama answers as the file does: {worst:.1g} nats apart over {len(apart)} conversations")
+
+
+def _logprobs(told: object) -> list[float]:
+    try:
+        return [float(one["logprob"]) for one in told[0]["top_logprobs"]]  # type: ignore[index]
+    except (TypeError, KeyError, IndexError, ValueError):
+        return []
