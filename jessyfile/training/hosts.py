@@ -135,7 +135,9 @@ def _wrong_here(hosts: Hosts) -> Iterator[TrainingError]:
 
 def _slow(train: Train, hosts: Hosts) -> Iterator[TrainingError]:
     if machine.chip() == "CPU" and hosts.here > machine.cores():
-        yield TrainingError(f"{hosts.here} processes share the {machine.cores()} processors of this machine")
+        yield TrainingError(
+            f"{hosts.here} processes run here, where they may use {machine.cores()} processors: they wait for each other"
+        )
     rows, count = train.batch_size * train.grad_accumulation, len(hosts.hosts)
     if count > rows:
         hint = "raise batch_size, or name fewer processes"

@@ -127,14 +127,14 @@ def _take_part(job: RankJob, folder: Path, rank: int, teller: Teller) -> TrainFa
     ranks.agree("copy of the base", fsops.hash_file(Path(job.base) / "config.json"))
     with tempfile.TemporaryDirectory() as elsewhere:
         output = Path(job.output if ranks.first else elsewhere)
-        lock = _alone(Path(job.work)) if ranks.first else None
+        lock = alone_in(Path(job.work)) if ranks.first else None
         facts = run_train(_context(job, folder, output, ranks, teller))
         del lock
     together = ranks.total([peak_bytes() if job.hosts[rank] == job.hosts[0] else 0])
     return replace(facts, peak_bytes=int(together[0]), processes=ranks.size)
 
 
-def _alone(work: Path) -> int:
+def alone_in(work: Path) -> int:
     """Return a lock on the checkpoints. Raises TrainingError while another training writes them: its apply was killed."""
     lock = fsops.lock_file(work / "ranks.lock")
     if lock is None:

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from safetensors.numpy import load_file
-from together import AtUpdate, hosts, kill, step
+from together import AtUpdate, hosts, kill, processes, saved, step, until
 
+from jessyfile import fsops
 from jessyfile.errors import Interrupted, TrainingError
 from jessyfile.training import adapter, trainer
 from jessyfile.training.hosts import read_hosts
 from jessyfile.training.launch import train_together
+from jessyfile.training.rank import STOP, StopTogether, alone_in
 from jessyfile.training.ranks import Ranks
 from jessyfile.training.train_steps import run_train
 
@@ -101,6 +106,66 @@ def test_from_the_first_update_to_the_last_several_train_what_one_trains(
     for left, right in zip(curves[0]["curve"], curves[1]["curve"], strict=True):
         assert left == pytest.approx(right, rel=1e-4)
     assert curves[0]["validations"] == [pytest.approx(entry, rel=1e-5) for entry in curves[1]["validations"]]
+
+
+def test_processes_stop_when_the_apply_asks_for_it_and_when_it_has_died(tmp_path: Path) -> None:
+    with fsops.temporary_folder(tmp_path / "ranks") as folder:
+        stop = StopTogether(folder, Ranks())
+        assert not stop.requested()
+        (folder / STOP).touch()
+        assert stop.requested()
+        (folder / STOP).unlink()
+        assert not stop.requested()
+    assert stop.requested()  # the apply has swept its folder away
+    folder.mkdir()
+    assert stop.requested()  # the folder is there, and nobody holds it
+
+
+def test_a_training_whose_checkpoints_another_one_writes_is_refused(tmp_path: Path) -> None:
+    lock = alone_in(tmp_path)
+    with pytest.raises(TrainingError, match="an apply that was killed are still training"):
+        alone_in(tmp_path)
+    os.close(lock)
+    os.close(alone_in(tmp_path))
+
+
+@linux
+@pytest.mark.stress
+def test_an_apply_stopped_then_killed_then_left_alone_ends_with_the_adapter_of_one_process(tmp_path: Path) -> None:
+    """Ctrl-C reaches the apply alone, which stops its processes; SIGKILL leaves them behind, and they notice."""
+    sys.path.append(str(Path(__file__).parents[1] / "hostile"))
+    import real_world
+
+    one, several = (real_world.fresh(tmp_path / name) for name in ("one", "several"))
+    hosts(several)
+    words = [
+        sys.executable,
+        "-m",
+        "jessyfile.cli",
+        "apply",
+        "tiny.jessy",
+        "--only",
+        "train",
+        "--set",
+        "train.epochs=20",
+    ]
+    subprocess.run(words, cwd=one, check=True, capture_output=True)
+    for number in (signal.SIGINT, signal.SIGKILL):
+        before = saved(several)
+        running = subprocess.Popen(
+            [*words, "--hosts", "hosts.json"], cwd=several, start_new_session=True, stderr=subprocess.PIPE
+        )
+        until(lambda before=before: saved(several)[1:] and saved(several) != before)
+        os.killpg(running.pid, number)
+        said = running.communicate()[1].decode()
+        if number == signal.SIGINT:
+            assert running.returncode == 130
+            assert "resume with: jessy apply tiny.jessy --set train.epochs=20 --hosts hosts.json --only train" in said
+        until(lambda: not processes(several))
+    subprocess.run([*words, "--hosts", "hosts.json"], cwd=several, check=True, capture_output=True)
+    adapters = [load_file(next(root.glob(".jessy/store/*/files/adapters.safetensors"))) for root in (one, several)]
+    for key, array in adapters[0].items():
+        np.testing.assert_allclose(adapters[1][key], array, rtol=1e-3, atol=1e-5, err_msg=key)
 
 
 def test_a_process_without_mlx_s_group_is_alone() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -90,11 +91,15 @@ class AtUpdate:
         return self.reached
 
 
-def kill(root: Path, rank: int) -> None:
-    """Kill the process of a rank that trains under a root."""
+def processes(root: Path, rank: int | None = None) -> list[int]:
+    """Return the numbers of the processes that train under a root, or of one rank's."""
+    found = []
     for entry in Path("/proc").iterdir():
         try:
-            command, settings = (entry / "cmdline").read_bytes().split(b"\0"), (entry / "environ").read_bytes()
+            command, settings = (
+                (entry / "cmdline").read_bytes().split(b"\0"),
+                (entry / "environ").read_bytes().split(b"\0"),
+            )
         except OSError:
             continue
         ours = (
@@ -102,5 +107,23 @@ def kill(root: Path, rank: int) -> None:
             and command[-2].startswith(str(root).encode())
             and b"-c" not in command
         )
-        if ours and f"MLX_RANK={rank}".encode() in settings.split(b"\0"):
-            os.kill(int(entry.name), signal.SIGKILL)
+        if ours and (rank is None or f"MLX_RANK={rank}".encode() in settings):
+            found.append(int(entry.name))
+    return found
+
+
+def kill(root: Path, rank: int) -> None:
+    for number in processes(root, rank):
+        os.kill(number, signal.SIGKILL)
+
+
+def saved(root: Path) -> list[str]:
+    """Return the checkpoints under a project's root."""
+    return sorted(path.name for path in root.glob(".jessy/work/*/rank-*/checkpoint-*"))
+
+
+def until(holds: Any, seconds: float = 120) -> None:
+    end = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end, "it never came"
+        time.sleep(0.02)
