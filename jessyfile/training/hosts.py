@@ -135,9 +135,7 @@ def _wrong_here(hosts: Hosts) -> Iterator[TrainingError]:
 
 def _slow(train: Train, hosts: Hosts) -> Iterator[TrainingError]:
     if machine.chip() == "CPU" and hosts.here > machine.cores():
-        yield TrainingError(
-            f"{hosts.here} processes run here, where they may use {machine.cores()} processors: they wait for each other"
-        )
+        yield TrainingError(f"{hosts.here} processes run here on {machine.cores()} processors, so that some wait")
     rows, count = train.batch_size * train.grad_accumulation, len(hosts.hosts)
     if count > rows:
         hint = "raise batch_size, or name fewer processes"

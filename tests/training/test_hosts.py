@@ -89,7 +89,7 @@ def test_a_plan_says_where_it_trains_and_what_is_odd_about_it(tmp_path: Path, mo
     note, *odd = findings(tmp_path, [HOST, HOST, HOST, HOST, FAR])
     assert note.message == "it trains in 5 processes: 4 here, 1 on mac2"
     assert [one.severity for one in odd] == ["warning", "warning"]
-    assert "use 2 processors" in odd[0].message
+    assert "on 2 processors" in odd[0].message
     assert "3 rows for 5 processes, so that some wait" in odd[1].message
     [_, error] = findings(tmp_path, {"backend": "nccl", "hosts": [HOST, HOST]})
     assert (error.severity, "NVIDIA" in error.message) == ("error", True)

@@ -64,3 +64,33 @@ def test_the_reference_s_gradient_is_the_slope_of_its_loss(name: str, tmp_path: 
         return mean_gradient(model, row, found.end, SETTINGS).loss
 
     assert (loss(1e-2) - loss(-1e-2)) / 2e-2 == pytest.approx(slope.norm, rel=1e-2)
+
+
+FAULTS: dict[str, dict[str, float]] = {
+    "an end counts a little less": {"end_weight": 3.9},
+    "a level counts a little more": {"level_weight": 8.1},
+    "the gradient is clipped later": {"max_grad_norm": 0.51},
+    "weights decay less": {"weight_decay": 0.05},
+    "the warm-up is longer": {"warmup_steps": 3},
+    "nothing is accumulated": {"grad_accumulation": 1},
+}
+
+
+@pytest.mark.stress
+@pytest.mark.parametrize("fault", [*FAULTS, "a token more is trained"])
+def test_a_trainer_with_a_small_fault_is_told_from_the_reference(
+    fault: str, llama: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without this the comparison could be too coarse to fail."""
+    found = world(llama, SYSTEM)
+    loud(found.model)
+    wrong = replace(SETTINGS, **FAULTS.get(fault, {}))  # type: ignore[arg-type]
+    rows = found.rows
+    if fault not in FAULTS:
+        first = rows[0].trained.index(True)
+        more = tuple(flag or place == first - 1 for place, flag in enumerate(rows[0].trained))
+        rows = [replace(rows[0], trained=more), *rows[1:]]
+    taught = replace(found, rows=rows)
+    monkeypatch.setattr(found, "trained", lambda _, *rest: taught.trained(wrong, *rest))
+    with pytest.raises(AssertionError):
+        hold(found, SETTINGS, tmp_path, monkeypatch)
