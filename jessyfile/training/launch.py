@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
@@ -61,11 +62,12 @@ def _launched(context: StepContext, hosts: Hosts, folder: Path) -> Iterator[subp
     )
     fsops.write_text(folder / "job.json", json.dumps(asdict(job)))
     fsops.write_text(folder / "hosts.json", json.dumps([asdict(host) for host in hosts.hosts]))
-    with open(folder / "log", "wb") as log:
+    # mlx.launch leaves files of its own, and its shell breaks at a blank in their path, which a project's may have
+    with tempfile.TemporaryDirectory(prefix="jessy-") as scratch, open(folder / "log", "wb") as log:
         process = subprocess.Popen(
             _command(hosts, folder.resolve(), backend),
             cwd=context.root,
-            env={**os.environ, "TMPDIR": str(folder.resolve())},  # where mlx.launch leaves files of its own
+            env={**os.environ, "TMPDIR": scratch},
             stdin=subprocess.PIPE,  # it reads a closed one without a pause
             stdout=log,
             stderr=log,

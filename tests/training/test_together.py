@@ -55,16 +55,18 @@ def same(folder: Path, alone: dict[str, np.ndarray]) -> None:
 def test_a_process_that_dies_ends_all_and_one_alone_goes_on_to_the_same_adapter(
     tmp_path: Path, alone: dict[str, np.ndarray], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Dropout is on, and every third update has one row: a process without rows takes part in the sums all the same."""
-    both = read_hosts(hosts(tmp_path))
-    dying = step(tmp_path, EPOCHS, heard=AtUpdate(2, lambda: kill(tmp_path, 1)))
+    """Dropout is on, and every third update has one row: a process without rows takes part in the sums all the same. The
+    project lies where a shell would cut its path in two."""
+    root = tmp_path / "bir proje, güzel"
+    dying = step(root, EPOCHS, heard=AtUpdate(2, lambda: kill(root, 1)))
+    both = read_hosts(hosts(root))
     with pytest.raises(TrainingError, match="process 1 was killed by signal 9; all were stopped") as caught:
         train_together(dying, both)
     assert "goes on from it" in (caught.value.hint or "")
     assert not (dying.output / adapter.ADAPTER_FILE).exists()
     told = []
     monkeypatch.setattr(trainer, "cores", lambda: 2)
-    resumed = step(tmp_path, EPOCHS)
+    resumed = step(root, EPOCHS)
     resumed.progress.note = told.append
     facts = run_train(resumed)
     assert any(line.startswith("going on after update") for line in told)
