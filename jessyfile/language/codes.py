@@ -340,6 +340,13 @@ CODES: dict[str, Code] = {
         "COMPLEXITY {\n  marker none\n}\n\nTRAIN {\n  level_weight 8\n}",
         "TRAIN {\n  level_weight 8\n}",
     ),
+    "J213": Code(
+        "a setting that changes nothing",
+        "What is written would be ignored where it stands: a validation without rows, a checkpoint after the end, a "
+        "rank that cannot shrink. Delete the line, or make room for what it asks; a comment that names the code keeps it.",
+        "TRAIN {\n  checkpoint_every 5000\n}",
+        "TRAIN {\n  checkpoint_every 1\n}",
+    ),
 }
 
 

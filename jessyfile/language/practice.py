@@ -10,35 +10,11 @@ from jessyfile.language.consistency import RecipeCheck, categories, criteria
 from jessyfile.language.diagnostics import Diagnostic, mistake
 from jessyfile.language.draft import Draft
 from jessyfile.language.metric_table import metric_suites
+from jessyfile.language.without_effect import many, rows, settings_have_effect, training_rows, updates
 
 _FOUR_BITS = ("q4_k_m", "q4_k_s", "iq4_nl", "iq4_xs", "q4_1", "q4_0", "q3_k_l", "q3_k_m", "q3_k_s")
 _MOST_KEPT_OUT = 30  # per cent; beyond it the rows are missing, not the share
 _ATTENTION = {"q_proj", "k_proj", "v_proj", "o_proj"}
-
-
-def many(count: int, what: str) -> str:
-    """Return a count with its noun."""
-    return f"{count} {what}" if count == 1 else f"{count} {what}s"
-
-
-def rows(draft: Draft) -> int:
-    """Return how many rows the recipe asks for before the split."""
-    asked = sum(c["count"] for c in draft.get("dataset", "category").values())
-    return int(asked + draft.get("dataset", "markers"))
-
-
-def training_rows(draft: Draft) -> int:
-    """Return how many rows are left to train on."""
-    total = rows(draft)
-    return total - round(total * float(draft.get("dataset", "validation")))
-
-
-def updates(draft: Draft) -> int:
-    """Return how many optimizer updates the recipe makes."""
-    train = draft.get("train")
-    return math.ceil(
-        training_rows(draft) * int(train["epochs"]) / int(train["batch_size"] * train["grad_accumulation"])
-    )
 
 
 def warmup_fits(draft: Draft) -> Iterator[Diagnostic]:
@@ -182,36 +158,6 @@ def something_decides(draft: Draft) -> Iterator[Diagnostic]:
         )
 
 
-def early_stop_reached(draft: Draft) -> Iterator[Diagnostic]:
-    """There are enough validations for an early stop."""
-    train = draft.get("train")
-    patience = train["early_stop"]
-    if patience is None:
-        return
-    validations = train["epochs"] if not train["validate_every"] else updates(draft) // train["validate_every"]
-    if patience >= validations:
-        yield mistake(
-            "J210",
-            f"early_stop {patience} never stops: there are {many(validations, 'validation')}",
-            draft.at("train", "early_stop"),
-            "never reached",
-            helps="lower it, or validate more often with validate_every",
-        )
-
-
-def weighted_level_is_said(draft: Draft) -> Iterator[Diagnostic]:
-    """A weight for the level's name finds one in the answers."""
-    weight = draft.get("train", "level_weight")
-    if weight != 1 and draft.get("complexity", "marker") is None:
-        yield mistake(
-            "J212",
-            f"level_weight {weight:g} has nothing to count: `marker none` leaves answers without their level",
-            draft.at("train", "level_weight"),
-            "changes nothing",
-            helps="delete it, or give COMPLEXITY a marker",
-        )
-
-
 CHECKS: tuple[RecipeCheck, ...] = (
     warmup_fits,
     criterion_provable,
@@ -222,6 +168,5 @@ CHECKS: tuple[RecipeCheck, ...] = (
     rate_converges,
     context_holds_rows,
     something_decides,
-    early_stop_reached,
-    weighted_level_is_said,
+    settings_have_effect,
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+import warnings
 import weakref
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
@@ -25,7 +26,7 @@ from jessyfile.planning.run import Silent
 from jessyfile.planning.steps import Progress, StepContext
 from jessyfile.project import possible_path
 from jessyfile.text.printable import json_text
-from jessyfile.training import adapter, encoded
+from jessyfile.training import adapter, encoded, schedule
 from jessyfile.training.config import LoRAConfig, TrainingConfig, check_precision, plain_training
 from jessyfile.training.metrics import METRICS_FILE, TrainingMetrics, Watcher, read_metrics
 from jessyfile.training.train_steps import precision_of, run_encode, train_adapter
@@ -122,6 +123,12 @@ class MLXFineTuner:
         wanted = {"epochs": epochs, "batch_size": batch_size}
         config = replace(self._config, **{name: value for name, value in wanted.items() if value is not None})
         recipe = self._recipe(config)
+        made = schedule.updates(len(self._rows), recipe.train)
+        if config.warmup_steps > made:
+            said = (
+                f"warmup_steps {config.warmup_steps} is more than the {made} updates: the rate never reaches its peak"
+            )
+            warnings.warn(said, stacklevel=2)
         encode = self._encoded(recipe, self._rows, self._held_out)
         inputs = {"base": self._base_folder(recipe), "encode": encode}
         work = self._folder / "work" / _digest(recipe, encode)

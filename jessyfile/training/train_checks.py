@@ -43,6 +43,12 @@ def train_preflight(outlook: Outlook) -> Iterator[Finding]:
         yield outlook.error(error, "lora.targets")
     precision = resolve(outlook.recipe.precision, machine.chip(), shape)
     yield from _precision_problems(outlook, shape, precision)
+    wanted = outlook.recipe.lora.layers
+    if wanted is not None and wanted > shape.layers:
+        error = TrainingError(
+            f"layers {wanted} is more than the {shape.layers} of this base", hint="write `layers all`"
+        )
+        yield outlook.warning(error, "lora.layers")
     held, total = _held(outlook, shape, precision), machine.memory()
     if total and held > total:
         message = f"training holds {size(held)} in memory and this machine has {size(total)}"

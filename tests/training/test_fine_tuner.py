@@ -223,10 +223,18 @@ def test_what_cannot_be_trained_is_an_error_of_the_house(tmp_path: Path, model: 
         tuner(model, precision="int3")
     with pytest.raises(ModelError, match="does not exist"):
         tuner(tmp_path / "nowhere")
-    short = MLXFineTuner(model, SMALL, TrainingConfig(max_length=16))
+    short = MLXFineTuner(model, SMALL, TrainingConfig(warmup_steps=0, max_length=16))
     short.load_training_data([TrainingExample("çok uzun " * 60, "Tamam, dinliyorum.", "low", 1, "turkish", "tr")])
     with pytest.raises(TrainingError, match="no token would be trained"):
         short.train()
+
+
+def test_a_warm_up_beyond_the_end_is_told(model: Path) -> None:
+    """The defaults warm up for fifty updates: with ten rows the rate stayed at a fiftieth, and nothing said so."""
+    made = MLXFineTuner(model, SMALL, TrainingConfig(epochs=1))
+    made.load_training_data(examples())
+    with pytest.warns(UserWarning, match="warmup_steps 50 is more than the 1 updates"):
+        made.train()
 
 
 def test_a_folder_that_jessy_did_not_fill_is_left_alone(tmp_path: Path, model: Path) -> None:
