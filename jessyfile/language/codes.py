@@ -343,7 +343,8 @@ CODES: dict[str, Code] = {
     "J213": Code(
         "a setting that changes nothing",
         "What is written would be ignored where it stands: a validation without rows, a checkpoint after the end, a "
-        "rank that cannot shrink. Delete the line, or make room for what it asks; a comment that names the code keeps it.",
+        "rank that cannot shrink. Delete the line, or make room for what it asks; a comment that names the code "
+        "keeps it.",
         "TRAIN {\n  checkpoint_every 5000\n}",
         "TRAIN {\n  checkpoint_every 1\n}",
     ),

@@ -45,10 +45,8 @@ def train_preflight(outlook: Outlook) -> Iterator[Finding]:
     yield from _precision_problems(outlook, shape, precision)
     wanted = outlook.recipe.lora.layers
     if wanted is not None and wanted > shape.layers:
-        error = TrainingError(
-            f"layers {wanted} is more than the {shape.layers} of this base", hint="write `layers all`"
-        )
-        yield outlook.warning(error, "lora.layers")
+        message = f"layers {wanted} is more than the {shape.layers} of this base"
+        yield outlook.warning(TrainingError(message, hint="write `layers all`"), "lora.layers")
     held, total = _held(outlook, shape, precision), machine.memory()
     if total and held > total:
         message = f"training holds {size(held)} in memory and this machine has {size(total)}"
