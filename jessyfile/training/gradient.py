@@ -123,8 +123,13 @@ class Passes:
 
     def _on_cpu(self, model: Any, batch: Packed, head: HeadRows, seed: int | None = None) -> Totals:
         """Return a part's sums, computed in NumPy; without a seed there is no gradient and no dropout."""
+        import numpy as np
+
         decoder = self._decoders.setdefault(id(model), Decoder(model))
-        value, gradients = decoder.loss(batch, head, gradients=seed is not None, seed=seed)
+        with np.errstate(
+            all="ignore"
+        ):  # MLX does not warn either; the trainer refuses what is not finite, and says why
+            value, gradients = decoder.loss(batch, head, gradients=seed is not None, seed=seed)
         return Totals(value, len(batch.targets), batch.mass, dict(gradients))
 
     def _run(self, rows: Encoded, parts: list[list[int]], one: Callable[[Any, int], Totals]) -> Totals:
@@ -198,9 +203,17 @@ def guarded(work: Callable[[], T], rows: int) -> T:
     try:
         return work()
     except (MemoryError, RuntimeError) as error:
-        if isinstance(error, MemoryError) or any(word in str(error).lower() for word in _MEMORY_WORDS):
+        if out_of_memory(error):
             raise InsufficientMemoryError(
                 f"{rows} rows at a time do not fit into memory",
                 hint="lower batch_size or max_length in TRAIN, or rank in LORA",
             ) from error
         raise
+
+
+def out_of_memory(error: BaseException | None) -> bool:
+    """Return whether an error of NumPy's or MLX's says that memory is too short."""
+    words = str(error).lower()
+    return isinstance(error, MemoryError) or (
+        isinstance(error, RuntimeError) and any(word in words for word in _MEMORY_WORDS)
+    )

@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import fields, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from jessyfile import fsops, machine
-from jessyfile.errors import ConvergenceError, InsufficientMemoryError
+from jessyfile.errors import ConvergenceError, InsufficientMemoryError, ModelError
 from jessyfile.planning.canonical import readable
 from jessyfile.planning.steps import StepContext
 from jessyfile.results.facts import EncodeFacts, TrainFacts
 from jessyfile.training import adapter, encoded, schedule
+from jessyfile.training.gradient import guarded, out_of_memory
 from jessyfile.training.ladder import Ladder
 from jessyfile.training.metrics import METRICS_FILE, MetricsLog, Watcher
 from jessyfile.training.ranks import here
@@ -78,15 +80,16 @@ def train_adapter(context: StepContext, watchers: Sequence[Watcher] = ()) -> Tra
 def _descend(context: StepContext, log: MetricsLog) -> TrainFacts:
     """Train, and again with less in memory at a time as long as it is too little and the recipe allows it."""
     from jessyfile.models.accelerate import prepare
-    from jessyfile.models.load import load_model
 
     blas, base = prepare(), context.inputs["base"]
     precision = precision_of(context.recipe, base)
     ladder = Ladder.of(context.recipe)
     while True:
-        model, _ = load_model(base, precision)
+        model = _loaded(base, precision)
         try:
-            facts = _train(context, model, ladder, log)
+            rows = -(-context.recipe.train.batch_size // ladder.splits)
+            # an optimizer's step and a checkpoint take memory too, and what they leave behind is the last whole checkpoint
+            facts = guarded(partial(_train, context, model, ladder, log), rows)
             said = str(precision)
             return replace(facts, blas=blas.description, precision=said, rounded=precision.quantized)
         except ConvergenceError as error:
@@ -99,6 +102,20 @@ def _descend(context: StepContext, log: MetricsLog) -> TrainFacts:
         finally:
             del model
             machine.give_memory_back()
+
+
+def _loaded(base: Path, precision: Precision) -> Any:
+    """Return the base's model; one that does not fit is no matter of the ladder, for every rung holds it."""
+    from jessyfile.models.load import load_model
+
+    try:
+        return load_model(base, precision)[0]
+    except (ModelError, MemoryError) as error:
+        if out_of_memory(error) or out_of_memory(error.__cause__):
+            raise InsufficientMemoryError(
+                f"the base does not fit into memory in {precision}", hint="take BASE { precision q8 } or q4"
+            ) from error
+        raise
 
 
 def precision_of(recipe: Recipe, base: Path) -> Precision:

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from jessyfile.errors import ConvergenceError, Interrupted
+from jessyfile.errors import Interrupted
 from jessyfile.language.recipe import Lora, Train
 from jessyfile.machine import cores
 from jessyfile.planning.steps import Progress, Stop
-from jessyfile.training import adapter, checkpoint, schedule
+from jessyfile.training import adapter, checkpoint, convergence, schedule
 from jessyfile.training.batches import LossWeights, epoch_batches
 from jessyfile.training.checkpoint import Cursor
 from jessyfile.training.encoded import Encoded
@@ -92,8 +93,9 @@ class Trainer:
                 self._save()
                 raise Interrupted(f"training stopped after update {self.cursor.update} of {total}; it is saved")
             if not self._advance(plan[self.cursor.update], total):
-                self._step_back()
+                self._step_back(plan[self.cursor.update])
                 continue
+            convergence.refuse_plateau(self.cursor, self.train, total)
             if self._due(self.train.validate_every or math.ceil(total / self.train.epochs), total):
                 if not self._validate():
                     self._step_back()
@@ -218,27 +220,24 @@ class Trainer:
         self._lowest = min(self._lowest, now)
         return self.cursor.update >= 2 * _SMOOTHED - 1 and now > _DIVERGED * max(self._lowest, _SMALL_LOSS)
 
-    def _step_back(self) -> None:
-        """Return to the last good checkpoint with half the rate, as often as the recipe allows."""
+    def _step_back(self, group: Sequence[Sequence[int]] = ()) -> None:
+        """Return to the last good checkpoint with half the rate, as often as the recipe allows; `group` are the rows that failed."""
         retries, factor, where = self.cursor.retries + 1, self.cursor.rate_factor / 2, self.cursor.update
-        rungs = self.cursor.rungs
-        if retries > self.train.retries:
-            raise ConvergenceError(
-                f"the loss is not finite or diverges at update {where + 1}, "
-                f"also at 1/{round(1 / self.cursor.rate_factor)} of the rate",
-                hint=f"learning_rate {self.train.learning_rate:g} is too high for these rows, "
-                "or a row is broken: see `jessy data lint`",
-            )
-        if not self._restore():
-            raise ConvergenceError(
-                f"the loss is not finite at update {where + 1}, before any checkpoint",
-                hint="lower learning_rate in TRAIN",
-            )
-        self.ranks.agree("checkpoint", f"{self.cursor.update}")
+        rungs, exhausted = self.cursor.rungs, retries > self.train.retries
+        if not exhausted or retries == 1:
+            self._restore()
+            self.ranks.agree("checkpoint", f"{self.cursor.update}")
+            convergence.refuse_broken([row for batch in group for row in batch], self._row_is_finite, len(self.rows))
+        if exhausted:
+            raise convergence.rate_too_high(where + 1, self.train, 2 * factor)
         self.cursor.retries, self.cursor.rate_factor = retries, factor
         said = f"update {where + 1} was not finite or diverged; back to {self.cursor.update} at {factor:g} of the rate"
         self.cursor.rungs = [*rungs, said]
         self.progress.note(self.cursor.rungs[-1])
+
+    def _row_is_finite(self, row: int) -> bool:
+        sums = self._gradients([[row]])
+        return math.isfinite(sums.loss) and math.isfinite(adapter.norm(sums.gradients))
 
     def _save(self) -> None:
         if not self.ranks.first:
@@ -252,7 +251,7 @@ class Trainer:
         }
         checkpoint.save(self.work, self.cursor, groups)
 
-    def _restore(self) -> bool:
+    def _restore(self) -> None:
         """Go to the newest whole checkpoint; write one at the very start, so that there always is one."""
         from mlx.utils import tree_unflatten
 
@@ -260,7 +259,7 @@ class Trainer:
         if found is None:
             self.log.back_to(0)
             self._save()
-            return True
+            return
         self.cursor, groups = found
         self.log.back_to(self.cursor.update)
         losses = [entry["loss"] for entry in self.cursor.curve]
@@ -272,7 +271,6 @@ class Trainer:
         self._passes.workers.share()
         if self.cursor.update:
             self.progress.note(f"going on after update {self.cursor.update}")
-        return True
 
 
 def _seed(seed: int, update: int, part: int) -> int:

@@ -1,0 +1,75 @@
+"""Why a training does not converge: a row that no rate can learn, a rate that is too high, or a loss that stays where it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from jessyfile.errors import ConvergenceError
+
+if TYPE_CHECKING:
+    from jessyfile.language.recipe import Train
+    from jessyfile.training.checkpoint import Cursor
+
+_ENOUGH = 32  # updates; fewer prove nothing
+_FLAT = 0.002  # a plateau: the mean loss of an epoch is, to this share, that of the first
+_LEARNED = 0.05  # nats a token; below it there is hardly anything left to learn
+_STILL = 1e-3  # AdamW moves no number by more than the sum of its rates: less than this is no movement
+
+
+def refuse_broken(rows: Sequence[int], is_finite: Callable[[int], bool], trained: int) -> None:
+    """Raise ConvergenceError when rows have no finite loss or gradient on a good adapter: no lower rate mends that.
+
+    Args:
+        rows: numbers of the rows of the update that failed.
+        is_finite: whether one row's loss and gradient are finite.
+        trained: how many rows there are in all.
+    """
+    broken = [row + 1 for row in rows if not is_finite(row)]
+    if broken:
+        named = ", ".join(map(str, broken[:5])) + (f" and {len(broken) - 5} more" if len(broken) > 5 else "")
+        raise ConvergenceError(
+            f"row {named} of the {trained} trained ones has no finite loss or gradient, at any rate",
+            hint="take the row out: rows are counted as `jessy data show --mask` shows them; "
+            "where every row is named, the base itself is damaged",
+        )
+
+
+def rate_too_high(update: int, train: Train, factor: float) -> ConvergenceError:
+    """Return the error of a training that diverges at every rate that was tried; every row for itself is finite."""
+    return ConvergenceError(
+        f"the loss is not finite or diverges at update {update}, also at 1/{round(1 / factor)} of the rate",
+        hint=f"learning_rate {train.learning_rate:g} is too high for these rows: try {train.learning_rate / 10:g}",
+    )
+
+
+def refuse_plateau(cursor: Cursor, train: Train, total: int) -> None:
+    """Raise ConvergenceError at the end of an epoch whose loss is that of the first one: the same rows, and nothing learned.
+
+    Args:
+        cursor: where training is.
+        train: the recipe's TRAIN settings.
+        total: the updates of the whole training.
+    """
+    span, done = total // train.epochs, cursor.update
+    if done % max(span, 1) or done < max(2 * span, _ENOUGH) or done - span < train.warmup_steps:
+        return
+    losses = [entry["loss"] for entry in cursor.curve]
+    first, last = sum(losses[:span]) / span, sum(losses[-span:]) / span
+    if abs(last - first) > _FLAT * first:
+        return
+    raise ConvergenceError(
+        f"the loss stays on a plateau: {first:.4f} in the first epoch, {last:.4f} {done // span - 1} later",
+        hint=_why_flat(first, sum(entry["learning_rate"] for entry in cursor.curve), train),
+    )
+
+
+def _why_flat(loss: float, moved: float, train: Train) -> str:
+    if loss < _LEARNED:
+        return "nothing is left to learn: the model says these answers already; take other rows"
+    if moved < _STILL:
+        return f"learning_rate {train.learning_rate:g} is too low to move anything: try 2e-4"
+    return (
+        "the rows have nothing in common to learn: look at the data's quality with `jessy data lint`, then raise rank "
+        "or name more targets in LORA"
+    )
