@@ -280,6 +280,7 @@ def compile_steps(recipe: Recipe, hosts: Hosts | None = None) -> tuple[Step, ...
     from jessyfile.dataset.dataset_inputs import category_files, dataset_files
     from jessyfile.evaluation.suite_inputs import suite_files
     from jessyfile.export.registry import holds_candidate, holds_latest
+    from jessyfile.export.tensor_types import weighs
     from jessyfile.models.base_inputs import base_files
 
     # a level's time limit is a criterion's business: a change of it must not make rows anew
@@ -310,6 +311,10 @@ def compile_steps(recipe: Recipe, hosts: Hosts | None = None) -> tuple[Step, ...
         for category in recipe.dataset.categories
     )
     system = ("system",) if recipe.train.include_system else ()
+    weighed = recipe.export.imatrix and weighs(recipe.export.quantize)
+    # the rows that weigh the errors; what they do not change is kept when they change
+    weighing = ("encode",) if weighed else ()
+    packing = ("export.quantize", *(("export.imatrix",) if weighed else ()))
     sampling = ("system", "template", "message.*", "parameter.*", "eval.max_tokens")
     return (
         Step(
@@ -369,8 +374,8 @@ def compile_steps(recipe: Recipe, hosts: Hosts | None = None) -> tuple[Step, ...
             "gguf",
             "write and check the GGUF",
             _gguf,
-            inputs=("merge",),
-            reads=("export.*",),
+            inputs=("merge", *weighing),
+            reads=("export.format", *packing),
             version=3,
             preflight=_gguf_known,
             disk=_gguf_disk,
@@ -405,8 +410,8 @@ def compile_steps(recipe: Recipe, hosts: Hosts | None = None) -> tuple[Step, ...
             "baseline",
             "answer every suite with the base model",
             _baseline,
-            inputs=("base",),
-            reads=(*sampling, "eval.suite.*", *rows, "export.quantize", "deploy.engine", "deploy.ollama"),
+            inputs=("base", *weighing),
+            reads=(*sampling, "eval.suite.*", *rows, *packing, "deploy.engine", "deploy.ollama"),
             files=suite_files,
             preflight=_suites_known,
             disk=_gguf_disk,

@@ -71,12 +71,14 @@ def _base_model(context: StepContext) -> tuple[Engine, ServedModel]:
 def _base_gguf(context: StepContext) -> Path:
     from jessyfile.export.export_steps import GGUF_FILE
     from jessyfile.export.gguf_writer import write_gguf
+    from jessyfile.export.imatrix import matrix_of
 
-    wanted = context.recipe.export.quantize
+    wanted, report = context.recipe.export.quantize, _reporter(context)
     folder = context.work / f"base-{wanted}"
     if not folder.is_dir():
         with staged_folder(folder) as staging:
-            write_gguf(context.inputs["base"], staging / GGUF_FILE, wanted, _reporter(context))
+            matrix = matrix_of(context, "base", report)
+            write_gguf(context.inputs["base"], staging / GGUF_FILE, wanted, report, matrix)
     return folder / GGUF_FILE
 
 

@@ -32,15 +32,18 @@ def run_merge(context: StepContext) -> MergeFacts:
 def run_gguf(context: StepContext) -> GgufFacts:
     """Fill the output with model.gguf, written and checked. Raises ExportError."""
     from jessyfile.export.gguf_writer import write_gguf
+    from jessyfile.export.imatrix import matrix_of
 
-    wanted, target = context.recipe.export.quantize, context.output / GGUF_FILE
-    written = write_gguf(context.inputs["merge"], target, wanted, _reporter(context))
+    wanted, target, report = context.recipe.export.quantize, context.output / GGUF_FILE, _reporter(context)
+    matrix = matrix_of(context, "merge", report)
+    written = write_gguf(context.inputs["merge"], target, wanted, report, matrix)
     return GgufFacts(
         type=wanted,
         tensors=written.tensors,
         bytes=written.bytes,
         worst_nmse=float(f"{written.worst_nmse:.3g}"),
         digest=hash_file(target),
+        weighed_rows=matrix.rows if matrix is not None else 0,
     )
 
 

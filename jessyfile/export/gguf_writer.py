@@ -24,7 +24,7 @@ from jessyfile.export.gguf_metadata import key_bytes
 from jessyfile.export.tensor_types import FILE_TYPES, Kind, Mixture
 from jessyfile.machine import cores
 from jessyfile.models.architectures import Architecture, by_model_type, head_size
-from jessyfile.models.gguf_container import OutTensor, write_container
+from jessyfile.models.gguf_container import OutTensor, pair_bytes, write_container
 from jessyfile.models.rope import rope_scaling, rope_theta
 from jessyfile.models.shape import shape_of
 from jessyfile.models.weights import Weights
@@ -34,7 +34,10 @@ if TYPE_CHECKING:
 
     import numpy as np
 
+    from jessyfile.export.imatrix import ImportanceMatrix
     from jessyfile.models.gguf_reader import GgufFile
+
+    Column = np.ndarray[Any, Any]
 
 Report = Callable[[int, int, str], None]
 # the highest NMSE of a faithful write: twice the worst that was measured, over normal, heavy-tailed, spiked, tiny and
@@ -96,7 +99,9 @@ class _Plan:
         return wrong / norm if norm else wrong
 
 
-def write_gguf(folder: Path, target: Path, quantize: str, report: Report) -> Written:
+def write_gguf(
+    folder: Path, target: Path, quantize: str, report: Report, matrix: ImportanceMatrix | None = None
+) -> Written:
     """Write a model folder as GGUF, read the file back and compare.
 
     Args:
@@ -104,6 +109,7 @@ def write_gguf(folder: Path, target: Path, quantize: str, report: Report) -> Wri
         target: the file to write.
         quantize: one of `FILE_TYPES`.
         report: told tensors done, tensors in all, and a name; writing and checking are one pass each.
+        matrix: how much the error of each column counts; None for all the same.
 
     Returns:
         Sizes, types and errors of what was written.
@@ -116,20 +122,23 @@ def write_gguf(folder: Path, target: Path, quantize: str, report: Report) -> Wri
     library()  # known before a byte is read
     weights = Weights(folder)
     architecture = by_model_type(weights.config.get("model_type"))
-    plans = _plans(weights, architecture, quantize)
+    plans = _plans(weights, architecture, Mixture.of(shape_of(weights.config), quantize, weighed=matrix is not None))
     keys = key_bytes(folder, architecture, weights.config, FILE_TYPES[quantize][1])
+    keys += [pair_bytes(*pair) for pair in (matrix.pairs() if matrix is not None else ())]
     extra = rope_factors(weights.config)
     with _threads() as pool:
         jobs = ((plan, rows) for plan in plans for rows in plan.ranges())
-        made = _in_order(pool, partial(_computed, weights, architecture), jobs)
+        made = _in_order(
+            pool, partial(_computed, weights, architecture, matrix.columns if matrix is not None else {}), jobs
+        )
         tensors = [_out(plan, made, partial(report, number, 2 * len(plans))) for number, plan in enumerate(plans)]
         write_container(target, keys, [*extra, *tensors])
         return _check(pool, plans, target, len(extra), report)
 
 
-def _plans(weights: Weights, architecture: Architecture, quantize: str) -> list[_Plan]:
+def _plans(weights: Weights, architecture: Architecture, mixture: Mixture) -> list[_Plan]:
     named = _named(weights, architecture)
-    mixture = replace(Mixture.of(shape_of(weights.config), quantize), tied="output.weight" not in named)
+    mixture = replace(mixture, tied="output.weight" not in named)
     plans = []
     for name, source in named.items():
         shape, heads = weights.shape(source), architecture.heads_of(name, weights.config)
@@ -200,7 +209,9 @@ def _require_faithful(plan: _Plan) -> None:
         )
 
 
-def _computed(weights: Weights, architecture: Architecture, plan: _Plan, rows: range) -> Made:
+def _computed(
+    weights: Weights, architecture: Architecture, columns: Mapping[str, Column], plan: _Plan, rows: range
+) -> Made:
     import numpy as np
 
     values = _values(weights, architecture, plan, rows)
@@ -209,7 +220,7 @@ def _computed(weights: Weights, architecture: Architecture, plan: _Plan, rows: r
         raise ExportError(
             f"{plan.name!r} holds numbers that are not finite", hint="train again with a lower learning rate"
         )
-    data = packed(values, plan.kind)
+    data = packed(values, plan.kind, columns.get(plan.name))
     difference = unpacked(data, plan.kind, values.size) - values.reshape(-1)
     return data, _Run(data.nbytes, zlib.crc32(data.data), float(np.vdot(difference, difference)), norm)
 

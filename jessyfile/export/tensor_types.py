@@ -77,6 +77,13 @@ FILE_TYPES: Mapping[str, tuple[Kind, int]] = {
     "q3_k_s": (Kind.Q3_K, 11),
 }
 _PLAIN = (Kind.F32, Kind.F16, Kind.BF16)
+
+
+def weighs(file_type: str) -> bool:
+    """Return whether an importance matrix changes a file of this type."""
+    return FILE_TYPES[file_type][0] not in (*_PLAIN, Kind.Q8_0)
+
+
 _EMBEDDINGS, _HEAD = "token_embd.weight", "output.weight"
 _LARGE = 80  # the layers from which llama.cpp calls a llama or qwen2 with shared keys the 70B one
 

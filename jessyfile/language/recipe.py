@@ -206,6 +206,7 @@ class Export:
 
     format: Literal["gguf"]
     quantize: str
+    imatrix: bool
 
 
 @dataclass(frozen=True, slots=True)

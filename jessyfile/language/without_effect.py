@@ -13,6 +13,7 @@ from typing import Any
 from jessyfile.language.diagnostics import Diagnostic, mistake
 from jessyfile.language.draft import Draft, Unknown
 
+_UNWEIGHED = ("f32", "f16", "bf16", "q8_0")
 _LEAST_RANK = 4  # `on_memory shrink_rank` goes no lower
 
 
@@ -136,6 +137,12 @@ def _rslora(draft: Draft, wanted: bool) -> str | None:
     return "rslora yes scales as before: the root of rank 1 is 1" if wanted and draft.get("lora", "rank") == 1 else None
 
 
+def _imatrix(draft: Draft, wanted: bool) -> str | None:
+    quantize = draft.get("export", "quantize")
+    idle = quantize in _UNWEIGHED
+    return f"imatrix {'yes' if wanted else 'no'} weighs nothing: {quantize} has no use for it" if idle else None
+
+
 _HOLD_OUT = "hold rows out with `validation 10%` in DATASET, or delete it"
 TABLE = (
     Idle(("train", "early_stop"), _early_stop, "lower it, or validate more often with validate_every", "J210"),
@@ -151,6 +158,7 @@ TABLE = (
     Idle(("train", "include_system"), _include_system, "delete it, or write SYSTEM"),
     Idle(("train", "on_memory"), _on_memory, "write shrink_batch, which is what happens"),
     Idle(("lora", "rslora"), _rslora, "delete it, or raise rank"),
+    Idle(("export", "imatrix"), _imatrix, "delete it, or choose a K-quant such as q6_k"),
 )
 
 

@@ -185,13 +185,16 @@ class MergeFacts(Facts):
 
 @dataclass(frozen=True, slots=True)
 class GgufFacts(Facts):
-    """`gguf`: the file that was written, its type and the worst error of a tensor."""
+    """`gguf`: the file that was written, its type and the worst error of a tensor; `weighed_rows` is how many training rows
+    its importance matrix has seen.
+    """
 
     type: str
     tensors: int
     bytes: int
     worst_nmse: float
     digest: str
+    weighed_rows: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -87,7 +87,8 @@ def test_the_base_gets_the_same_prompt_and_its_loops_are_cut(
     monkeypatch.setattr("jessyfile.engines.llamacpp_engine.LlamaCpp", lambda: engine)
     written: list[str] = []
 
-    def write(folder: Path, target: Path, quantize: str, report: Any) -> None:
+    def write(folder: Path, target: Path, quantize: str, report: Any, matrix: Any) -> None:
+        assert matrix is None
         target.write_bytes(b"GGUF")
         written.append(quantize)
 

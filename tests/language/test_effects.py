@@ -45,6 +45,7 @@ DATASET {
   }
   REPLAY general 20% "general.jsonl"
 }
+EXPORT gguf { quantize q6_k }
 EVAL {
   judge qwen3:8b at http://127.0.0.1:11434/v1
   MUST no_loops > 95% at 90%

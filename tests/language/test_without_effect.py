@@ -43,6 +43,9 @@ IDLE = {
         "TRAIN {\n  on_memory shrink_rank\n}\nLORA {\n  rank 7\n}",
         "TRAIN {\n  on_memory shrink_rank\n}\nLORA {\n  rank 8\n}", "10%", "J213",
     ),
+    "imatrix": (
+        "EXPORT gguf {\n  imatrix yes\n}", "EXPORT gguf {\n  quantize q6_k\n  imatrix yes\n}", "10%", "J213",
+    ),
     "rslora": ("LORA {\n  rank 1\n  rslora yes\n}", "LORA {\n  rank 2\n  rslora yes\n}", "10%", "J213"),
 }  # fmt: skip
 
