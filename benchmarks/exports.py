@@ -134,7 +134,7 @@ class Applied:
             raise SystemExit(f"{recipe} has mistakes")
         state = json.loads((root / ".jessy" / "state" / f"{found.recipe.name}.json").read_text("utf-8"))
         store = root / ".jessy" / "store"
-        return Applied(root, found.recipe, {name: store / one["object"] for name, one in state["steps"].items()})
+        return Applied(root, found.recipe, {name: store / one["object"] / "files" for name, one in state["steps"].items()})
 
 
 def survivals(applied: Applied, types: Sequence[str], suites: bool) -> Iterator[str]:

@@ -333,7 +333,10 @@ def test_a_gguf_in_parts_is_joined(qwen, tmp_path):
     assert kinds(qwen.found(tmp_path / "m-00001-of-00002.gguf")) == {"damaged"}
 
 
-@pytest.mark.parametrize("quantize", ["f32", "bf16", "q8_0", "q5_k_m", "q4_k_m", "q4_1"])
+RARE = [pytest.param(one, marks=pytest.mark.stress) for one in ("f32", "q8_0", "q5_k_m", "q4_1")]
+
+
+@pytest.mark.parametrize("quantize", ["bf16", "q4_k_m", *RARE])
 def test_every_type_of_the_right_numbers_passes(quantize, gemma):
     found = gemma.found(gemma.tuned(f"as-{quantize}", gemma.adapter, quantize))
     assert (found.verified, found.faults) == (True, ())
