@@ -37,6 +37,7 @@ from jessyfile.evaluation.answers import Asker, answer_all, read_answers
 from jessyfile.evaluation.cases import load_suites
 from jessyfile.evaluation.verdict import judge
 from jessyfile.export.gguf_writer import write_gguf
+from jessyfile.export.imatrix import ImportanceMatrix, importance
 from jessyfile.fsops import make_folder, write_text
 from jessyfile.language.loading import load_recipe
 from jessyfile.models.from_folder import bring_folder
@@ -59,7 +60,7 @@ PAGE = Path(__file__).resolve().parents[1] / "docs" / "export.md"
 MARK = "<!-- the table of `python benchmarks/exports.py{}` -->\n"
 END = "<!-- the end of the table -->\n"
 LIMIT = 1e-4  # what llama.cpp's own gate calls excellent
-TYPES = ("f16", "q8_0", "q6_k", "q5_k_m", "q4_k_m", "q4_0")
+TYPES = ("f16", "q8_0", "q6_k", "q6_k+i", "q5_k_m", "q5_k_m+i", "q4_k_m", "q4_k_m+i", "q4_0")
 METRICS = ("marker_format", "level_accuracy", "turkish.form", "turkish.relevance", "personality")
 CONVERSATIONS = 12
 QUIET: Any = SimpleNamespace(update=lambda *_, **__: None, note=lambda _: None, requested=lambda: False)
@@ -147,10 +148,11 @@ def survivals(applied: Applied, types: Sequence[str], suites: bool) -> Iterator[
     subject, truth = Trained(passages, trained, base), Truth(steps["base"], steps["train"])
     print(f"{sum(len(one.places) for one in passages)} places in {len(passages)} conversations", file=sys.stderr)
     served = load_as(Served, steps["modelfile"] / "served.json")
+    matrix = importance(steps["merge"], steps["encode"] / "train.safetensors", silent)
     for wanted in types:
         with tempfile.TemporaryDirectory(prefix="exports-") as name:
             path, start = Path(name) / "model.gguf", time.perf_counter()
-            write(steps["merge"], path, wanted, applied)
+            write(steps["merge"], path, wanted, matrix)
             seconds = time.perf_counter() - start
             weights = compare_adapted(read_gguf(path), truth).survival
             model = described(served.name, path, served, applied.recipe.evaluation.max_tokens)
@@ -167,10 +169,9 @@ def survivals(applied: Applied, types: Sequence[str], suites: bool) -> Iterator[
             yield f"| {' | '.join(cells)} |"
 
 
-def write(folder: Path, path: Path, wanted: str, applied: Applied) -> None:
-    """Write a type; `+i` behind it asks for an importance matrix of the training rows."""
-    del applied
-    write_gguf(folder, path, wanted, silent)
+def write(folder: Path, path: Path, wanted: str, matrix: ImportanceMatrix) -> None:
+    """Write a type; `+i` behind it asks for the importance matrix of the training rows."""
+    write_gguf(folder, path, wanted.removesuffix("+i"), silent, matrix if wanted.endswith("+i") else None)
 
 
 def suites_of(applied: Applied, engine: LlamaCpp, model: ServedModel, work: Path) -> list[str]:

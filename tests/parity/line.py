@@ -61,7 +61,8 @@ class Gate:
         self.inputs |= {"dataset": folder, "encode": self.root / "encode"}
 
     def step(self, name, run):
-        made = context(self.root, self.recipe, self.inputs, self.facts, step=name)
+        inputs = {key: one for key, one in self.inputs.items() if (name, key) != ("gguf", "encode")}  # no rows weigh
+        made = context(self.root, self.recipe, inputs, self.facts, step=name)
         self.facts[name] = run(made)
         self.inputs[name], self.contexts[name] = made.output, made
         return self.facts[name]
