@@ -8,20 +8,24 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from safetensors.numpy import load_file
 from together import AtUpdate, hosts, kill, processes, saved, step, until
+from training_fakes import trainer as trainer_of
 
 from jessyfile import fsops
-from jessyfile.errors import Interrupted, TrainingError
+from jessyfile.errors import InsufficientMemoryError, Interrupted, TrainingError
 from jessyfile.training import adapter, trainer
+from jessyfile.training.gradient import passes
 from jessyfile.training.hosts import read_hosts
 from jessyfile.training.launch import train_together
 from jessyfile.training.rank import STOP, StopTogether, alone_in
 from jessyfile.training.ranks import Ranks
 from jessyfile.training.train_steps import run_train
+from jessyfile.training.workers import Workers, workers
 
 EPOCHS = 4
 UPDATES = 3 * EPOCHS
@@ -176,6 +180,52 @@ def test_a_process_without_mlx_s_group_is_alone() -> None:
     assert (ranks.first, ranks.least(3), ranks.any(True), ranks.any(False)) == (True, 3, True, False)
     assert ranks.total([1.5, 2]) == [1.5, 2]
     ranks.agree("anything", "x")
+
+
+class Apart(Ranks):
+    """One of two processes that hear nothing of each other: what it returns is its own share."""
+
+    def _gathered(self, words: list[int]) -> list[list[int]]:
+        return [words]
+
+    def added(self, arrays: Any) -> Any:
+        return dict(arrays)
+
+
+@pytest.mark.parametrize("group", [[[0, 1, 2, 3], [4, 5, 6]], [[3]]], ids=["uneven", "one row"])
+def test_the_shares_of_two_processes_add_up_to_the_whole(group: list[list[int]], tmp_path: Path) -> None:
+    """A process without a row has a gradient of zeros, and no token."""
+    made = trainer_of(tmp_path)
+    with workers(made.model, 2) as both:
+        whole = passes(both, 1).gradient(made.rows, group, lambda part: part)
+    shares = [passes(Workers([made.model]), 1) for _ in range(2)]
+    for rank, share in enumerate(shares):
+        share.ranks = Apart(rank, 2)
+    halves = [share.gradient(made.rows, group, lambda part: part) for share in shares]
+    assert halves[0].tokens + halves[1].tokens == whole.tokens
+    assert halves[0].loss + halves[1].loss == pytest.approx(whole.loss, rel=1e-6)
+    assert (halves[1].tokens == 0) == (group == [[3]])
+    for key, array in whole.gradients.items():
+        both_ = np.array(halves[0].gradients[key]) + np.array(halves[1].gradients[key])
+        np.testing.assert_allclose(both_, np.array(array), rtol=1e-5, atol=1e-6, err_msg=key)
+
+
+class Other(Ranks):
+    """The first of two processes; the second says something else, and has too little memory."""
+
+    def _gathered(self, words: list[int]) -> list[list[int]]:
+        return [words, [word + 1 for word in words]]
+
+
+def test_what_one_process_lacks_is_said_in_all_of_them() -> None:
+    """One alone that took another way would leave the others waiting for its sum."""
+    with pytest.raises(InsufficientMemoryError, match="another process"):
+        Other(0, 2).fail_together(None)
+    own = InsufficientMemoryError("8 rows at a time do not fit into memory")
+    with pytest.raises(InsufficientMemoryError, match="8 rows"):
+        Other(0, 2).fail_together(own)
+    with pytest.raises(TrainingError, match="process 1 has another checkpoint than process 0"):
+        Other(0, 2).agree("checkpoint", "7")
 
 
 def test_an_ordinary_training_never_asks_for_a_group(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
