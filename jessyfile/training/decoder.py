@@ -15,7 +15,6 @@ from jessyfile.models.shape import Shape, shape_of
 from jessyfile.training import tape as ops
 from jessyfile.training.attention import Heads, attended, rope_tables
 from jessyfile.training.batches import Layout, Packed
-from jessyfile.training.loss import HeadRows, streamed_cross_entropy
 from jessyfile.training.projection import float32, projected
 from jessyfile.training.tape import Tape, Traced
 from jessyfile.training.widened import WideRows, is_narrow
@@ -54,26 +53,14 @@ class Decoder:
             found = found * np.float32(width**0.5)
         return found
 
-    def loss(
-        self, batch: Packed, head: HeadRows, *, gradients: bool, seed: int | None = None
-    ) -> tuple[float, dict[str, Matrix]]:
-        """Return the summed loss in nats, and the gradients of the adapter's arrays by path.
+    def predicting(self, tape: Tape, batch: Packed, seed: int | None = None) -> Traced:
+        """Return the last states, normed, that predict the batch's targets, shape (targets, hidden).
 
         Args:
+            tape: where the operations are recorded.
             batch: the rows and their targets.
-            head: the output matrix, shape (vocabulary, hidden).
-            gradients: whether they are wanted.
             seed: what dropout is drawn from; None for no dropout.
         """
-        tape = Tape(recording=gradients)
-        last = self.predicting(tape, batch, seed)
-        cap = getattr(self.model, "final_logit_softcapping", None)
-        value, last.gradient = streamed_cross_entropy(last.value, head, batch.targets, batch.weights, cap)
-        tape.backward()
-        return value, tape.gradients
-
-    def predicting(self, tape: Tape, batch: Packed, seed: int | None = None) -> Traced:
-        """Return the last states, normed, that predict the batch's targets, shape (targets, hidden)."""
         chosen = ops.picked(tape, self.states(tape, batch.ids, batch.rows, seed), batch.where)
         return _norm(tape, chosen, self.model.model.norm)
 

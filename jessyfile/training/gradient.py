@@ -6,15 +6,15 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import zip_longest
 from typing import Any, TypeVar
 
 from jessyfile.errors import InsufficientMemoryError
 from jessyfile.models.shape import shape_of
 from jessyfile.training import loss
-from jessyfile.training.batches import EVEN, LossWeights, Packed, build, pack_rows
-from jessyfile.training.decoder import Decoder
+from jessyfile.training.batches import EVEN, LossWeights, build, pack_rows
+from jessyfile.training.cpu_pass import CpuPass, Part
 from jessyfile.training.encoded import Encoded
-from jessyfile.training.loss import HeadRows
 from jessyfile.training.ranks import Ranks, here
 from jessyfile.training.workers import Workers, shares
 
@@ -51,18 +51,16 @@ class Passes:
     """Runs rows through the model, with or without their gradient.
 
     splits     divides the rows of a part when memory was too small; it changes no mathematics
-    head       the output matrix, shape (vocabulary, hidden), on a CPU, where NumPy computes everything; None where MLX does
+    on_cpu     what computes on a CPU, through NumPy; None on a GPU, where MLX does
     head_cost  the work of a target's logits beside that of a token's layers
     ranks      the processes that share the parts
     """
 
     workers: Workers
     splits: int
-    on_gpu: bool
-    head: HeadRows | None
+    on_cpu: CpuPass | None
     counted: LossWeights = EVEN
     head_cost: float = 0
-    _decoders: dict[int, Decoder] = field(default_factory=dict)
     ranks: Ranks = field(default_factory=here)
 
     def gradient(self, rows: Encoded, group: Sequence[list[int]], seed_of: Callable[[int], int]) -> Totals:
@@ -72,8 +70,6 @@ class Passes:
         from mlx.utils import tree_flatten
 
         def one(model: Any, number: int) -> Totals:
-            if self.head is not None:
-                return self._on_cpu(model, pack_rows(rows, parts[number], self.counted), self.head, seed_of(number))
             mx.random.seed(seed_of(number))
             batch = build(rows, parts[number], _STEP, self.counted)
             # the model stays out of the arguments: MLX leaves an argument's arrays exchanged when the function raises
@@ -82,17 +78,19 @@ class Passes:
             mx.eval(value, gradients)
             return Totals(float(value), len(batch.targets), batch.mass, gradients)
 
+        def packed(number: int) -> Part:
+            return Part(pack_rows(rows, parts[number], self.counted), seed_of(number))
+
         parts = [part for batch in group for part in self._parts(rows, batch)]
-        return self._together(
-            partial(self._run, rows, parts, one), dict(tree_flatten(self.workers.models[0].trainable_parameters()))
-        )
+        own = partial(self._by_mlx, rows, parts, one)
+        if self.on_cpu is not None:
+            own = partial(self._by_numpy, self.on_cpu, rows, parts, packed)
+        return self._together(own, dict(tree_flatten(self.workers.models[0].trainable_parameters())))
 
     def loss(self, rows: Encoded, batch_size: int) -> Totals:
         """Return the sums over all rows, without gradient and without dropout."""
 
         def one(model: Any, number: int) -> Totals:
-            if self.head is not None:
-                return self._on_cpu(model, pack_rows(rows, parts[number]), self.head)
             model.eval()
             batch = build(rows, parts[number], _STEP)
             value = float(self._loss(model, rows, batch)[1])
@@ -103,7 +101,10 @@ class Passes:
         order = sorted(range(len(rows)), key=lambda i: (int(lengths[i]), i))
         batches = [order[i : i + batch_size] for i in range(0, len(order), batch_size)]
         parts = [part for batch in batches for part in self._parts(rows, batch)]
-        return self._together(partial(self._run, rows, parts, one), {})
+        own = partial(self._by_mlx, rows, parts, one)
+        if self.on_cpu is not None:
+            own = partial(self._by_numpy, self.on_cpu, rows, parts, lambda number: Part(pack_rows(rows, parts[number])))
+        return self._together(own, {})
 
     def _together(self, own: Callable[[], Totals], like: Gradients) -> Totals:
         """Return the sums over all processes; `like` has the shapes of the gradient, for a process without parts."""
@@ -121,36 +122,41 @@ class Passes:
         gradients = sums.gradients or {key: mx.zeros_like(array) for key, array in like.items()}
         return Totals(loss, int(tokens), mass, self.ranks.added(gradients))
 
-    def _on_cpu(self, model: Any, batch: Packed, head: HeadRows, seed: int | None = None) -> Totals:
-        """Return a part's sums, computed in NumPy; without a seed there is no gradient and no dropout."""
-        import numpy as np
+    def _by_numpy(self, work: CpuPass, rows: Encoded, parts: list[list[int]], packed: Callable[[int], Part]) -> Totals:
+        """Return the sums of this process's parts on a CPU; `packed` makes a part of its number."""
+        import mlx.core as mx
 
-        decoder = self._decoders.setdefault(id(model), Decoder(model))
-        with np.errstate(
-            all="ignore"
-        ):  # MLX does not warn either; the trainer refuses what is not finite, and says why
-            value, gradients = decoder.loss(batch, head, gradients=seed is not None, seed=seed)
-        return Totals(value, len(batch.targets), batch.mass, dict(gradients))
+        sums = Totals()
+        for together in zip_longest(*self._dealt(rows, parts)):
+            chosen = [packed(number) for number in together if number is not None]
+            most = max(len(parts[number]) for number in together if number is not None)
+            value, gradients = guarded(partial(work.sums, chosen), most)
+            tokens, mass = sum(len(one.batch.targets) for one in chosen), sum(one.batch.mass for one in chosen)
+            sums.add(Totals(value, tokens, mass, dict(gradients)))
+        sums.gradients = {path: mx.array(gradient) for path, gradient in sums.gradients.items()}
+        return sums
 
-    def _run(self, rows: Encoded, parts: list[list[int]], one: Callable[[Any, int], Totals]) -> Totals:
+    def _by_mlx(self, rows: Encoded, parts: list[list[int]], one: Callable[[Any, int], Totals]) -> Totals:
+        """Return the sums of this process's parts, computed by MLX."""
         import mlx.core as mx
 
         def several(model: Any, numbers: list[int]) -> Totals:
             sums = Totals()
             for number in numbers:
                 sums.add(guarded(partial(one, model, number), len(parts[number])))
-                if self.on_gpu:
-                    mx.eval(sums.gradients)
+                mx.eval(sums.gradients)
             return sums
 
-        costs = [sum(self._cost(rows, row) for row in part) for part in parts]
         sums = Totals()
-        dealt = shares(costs, self.ranks.size * self.workers.count)[self.ranks.own(self.workers.count)]
-        for result in self.workers.map(several, dealt):
+        for result in self.workers.map(several, self._dealt(rows, parts)):
             sums.add(result)
-        sums.gradients = {path: mx.array(gradient) for path, gradient in sums.gradients.items()}
         mx.eval(sums.gradients)
         return sums
+
+    def _dealt(self, rows: Encoded, parts: list[list[int]]) -> list[list[int]]:
+        """Deal the parts to the workers of all processes; return those of this process's."""
+        costs = [sum(self._cost(rows, row) for row in part) for part in parts]
+        return shares(costs, self.ranks.size * self.workers.count)[self.ranks.own(self.workers.count)]
 
     def _parts(self, rows: Encoded, batch: Sequence[int]) -> list[list[int]]:
         """Cut a batch into `splits` parts or more, of about as much work; on a CPU one a worker, of a bounded size."""
@@ -158,7 +164,7 @@ class Passes:
         ordered = sorted(batch, key=lambda i: (lengths[i], i))
         tokens = sum(int(lengths[i]) for i in batch)
         count = max(self.splits, self.ranks.size * self.workers.count)
-        if not self.on_gpu:
+        if self.on_cpu is not None:
             count = max(count, math.ceil(tokens / CPU_TOKENS))
             dealt = shares([self._cost(rows, row) for row in ordered], count)
             return [[ordered[place] for place in part] for part in dealt if part]
@@ -185,10 +191,11 @@ def passes(workers: Workers, splits: int, counted: LossWeights = EVEN) -> Passes
     """Return the passes that suit the device MLX computes on."""
     model = workers.models[0]
     if on_gpu():
-        return Passes(workers, splits, on_gpu=True, head=None, counted=counted)
+        return Passes(workers, splits, None, counted)
     shape = shape_of(vars(model.args))
     layers = shape.layers * sum(inner * outer for inner, outer in shape.linear.values())
-    return Passes(workers, splits, False, loss.head_rows(model), counted, shape.vocabulary * shape.hidden / layers)
+    on_cpu = CpuPass(workers, loss.head_rows(model), getattr(model, "final_logit_softcapping", None))
+    return Passes(workers, splits, on_cpu, counted, shape.vocabulary * shape.hidden / layers)
 
 
 def on_gpu() -> bool:

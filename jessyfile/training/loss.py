@@ -11,6 +11,7 @@ Not covered: encoder-decoder models and models whose cache is not one key-value 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from jessyfile.training.batches import Batch
@@ -141,33 +142,44 @@ def cpu_logits(model: Any, chosen: NDArray[np.float32]) -> NDArray[np.float32]:
     return scores
 
 
-def streamed_cross_entropy(
-    chosen: NDArray[np.float32],
-    weight: HeadRows,
-    targets: NDArray[np.int32],
-    weights: NDArray[np.float32] | None = None,
-    cap: float | None = None,
-) -> tuple[float, NDArray[np.float32]]:
-    """Return the summed cross-entropy and its gradient, reading the vocabulary once in chunks.
+@dataclass(frozen=True, slots=True)
+class Softmax:
+    """Some of the vocabulary's softmax over n states: the highest logit and the sum of exponentials below it, each of shape (n,), and
+    the output matrix's rows summed by those exponentials, shape (n, hidden).
+    """
+
+    top: NDArray[np.float32]
+    total: NDArray[np.float32]
+    pulled: NDArray[np.float32]
+
+    def __add__(self, other: Softmax) -> Softmax:
+        """Return that of both their tokens."""
+        import numpy as np
+
+        top = np.maximum(self.top, other.top)
+        own, others = np.exp(self.top - top), np.exp(other.top - top)
+        pulled = self.pulled * own[:, None] + other.pulled * others[:, None]
+        return Softmax(top, self.total * own + other.total * others, pulled)
+
+
+def streamed(
+    chosen: NDArray[np.float32], weight: HeadRows, tokens: range, *, cap: float | None = None, pulling: bool = True
+) -> Softmax:
+    """Return the softmax over some of the vocabulary, read once in chunks.
 
     Args:
         chosen: hidden states at the targets, shape (n, hidden).
         weight: the output matrix, shape (vocabulary, hidden).
-        targets: token ids, shape (n,).
-        weights: the weight of each target, shape (n,); all count 1 unless given.
-        cap: logits are bent to stay below it (Gemma 2).
-
-    Returns:
-        The loss in nats, and its gradient with respect to `chosen`, of the same shape.
+        tokens: which of its rows.
+        cap: logits are bent to stay below it (Gemma 2); None for no cap.
+        pulling: whether the rows are summed, which only a gradient needs.
     """
     import numpy as np
 
-    count = len(targets)
-    top = np.full(count, -np.inf, dtype=np.float32)
-    total = np.zeros(count, dtype=np.float32)
-    pulled, rows = np.zeros_like(chosen), weight[targets]
-    for start in range(0, len(weight), CHUNK):
-        part = weight[start : start + CHUNK]
+    top, total = np.full(len(chosen), -np.inf, dtype=np.float32), np.zeros(len(chosen), dtype=np.float32)
+    pulled = np.zeros_like(chosen)
+    for start in range(tokens.start, tokens.stop, CHUNK):
+        part = weight[start : min(start + CHUNK, tokens.stop)]
         scores = product(chosen, part.T)
         slope = _bend(scores, cap)
         higher = np.maximum(top, scores.max(axis=1))
@@ -175,17 +187,41 @@ def streamed_cross_entropy(
         scores -= higher[:, None]
         np.exp(scores, out=scores)
         total = total * shrink + scores.sum(axis=1)
+        top = higher
+        if not pulling:
+            continue
         if slope is not None:
             scores *= slope
         pulled *= shrink[:, None]
         product(scores, part, added_to=pulled)
-        top = higher
+    return Softmax(top, total, pulled)
+
+
+def cross_entropy(
+    chosen: NDArray[np.float32],
+    rows: NDArray[np.float32],
+    weights: NDArray[np.float32],
+    whole: Softmax,
+    cap: float | None,
+) -> tuple[float, NDArray[np.float32]]:
+    """Return the summed cross-entropy and its gradient.
+
+    Args:
+        chosen: hidden states at the targets, shape (n, hidden).
+        rows: the output matrix's rows of the targets, shape (n, hidden).
+        weights: how much each target counts, shape (n,).
+        whole: the softmax over the whole vocabulary.
+        cap: logits are bent to stay below it (Gemma 2); None for no cap.
+
+    Returns:
+        The loss in nats, and its gradient with respect to `chosen`, of the same shape.
+    """
+    import numpy as np
+
     picked = np.einsum("nd,nd->n", chosen, rows)[:, None]
     slope = _bend(picked, cap)
-    losses = np.log(total).astype(np.float64) + top - picked[:, 0]
-    gradient = pulled / total[:, None] - (rows if slope is None else rows * slope)
-    if weights is None:
-        return float(losses.sum()), gradient
+    losses = np.log(whole.total).astype(np.float64) + whole.top - picked[:, 0]
+    gradient = whole.pulled / whole.total[:, None] - (rows if slope is None else rows * slope)
     return float(losses @ weights), gradient * weights[:, None]
 
 

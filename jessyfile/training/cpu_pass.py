@@ -1,0 +1,75 @@
+"""Loss and gradient of several parts on a CPU, one for each worker: the layers apart, the vocabulary together.
+
+Every part's states meet at the head, which each worker computes for its own share of the vocabulary: so the output matrix, the
+largest of a small model, is read once for all of them, and its products are as large as they can be.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import partial, reduce
+from operator import add
+from typing import TYPE_CHECKING, Any
+
+from jessyfile.training.decoder import Decoder
+from jessyfile.training.loss import CHUNK, HeadRows, Softmax, cross_entropy, streamed
+from jessyfile.training.tape import Tape, Traced
+
+if TYPE_CHECKING:
+    from jessyfile.training.batches import Packed
+    from jessyfile.training.tape import Matrix
+    from jessyfile.training.workers import Workers
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Rows for one worker; `seed` is what their dropout is drawn from, None where no gradient is wanted."""
+
+    batch: Packed
+    seed: int | None = None
+
+
+@dataclass(slots=True)
+class CpuPass:
+    """The workers with the output matrix, shape (vocabulary, hidden), and what bends the logits, None for nothing."""
+
+    workers: Workers
+    head: HeadRows
+    cap: float | None
+    _decoders: dict[int, Decoder] = field(default_factory=dict)
+
+    def sums(self, parts: Sequence[Part]) -> tuple[float, dict[str, Matrix]]:
+        """Return the summed loss of no more parts than there are workers, and the gradients by path, where they are wanted."""
+        import numpy as np
+
+        begun = self.workers.map(self._begin, parts)
+        states = [last.value for _, last in begun]
+        chosen, wanted = np.concatenate(states), parts[0].seed is not None
+        rows = self.head[np.concatenate([part.batch.targets for part in parts])]
+        weights = np.concatenate([part.batch.weights for part in parts])
+        value, gradient = cross_entropy(chosen, rows, weights, self._softmax(chosen, wanted=wanted), self.cap)
+        if not wanted:
+            return value, {}
+        ends = np.cumsum([len(one) for one in states])[:-1]
+        found = self.workers.map(_finish, list(zip(begun, np.split(gradient, ends), strict=True)))
+        return value, {path: reduce(add, (one[path] for one in found)) for path in found[0]}
+
+    def _begin(self, model: Any, part: Part) -> tuple[Tape, Traced]:
+        decoder = self._decoders.setdefault(id(model), Decoder(model))
+        tape = Tape(recording=part.seed is not None)
+        return tape, decoder.predicting(tape, part.batch, part.seed)
+
+    def _softmax(self, chosen: Matrix, *, wanted: bool) -> Softmax:
+        size = -(-len(self.head) // (self.workers.count * CHUNK)) * CHUNK
+        shares = [range(start, min(start + size, len(self.head))) for start in range(0, len(self.head), size)]
+        work = partial(streamed, chosen, self.head, cap=self.cap, pulling=wanted)
+        return reduce(add, self.workers.map(lambda _, tokens: work(tokens), shares))
+
+
+def _finish(model: Any, work: tuple[tuple[Tape, Traced], Matrix]) -> dict[str, Matrix]:
+    del model
+    (tape, last), gradient = work
+    last.gradient = gradient
+    tape.backward()
+    return tape.gradients
