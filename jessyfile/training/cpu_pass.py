@@ -48,7 +48,11 @@ class CpuPass:
         chosen, wanted = np.concatenate(states), parts[0].seed is not None
         rows = self.head[np.concatenate([part.batch.targets for part in parts])]
         weights = np.concatenate([part.batch.weights for part in parts])
-        value, gradient = cross_entropy(chosen, rows, weights, self._softmax(chosen, wanted=wanted), self.cap)
+        whole = self._softmax(chosen, wanted=wanted)
+        with np.errstate(
+            all="ignore"
+        ):  # MLX does not warn either; the trainer refuses what is not finite, and says why
+            value, gradient = cross_entropy(chosen, rows, weights, whole, self.cap)
         if not wanted:
             return value, {}
         ends = np.cumsum([len(one) for one in states])[:-1]
@@ -61,10 +65,14 @@ class CpuPass:
         return tape, decoder.predicting(tape, part.batch, part.seed)
 
     def _softmax(self, chosen: Matrix, *, wanted: bool) -> Softmax:
+        import numpy as np
+
         size = -(-len(self.head) // (self.workers.count * CHUNK)) * CHUNK
         shares = [range(start, min(start + size, len(self.head))) for start in range(0, len(self.head), size)]
         work = partial(streamed, chosen, self.head, cap=self.cap, pulling=wanted)
-        return reduce(add, self.workers.map(lambda _, tokens: work(tokens), shares))
+        found = self.workers.map(lambda _, tokens: work(tokens), shares)
+        with np.errstate(all="ignore"):
+            return reduce(add, found)
 
 
 def _finish(model: Any, work: tuple[tuple[Tape, Traced], Matrix]) -> dict[str, Matrix]:

@@ -178,22 +178,23 @@ def streamed(
 
     top, total = np.full(len(chosen), -np.inf, dtype=np.float32), np.zeros(len(chosen), dtype=np.float32)
     pulled = np.zeros_like(chosen)
-    for start in range(tokens.start, tokens.stop, CHUNK):
-        part = weight[start : min(start + CHUNK, tokens.stop)]
-        scores = product(chosen, part.T)
-        slope = _bend(scores, cap)
-        higher = np.maximum(top, scores.max(axis=1))
-        shrink = np.exp(top - higher)
-        scores -= higher[:, None]
-        np.exp(scores, out=scores)
-        total = total * shrink + scores.sum(axis=1)
-        top = higher
-        if not pulling:
-            continue
-        if slope is not None:
-            scores *= slope
-        pulled *= shrink[:, None]
-        product(scores, part, added_to=pulled)
+    with np.errstate(all="ignore"):
+        for start in range(tokens.start, tokens.stop, CHUNK):
+            part = weight[start : min(start + CHUNK, tokens.stop)]
+            scores = product(chosen, part.T)
+            slope = _bend(scores, cap)
+            higher = np.maximum(top, scores.max(axis=1))
+            shrink = np.exp(top - higher)
+            scores -= higher[:, None]
+            np.exp(scores, out=scores)
+            total = total * shrink + scores.sum(axis=1)
+            top = higher
+            if not pulling:
+                continue
+            if slope is not None:
+                scores *= slope
+            pulled *= shrink[:, None]
+            product(scores, part, added_to=pulled)
     return Softmax(top, total, pulled)
 
 

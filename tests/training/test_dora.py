@@ -121,7 +121,7 @@ def adapted(folder: Path, model_type: str, lora: Any = DORA) -> Any:
 def sums(model: Any, *, plain: bool = False, recompute: bool = False) -> gradient.Totals:
     """The gradient as on a CPU, or plainly by MLX, as on a GPU, there with or without what layers keep."""
     one = Workers([model])
-    passes = gradient.Passes(one, 1, True, None) if plain else gradient.passes(one, 1)
+    passes = gradient.Passes(one, 1, None) if plain else gradient.passes(one, 1)
     with recomputed(model, recompute):
         return passes.gradient(encoded(5), [list(range(5))], lambda part: part)
 
