@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class Portion:
     """Rows for one worker; `seed` is what their dropout is drawn from, None where no gradient is wanted."""
 
     batch: Packed
@@ -39,7 +39,7 @@ class CpuPass:
     cap: float | None
     _decoders: dict[int, Decoder] = field(default_factory=dict)
 
-    def sums(self, parts: Sequence[Part]) -> tuple[float, dict[str, Matrix]]:
+    def sums(self, parts: Sequence[Portion]) -> tuple[float, dict[str, Matrix]]:
         """Return the summed loss of no more parts than there are workers, and the gradients by path, where they are wanted."""
         import numpy as np
 
@@ -59,7 +59,7 @@ class CpuPass:
         found = self.workers.map(_finish, list(zip(begun, np.split(gradient, ends), strict=True)))
         return value, {path: reduce(add, (one[path] for one in found)) for path in found[0]}
 
-    def _begin(self, model: Any, part: Part) -> tuple[Tape, Traced]:
+    def _begin(self, model: Any, part: Portion) -> tuple[Tape, Traced]:
         decoder = self._decoders.setdefault(id(model), Decoder(model))
         tape = Tape(recording=part.seed is not None)
         return tape, decoder.predicting(tape, part.batch, part.seed)

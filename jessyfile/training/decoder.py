@@ -61,8 +61,11 @@ class Decoder:
             batch: the rows and their targets.
             seed: what dropout is drawn from; None for no dropout.
         """
-        chosen = ops.picked(tape, self.states(tape, batch.ids, batch.rows, seed), batch.where)
-        return _norm(tape, chosen, self.model.model.norm)
+        import numpy as np
+
+        with np.errstate(all="ignore"):  # the trainer refuses what is not finite
+            chosen = ops.picked(tape, self.states(tape, batch.ids, batch.rows, seed), batch.where)
+            return _norm(tape, chosen, self.model.model.norm)
 
     def states(self, tape: Tape, ids: NDArray[np.int32], rows: Layout, seed: int | None) -> Traced:
         """Return the last layer's states, shape (tokens, hidden), before the last norm.

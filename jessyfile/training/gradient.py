@@ -13,7 +13,7 @@ from jessyfile.errors import InsufficientMemoryError
 from jessyfile.models.shape import shape_of
 from jessyfile.training import loss
 from jessyfile.training.batches import EVEN, LossWeights, build, pack_rows
-from jessyfile.training.cpu_pass import CpuPass, Part
+from jessyfile.training.cpu_pass import CpuPass, Portion
 from jessyfile.training.encoded import Encoded
 from jessyfile.training.ranks import Ranks, here
 from jessyfile.training.workers import Workers, shares
@@ -78,8 +78,8 @@ class Passes:
             mx.eval(value, gradients)
             return Totals(float(value), len(batch.targets), batch.mass, gradients)
 
-        def packed(number: int) -> Part:
-            return Part(pack_rows(rows, parts[number], self.counted), seed_of(number))
+        def packed(number: int) -> Portion:
+            return Portion(pack_rows(rows, parts[number], self.counted), seed_of(number))
 
         parts = [part for batch in group for part in self._parts(rows, batch)]
         own = partial(self._by_mlx, rows, parts, one)
@@ -103,7 +103,9 @@ class Passes:
         parts = [part for batch in batches for part in self._parts(rows, batch)]
         own = partial(self._by_mlx, rows, parts, one)
         if self.on_cpu is not None:
-            own = partial(self._by_numpy, self.on_cpu, rows, parts, lambda number: Part(pack_rows(rows, parts[number])))
+            own = partial(
+                self._by_numpy, self.on_cpu, rows, parts, lambda number: Portion(pack_rows(rows, parts[number]))
+            )
         return self._together(own, {})
 
     def _together(self, own: Callable[[], Totals], like: Gradients) -> Totals:
@@ -122,7 +124,9 @@ class Passes:
         gradients = sums.gradients or {key: mx.zeros_like(array) for key, array in like.items()}
         return Totals(loss, int(tokens), mass, self.ranks.added(gradients))
 
-    def _by_numpy(self, work: CpuPass, rows: Encoded, parts: list[list[int]], packed: Callable[[int], Part]) -> Totals:
+    def _by_numpy(
+        self, work: CpuPass, rows: Encoded, parts: list[list[int]], packed: Callable[[int], Portion]
+    ) -> Totals:
         """Return the sums of this process's parts on a CPU; `packed` makes a part of its number."""
         import mlx.core as mx
 

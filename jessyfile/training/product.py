@@ -39,9 +39,13 @@ def product(left: Matrix, right: Matrix, added_to: Matrix | None = None) -> Matr
 
 
 def _by_numpy(left: Matrix, right: Matrix, added_to: Matrix | None) -> Matrix:
-    if added_to is None:
-        return left @ right
-    added_to += left @ right
+    import numpy as np
+
+    with np.errstate(all="ignore"):  # a BLAS raises the flags of numbers beside the matrix, too
+        found: Matrix = left @ right
+        if added_to is None:
+            return found
+        added_to += found
     return added_to
 
 

@@ -72,8 +72,11 @@ class Tape:
 
     def backward(self) -> None:
         """Go back over everything; what an operation kept is freed as soon as it is done."""
-        while self._steps:
-            self._steps.pop()()
+        import numpy as np
+
+        with np.errstate(all="ignore"):  # the trainer refuses what is not finite
+            while self._steps:
+                self._steps.pop()()
 
     def again(self, x: Traced, work: Callable[[Tape, Traced], Traced]) -> Traced:
         """Return what `work` makes of a value, and keep only the value: for the gradient it is computed again (Chen et al. 2016)."""
@@ -153,9 +156,7 @@ def normed(tape: Tape, x: Traced, scale: Matrix, eps: float) -> Traced:
         pulled = gradient.reshape(rows.shape) * scale
         along = np.einsum("nd,nd->n", pulled, rows)[:, None] * inverse * inverse / size
         pulled -= rows * along
-        # the way back to a row of zeros is infinite, nothing is trained there, and the trainer refuses a gradient that is not finite
-        with np.errstate(over="ignore"):
-            pulled *= inverse
+        pulled *= inverse
         x.receive(pulled.reshape(shape))
 
     return tape.record(value.reshape(shape), back, needed=x.needed)
