@@ -160,8 +160,24 @@ def _filters(command: Any) -> Any:  # noqa: ANN401 (click's decorators)
 @data.command("show")
 @_filters
 @click.option("-n", "--count", type=click.IntRange(min=1), default=10, show_default=True, help="How many rows.")
-def show(path: Path | None, count: int, **wanted: str | None) -> None:
-    """Print rows as a conversation: `jessy data show --topic slang`."""
+@click.option(
+    "--mask",
+    type=click.Path(path_type=Path),
+    metavar="RECIPE",
+    help="Show instead what each token of this recipe's encoded rows trains and weighs.",
+)
+@click.option("--json", "as_json", is_flag=True, help="With --mask: one JSON object a row.")
+def show(path: Path | None, count: int, mask: Path | None, as_json: bool, **wanted: str | None) -> None:
+    """Print rows as a conversation: `jessy data show --topic slang`; or token by token: `--mask recipe.jessy`."""
+    if mask is not None:
+        from jessyfile.commands.mask import show_mask
+
+        if path is not None or any(wanted.values()):
+            raise ProjectError("--mask shows the rows of its recipe", hint="leave the path and the filters out")
+        show_mask(mask, count, as_json=as_json)
+        return
+    if as_json:
+        raise ProjectError("--json goes with --mask", hint="rows in a file are JSON lines already")
     rows = _chosen(path, wanted)
     for row in rows[:count]:
         click.echo(printable(_conversation(row)))

@@ -1,0 +1,83 @@
+"""`jessy data show --mask`: the rows of a recipe as the last apply encoded them, each token by what it trains and weighs."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from jessyfile.errors import ProjectError
+from jessyfile.text.printable import json_text, printable
+
+if TYPE_CHECKING:
+    from jessyfile.models.tokenizer import Tokenizer
+    from jessyfile.training.batches import LossWeights
+    from jessyfile.training.encoded import Encoded
+    from jessyfile.training.mask_view import MaskedRun
+
+_COLOURS = {"prefix": "bright_black", "given": None, "trained": "green", "level": "yellow", "end": "magenta"}
+
+
+def show_mask(recipe: Path, count: int, *, as_json: bool) -> None:
+    """Print rows of the recipe's last encoding. Raises ProjectError when it was never encoded."""
+    from jessyfile.commands.common import load
+    from jessyfile.models.tokenizer import load_tokenizer
+    from jessyfile.planning.state import load_state
+    from jessyfile.planning.store import Store
+    from jessyfile.project import find_root
+    from jessyfile.training import encoded
+    from jessyfile.training.batches import LossWeights
+
+    loaded, root = load(recipe, (), None, ()), find_root(recipe)
+    steps, store = load_state(root, loaded.name).steps, Store(root)
+    if not {"base", "encode"} <= steps.keys():
+        raise ProjectError(
+            f"the rows of {loaded.name} were never encoded", hint=f"run `jessy apply {recipe} --only encode` first"
+        )
+    rows = encoded.load(store.verified(steps["encode"].object) / "train.safetensors")
+    tokenizer = load_tokenizer(store.verified(steps["base"].object))
+    weights = LossWeights(loaded.train.end_weight, loaded.train.level_weight)
+    show = _as_json if as_json else _as_text
+    for row in range(min(count, len(rows))):
+        click.echo(show(rows, row, weights, tokenizer))
+    if not as_json:
+        click.echo(f"{min(count, len(rows))} of {len(rows)} rows, as run {steps['encode'].run} encoded them")
+
+
+def _as_json(rows: Encoded, row: int, weights: LossWeights, tokenizer: Tokenizer) -> str:
+    from jessyfile.training.mask_view import masked_tokens
+
+    tokens = [asdict(one) | {"text": tokenizer.decode([one.id])} for one in masked_tokens(rows, row, weights)]
+    return json_text({"row": row + 1, "tokens": tokens})
+
+
+def _as_text(rows: Encoded, row: int, weights: LossWeights, tokenizer: Tokenizer) -> str:
+    from jessyfile.training.mask_view import masked_runs, masked_tokens
+
+    tokens = masked_tokens(rows, row, weights)
+    runs = list(masked_runs(tokens, tokenizer))
+    trained = sum(one.weight > 0 for one in tokens)
+    head = f"row {row + 1}  {len(tokens)} tokens, {trained} trained, weight {sum(one.weight for one in tokens):g}"
+    if _coloured():
+        return f"{head}\n" + "".join(map(_painted, runs)) + "\n"
+    return "\n".join([head, *map(_spelled, runs), ""])
+
+
+def _coloured() -> bool:
+    return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def _painted(run: MaskedRun) -> str:
+    weight = f"×{run.weight:g}" if run.weight not in (0, 1) else ""
+    return click.style(printable(run.text) + weight, fg=_COLOURS[run.part], bold=bool(weight))
+
+
+def _spelled(run: MaskedRun) -> str:
+    """Return a run in a line: what it is, how much each of its tokens counts, and its text in quotes."""
+    weight = f"×{run.weight:g}" if run.weight else ""
+    return printable(f"  {run.part:<8}{weight:<4} {json.dumps(run.text, ensure_ascii=False)}")
