@@ -66,7 +66,7 @@ def key_bytes(folder: Path, architecture: Architecture, config: Mapping[str, Any
 
     pairs = [
         *architecture_pairs(architecture, config, _name(folder)),
-        *tokenizer_pairs(folder, int(config["vocab_size"])),
+        *tokenizer_pairs(folder, int(config["vocab_size"]), tokenizer),
         *own,
     ]
     return [pair_bytes(*pair) for pair in pairs]

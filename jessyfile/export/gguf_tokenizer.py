@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from jessyfile.models.gguf_container import ARRAY, BOOL, STRING, U32, Pair
 from jessyfile.models.model_json import read_json
 from jessyfile.models.pre_tokenizers import splitting_name
-from jessyfile.models.tokenizer import load_tokenizer
+from jessyfile.models.tokenizer import Tokenizer, load_tokenizer
 from jessyfile.models.tokenizer_build import check_tokenizer, prepends
 
 if TYPE_CHECKING:
@@ -26,8 +26,9 @@ _BYTE_TOKEN = re.compile(r"<0x[0-9A-F]{2}>")
 _NO_MERGE = -1e6
 
 
-def tokenizer_pairs(folder: Path, vocab_size: int) -> list[Pair]:
-    """Return the tokenizer's keys for `vocab_size` rows of embeddings; missing tokens are filled up as unused.
+def tokenizer_pairs(folder: Path, vocab_size: int, tokenizer: Tokenizer | None = None) -> list[Pair]:
+    """Return the tokenizer's keys for `vocab_size` rows of embeddings; missing tokens are filled up as unused. A tokenizer
+    that is loaded already need not be loaded again.
 
     Raises ModelError for a tokenizer that llama.cpp could not follow.
     """
@@ -41,7 +42,7 @@ def tokenizer_pairs(folder: Path, vocab_size: int) -> list[Pair]:
     else:
         kind = _byte_level(document, merges)
     lists = [("tokenizer.ggml.tokens", ARRAY, tokens), ("tokenizer.ggml.token_type", ARRAY, types)]
-    return [kind[0], *lists, *kind[1:], *_special_pairs(folder)]
+    return [kind[0], *lists, *kind[1:], *_special_pairs(folder, tokenizer or load_tokenizer(folder))]
 
 
 def _vocabulary(document: Mapping[str, Any], model: Mapping[str, Any], size: int) -> tuple[list[str], list[int]]:
@@ -83,8 +84,8 @@ def _byte_level(document: Mapping[str, Any], merges: Sequence[Sequence[str]]) ->
     ]
 
 
-def _special_pairs(folder: Path) -> list[Pair]:
-    config, tokenizer = read_json(folder / "tokenizer_config.json"), load_tokenizer(folder)
+def _special_pairs(folder: Path, tokenizer: Tokenizer) -> list[Pair]:
+    config = read_json(folder / "tokenizer_config.json")
     pairs: list[Pair] = []
     for key, name in {"bos": "bos_token", "eos": "eos_token", "unknown": "unk_token", "padding": "pad_token"}.items():
         token = config.get(name)
