@@ -41,8 +41,11 @@ class CpuPass:
 
     def sums(self, parts: Sequence[Portion]) -> tuple[float, dict[str, Matrix]]:
         """Return the summed loss of no more parts than there are workers, and the gradients by path, where they are wanted."""
+        import mlx.core as mx
         import numpy as np
 
+        for model in self.workers.models:  # an array that is not computed yet belongs to this thread
+            mx.eval(model.trainable_parameters())
         begun = self.workers.map(self._begin, parts)
         states = [last.value for _, last in begun]
         chosen, wanted = np.concatenate(states), parts[0].seed is not None
