@@ -51,7 +51,8 @@ WRITTEN = {
     "init FOLDER": NEW_PROJECT,
 }
 READ = {
-    "data lint PATH", "data lint --against", "data show PATH", "data stats PATH", "diff A", "diff B", "export WHAT", "import FILE", "upgrade RECIPES",
+    "data lint PATH", "data lint --against", "data show PATH", "data show --mask", "data stats PATH", "diff A", "diff B", "export WHAT", "import FILE", "upgrade RECIPES",
+    "plan --hosts", "apply --hosts", *(f"verify {word}" for word in ("GGUF", "--against", "--adapter", "--modelfile")),
     *(f"{command} RECIPE" for command in
       ("apply", "check", "data make", "graph", "plan", "show", "watch", "why")),
 }  # fmt: skip
