@@ -1,0 +1,1 @@
+"""Planted faults and harmless variations for `jessy verify`, by hands that had not read it."""
