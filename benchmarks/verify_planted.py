@@ -3,6 +3,7 @@
     python benchmarks/verify_planted.py                both sets, each scene, both rates
     python benchmarks/verify_planted.py --set a        one of them
     python benchmarks/verify_planted.py --measure      also how each file differs from the right one in llama.cpp and in its templates
+    python benchmarks/verify_planted.py --real BASE ADAPTER    scenes of a real Gemma 3 and its tune, instead (6 GB of memory)
 
 All verdicts are in before the key is opened: `tests/export/planted/key.py`.
 """
@@ -14,13 +15,14 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "models"))
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "export"))
 
 from planted import set_a, set_b
 from planted.measure import measured
+from planted.real import real_set
 from planted.scene import scenes
 from planted.trial import Outcome, rates, tried, unsealed
 
@@ -31,13 +33,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Try jessy verify on planted faults and harmless variations.")
     parser.add_argument("--set", choices=SETS, help="one set alone")
     parser.add_argument("--measure", action="store_true", help="also measure every difference")
+    parser.add_argument(
+        "--real", nargs=2, type=Path, metavar=("BASE", "ADAPTER"), help="folders of a real Gemma 3 and its tune"
+    )
     parser.add_argument("--said", action="store_true", help="also print what the command said where it was wrong")
     asked = parser.parse_args()
+    if asked.real:
+        _try(real_set(*asked.real), False, asked.said)
+        return
     for name in [asked.set] if asked.set else SETS:
         _try(SETS[name], asked.measure, asked.said)
 
 
-def _try(module: ModuleType, measure: bool, said: bool) -> None:
+def _try(module: ModuleType | SimpleNamespace, measure: bool, said: bool) -> None:
     began = time.perf_counter()
     with tempfile.TemporaryDirectory() as place:
         verdicts = tried(module, Path(place))
@@ -57,12 +65,12 @@ def _word(one: Outcome) -> str:
     return ("caught, named" if one.named else "CAUGHT ONLY") if one.right else "MISSED"
 
 
-def _measured(module: ModuleType) -> dict[str, str]:
+def _measured(module: ModuleType | SimpleNamespace) -> dict[str, str]:
     found = {}
-    for sealed, maker in scenes(module).items():
+    for name in scenes(module).values():
         with tempfile.TemporaryDirectory() as place:
-            one = measured(maker(), Path(place) / sealed)
-        found[maker.__name__] = f"NMSE {one.nmse:.1e} ids {one.ids:3} ends {one.ends} jinja {one.jinja} go {one.go}  "
+            one = measured(getattr(module, name)(), Path(place))
+        found[name] = f"NMSE {one.nmse:.1e} ids {one.ids:3} ends {one.ends} jinja {one.jinja} go {one.go}  "
     return found
 
 

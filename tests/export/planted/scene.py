@@ -1,7 +1,7 @@
 """One scene: what `jessy verify` is given, under names that say nothing."""
 
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,18 +34,14 @@ class Scene:
         return asked
 
 
-Maker = Callable[[], Scene]
-
-
 def sealed(name: str) -> str:
     """Return the name of a scene's folder."""
     return hashlib.sha256(f"planted {name}".encode()).hexdigest()[:10]
 
 
-def scenes(module: object) -> dict[str, Maker]:
-    """Return a set's scenes by their sealed names, in these names' order: no neighbour tells what a scene is."""
-    makers = {name: one for name, one in vars(module).items() if name[0] in "ab" and name[1:].isdigit()}
-    return dict(sorted((sealed(name), one) for name, one in makers.items()))
+def scenes(made: object) -> dict[str, str]:
+    """Return the names of a set's scenes by their sealed ones, in the order of these: no neighbour tells what a scene is."""
+    return dict(sorted((sealed(name), name) for name in vars(made) if name[0] in "abr" and name[1:].isdigit()))
 
 
 def modelfile(template: str, stops: Iterable[str]) -> str:

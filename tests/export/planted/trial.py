@@ -6,6 +6,7 @@ from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from re import IGNORECASE, search
+from shutil import rmtree
 
 from jessyfile import cli
 from planted.scene import scenes
@@ -49,21 +50,25 @@ def verdict(arguments: Iterable[str], place: Path) -> Verdict:
     return Verdict(code, said.getvalue().replace(str(place), ""))
 
 
-def tried(module: object, place: Path) -> Mapping[str, Verdict]:
-    """Return the verdicts on a set, by the scenes' sealed names."""
-    return {sealed: verdict(maker().put(place / sealed), place) for sealed, maker in scenes(module).items()}
+def tried(made: object, place: Path) -> Mapping[str, Verdict]:
+    """Return the verdicts on a set, by the scenes' sealed names; each scene's files are gone when it is judged."""
+    found = {}
+    for sealed, name in scenes(made).items():
+        found[sealed] = verdict(getattr(made, name)().put(place / sealed), place)
+        rmtree(place / sealed)
+    return found
 
 
-def unsealed(module: object, verdicts: Mapping[str, Verdict]) -> list[Outcome]:
+def unsealed(made: object, verdicts: Mapping[str, Verdict]) -> list[Outcome]:
     """Open the key and return what came of every scene."""
     from planted.key import KEY
 
     found = []
-    for sealed, maker in scenes(module).items():
-        truth, one = KEY[maker.__name__], verdicts[sealed]
+    for sealed, name in scenes(made).items():
+        truth, one = KEY[name], verdicts[sealed]
         named = truth.fault and one.refused and search(truth.names, one.said, IGNORECASE) is not None
         right = one.refused if truth.fault else one.passed
-        found.append(Outcome(maker.__name__, truth.what, truth.fault, right, named, one.said))
+        found.append(Outcome(name, truth.what, truth.fault, right, named, one.said))
     return sorted(found, key=lambda one: one.name)
 
 
