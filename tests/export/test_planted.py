@@ -1,13 +1,47 @@
 """Faults that converters really make, planted where `jessy verify` must find and name them, and what must not alarm it."""
 
+import os
+from functools import cache
+
 import pytest
 from planted import set_a, set_b
 from planted.key import KEY
 from planted.measure import measured
 from planted.scene import scenes
+from planted.trial import tried, unsealed
 
 SETS = {"a": set_a, "b": set_b}
 NAMES = {name: list(scenes(module).values()) for name, module in SETS.items()}
+# what verify does not see yet: a mark goes when its scene is caught
+UNSEEN = {"b11": "the chat template inside the file refuses a system prompt, and verify says that it is the model's"}
+
+
+def scene(name):
+    """Return a scene's parameter: the second set runs with `make stress`."""
+    marks = [pytest.mark.stress] if name.startswith("b") else []
+    return pytest.param(
+        name, marks=[*marks, *([pytest.mark.xfail(strict=True, reason=UNSEEN[name])] if name in UNSEEN else [])]
+    )
+
+
+@pytest.fixture(scope="module")
+def outcomes(tmp_path_factory):
+    """All verdicts of a set when the first of them is asked for, then its key; nothing here must survive a power cut."""
+
+    @cache
+    def opened(name):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(os, "fsync", lambda _: None)
+            verdicts = tried(SETS[name], tmp_path_factory.mktemp(name))
+        return {one.name: one for one in unsealed(SETS[name], verdicts)}
+
+    return opened
+
+
+@pytest.mark.parametrize("name", [scene(name) for names in NAMES.values() for name in names])
+def test_a_fault_is_caught_and_named_and_a_harmless_file_passes(name, outcomes):
+    one = outcomes(name[0])[name]
+    assert (one.right, one.named) == (True, one.fault), f"{one.what}: {one.said}"
 
 
 @pytest.mark.parametrize("name", SETS)

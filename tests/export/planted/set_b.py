@@ -93,7 +93,7 @@ def b08() -> Scene:
 
 def b09() -> Scene:
     base = model(QWEN3)
-    own = tune(base, seed=30, dora=True, kind=PEFT)
+    own = tune(base, seed=30, dora=True, kind=PEFT, config={"use_dora": True})
     made = own.on(base)
     arrays = dict(made.arrays)
     for module, (right, left) in own.halves.items():
@@ -156,7 +156,7 @@ def b16() -> Scene:
 
 def b17() -> Scene:
     base = model(QWEN3)
-    own = tune(base, seed=38, dora=True, kind=PEFT)
+    own = tune(base, seed=38, dora=True, kind=PEFT, config={"use_dora": True})
     return Scene(base, exported(own.on(base)).stored(F16), own)
 
 
