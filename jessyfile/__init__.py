@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         TrainingError,
     )
     from jessyfile.evaluation.comparison import ComparisonReport, EvaluationMetrics
+    from jessyfile.export.exporter import ModelExporter
     from jessyfile.language.diagnostics import Diagnostic
     from jessyfile.language.format import format_text
     from jessyfile.language.loading import Loaded, load_recipe
@@ -59,6 +60,7 @@ _WHERE = {
         *("RecipeError", "StorageError", "TrainingError"),
     ),
     "evaluation.comparison": ("ComparisonReport", "EvaluationMetrics"),
+    "export.exporter": ("ModelExporter",),
     "language.diagnostics": ("Diagnostic",),
     "language.format": ("format_text",),
     "language.loading": ("Loaded", "load_recipe"),
@@ -96,6 +98,7 @@ __all__ = [
     "MLXFineTuner",
     "Metrics",
     "ModelError",
+    "ModelExporter",
     "Plan",
     "ProjectError",
     "Recipe",

@@ -4,6 +4,7 @@ write_new    a file where nothing stands
 write_own    the same, or in place of a file that an earlier run of jessy wrote
 edit         new content for a file of the user's; links are followed, mode and owner stay
 fill_folder  files into a folder that is new, empty, or holds exactly what jessy put there
+put_file     a large file into any folder, in place of nothing but what it put there before
 
 Not covered: another program that writes there in the instant between the last look and the rename; hard links and
 extended attributes of an edited file, which the new one does not have.
@@ -165,6 +166,47 @@ def refuse_foreign_folder(path: Path, listing: str, staging: Path | None = None)
                 raise ProjectError(f"another jessy is filling `{path}`", hint="wait for it to end")
             if entry != staging and entry not in left and not _is_known(entry, known):
                 raise _taken(path, f"holds `{entry.name}`, which jessy did not write, or which was changed since")
+
+
+@contextlib.contextmanager
+def put_file(path: Path, listing: str) -> Iterator[Path]:
+    """Yield a place to write a file at, which stands at `path` when the block ends well.
+
+    Args:
+        path: the file as the user named it.
+        listing: the JSON file beside it that keeps the hashes of what was put there, by which jessy knows its own.
+
+    Raises:
+        ProjectError: something stands there that was not put there so, or was changed since.
+    """
+    _refuse_home_sign(path)
+    folder = fsops.make_folder(path.parent)
+    _refuse_unknown(path, listing)
+    with fsops.temporary_folder(path) as staging:
+        for left in left_beside(path):
+            fsops.remove_tree(left)
+        yield staging / path.name
+        fsops.flush_tree(staging)
+        _refuse_unknown(path, listing)
+        known = {name: digest for name, digest in _known(folder, listing).items() if name != listing}
+        fresh = {path.name: fsops.hash_file(staging / path.name)}
+        fsops.move_files(staging, folder, [path.name])
+        fsops.write_bytes(folder / listing, _sealed({**_body(folder / listing), "files": {**known, **fresh}}))
+
+
+def _refuse_unknown(path: Path, listing: str) -> None:
+    if os.path.lexists(path.parent / listing) and not _known(path.parent, listing):
+        raise _taken(path.parent / listing, "is there already, and jessy did not write it, or it was changed since")
+    if os.path.lexists(path) and not _is_known(path, [_known(path.parent, listing)]):
+        raise _taken(path, "is there already, and jessy did not write it, or it was changed since")
+
+
+def _body(path: Path) -> dict[str, object]:
+    try:
+        body = json.loads(read_plain(path))
+    except FileNotFoundError:
+        return {}
+    return {name: value for name, value in body.items() if name != "seal"}
 
 
 def _is_known(entry: Path, known: Sequence[Mapping[str, str]]) -> bool:

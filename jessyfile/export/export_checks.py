@@ -77,12 +77,19 @@ def import_preflight(outlook: Outlook) -> Iterator[Finding]:
 
 def _name(outlook: Outlook) -> Iterator[Finding]:
     name, engine = outlook.recipe.name, outlook.recipe.deploy.engine
+    if (fault := name_fault(name, engine)) is not None:
+        stops = engine != "auto" or name_fault(name, "embedded") is not None
+        yield outlook.error(fault, "name") if stops else outlook.warning(fault, "name")
+
+
+def name_fault(name: str, engine: str) -> EngineError | None:
+    """Return why no model can be registered under a name with this engine, None when one can."""
     hint = "write it as `name` or `namespace/name`: letters, digits, `_`, `-`, and a dot in the last part only"
     if _ANY_NAME.fullmatch(name) is None:
-        yield outlook.error(EngineError(f"no model can be registered as `{name}`", hint=hint), "name")
-    elif engine != "embedded" and _OLLAMA_NAME.fullmatch(name) is None:
-        error = EngineError(f"Ollama takes no model of the name `{name}`", hint=hint)
-        yield outlook.error(error, "name") if engine == "ollama" else outlook.warning(error, "name")
+        return EngineError(f"no model can be registered as `{name}`", hint=hint)
+    if engine != "embedded" and _OLLAMA_NAME.fullmatch(name) is None:
+        return EngineError(f"Ollama takes no model of the name `{name}`", hint=hint)
+    return None
 
 
 def _answers(url: str) -> bool:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from jessyfile.errors import DamagedError, ExportError
 from jessyfile.export.export_steps import CREATE_FILE, GGUF_FILE, SERVED_FILE
+from jessyfile.export.exporter import LISTING
 from jessyfile.export.lineage import Lineage
 from jessyfile.export.model_card import hub_name, model_card
 from jessyfile.export.model_folder import Dtype, Library, Report, folder_bytes, write_model_folder
@@ -29,7 +30,6 @@ from jessyfile.results.served import Served
 from jessyfile.results.typed_json import load_as, read_as
 from jessyfile.user_files import fill_folder, refuse_foreign_folder
 
-LISTING = "jessy-export.json"
 _CONFIGS_ROOM = 1 << 20
 
 

@@ -33,10 +33,22 @@ Report = Callable[[int, int, str], None]
 _INDEX = "model.safetensors.index.json"
 
 
-def bring_folder(folder: Path, output: Path, report: Report) -> ChatFormat:
-    """Fill `output` from a model folder; return the chat format. `report` is told tensors done, tensors in all and a name.
+def bring_folder(
+    folder: Path, output: Path, report: Report, copy: Callable[[Path, Path], object] = copy_file
+) -> ChatFormat:
+    """Fill `output` from a model folder.
 
-    Raises ModelError when the folder cannot be trained, or not be exported afterwards.
+    Args:
+        folder: the model's folder.
+        output: the folder to fill.
+        report: told tensors done, tensors in all and a name.
+        copy: how a file that is right as it is gets there.
+
+    Returns:
+        The chat format.
+
+    Raises:
+        ModelError: the folder cannot be trained, or not be exported afterwards.
     """
     form = check_folder(folder).format
     weights = Weights(folder)
@@ -44,7 +56,7 @@ def bring_folder(folder: Path, output: Path, report: Report) -> ChatFormat:
     as_stored = all(name == own for name, own in stored.items()) and len(stored) == len(weights.names)
     for path in model_files(folder):
         if as_stored or (path.suffix != ".safetensors" and path.name != _INDEX):
-            copy_file(path.resolve(), output / path.name)
+            copy(path.resolve(), output / path.name)
     if not as_stored:
         write_safetensors(output / "model.safetensors", list(_renamed(weights, stored, report)))
     _replace(output / "config.json", config)

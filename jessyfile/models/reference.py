@@ -51,7 +51,7 @@ def parse_reference(text: str, folder: Path) -> Reference:
 def _place(text: str, folder: Path) -> Path:
     try:
         return (folder / Path(text).expanduser()).resolve()
-    except (OSError, RuntimeError) as error:  # a loop of links; a home of nobody
+    except (OSError, RuntimeError, ValueError) as error:  # a loop of links; a home of nobody; a NUL
         raise ModelError(f"FROM `{text}` leads nowhere: {error}", hint="name the model's folder or file") from error
 
 
