@@ -126,6 +126,7 @@ class ModelExporter:
             bring_folder(model, work, self._report, link_or_copy)
             if (model / SOURCE_FILE).is_file():
                 link_or_copy(model / SOURCE_FILE, work / SOURCE_FILE)
+            require_room(path, gguf_bytes(work, wanted))
             written = write_gguf(work, target, wanted, self._report)
             self._progress.note(f"{written.tensors} tensors read back; the worst error is {written.worst_nmse:.2g}")
         return str(path)
@@ -215,7 +216,7 @@ class ModelExporter:
         with project_lock(root, "jessyfile.ModelExporter"):
             if engine == "ollama":
                 body = create_request(packaging(parcel.recipe, parcel.form), "candidate")
-                register_ollama(root, self._ollama, parcel.gguf, body, told, None, self._report)
+                register_ollama(root, self._ollama, parcel.gguf, body, told, self._report)
             else:
                 gguf = _stored(parcel.gguf, root)
                 register_embedded(root, name, gguf, hash_file(gguf), told)
@@ -256,3 +257,16 @@ def _stored(gguf: Path, root: Path) -> Path:
     with store.staged() as output:
         copy_file(gguf, output / GGUF_FILE)
         return store.place(store.commit(output)) / GGUF_FILE
+
+
+def gguf_bytes(folder: Path, kind: str) -> int:
+    """Return about how many bytes a model's folder takes as a GGUF; 0 for a type that nothing writes."""
+    from jessyfile.export.tensor_types import FILE_TYPES, forecast_bytes
+    from jessyfile.models.model_json import read_json
+    from jessyfile.models.shape import shape_of
+
+    if kind not in FILE_TYPES:
+        return 0
+    return (
+        forecast_bytes(shape_of(read_json(folder / "config.json")), kind) + (folder / "tokenizer.json").stat().st_size
+    )

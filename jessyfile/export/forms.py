@@ -15,7 +15,7 @@ from pathlib import Path
 
 from jessyfile.errors import DamagedError, ExportError
 from jessyfile.export.export_steps import CREATE_FILE, GGUF_FILE, SERVED_FILE
-from jessyfile.export.exporter import LISTING
+from jessyfile.export.exporter import LISTING, gguf_bytes
 from jessyfile.export.lineage import Lineage
 from jessyfile.export.model_card import hub_name, model_card
 from jessyfile.export.model_folder import Dtype, Library, Report, folder_bytes, write_model_folder
@@ -72,8 +72,9 @@ class _Job:
             target = staging / f"{self._stem()}-{_type_of(source)}.gguf"
             copy_file(source, target)
             return target
-        target = staging / f"{self._stem()}-{wanted.upper()}.gguf"
-        write_gguf(self.lineage.folder("merge"), target, wanted, self.report)
+        target, merged = staging / f"{self._stem()}-{wanted.upper()}.gguf", self.lineage.folder("merge")
+        require_room(self.place, gguf_bytes(merged, wanted))
+        write_gguf(merged, target, wanted, self.report)
         return target
 
     def modelfile(self, staging: Path) -> None:

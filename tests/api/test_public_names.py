@@ -15,11 +15,11 @@ HOUSE = Path(__file__).parents[2]
 HANDED_OUT = ("Diagnostic", "Engine", "Loaded", "Plan", "Recipe", "RunResult")  # nobody outside makes one
 OUTSIDE = """
 from pathlib import Path
-from typing import assert_type
+from typing import Literal, assert_type
 
 import jessyfile
 from jessyfile import (
-    Category, ComparisonReport, Complexity, Diagnostic, EvaluationMetrics, Language, LoRAConfig, Plan, Recipe,
+    Category, ComparisonReport, Complexity, Diagnostic, EvaluationMetrics, Language, LoRAConfig, ModelExporter, Plan, Recipe,
     RunResult, TrainingConfig, TrainingDataGenerator, TrainingDataset, TrainingError, TrainingExample,
     TrainingMetrics, Turn, ValidationReport, validate_training_data,
 )
@@ -70,6 +70,11 @@ assert_type(metrics.report(), str)
 assert_type(ComparisonReport(metrics, metrics).changes.response_time_avg, float)
 assert_type(TrainingError("x").handle(), str)
 assert_type(TrainingError("x").hint, str | None)
+exporter = ModelExporter(Path("out"), engine="ollama")
+assert_type(exporter.merge_lora_weights("gemma:2b", "adapter"), str)
+assert_type(exporter.convert_to_gguf(Path("merged"), quantize="q4_k_m"), str)
+assert_type(exporter.create_modelfile("x.gguf", "be kind"), str)
+assert_type(exporter.import_to_ollama("Modelfile", "jessy-v2"), Literal["ollama", "embedded"])
 """
 
 

@@ -90,6 +90,8 @@ def test_a_name_a_tag_and_a_recipe_mean_the_same_model_here(what, root, jessy):
 def test_another_type_is_made_from_the_merged_model(root, jessy):
     jessy("tiny", "--as", "gguf", "--quantize", "F16")
     assert files(root / "tiny-gguf") == ["jessy-export.json", "tiny-F16.gguf"]
+    jessy("tiny", "--quantize", "Q4_K_M", "-o", "small")
+    assert files(root / "small") == ["Modelfile", "jessy-export.json", "tiny-Q4_K_M.gguf"]
     jessy("tiny", "--quantize", "q8_0", "-o", "same")
     assert (root / "same" / "tiny-Q8_0.gguf").read_bytes() == Path(lookup(root, "tiny").gguf).read_bytes()
     assert "no type" in jessy("tiny", "--quantize", "q9_9", "-o", "wrong", code=1)
@@ -241,8 +243,8 @@ def test_a_damaged_file_is_found_before_it_leaves(step, name, form, what, root, 
 def test_a_disk_without_room_is_said_before_anything_is_written(root, jessy, monkeypatch):
     free = shutil.disk_usage(root)._replace(free=1000)
     monkeypatch.setattr(shutil, "disk_usage", lambda place: free)
-    for form in ("modelfile", "gguf", "mlx"):
-        assert "error[E300]: `out` would take" in jessy("tiny", "--as", form, "-o", "out", code=1)
+    for form, *more in (("modelfile",), ("gguf",), ("mlx",), ("hf",), ("peft",), ("gguf", "--quantize", "f16")):
+        assert "error[E300]: `out` would take" in jessy("tiny", "--as", form, *more, "-o", "out", code=1)
     assert not (root / "out").exists()
 
 
