@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 Array = Any
 _ALIKE = 0.98  # the cosine of a tensor with its own 3-bit quantization
 _NEAR = 0.7
+_LEAST_KEPT = 0.2
 _AGAIN = "convert the folder again with today's jessy or llama.cpp"
 _FLOATS = ("F32", "F16", "BF16")
 
@@ -30,7 +31,9 @@ def tensor_faults(file: GgufFile, truth: Truth, figures: Sequence[TensorFigures]
     """Yield a fault for each tensor that differs by more than its type explains; what the merge did comes first, as one."""
     wrong = [one for one in figures if not one.faithful]
     own = [one for one in figures if one.change]
-    merge, explained = _merge_fault(file, truth, own, [one for one in wrong if one.change])
+    # a base on the type's own grid pulls single tensors back to it, but never the whole of a tune
+    absent = sum(one.kept for one in own) < _LEAST_KEPT * sum(one.change for one in own)
+    merge, explained = _merge_fault(file, truth, own, own if absent else [one for one in wrong if one.change])
     if merge is not None:
         yield merge
     for one in wrong:

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from jessyfile.models.gguf_reader import GgufFile, GgufTensor
     from jessyfile.parity.truth import Truth
 
-_LEAST_KEPT, _MOST_KEPT = 0.25, 2.0
 _FACTORS = ("rope_freqs.weight", "rope_factors_long.weight", "rope_factors_short.weight")
 
 
@@ -63,10 +62,7 @@ class TensorFigures:
     def faithful(self) -> bool:
         """Return whether the differences are those of the type."""
         limit = limit_of(self.kind)
-        if not (self.error <= limit.error and self.off_grid <= limit.grid):
-            return False
-        # a base that lies on the type's own grid pulls a small change back to it: not all that is missing was left out
-        return self.survival is None or _LEAST_KEPT - self.chance <= self.survival <= _MOST_KEPT + self.chance
+        return self.error <= limit.error and self.off_grid <= limit.grid
 
 
 @dataclass(slots=True)
