@@ -40,7 +40,7 @@ RANDOM = ("qwen2.5:0.5b", "qwen3:0.6b", "llama3.2:1b")
 LORA = Lora(16, 32, 0.0, ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"), None)
 TRAIN = Train(
     epochs=2, batch_size=4, grad_accumulation=1, learning_rate=1e-4, warmup_steps=0, schedule="cosine", weight_decay=0.01,
-    max_grad_norm=1.0, max_length=192, seed=42, early_stop=None, pack=True, keep="last", include_system=True, end_weight=1,
+    max_grad_norm=1.0, max_length=192, seed=42, early_stop=None, pack="length", keep="last", include_system=True, end_weight=1,
     level_weight=1, on_memory="stop", retries=0, checkpoint_every=1, validate_every=1,
 )  # fmt: skip
 ROWS = 4

@@ -187,7 +187,7 @@ class Train:
     max_length: int
     seed: int
     early_stop: int | None
-    pack: bool
+    pack: Literal["no", "length", "rows"]
     keep: Literal["best", "last"]
     include_system: bool
     end_weight: float

@@ -170,8 +170,9 @@ def choice(value: Value, schema: Schema) -> str:
         str(c) if c is not None else (null_word(schema) or "none")
         for c in schema.get("enum") or schema["items"]["enum"]
     ]
-    if value.text in choices:
-        return value.text
+    word = schema.get("x-same", {}).get(value.text, value.text)
+    if word in choices:
+        return str(word)
     near = similar(value.text, choices)
     listed = ", ".join(f"`{c}`" for c in choices)
     raise InvalidValue(

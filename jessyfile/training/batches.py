@@ -118,7 +118,7 @@ def epoch_batches(rows: Encoded, train: Train, per_batch: int, epoch: int) -> li
     order = _spread(rows, generator)
     lengths = rows.lengths()
     batches: list[list[int]] = []
-    size, pooled = train.batch_size, train.batch_size * (_POOL if train.pack else 1)
+    size, pooled = train.batch_size, train.batch_size * (_POOL if train.pack == "length" else 1)
     for start in range(0, len(order), pooled):
         pool = sorted(order[start : start + pooled], key=lambda i: (lengths[i], i))
         cut = [pool[i : i + size] for i in range(0, len(pool), size)]

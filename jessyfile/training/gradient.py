@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import zip_longest
@@ -81,7 +81,7 @@ class Passes:
         def packed(number: int) -> Portion:
             return Portion(pack_rows(rows, parts[number], self.counted), seed_of(number))
 
-        parts = [part for batch in group for part in self._parts(rows, batch)]
+        parts = list(self.parts(rows, group))
         own = partial(self._by_mlx, rows, parts, one)
         if self.on_cpu is not None:
             own = partial(self._by_numpy, self.on_cpu, rows, parts, packed)
@@ -97,16 +97,24 @@ class Passes:
             model.train()
             return Totals(value, len(batch.targets), batch.mass)
 
-        lengths = rows.lengths()
-        order = sorted(range(len(rows)), key=lambda i: (int(lengths[i]), i))
-        batches = [order[i : i + batch_size] for i in range(0, len(order), batch_size)]
-        parts = [part for batch in batches for part in self._parts(rows, batch)]
+        parts = list(self.by_length(rows, batch_size))
         own = partial(self._by_mlx, rows, parts, one)
         if self.on_cpu is not None:
             own = partial(
                 self._by_numpy, self.on_cpu, rows, parts, lambda number: Portion(pack_rows(rows, parts[number]))
             )
         return self._together(own, {})
+
+    def parts(self, rows: Encoded, group: Sequence[Sequence[int]]) -> Iterator[list[int]]:
+        """Yield the rows of each part of some batches."""
+        for batch in group:
+            yield from self._parts(rows, batch)
+
+    def by_length(self, rows: Encoded, batch_size: int) -> Iterator[list[int]]:
+        """Yield the rows of each part of all rows, those of similar length together."""
+        lengths = rows.lengths()
+        order = sorted(range(len(rows)), key=lambda i: (int(lengths[i]), i))
+        return self.parts(rows, [order[i : i + batch_size] for i in range(0, len(order), batch_size)])
 
     def _together(self, own: Callable[[], Totals], like: Gradients) -> Totals:
         """Return the sums over all processes; `like` has the shapes of the gradient, for a process without parts."""

@@ -105,9 +105,14 @@ def states(model: Any, prefix: Array, inputs: Array) -> Array:
     """Return the last hidden states, shape (rows, length, hidden), of rows that follow a shared prefix of token ids."""
     if prefix.size == 0:
         return model.model(inputs)
+    return model.model(inputs, cache=[_Continuation(*found) for found in keys_and_values(model, prefix)])
+
+
+def keys_and_values(model: Any, prefix: Array) -> list[tuple[Array, Array]]:
+    """Return every layer's keys and values of token ids that stand before all rows, differentiable."""
     recorders = [_Recorder() for _ in model.layers]
     model.model(prefix[None], cache=recorders)
-    return model.model(inputs, cache=[_Continuation(recorder.keys, recorder.values) for recorder in recorders])
+    return [recorder.left() for recorder in recorders]
 
 
 def head_rows(model: Any) -> HeadRows:

@@ -6,9 +6,11 @@ accumulation and splitting for memory leave the mathematics alone.
 
 from __future__ import annotations
 
+import contextlib
 import math
 import time
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,16 +22,18 @@ from jessyfile.planning.steps import Progress, Stop
 from jessyfile.training import adapter, checkpoint, convergence, schedule
 from jessyfile.training.batches import LossWeights, epoch_batches
 from jessyfile.training.checkpoint import Cursor
+from jessyfile.training.compiled import BETAS, Compiled, Started, compiled
 from jessyfile.training.encoded import Encoded
 from jessyfile.training.gradient import Gradients, Passes, Totals, on_gpu, passes
 from jessyfile.training.metrics import MetricsLog, TrainingMetrics
 from jessyfile.training.ranks import Ranks, here
 from jessyfile.training.recompute import recomputed
+from jessyfile.training.sequences import rotated_by_position
 from jessyfile.training.throughput import Meter
 from jessyfile.training.utilization import Utilization
 from jessyfile.training.workers import Workers, workers
 
-_BETAS = [0.9, 0.999]
+_AHEAD = 3  # updates on a GPU whose loss is not read yet: it has work while the host prepares the next
 _SMOOTHED = 16  # updates whose mean loss is looked at: batches of short rows and of long ones differ by nature
 _DIVERGED = 2.5  # that mean may not exceed this many times its best
 _SMALL_LOSS = 1.0  # nats a token; below it a factor says nothing
@@ -63,6 +67,8 @@ class Trainer:
     _passes: Passes = field(init=False)
     _meter: Meter = field(default_factory=Meter)
     _busy: Utilization = field(init=False)
+    _compiled: Compiled | None = None
+    _ahead: deque[Started] = field(default_factory=deque)
 
     def __post_init__(self) -> None:
         self._passes = self._over(Workers([self.model]))
@@ -71,32 +77,38 @@ class Trainer:
     def run(self) -> Cursor:
         """Train to the end, from the newest checkpoint if there is one. Raises Interrupted, ConvergenceError, InsufficientMemoryError."""
         count = self.ranks.least(1 if on_gpu() else min(cores(), self.train.batch_size))
+        alone = on_gpu() and self.ranks.size == 1 and not self.checkpointing
         try:
             with (
                 recomputed(self.model, self.checkpointing and on_gpu()),
                 workers(self.model, count) as side_by_side,
+                rotated_by_position(self.model) if alone else contextlib.nullcontext(),
             ):
                 self._passes = self._over(side_by_side)
-                return self._run()
+                return self._run(compile_it=alone)
         finally:
+            self._into_model()
+            self._compiled = None
             self._passes = self._over(Workers([self.model]))
 
     def _over(self, threads: Workers) -> Passes:
         return passes(threads, self.splits, LossWeights(self.train.end_weight, self.train.level_weight))
 
-    def _run(self) -> Cursor:
-        self._prepare()
+    def _run(self, *, compile_it: bool) -> Cursor:
         plan = self._plan()
+        if compile_it:
+            self._compile(plan)
+        self._prepare()
         total = len(plan)
         while self.cursor.update < total:
-            if self.stop.requested():
+            if self.stop.requested() and not self._ahead:
                 self._save()
                 raise Interrupted(f"training stopped after update {self.cursor.update} of {total}; it is saved")
-            if not self._advance(plan[self.cursor.update], total):
+            if not self._advance(plan, total):
                 self._step_back(plan[self.cursor.update])
                 continue
             convergence.refuse_plateau(self.cursor, self.train, total)
-            if self._due(self.train.validate_every or math.ceil(total / self.train.epochs), total):
+            if self._due(self.cursor.update, self._validation_step(total), total):
                 if not self._validate():
                     self._step_back()
                     continue
@@ -105,15 +117,23 @@ class Trainer:
             if self.cursor.update % self.train.checkpoint_every == 0:
                 self._save()
         if self.train.keep == "last" or not self.best:
-            self.best, self.cursor.best_update = adapter.parameters(self.model), self.cursor.update
+            self.best, self.cursor.best_update = self._parameters(), self.cursor.update
         return self.cursor
+
+    def _compile(self, plan: list[list[list[int]]]) -> None:
+        parts = [part for group in plan for part in self._passes.parts(self.rows, group)]
+        counted = LossWeights(self.train.end_weight, self.train.level_weight)
+        self._compiled = compiled(self.model, self.train, self.rows, counted, parts)
+        count = len(self._compiled.fitting.sizes)
+        shapes = ", ".join(f"{size.count} sequences of {size.width} tokens" for size in self._compiled.fitting.sizes)
+        self.progress.note(f"{count} shape{'s' * (count > 1)}, each compiled when it first comes: {shapes}")
 
     def _prepare(self) -> None:
         import mlx.core as mx
         import mlx.optimizers as optim
 
         self._optimizer = optim.AdamW(
-            self.train.learning_rate, betas=_BETAS, weight_decay=self.train.weight_decay, bias_correction=True
+            self.train.learning_rate, betas=list(BETAS), weight_decay=self.train.weight_decay, bias_correction=True
         )
         self._optimizer.init(self.model.trainable_parameters())
         if not on_gpu():
@@ -133,16 +153,48 @@ class Trainer:
 
     # one update -------------------------------------------------------------------------------------------------------------
 
-    def _advance(self, group: list[list[int]], total: int) -> bool:
-        """Do one update; return False, with nothing changed, when its loss or gradient is not finite or diverges."""
+    def _advance(self, plan: list[list[list[int]]], total: int) -> bool:
+        """Do one update; return False when its loss or gradient is not finite or diverges."""
+        if self._compiled is not None:
+            return self._advance_ahead(self._compiled, plan, total)
         start = time.perf_counter()
-        sums = self._gradients(group)
+        sums = self._gradients(plan[self.cursor.update])
         count = sums.tokens
         mean, size = sums.loss / sums.mass, adapter.norm(sums.gradients) / sums.mass
         if not math.isfinite(mean) or not math.isfinite(size) or self._diverges(mean):
             return False
-        rate = schedule.learning_rate(self.cursor.update, total, self.train) * self.cursor.rate_factor
+        rate = self._rate(self.cursor.update, total)
         self._apply(sums, size, rate)
+        self._record(total, mean, size, count, start)
+        return True
+
+    def _advance_ahead(self, on_gpu: Compiled, plan: list[list[list[int]]], total: int) -> bool:
+        """Wait for the oldest update that was started, others having been started behind it; return as `_advance` does."""
+        start = time.perf_counter()
+        while len(self._ahead) <= _AHEAD and self._may_start(self.cursor.update + len(self._ahead), total):
+            update = self.cursor.update + len(self._ahead)
+            parts = list(self._passes.parts(self.rows, plan[update]))
+            self._ahead.append(on_gpu.start(parts, self._rate(update, total), self._seeds(update)))
+        oldest = self._ahead.popleft()
+        mean, size = oldest.read()
+        if not math.isfinite(mean) or not math.isfinite(size) or self._diverges(mean):
+            self._ahead.clear()
+            return False
+        self._record(total, mean, size, oldest.tokens, start)
+        return True
+
+    def _may_start(self, update: int, total: int) -> bool:
+        """Whether an update may begin before the loss of those before it is known: not past a place where all must be."""
+        if not self._ahead:
+            return True
+        every = (self._validation_step(total), self.train.checkpoint_every)
+        stopping = self.stop.requested() or update == total
+        return not stopping and not any(
+            self._due(past, step, total) for past in range(self.cursor.update + 1, update + 1) for step in every
+        )
+
+    def _record(self, total: int, mean: float, size: float, count: int, start: float) -> None:
+        rate = self._rate(self.cursor.update, total)
         self.cursor.update += 1
         self.cursor.trained_tokens += count
         self.cursor.seconds += time.perf_counter() - start
@@ -150,11 +202,16 @@ class Trainer:
             {"update": self.cursor.update, "loss": mean, "learning_rate": rate, "gradient_norm": size}
         )
         self._report(total, mean, rate, count, time.perf_counter() - start)
-        return True
+
+    def _rate(self, update: int, total: int) -> float:
+        return schedule.learning_rate(update, total, self.train) * self.cursor.rate_factor
+
+    def _seeds(self, update: int) -> Callable[[int], int]:
+        """Return what seeds the dropout of each part of an update: it follows from where training is."""
+        return lambda part: _seed(self.train.seed, update, part)
 
     def _gradients(self, group: list[list[int]]) -> Totals:
-        """Return the sums over a group of batches; the dropout of each part follows from where training is."""
-        return self._passes.gradient(self.rows, group, lambda part: _seed(self.train.seed, self.cursor.update, part))
+        return self._passes.gradient(self.rows, group, self._seeds(self.cursor.update))
 
     def _apply(self, sums: Totals, size: float, rate: float) -> None:
         import mlx.core as mx
@@ -186,8 +243,12 @@ class Trainer:
 
     # validation, recovery, checkpoints --------------------------------------------------------------------------------------
 
-    def _due(self, every: int, total: int) -> bool:
-        return self.cursor.update % every == 0 or self.cursor.update == total
+    @staticmethod
+    def _due(update: int, every: int, total: int) -> bool:
+        return update % every == 0 or update == total
+
+    def _validation_step(self, total: int) -> int:
+        return self.train.validate_every or math.ceil(total / self.train.epochs)
 
     def _validate(self) -> bool:
         """Measure the held-out rows and keep the adapter if it is the best so far; return False when the loss is not finite."""
@@ -201,13 +262,17 @@ class Trainer:
         self.progress.note(f"validation loss {value:.4f} after update {self.cursor.update}")
         if self.cursor.best_loss is None or value < self.cursor.best_loss:
             self.cursor.best_loss, self.cursor.best_update, self.cursor.stale = value, self.cursor.update, 0
-            self.best = adapter.parameters(self.model)
+            self.best = self._parameters()
         else:
             self.cursor.stale += 1
         return True
 
     def validation_loss(self) -> float:
         """Return the mean cross-entropy in nats of the held-out rows' trained tokens, without dropout."""
+        if self._compiled is not None:
+            batches = list(self._passes.by_length(self.held_out, self.train.batch_size))
+            value, count = self._compiled.held_out(self.held_out, batches)
+            return value / max(count, 1)
         sums = self._passes.loss(self.held_out, self.train.batch_size)
         return sums.loss / max(sums.tokens, 1)
 
@@ -236,6 +301,7 @@ class Trainer:
         self.progress.note(self.cursor.rungs[-1])
 
     def _row_is_finite(self, row: int) -> bool:
+        self._into_model()
         sums = self._gradients([[row]])
         return math.isfinite(sums.loss) and math.isfinite(adapter.norm(sums.gradients))
 
@@ -244,11 +310,9 @@ class Trainer:
             return
         from mlx.utils import tree_flatten
 
-        groups = {
-            "adapter": adapter.parameters(self.model),
-            "best": self.best,
-            "optimizer": dict(tree_flatten(self._optimizer.state)),
-        }
+        on_gpu = self._compiled
+        state = dict(tree_flatten(self._optimizer.state)) if on_gpu is None else on_gpu.state()
+        groups = {"adapter": self._parameters(), "best": self.best, "optimizer": state}
         checkpoint.save(self.work, self.cursor, groups)
 
     def _restore(self) -> None:
@@ -266,11 +330,22 @@ class Trainer:
         means = (sum(losses[i - _SMOOTHED : i]) / _SMOOTHED for i in range(_SMOOTHED, len(losses) + 1))
         self._lowest = min(means, default=math.inf)
         self.best = dict(groups["best"])
-        self.model.load_weights(list(groups["adapter"].items()), strict=False)
-        self._optimizer.state = tree_unflatten(list(groups["optimizer"].items()))
-        self._passes.workers.share()
+        if self._compiled is not None:
+            self._compiled.load(groups["adapter"], groups["optimizer"])
+        else:
+            self.model.load_weights(list(groups["adapter"].items()), strict=False)
+            self._optimizer.state = tree_unflatten(list(groups["optimizer"].items()))
+            self._passes.workers.share()
         if self.cursor.update:
             self.progress.note(f"going on after update {self.cursor.update}")
+
+    def _parameters(self) -> Gradients:
+        return self._compiled.parameters() if self._compiled is not None else adapter.parameters(self.model)
+
+    def _into_model(self) -> None:
+        """Give the model what was trained on a GPU, in place of what stood there while its functions were compiled."""
+        if self._compiled is not None:
+            self.model.load_weights(list(self._compiled.parameters().items()), strict=False)
 
 
 def _seed(seed: int, update: int, part: int) -> int:

@@ -22,7 +22,7 @@ _MOST_SAMPLES = 512
 _LOW = 0xFFFFFFFF  # a sample's value is a whole number in the lower half of a union of eight bytes
 _IOREG = ("/usr/sbin/ioreg", "-r", "-d", "1", "-c", "IOAccelerator")
 _APPLE = re.compile(rb'"Device Utilization %"\s*=\s*(\d+)')
-_APART = 1.0  # seconds between two questions to a program of the system
+_APART = 1.0  # seconds between two questions to a driver or a program of the system
 
 Share = float | None
 
@@ -101,8 +101,14 @@ class _Nvidia:
     device: ctypes.c_void_p
     _since: int = 0
     _last: Share = None
+    _asked: float = -_APART
 
     def __call__(self) -> Share:
+        if (
+            time.monotonic() - self._asked < _APART
+        ):  # a question takes milliseconds, an update of a small model a few dozen
+            return self._last
+        self._asked = time.monotonic()
         found = self._samples()
         if found:
             self._since = found[-1].when
@@ -110,6 +116,10 @@ class _Nvidia:
         elif self._last is None:
             return self._reading()
         return self._last
+
+    def forget(self) -> None:
+        """Ask anew at once, and only for what comes from now on."""
+        self._last, self._asked = None, -_APART
 
     def _samples(self) -> list[_Sample]:
         count, kind = ctypes.c_uint(_MOST_SAMPLES), ctypes.c_uint()
@@ -138,7 +148,8 @@ def _nvidia() -> Callable[[], Share]:
     if failed:
         return _unknown
     gauge = _Nvidia(library, device)
-    gauge()  # what was sampled before the training began is not its own
+    gauge()
+    gauge.forget()  # what was sampled before the training began is not its own
     return gauge
 
 

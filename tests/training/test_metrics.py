@@ -111,6 +111,7 @@ def test_nvidias_samples_since_the_last_question_are_averaged(monkeypatch: pytes
     driver = Nvml([(1, 10), (2, 20)])
     monkeypatch.setattr(sys, "platform", "linux")
     monkeypatch.setattr(utilization, "_library", lambda: driver)
+    monkeypatch.setattr(utilization, "_APART", 0.0)
     busy = Utilization(on_gpu=True)
     driver.samples += [(3, 60), (4, 100)]
     assert busy.gpu() == 0.8  # not those from before the training

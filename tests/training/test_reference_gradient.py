@@ -36,10 +36,10 @@ def test_every_update_is_the_reference_s_on_every_architecture(
 
 
 @pytest.mark.parametrize(
-    ("packed", "system", "accumulated"), [(True, SYSTEM, 1), (True, None, 3), (False, SYSTEM, 3), (False, None, 1)]
+    ("packed", "system", "accumulated"), [("length", SYSTEM, 1), ("rows", None, 3), ("no", SYSTEM, 3), ("no", None, 1)]
 )
 def test_every_update_is_the_reference_s_in_every_kind_of_training(
-    packed: bool, system: str | None, accumulated: int, llama: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    packed: str, system: str | None, accumulated: int, llama: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     train = replace(SETTINGS, pack=packed, grad_accumulation=accumulated, end_weight=1 + accumulated, max_grad_norm=0)
     found = world(llama, system)

@@ -16,7 +16,7 @@ from jessyfile.training.trainer import Trainer
 
 TRAIN = Train(
     epochs=2, batch_size=4, grad_accumulation=1, learning_rate=5e-3, warmup_steps=2, schedule="cosine", weight_decay=0.01,
-    max_grad_norm=1.0, max_length=64, seed=42, early_stop=None, pack=True, keep="last", include_system=True, end_weight=1, level_weight=1,
+    max_grad_norm=1.0, max_length=64, seed=42, early_stop=None, pack="length", keep="last", include_system=True, end_weight=1, level_weight=1,
     on_memory="shrink_batch", retries=2, checkpoint_every=3, validate_every=0,
 )  # fmt: skip
 LORA = Lora(rank=4, alpha=8, dropout=0.0, targets=("q_proj", "v_proj", "down_proj"), layers=None)

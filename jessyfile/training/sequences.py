@@ -1,0 +1,119 @@
+"""mlx-lm's models over sequences of several rows: what stands in a cache's place, rotations by position, and the loss, for a GPU."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from jessyfile.training.loss import keys_and_values, logits
+
+Array = Any  # mx.array; MLX ships no complete types
+
+
+class _Rotation:
+    """Stands where a layer's rotation would: takes positions of shape (sequences, length) in place of one offset."""
+
+    def __init__(self, rope: Any) -> None:
+        self.rope = rope
+
+    def __call__(self, x: Array, offset: Any = 0) -> Array:
+        if not getattr(offset, "ndim", 0):
+            return self.rope(x, offset=offset)
+        count, heads, length, size = x.shape
+        alone = x.transpose(0, 2, 1, 3).reshape(count * length, heads, 1, size)
+        turned = self.rope(alone, offset=offset.reshape(-1))
+        return turned.reshape(count, length, heads, size).transpose(0, 2, 1, 3)
+
+
+@contextlib.contextmanager
+def rotated_by_position(model: Any) -> Iterator[None]:
+    """Let every layer of a model take positions token by token inside the block."""
+    layers = [layer.self_attn for layer in model.layers if hasattr(layer.self_attn, "rope")]
+    for attention in layers:
+        attention.rope = _Rotation(attention.rope)
+    try:
+        yield
+    finally:
+        for attention in layers:
+            attention.rope = attention.rope.rope
+
+
+class _Rows:
+    """Stands where a key-value cache would: lets a row's tokens see the prefix and the row, and nothing else."""
+
+    def __init__(self, positions: Array, segments: Array, prefix: tuple[Array, Array] | None, *, grouped: bool) -> None:
+        self.offset, self._segments, self._prefix, self._grouped = positions, segments, prefix, grouped
+
+    def make_mask(self, length: int, return_array: bool = False, window_size: int | None = None) -> Array:
+        import mlx.core as mx
+
+        del return_array  # there is no other mask for several rows
+        places = mx.arange(length)
+        seen = (places[:, None] >= places[None]) & (self._segments[:, :, None] == self._segments[:, None, :])
+        if window_size:
+            seen = seen & (places[:, None] - places[None] < window_size)
+        if self._prefix is not None:
+            before = mx.arange(self._prefix[0].shape[2])
+            near = self.offset[:, :, None] - before < (window_size or 1 << 30)
+            seen = mx.concatenate([near, seen], axis=2)
+        return seen[:, None, None] if self._grouped else seen[:, None]
+
+    def update_and_fetch(self, keys: Array, values: Array) -> tuple[Array, Array]:
+        import mlx.core as mx
+
+        if self._prefix is None:
+            return keys, values
+
+        def joined(prefix: Array, own: Array) -> Array:
+            return mx.concatenate([mx.broadcast_to(prefix, (own.shape[0], *prefix.shape[1:])), own], axis=2)
+
+        return joined(self._prefix[0], keys), joined(self._prefix[1], values)
+
+
+def binned_loss(model: Any, prefix: Array, arrays: Mapping[str, Array], chunk: int) -> Array:
+    """Return the summed loss in nats of rows in sequences.
+
+    Args:
+        model: the MLX model, its layers rotated by position.
+        prefix: token ids that stand before every row, shape (length,).
+        arrays: the fields of `Bins` by name.
+        chunk: how many targets' logits are in memory at once.
+    """
+    before = keys_and_values(model, prefix) if prefix.size else [None for _ in model.layers]
+    grouped = (
+        model.model_type == "gemma2" and model.layers[0].self_attn.repeats > 1
+    )  # its scores have five dimensions then
+    seen = [_Rows(arrays["positions"], arrays["segments"], one, grouped=grouped) for one in before]
+    hidden = model.model(arrays["inputs"], cache=seen)
+    chosen = hidden.reshape(-1, hidden.shape[-1])[arrays["where"]]
+    return cross_entropy(model, chosen, arrays["targets"], arrays["weights"], chunk)
+
+
+def cross_entropy(model: Any, chosen: Array, targets: Array, weights: Array, chunk: int) -> Array:
+    """Return the summed, weighted cross-entropy in nats of hidden states.
+
+    The vocabulary's logits of `chunk` states are in memory at once: for the gradient they are computed a second time.
+    """
+    import mlx.core as mx
+    import mlx.nn as nn
+
+    def part(states: Array, start: int) -> Array:
+        scores = logits(model, states).astype(mx.float32)
+        here = slice(start, start + chunk)
+        return nn.losses.cross_entropy(scores, targets[here], weights[here], reduction="sum")
+
+    count = chosen.shape[0]
+    if count <= chunk:
+        return part(chosen, 0)
+
+    @mx.custom_function
+    def whole(states: Array) -> Array:
+        return sum((part(states[i : i + chunk], i) for i in range(0, count, chunk)), mx.array(0.0))
+
+    @whole.vjp
+    def pulled(states: Array, cotangent: Array, _: Array) -> Array:
+        parts = [mx.grad(part)(states[i : i + chunk], i) for i in range(0, count, chunk)]
+        return (mx.concatenate(parts) * cotangent).astype(states.dtype)
+
+    return whole(chosen)

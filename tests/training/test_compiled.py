@@ -1,0 +1,202 @@
+"""What a GPU computes, run here on the CPU: every update, packed and not, is that of the plain second writing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+
+import mlx.core as mx
+import numpy as np
+import pytest
+from doubles import DOUBLES, write_double
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from reference_world import SETTINGS, SYSTEM, hold, world
+from training_fakes import LORA, Silent, loud, trainer
+
+from jessyfile.errors import ConvergenceError, Interrupted
+from jessyfile.training import compiled
+from jessyfile.training import trainer as training
+from jessyfile.training.bins import PAD, fill, first_fit, shapes_of
+from jessyfile.training.encoded import EncodedRow, pack
+from jessyfile.training.sequences import cross_entropy
+
+TWICE = ("Mistral with tekken",)  # its structure is another double's
+
+
+@pytest.fixture(autouse=True)
+def _as_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(training, "on_gpu", lambda: True)
+    mx.disable_compile()  # on a CPU a compiler would be started for each shape
+    yield
+    mx.enable_compile()
+
+
+@pytest.mark.parametrize("name", [name for name in DOUBLES if name not in TWICE])
+@pytest.mark.parametrize("packed", ["rows", "length"])
+def test_every_update_is_the_reference_s_on_every_architecture(
+    name: str, packed: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a shared prefix, several turns, accumulation, both weights and rows of uneven length at once. Gemma 2 saw its masks
+    along the wrong dimension.
+    """
+    found = world(write_double(tmp_path / "base", name), SYSTEM)
+    loud(found.model)
+    hold(found, replace(SETTINGS, pack=packed), tmp_path, monkeypatch)
+
+
+@pytest.mark.parametrize(("packed", "accumulated"), [("rows", 1), ("no", 3)])
+def test_without_a_prefix_it_is_the_reference_s_too(
+    packed: str, accumulated: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = world(write_double(tmp_path / "base", "Gemma 3, text"), None)
+    loud(found.model)
+    train = replace(SETTINGS, pack=packed, grad_accumulation=accumulated, max_grad_norm=0, checkpoint_every=2)
+    hold(found, replace(train, checkpoint_every=1), tmp_path, monkeypatch)
+
+
+def test_compiled_it_is_what_it_is_uncompiled(tmp_path: Path) -> None:
+    plain = trainer(tmp_path / "plain", epochs=1, pack="rows", lora=replace(LORA, dropout=0.1))
+    plain.run()
+    mx.enable_compile()
+    fast = trainer(tmp_path / "fast", epochs=1, pack="rows", lora=replace(LORA, dropout=0.1))
+    fast.run()
+    for key, array in plain.best.items():
+        np.testing.assert_allclose(np.array(fast.best[key]), np.array(array), rtol=1e-3, atol=1e-5)
+
+
+class StopAt(Silent):
+    """A stop that is asked for once so many updates are done."""
+
+    def __init__(self, update: int) -> None:
+        self.update_, self.done = update, 0
+
+    def update(self, done: float, total: float | None = None, *, text: str = "") -> None:
+        self.done = int(done)
+
+    def requested(self) -> bool:
+        return self.done >= self.update_
+
+
+@pytest.mark.parametrize("stop_at", [1, 3])
+def test_stopped_anywhere_and_resumed_it_ends_at_the_same_adapter(tmp_path: Path, stop_at: int) -> None:
+    """Updates that were begun ahead are finished first, and saved."""
+    lora = replace(LORA, dropout=0.1)
+    whole = trainer(tmp_path / "whole", lora=lora, checkpoint_every=4)
+    whole.run()
+    asked = StopAt(stop_at)
+    first = replace(trainer(tmp_path / "again", lora=lora, checkpoint_every=4), stop=asked, progress=asked)
+    with pytest.raises(Interrupted):
+        first.run()
+    assert stop_at <= first.cursor.update <= stop_at + 3
+    assert checkpoint_update(first.work) == first.cursor.update
+    second = trainer(tmp_path / "again", lora=lora, checkpoint_every=4)
+    second.run()
+    for key, array in whole.best.items():
+        np.testing.assert_allclose(np.array(second.best[key]), np.array(array), rtol=1e-4, atol=1e-6)
+
+
+def checkpoint_update(work: Path) -> int:
+    from jessyfile.training import checkpoint
+
+    found = checkpoint.latest(work)
+    assert found is not None
+    return found[0].update
+
+
+def test_a_broken_update_changes_nothing_goes_back_halves_the_rate_and_then_explains(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = trainer(tmp_path, checkpoint_every=2)
+    real = compiled.Compiled.start
+
+    def broken(self: compiled.Compiled, parts: object, rate: float, seed_of: object) -> object:
+        started = real(self, parts, rate, seed_of)
+        return replace(started, loss=mx.array(float("nan"))) if made.cursor.update + len(made._ahead) == 5 else started
+
+    monkeypatch.setattr(compiled.Compiled, "start", broken)
+    with pytest.raises(ConvergenceError, match="update 6"):
+        made.run()
+    assert (made.cursor.retries, made.cursor.rate_factor, made.cursor.update) == (2, 0.25, 5)
+
+
+def test_a_loss_that_is_not_finite_leaves_the_vectors_as_they_were(tmp_path: Path) -> None:
+    made = trainer(tmp_path, epochs=1)
+    made._compile(made._plan())
+    made._prepare()
+    on_gpu = made._compiled
+    assert on_gpu is not None
+    before = np.array(on_gpu.values)
+    sums = mx.ones(on_gpu.values.size + 1)
+    sums[3] = float("inf")
+    state = (on_gpu.values, on_gpu.first, on_gpu.second, on_gpu.step)
+    norm, after, first, _, step = on_gpu._applied(*state, sums, mx.array(4.0), mx.array(0.1))
+    assert not np.isfinite(float(norm))
+    assert np.array_equal(np.array(after), before)
+    assert (float(mx.abs(first).sum()), float(step)) == (0, 0)
+
+
+def test_the_vocabulary_in_pieces_gives_the_same_loss_and_gradient(tmp_path: Path) -> None:
+    targets, weights = mx.arange(11), mx.array([1.0, 4.0, 0.0, 1.0, 8.0, 1.0, 1.0, 1.0, 2.0, 1.0, 1.0])
+    for name in ("Gemma 2", "Mistral 0.3"):  # with bent logits and a tied head; with a head of its own
+        model = world(write_double(tmp_path / name, name), SYSTEM).model
+        chosen = mx.random.normal((11, model.args.hidden_size))
+
+        def loss(states: mx.array, chunk: int, model: object = model) -> mx.array:
+            return cross_entropy(model, states, targets, weights, chunk)
+
+        found = [mx.value_and_grad(loss)(chosen, chunk) for chunk in (99, 4)]
+        assert float(found[0][0]) == pytest.approx(float(found[1][0]), rel=1e-5)
+        np.testing.assert_allclose(np.array(found[0][1]), np.array(found[1][1]), rtol=1e-4, atol=1e-5)
+
+
+@given(st.lists(st.integers(1, 60), min_size=1, max_size=30), st.integers(60, 90))
+def test_first_fit_deals_every_row_once_and_overfills_no_sequence(lengths: list[int], width: int) -> None:
+    bins = first_fit(lengths, width)
+    assert sorted(row for members in bins for row in members) == list(range(len(lengths)))
+    assert all(sum(lengths[row] for row in members) <= width for members in bins)
+    assert len(bins) <= 2 * -(-sum(lengths) // width)
+
+
+@settings(max_examples=60)
+@given(
+    st.lists(st.lists(st.integers(2, 40), min_size=1, max_size=6), min_size=1, max_size=9),
+    st.booleans(),
+    st.booleans(),
+)
+def test_every_batch_has_one_of_few_shapes_and_every_token_its_place(
+    lengths: list[list[int]], together: bool, with_prefix: bool
+) -> None:
+    numbers = iter(range(1000, 9000))
+    shared = (7, 8, 9) if with_prefix else ()
+    made = [
+        EncodedRow(
+            (*shared, *(next(numbers) for _ in range(length))),
+            (*[False] * len(shared), *[True] * length),
+            "a",
+            "tr",
+            persona=False,
+        )
+        for length in (length for batch in lengths for length in batch)
+    ]
+    rows = pack(made, shared)
+    ends = np.cumsum([0, *map(len, lengths)])
+    batches = [list(range(start, end)) for start, end in pairwise(ends)]
+    shapes = shapes_of(rows, batches, together=together)
+    assert len(shapes.sizes) <= 4
+    for batch in batches:
+        size = shapes.holding(batch)
+        bins = fill(rows, batch, size)
+        assert bins.inputs.shape == (size.count, size.width)
+        counted = bins.weights > 0
+        wanted = sorted(t for i in batch for t in made[i].tokens[max(len(shared), 1) :])
+        assert sorted(bins.targets[counted].tolist()) == wanted
+        before = bins.inputs.reshape(-1)[bins.where[counted]]
+        after = dict(zip(bins.targets[counted].tolist(), before.tolist(), strict=True))
+        for i in batch:
+            tokens = made[i].tokens
+            assert all(after[tokens[p]] == tokens[p - 1] for p in range(max(len(shared), 1), len(tokens)))
+        if not together:
+            assert set(bins.segments[bins.segments != PAD].tolist()) <= {0}
