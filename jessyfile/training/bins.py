@@ -120,6 +120,9 @@ def fill(rows: Encoded, chosen: Sequence[int], size: Size, counted: LossWeights 
         chosen: numbers of the rows.
         size: the shape, as `Shapes.holding` gives it.
         counted: the weights of end-of-turn and level tokens in the loss.
+
+    Returns:
+        The rows in sequences of the shape.
     """
     import numpy as np
 

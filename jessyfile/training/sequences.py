@@ -79,6 +79,9 @@ def binned_loss(model: Any, prefix: Array, arrays: Mapping[str, Array], chunk: i
         prefix: token ids that stand before every row, shape (length,).
         arrays: the fields of `Bins` by name.
         chunk: how many targets' logits are in memory at once.
+
+    Returns:
+        The loss, a scalar.
     """
     before = keys_and_values(model, prefix) if prefix.size else [None for _ in model.layers]
     grouped = (
@@ -93,7 +96,15 @@ def binned_loss(model: Any, prefix: Array, arrays: Mapping[str, Array], chunk: i
 def cross_entropy(model: Any, chosen: Array, targets: Array, weights: Array, chunk: int) -> Array:
     """Return the summed, weighted cross-entropy in nats of hidden states.
 
-    The vocabulary's logits of `chunk` states are in memory at once: for the gradient they are computed a second time.
+    Args:
+        model: the MLX model, whose head gives the logits.
+        chosen: hidden states, shape (targets, hidden).
+        targets: the tokens to predict there, shape (targets,).
+        weights: how much each counts, shape (targets,).
+        chunk: of how many states the logits are in memory at once; for the gradient they are computed a second time.
+
+    Returns:
+        The loss, a scalar.
     """
     import mlx.core as mx
     import mlx.nn as nn
