@@ -15,14 +15,18 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from importlib.metadata import version
 from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import memory  # the benchmark beside this one: random bases of a published shape
+
+from jessyfile import machine
 
 RANK, UPDATES = 64, 24
 LAYERS = {"gemma3:270m": 12}
@@ -54,7 +58,7 @@ def report(name: str, rows: list[Row], times: list[float], peak: float, loss: fl
     print(json.dumps(line), flush=True)
 
 
-def jessy(folder: Path, base: str, batch: int, pack_as: str) -> None:
+def jessy(folder: Path, base: str, batch: int, pack_as: Literal["rows", "length"]) -> None:
     """Train with jessy's own trainer, as `apply` does."""
     import mlx.core as mx
 
@@ -65,14 +69,14 @@ def jessy(folder: Path, base: str, batch: int, pack_as: str) -> None:
     from jessyfile.training.encoded import EncodedRow, pack
     from jessyfile.training.trainer import Trainer
 
-    model, config = load_model(folder, resolve("bfloat16", memory.machine.chip()))
+    model, config = load_model(folder, resolve("bfloat16", machine.chip()))
     adapter.attach(model, Lora(RANK, 2 * RANK, 0.0, TARGETS, LAYERS.get(base)), 1)
     rows = rows_of(batch * UPDATES, config["vocab_size"])
     made = [
         EncodedRow(tuple(ids), tuple(i >= first for i in range(len(ids))), "any", "en", persona=False)
         for ids, first in rows
     ]
-    train = memory.replace(
+    train = replace(
         memory.TRAIN, epochs=3, batch_size=batch, max_length=256, pack=pack_as, checkpoint_every=9999, validate_every=9999, keep="last",
     )  # fmt: skip
     quiet = memory.Quiet()
@@ -102,7 +106,7 @@ def mlx_lm(folder: Path, base: str, batch: int) -> None:
     from jessyfile.models.load import load_model
     from jessyfile.models.precision import resolve
 
-    model, config = load_model(folder, resolve("bfloat16", memory.machine.chip()))
+    model, config = load_model(folder, resolve("bfloat16", machine.chip()))
     model.freeze()
     keys = [f"{'mlp' if name in TARGETS[4:] else 'self_attn'}.{name}" for name in TARGETS]
     linear_to_lora_layers(
@@ -174,26 +178,26 @@ def peft(folder: Path, base: str, batch: int) -> None:
         optimizer.zero_grad()
         torch.cuda.synchronize()
         times.append(time.perf_counter())
-    report("PyTorch and PEFT", rows, times, torch.cuda.max_memory_allocated(), float(loss))
+    report("PyTorch and PEFT", rows, times, torch.cuda.max_memory_allocated(), float(loss) if loss is not None else 0.0)
 
 
 def main() -> None:
     """Print a line for each trainer, or be one of them for the process that started this one."""
     if sys.argv[1:2] == ["--in"]:
-        folder, work, base, batch = Path(sys.argv[2]), sys.argv[3], sys.argv[4], int(sys.argv[5])
+        place, work, base, size = Path(sys.argv[2]), sys.argv[3], sys.argv[4], int(sys.argv[5])
         if work == "prepare":
-            sys.exit(0 if memory.prepare(base, folder) else 1)
-        {"mlx-lm": mlx_lm, "peft": peft}.get(work, lambda *given: jessy(*given, work))(folder, base, batch)
+            sys.exit(0 if memory.prepare(base, place) else 1)
+        peers = {"mlx-lm": mlx_lm, "peft": peft}
+        peers.get(work, partial(jessy, pack_as="rows" if work == "rows" else "length"))(place, base, size)
         return
-    base, batch = (sys.argv[1:] + ["gemma3:270m", "32"][len(sys.argv) - 1 :])[:2]
+    base, batch = ([*sys.argv[1:], *("gemma3:270m", "32")[len(sys.argv) - 1 :]])[:2]
     versions = ", ".join(f"{package} {version(package)}" for package in ("mlx", "mlx-lm"))
-    print(f"{datetime.now(UTC).date()}, {platform.platform()}, {memory.machine.chip()}, {versions}")
+    print(f"{datetime.now(UTC).date()}, {platform.platform()}, {machine.chip()}, {versions}")
     print(f"{base}, random weights, bfloat16, {batch} rows an update, rank {RANK}")
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, __file__, "--in", folder]
         subprocess.run([*command, "prepare", base, str(batch)], check=True)
-        peers = ["mlx-lm", *(["peft"] if find_spec("peft") else [])]
-        for work in ("rows", "length", *peers):
+        for work in ("rows", "length", "mlx-lm", *(["peft"] if find_spec("peft") else [])):
             subprocess.run([*command, work, base, str(batch)], check=False)
 
 

@@ -242,7 +242,7 @@ def with_mlx_lm(folder: Path, case: Case) -> tuple[Measured, Any]:
     rows = encoded.load(folder / "train.safetensors")
     texts = [(list(row.tokens), row.trained.index(True)) for row in whole(rows)]
 
-    class Told(TrainingCallback):
+    class Told(TrainingCallback):  # type: ignore[misc]
         def on_train_loss_report(self, train_info: dict[str, Any]) -> None:
             clock.update(train_info["iteration"])
 
@@ -416,10 +416,10 @@ def compare(name: str, case: Case, folder: Path, *, stock: bool) -> None:
     others = (["stock mlx-lm"] if stock else ["mlx-lm"]) if case.beside else []
     runs: dict[str, list[Measured]] = {one: [] for one in ("jessy", *others)}
     for _ in range(1 if stock else ROUNDS):
-        for trainer, found in runs.items():
-            found.append(trained(trainer, folder, name))
+        for trainer, several in runs.items():
+            several.append(trained(trainer, folder, name))
     least = in_process("floor", "-", str(folder), name)
-    found = {trainer: joined(several) for trainer, several in runs.items()}
+    found = {trainer: joined(measured) for trainer, measured in runs.items()}
     print(
         f"\n{name}: {case.base}, {case.batch} rows of at most {case.length} tokens, rank {settings(case)[1].rank}",
         flush=True,
@@ -449,7 +449,12 @@ def main() -> None:
         found = CASES[case]
         if (Path(folder) / "stock").exists():
             found = replace(found, updates=1)
-        {"train": partial(train, name), "validate": partial(validate, name), "floor": floor}[work](Path(folder), found)
+        works: dict[str, Callable[[Path, Case], object]] = {
+            "train": partial(train, name),
+            "validate": partial(validate, name),
+            "floor": floor,
+        }
+        works[work](Path(folder), found)
         return
     versions = ", ".join(f"{package} {version(package)}" for package in ("mlx", "mlx-lm", "numpy"))
     print(f"{datetime.now(UTC).date()}, {platform.platform()}, {machine.cores()} of {os.cpu_count()} cores, {versions}")

@@ -50,7 +50,8 @@ def test_a_line_begins_with_what_its_block_takes(text, wanted, unwanted):
     [
         ("TRAIN {\n  schedule |", ["cosine", "linear", "constant"]),
         ("TRAIN {\n  schedule cos|", ["cosine", "linear", "constant"]),
-        ("TRAIN {\n  pack |", ["yes", "no"]),
+        ("TRAIN {\n  include_system |", ["yes", "no"]),
+        ("TRAIN {\n  pack |", ["no", "length", "rows"]),
         ("TRAIN {\n  epochs |", ["3"]),
         ("TRAIN {\n  early_stop |", ["none"]),
         ("LORA { layers |", ["all"]),

@@ -48,3 +48,12 @@ def test_what_turns_a_line_around_cannot_be_accepted(tmp_path):
 def test_a_shipped_recipe_checks_without_a_word(path):
     """The flagship's first plan began with a warning about its own warm-up."""
     assert load_recipe(path).diagnostics == ()
+
+
+def test_yes_is_another_word_for_packing_by_length(tmp_path):
+    """`pack` was yes or no; recipes that say yes mean what they meant."""
+    found = [
+        load_text(START + f"TRAIN {{ pack {word} }}\n", tmp_path / "x.jessy", root=tmp_path).recipe.train.pack
+        for word in ("yes", "length", "no", "rows")
+    ]
+    assert found == ["length", "length", "no", "rows"]
