@@ -80,11 +80,11 @@ def quantization_keeps_tune(draft: Draft) -> Iterator[Diagnostic]:
     if quantize in _FOUR_BITS:
         yield mistake(
             "J204",
-            f"`{quantize}` loses most of the tune",
+            f"`{quantize}` loses a part of the tune",
             draft.at("export", "quantize"),
             "too coarse",
             helps="use q8_0",
-            notes="of a gentle fine-tune's change 4 bits kept 21 to 36 %, 8 bits 84 to 98 %",
+            notes="of what a tune changed in a 270M's answers 4 bits kept 77 to 89 %, 8 bits 99.8 % (docs/export.md)",
         )
 
 
