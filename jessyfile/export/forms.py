@@ -115,7 +115,7 @@ class _Job:
             )
         trained, base = self.lineage.folder("train"), self.lineage.folder("base")
         require_room(self.place, sum(path.stat().st_size for path in trained.iterdir()))
-        name = hub_name(wanted, self.lineage.store.root)
+        name = hub_name(wanted, self.lineage.store.root, facts.source if facts is not None else "")
         if (base / METADATA_FILE).is_file():
             another = f"`{name}`" if name else "a folder of the same base"
             self.notes.append(

@@ -120,7 +120,7 @@ def model_card(lineage: Lineage, served: Served, licenses: Sequence[str], config
 def _base(lineage: Lineage, config: Mapping[str, Any]) -> _Base:
     facts = lineage.facts("base", BaseFacts)
     wanted = str(lineage.value("base", "from") or "a base that is not known any more")
-    hub = hub_name(wanted, lineage.store.root)
+    hub = hub_name(wanted, lineage.store.root, facts.source if facts is not None else "")
     word = next((word for start, word in _LICENCES.items() if (hub or "").startswith(start)), "other")
     if str(config["model_type"]).startswith("gemma"):  # whose terms hold for whatever was made of one
         word = "gemma"
@@ -129,9 +129,11 @@ def _base(lineage: Lineage, config: Mapping[str, Any]) -> _Base:
     return _Base(name, hub, word, facts is not None and facts.adapter is not None, source)
 
 
-def hub_name(base: str, root: Path) -> str | None:
+def hub_name(base: str, root: Path, source: str = "") -> str | None:
     """Return the repository of the hub that FROM names, its publisher's own for a name of the alias table; None for a
     file or a folder.
+
+    `source` says where the base was found: what a package carries may be another model than the hub's of that name.
     """
     try:
         reference = parse_reference(base, root)
@@ -139,8 +141,10 @@ def hub_name(base: str, root: Path) -> str | None:
         return None
     if reference.path is not None:
         return None
-    hubs = [str(place["hub"]) for place in places_of(reference) if "hub" in place]
-    return hubs[-1] if hubs else None
+    places = places_of(reference)
+    carried = [str(place["of"]) for place in places if "of" in place and place["package"] in source]
+    hubs = [str(place["hub"]) for place in places if "hub" in place]
+    return next(iter([*carried, *hubs[-1:]]), None)
 
 
 def _data(lineage: Lineage) -> _Data | None:
