@@ -26,7 +26,7 @@ BORDERS = {
     "models/json_shapes.py", "models/model_json.py", "models/resolve.py", "models/tokenizer_plain.py",
     "models/architectures.py", "models/from_gguf.py", "models/gguf_config.py", "models/gguf_normalise.py", "models/pre_tokenizers.py", "models/gguf_reader.py", "models/load.py",
     "models/rope.py", "models/safetensors_check.py", "models/safetensors_write.py", "models/tokenizer.py",
-    "models/shape.py", "models/tokenizer_build.py", "models/weights.py", "export/gguf_metadata.py", "export/gguf_tokenizer.py",
+    "models/shape.py", "models/tokenizer_build.py", "models/tokenizer_facts.py", "models/weights.py", "export/gguf_metadata.py", "export/gguf_tokenizer.py",
     "export/gguf_writer.py", "export/model_folder.py", "export/model_card.py", "export/adapter_folder.py",  # config.json, tokenizer.json, GGUF metadata and tensors by name
     "engines/llamacpp_engine.py", "engines/ollama_engine.py", "export/ollama_api.py", "export/modelfile.py",
     "parity/truth.py", "parity/vocabulary.py", "parity/go_template.py",  # config.json, what a template is executed with

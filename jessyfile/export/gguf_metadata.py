@@ -4,6 +4,7 @@ tokenizer.json. The chat template is always that of the format trained: an engin
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from jessyfile.models.architectures import head_size, key_heads
@@ -21,7 +22,8 @@ from jessyfile.models.rope import (
     rotary_size,
     served_context,
 )
-from jessyfile.models.tokenizer import load_tokenizer
+from jessyfile.models.tokenizer_facts import TokenizerFacts, document_ids, tokenizer_document, tokenizer_facts
+from jessyfile.text.uncollected import uncollected
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,6 +37,7 @@ _COUNTS_ROTATED = ("llama", "phi3", "smollm3")
 _DROPPED_PREFIXES = ("split.", "quantize.")
 
 
+@uncollected()
 def key_bytes(folder: Path, architecture: Architecture, config: Mapping[str, Any], file_type: int) -> list[bytes]:
     """Return the metadata of a GGUF, each key with its value as bytes of the file.
 
@@ -50,26 +53,34 @@ def key_bytes(folder: Path, architecture: Architecture, config: Mapping[str, Any
     Raises:
         ModelError: GGUF cannot express the tokenizer or the rope settings.
     """
-    tokenizer = load_tokenizer(folder)
-    form = format_of(tokenizer.pieces(), str(config["model_type"]))
-    own = [
-        ("tokenizer.chat_template", STRING, form.jinja(bos=tokenizer.bos is not None)),
+    own = partial(_own_pairs, family=str(config["model_type"]), file_type=file_type)
+    if (folder / METADATA_FILE).is_file():
+        file = normalised(read_gguf(folder / METADATA_FILE))
+        ids = {token: number for number, token in enumerate(file.strings("tokenizer.ggml.tokens"))}
+        kept = [
+            data for key, data in file.raw.items() if key not in _REPLACED and not key.startswith(_DROPPED_PREFIXES)
+        ]
+        return [*kept, *(pair_bytes(*pair) for pair in own(tokenizer_facts(folder, ids)))]
+    from jessyfile.export.gguf_tokenizer import document_pairs
+
+    document = tokenizer_document(folder)
+    facts = tokenizer_facts(folder, document_ids(document))
+    pairs = [
+        *architecture_pairs(architecture, config, _name(folder)),
+        *document_pairs(document, int(config["vocab_size"]), facts),
+        *own(facts),
+    ]
+    return [pair_bytes(*pair) for pair in pairs]
+
+
+def _own_pairs(facts: TokenizerFacts, family: str, file_type: int) -> list[Pair]:
+    form = format_of(facts.ids, family)
+    return [
+        ("tokenizer.chat_template", STRING, form.jinja(bos=facts.begins)),
         (FORMAT_KEY, STRING, form.name),
         ("general.quantization_version", U32, 2),
         ("general.file_type", U32, file_type),
     ]
-    if (folder / METADATA_FILE).is_file():
-        raw = normalised(read_gguf(folder / METADATA_FILE)).raw
-        kept = [data for key, data in raw.items() if key not in _REPLACED and not key.startswith(_DROPPED_PREFIXES)]
-        return [*kept, *(pair_bytes(*pair) for pair in own)]
-    from jessyfile.export.gguf_tokenizer import tokenizer_pairs
-
-    pairs = [
-        *architecture_pairs(architecture, config, _name(folder)),
-        *tokenizer_pairs(folder, int(config["vocab_size"]), tokenizer),
-        *own,
-    ]
-    return [pair_bytes(*pair) for pair in pairs]
 
 
 def _name(folder: Path) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from jessyfile.fsops import atomic_file
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 U32, I32, F32, BOOL, STRING, ARRAY = 4, 5, 6, 7, 8, 9
 ALIGNMENT = 32
+_LENGTH = struct.Struct("<Q")
 Pair = tuple[str, int, Any]
 
 
@@ -78,10 +80,11 @@ def _list(values: Sequence[Any]) -> bytes:
     kind = STRING if isinstance(values[0], str) else F32 if isinstance(values[0], float) else I32
     head = struct.pack("<IQ", kind, len(values))
     if kind == STRING:
-        return head + b"".join(map(_text, values))
+        data = list(map(str.encode, values))
+        return head + b"".join(chain.from_iterable(zip(map(_LENGTH.pack, map(len, data)), data, strict=True)))
     return head + np.asarray(values, dtype="<f4" if kind == F32 else "<i4").tobytes()
 
 
 def _text(text: str) -> bytes:
     data = text.encode("utf-8")
-    return struct.pack("<Q", len(data)) + data
+    return _LENGTH.pack(len(data)) + data

@@ -230,20 +230,26 @@ class _Cursor:
         if count > min(self.strings_left, (self.size - self.at) // 8):
             raise self.fail(f"{what} claims {count} texts, more than the file or jessy can hold")
         self.strings_left -= count
-        unpack, view, at, size = struct.Struct("<Q").unpack_from, self.view, self.at, self.size
+        unpack, view, at, held = struct.Struct("<Q").unpack_from, self.view, self.at, len(self.view)
         found = []
         for _ in range(count):
-            if at + 8 > size:
-                raise self.fail(f"{what} runs past the end", at)
-            self.read_to(at + 8)
-            length = unpack(view, at)[0]
-            if length > size - at - 8:
-                raise self.fail(f"{what} runs past the end", at)
-            self.read_to(at + 8 + length)
-            found.append(view[at + 8 : at + 8 + length].decode("utf-8", errors="replace"))
-            at += 8 + length
+            start = at + 8
+            if start > held:
+                held = self.hold(start, what, at)
+            end = start + unpack(view, at)[0]
+            if end > held:
+                held = self.hold(end, what, at)
+            found.append(view[start:end].decode("utf-8", "replace"))
+            at = end
         self.at = at
         return found
+
+    def hold(self, end: int, what: str, at: int) -> int:
+        """Read up to a byte and further, a chunk at a time; return how far."""
+        if end > self.size:
+            raise self.fail(f"{what} runs past the end", at)
+        self.read_to(end)
+        return len(self.view)
 
     def file(self) -> GgufFile:
         self.begin()

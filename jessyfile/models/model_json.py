@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+from itertools import chain, compress
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +16,13 @@ from jessyfile.errors import ModelError
 from jessyfile.models.foreign_files import HEAD, what_it_is
 from jessyfile.models.plain_file import plain_file
 from jessyfile.text.strict_json import RejectedError, finite, no_constant, unique
+from jessyfile.text.uncollected import uncollected
 
 MAX_BYTES = 1 << 24
 MAX_TOKENIZER_BYTES = 1 << 26  # Gemma 3's has 33 million
 MAX_DEPTH = 64
 LARGEST = 1e15  # of a number in a configuration or in metadata: MLX divides by no integer of 64 bits
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")  # only so can UTF-8 hold one
 _AGAIN = "fetch the folder again"
 
 
@@ -53,6 +57,7 @@ def _bad(path: Path, what: str) -> ModelError:
     return ModelError(f"`{path}` {what}", hint=_AGAIN)
 
 
+@uncollected()
 def strict_json(data: bytes) -> object:
     """Return a JSON value by the letter of the standard.
 
@@ -64,16 +69,16 @@ def strict_json(data: bytes) -> object:
     hooks: dict[str, Any] = {"parse_float": finite, "parse_constant": no_constant, "object_pairs_hook": unique}
     found: object = json.loads(data.decode("utf-8"), **hooks)
     _check_depth(found)
-    if b"\\u" in data:
+    if _SURROGATE.search(data):
         _check_surrogates(found)
     return found
 
 
 def _check_depth(value: object) -> None:
-    level = [value]
+    level = [value] if isinstance(value, dict | list) else []
     for _ in range(MAX_DEPTH):
-        lists = [one.values() if isinstance(one, dict) else one for one in level if isinstance(one, dict | list)]
-        level = [inner for values in lists for inner in values if isinstance(inner, dict | list)]
+        inner = list(chain.from_iterable(one.values() if isinstance(one, dict) else one for one in level))
+        level = list(compress(inner, map({dict, list}.__contains__, map(type, inner))))
         if not level:
             return
     raise RecursionError
@@ -86,6 +91,7 @@ def _check_surrogates(value: object) -> None:
         raise ValueError("it holds half of a surrogate pair, which is no character") from error
 
 
+@uncollected()
 def _check_shape(path: Path, document: dict[str, Any]) -> None:
     import msgspec
 

@@ -65,13 +65,19 @@ class Tokenizer:
         return set(self.backend.get_vocab(with_added_tokens=True))
 
 
+def require_tokenizer(folder: Path) -> Path:
+    """Return where a folder's tokenizer.json lies. Raises ModelError when it is absent."""
+    path = folder / "tokenizer.json"
+    if not path.is_file():
+        raise ModelError(f"`{folder}` has no tokenizer.json", hint="use a model folder that has one, or a GGUF")
+    return path
+
+
 def load_tokenizer(folder: Path) -> Tokenizer:
     """Read `tokenizer.json` and, for BOS and EOS, `tokenizer_config.json`. Raises ModelError."""
     from tokenizers import Tokenizer as Backend
 
-    path = folder / "tokenizer.json"
-    if not path.is_file():
-        raise ModelError(f"`{folder}` has no tokenizer.json", hint="use a model folder that has one, or a GGUF")
+    path = require_tokenizer(folder)
     try:
         backend = Backend.from_file(str(path))
     except Exception as error:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import re
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from jessyfile.errors import ModelError
@@ -52,9 +53,8 @@ def _contradictions(document: Mapping[str, Any]) -> Iterator[str]:
     merges = [merge for merge in stored if not (isinstance(merge, str) and merge.startswith("#version"))]
     if len({type(merge) for merge in merges}) > 1:
         yield "merges are written in two ways"
-    for parts in (merge.split(" ") if isinstance(merge, str) else merge for merge in merges):
-        if len(parts) != 2 or any(part not in vocab for part in (*parts, "".join(parts))):
-            yield f"it joins {' and '.join(map(brief, parts[:3]))}, which makes no token of two"
+    for parts in _wrong_merges([merge.split(" ") if isinstance(merge, str) else merge for merge in merges], vocab):
+        yield f"it joins {' and '.join(map(brief, parts[:3]))}, which makes no token of two"
     given: dict[str, int] = {}
     following = len(vocab)
     for token in document.get("added_tokens") or ():
@@ -63,6 +63,16 @@ def _contradictions(document: Mapping[str, Any]) -> Iterator[str]:
         following = max(following, given[text] + 1)
         if text and given[text] != token["id"]:
             yield f"the added token {brief(text)} has the number {token['id']}, and is read as {given[text]}"
+
+
+def _wrong_merges(merges: Sequence[Sequence[str]], vocab: Collection[str]) -> Iterator[Sequence[str]]:
+    """Yield the merges that make no token of two; half a million right ones are passed without a line of Python each."""
+    made = chain(chain.from_iterable(merges), map("".join, merges))
+    if set(map(len, merges)) <= {2} and all(map(vocab.__contains__, made)):
+        return
+    for parts in merges:
+        if len(parts) != 2 or any(part not in vocab for part in (*parts, "".join(parts))):
+            yield parts
 
 
 def check_gguf_tokenizer(file: GgufFile) -> None:
