@@ -55,21 +55,24 @@ CHATS: tuple[Chat, ...] = (
 )
 
 
-def template_faults(file: GgufFile, folder: Path, form: ChatFormat, tokenizer: Tokenizer) -> Iterator[Mismatch]:
-    """Yield what is wrong with the template inside a GGUF. One that jessy wrote must write the format it was trained in; any
-    other may also write what the folder's own template does.
+def template_faults(
+    file: GgufFile, folder: Path, form: ChatFormat, tokenizer: Tokenizer, *, tuned: bool
+) -> Iterator[Mismatch]:
+    """Yield what is wrong with the template inside a GGUF. A tune's, and one that jessy wrote, must write the format of the
+    training; any other may also write what the folder's own template does.
 
     Args:
         file: the GGUF.
         folder: the model folder as it was given, with its own template if it has one.
         form: the format that jessy trains such a model in.
         tokenizer: the folder's tokenizer.
+        tuned: whether an adapter is said to be in the file: the folder's template is then the base's.
 
     Returns:
         The faults.
     """
     template, own = file.metadata.get(TEMPLATE_KEY), folder_template(folder)
-    strict = FORMAT_KEY in file.metadata or bool(read_json(folder / "source.json").get("chat_format"))
+    strict = tuned or FORMAT_KEY in file.metadata or bool(read_json(folder / "source.json").get("chat_format"))
     if not isinstance(template, str) or not template:
         if strict:
             yield Mismatch("template", "gguf", "the GGUF carries no chat template: other programs guess one", _HINT)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from jessyfile import fsops
 from jessyfile.errors import EngineError, ModelError
 from jessyfile.models.adapters.merge import merge_folder
 from jessyfile.models.from_folder import bring_folder
@@ -79,7 +80,7 @@ def verify(claim: Claim, note: Note = lambda _: None) -> Verification:
     with tempfile.TemporaryDirectory(prefix="jessy-verify-") as name:
         work = Path(name)
         base, model = work / "base", work / "model"
-        base.mkdir()
+        fsops.make_folder(base)
         form = bring_folder(claim.folder, base, lambda *_: None)
         truth = Truth(base, claim.adapter)
         try:
@@ -91,7 +92,7 @@ def verify(claim: Claim, note: Note = lambda _: None) -> Verification:
         if found.faults:
             return found
         if claim.adapter is not None:
-            model.mkdir()
+            fsops.make_folder(model)
             merge_folder(base, claim.adapter, model, lambda *_: None)
         note("asking both models")
         return _answers(found, path, (base if claim.adapter else None, model if claim.adapter else base), form)
@@ -105,7 +106,7 @@ def _files(claim: Claim, file: GgufFile, truth: Truth, form: ChatFormat) -> Veri
         return Verification(tuple(faults))
     faults += vocabulary_faults(file, truth.folder, form, rows)
     compared = _compared(file, truth, faults)
-    faults += template_faults(file, claim.folder, form, tokenizer)
+    faults += template_faults(file, claim.folder, form, tokenizer, tuned=claim.adapter is not None)
     if claim.modelfile is not None:
         faults += modelfile_faults(claim.modelfile, claim.gguf, file, form)
     return Verification(tuple(faults), len(compared.figures), compared.worst, compared.survival)

@@ -12,16 +12,11 @@ from planted.trial import tried, unsealed
 
 SETS = {"a": set_a, "b": set_b}
 NAMES = {name: list(scenes(module).values()) for name, module in SETS.items()}
-# what verify does not see yet: a mark goes when its scene is caught
-UNSEEN = {"b11": "the chat template inside the file refuses a system prompt, and verify says that it is the model's"}
 
 
 def scene(name):
     """Return a scene's parameter: the second set runs with `make stress`."""
-    marks = [pytest.mark.stress] if name.startswith("b") else []
-    return pytest.param(
-        name, marks=[*marks, *([pytest.mark.xfail(strict=True, reason=UNSEEN[name])] if name in UNSEEN else [])]
-    )
+    return pytest.param(name, marks=[pytest.mark.stress] if name.startswith("b") else [])
 
 
 @pytest.fixture(scope="module")

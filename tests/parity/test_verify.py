@@ -114,6 +114,20 @@ def test_a_key_that_changes_the_model_is_named(name, gemma, tmp_path):
     assert not found.verified
 
 
+def test_a_template_that_refuses_a_system_prompt_is_right_for_its_own_model_and_wrong_for_a_tune(gemma, tmp_path):
+    """Gemma 2's own Jinja knows no system prompt: a tune that carried it, as its base's folder did, was said to be right."""
+    own = REFUSING + GEMMA.jinja()
+    keys, without = [("tokenizer.chat_template", STRING, own)], ("jessy.chat_format",)
+    (tmp_path / "stock").mkdir()
+    write_gguf(gemma.base, tmp_path / "plain.gguf", "f16", silent)
+    shutil.copytree(gemma.published, tmp_path / "folder")
+    (tmp_path / "folder" / "chat_template.jinja").write_text(own)
+    plain = alter(tmp_path / "plain.gguf", tmp_path / "stock" / "plain.gguf", keys, without)
+    assert verify(Claim(plain, tmp_path / "folder")).faults == ()
+    tune = alter(gemma.gguf, tmp_path / "stock" / "tune.gguf", keys, without)
+    assert kinds(verify(Claim(tune, tmp_path / "folder", gemma.adapter))) == {"template"}
+
+
 def renamed(tokens, first, second):
     tokens = list(tokens)
     tokens[first], tokens[second] = tokens[second], tokens[first]

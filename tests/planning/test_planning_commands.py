@@ -307,7 +307,7 @@ def test_a_file_that_changes_while_a_step_reads_it_is_never_remembered(jessy, pr
     """A seed saved in the middle of a run would give a result under the fingerprint of the file that was planned."""
     import dataclasses
 
-    def racing(recipe):
+    def racing(recipe, hosts=None):
         data, *rest = tiny_steps(recipe)
 
         def run(context):

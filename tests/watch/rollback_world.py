@@ -21,7 +21,7 @@ from jessyfile.results.facts import ImportFacts
 from jessyfile.results.served import Served
 
 
-def promoting_steps(recipe: object) -> tuple[Step, ...]:
+def promoting_steps(recipe: object, hosts: object = None) -> tuple[Step, ...]:
     """Return data, train, modelfile, import, judge and promote."""
     return (
         *tiny_steps(recipe)[:-1],

@@ -52,7 +52,7 @@ WATCH {
 SEEDS = ("data/seeds/talk/hello.jsonl",)
 
 
-def tiny_steps(recipe: object) -> tuple[Step, ...]:
+def tiny_steps(recipe: object, hosts: object = None) -> tuple[Step, ...]:
     """Return data, train, modelfile and promote, of which `train` waits while a file called `hold` stands in the
     root."""
     return (
