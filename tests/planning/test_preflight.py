@@ -354,6 +354,7 @@ NOT_BY_PLAN = {
     "resolve:_from_ollama": "a blob's digest, which takes reading it whole",
     "resolve:_from_package": "what a package's own verification says",
     "safetensors_check:check_safetensors": "a file whose reading the system refuses",
+    "tokenizer:require_tokenizer": "a folder without one is refused by folder_checks before",
     "tokenizer:load_tokenizer": "the tokenizers library's last word; its file is checked before",
     "weights:_entry": "a name that no caller asks for",
     "weights:stored_array": "types are checked before",
@@ -732,7 +733,7 @@ def test_a_training_that_does_not_fit_is_told_before_it_runs_with_what_fits(proj
     assert [(one.severity, one.step) for one in told] == [("warning", "train")]
     assert told[0].help == "it fits with batch_size 1 and grad_accumulation 8"
 
-    for memory, way in ((300_000_000, "it fits with max_length 512"), (100_000_000, "take a smaller base")):
+    for memory, way in ((300_000_000, "it fits with max_length 1024"), (100_000_000, "take a smaller base")):
         monkeypatch.setattr(machine, "memory", lambda memory=memory: memory)
         told = [finding for finding in project.plan().findings if finding.code == "E601"]
         assert told[0].help.startswith(way)
