@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 
 _PATH = click.Path(path_type=Path)
 _CODE = "E702"
+_FOLDERS = (
+    ("config.json", "--against takes a model's folder, with config.json and safetensors"),
+    ("adapter_config.json", "--adapter takes an adapter's folder, as jessy, mlx-lm or PEFT writes it"),
+)
 
 
 @click.command()
@@ -47,9 +51,11 @@ def _require(*files: Path | None, folders: tuple[Path | None, ...]) -> None:
     for path in files:
         if path is not None and not path.is_file():
             raise ProjectError(f"there is no file `{path}`", hint="look at the path")
-    for path in folders:
+    for path, (holds, hint) in zip(folders, _FOLDERS, strict=True):
         if path is not None and not path.is_dir():
-            raise ProjectError(f"there is no folder `{path}`", hint="name a folder with config.json and safetensors")
+            raise ProjectError(f"there is no folder `{path}`", hint=hint)
+        if path is not None and not (path / holds).is_file():
+            raise ProjectError(f"`{path}` has no {holds}", hint=hint)
 
 
 def _say(fault: Mismatch) -> None:

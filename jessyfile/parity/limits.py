@@ -1,7 +1,8 @@
 """What a faithful file of each type may differ by: the one table of limits.
 
-Measured on a tuned Gemma 3 270M and on tiny doubles of every architecture; docs/export.md holds the figures. A limit lies
-three to ten times above what was measured, and far below what any fault does.
+Set from one tuned Gemma 3 270M, f16 to q4_0, and from tiny doubles of every architecture; docs/export.md holds what was
+measured. Those of q3_k, q2_k and iq4 are estimates between their neighbours. Another base or a gentler tune may lie nearer to
+a limit than these did.
 """
 
 from __future__ import annotations

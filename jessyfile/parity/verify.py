@@ -80,13 +80,13 @@ def verify(claim: Claim, note: Note = lambda _: None) -> Verification:
     with tempfile.TemporaryDirectory(prefix="jessy-verify-") as name:
         work = Path(name)
         base, model = work / "base", work / "model"
-        fsops.make_folder(base)
-        form = bring_folder(claim.folder, base, lambda *_: None)
-        truth = Truth(base, claim.adapter)
         try:
             path, file = opened_gguf(claim.gguf, work)
         except ModelError as error:
             return Verification((Mismatch("damaged", "gguf", error.message, error.hint or ""),))
+        fsops.make_folder(base)
+        form = bring_folder(claim.folder, base, lambda *_: None)
+        truth = Truth(base, claim.adapter)
         note("comparing keys, tokens and numbers")
         found = _files(claim, file, truth, form)
         if found.faults:

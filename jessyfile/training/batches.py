@@ -57,18 +57,14 @@ class Layout:
 
 
 @dataclass(frozen=True, slots=True)
-class Packed:
-    """Rows one after the other behind the prefix that they share, without padding.
+class Targets:
+    """What a batch trains.
 
-    ids      (tokens,) the prefix without its last token; of every row: that token, then the row's own without its last
-    rows     where they lie
     where    (targets,) the places of the states that predict a trained token
     targets  (targets,) the tokens to predict there
     weights  (targets,) how much each counts, float32: 1, or the weight asked for where the target ends an answer or names a level
     """
 
-    ids: NDArray[np.int32]
-    rows: Layout
     where: NDArray[np.int64]
     targets: NDArray[np.int32]
     weights: NDArray[np.float32]
@@ -80,24 +76,25 @@ class Packed:
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
-    """Rows side by side, padded on the right.
+class Packed(Targets):
+    """Rows one after the other behind the prefix that they share, without padding.
+
+    ids      (tokens,) the prefix without its last token; of every row: that token, then the row's own without its last
+    rows     where they lie
+    """
+
+    ids: NDArray[np.int32]
+    rows: Layout
+
+
+@dataclass(frozen=True, slots=True)
+class Batch(Targets):
+    """Rows side by side, padded on the right; `where` counts places along all rows, rows * length.
 
     inputs   (rows, length) token ids: the prefix's last token, then the row's own without its last
-    where    (targets,) flat positions rows * length of the states that predict a trained token
-    targets  (targets,) the tokens to predict there
-    weights  (targets,) how much each counts, float32: 1, or the weight asked for where the target ends an answer or names a level
     """
 
     inputs: NDArray[np.int32]
-    where: NDArray[np.int64]
-    targets: NDArray[np.int32]
-    weights: NDArray[np.float32]
-
-    @property
-    def mass(self) -> float:
-        """What the loss is divided by: the sum of the weights."""
-        return float(self.weights.sum(dtype="float64"))
 
 
 def epoch_batches(rows: Encoded, train: Train, per_batch: int, epoch: int) -> list[list[int]]:
@@ -180,7 +177,7 @@ def build(rows: Encoded, chosen: list[int], step: int, counted: LossWeights = EV
     for r, (start, end) in enumerate(pairwise(starts)):
         inputs[r, : end - start] = packed.ids[start:end]
         where[(packed.where >= start) & (packed.where < end)] += r * width - start
-    return Batch(inputs, where, packed.targets, packed.weights)
+    return Batch(where, packed.targets, packed.weights, inputs)
 
 
 def pack_rows(rows: Encoded, chosen: list[int], counted: LossWeights = EVEN) -> Packed:
@@ -205,4 +202,5 @@ def pack_rows(rows: Encoded, chosen: list[int], counted: LossWeights = EVEN) -> 
     predicted = np.concatenate(targets)
     weights = np.where(predicted == rows.end[0], np.float32(counted.end), np.float32(1))
     weights[np.concatenate(levels)] = counted.level
-    return Packed(np.concatenate(ids), Layout(starts[0], tuple(starts)), np.concatenate(where), predicted, weights)
+    layout = Layout(starts[0], tuple(starts))
+    return Packed(np.concatenate(where), predicted, weights, np.concatenate(ids), layout)

@@ -8,6 +8,7 @@ one before is read. What is not finite changes nothing: the vectors stay as they
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -178,7 +179,7 @@ class Compiled:
     def _views(self, flat: Array) -> list[Array]:
         import mlx.core as mx
 
-        ends = list(itertools.accumulate(_count(shape) for shape in self.shapes))
+        ends = list(itertools.accumulate(math.prod(shape) for shape in self.shapes))
         pieces = mx.split(flat, ends[:-1]) if len(ends) > 1 else [flat]
         return [piece.reshape(shape) for piece, shape in zip(pieces, self.shapes, strict=True)]
 
@@ -220,13 +221,6 @@ def _flat(arrays: Sequence[Array]) -> Array:
     import mlx.core as mx
 
     return mx.concatenate([array.astype(mx.float32).reshape(-1) for array in arrays])
-
-
-def _count(shape: Sequence[int]) -> int:
-    count = 1
-    for size in shape:
-        count *= size
-    return count
 
 
 def _arrays(bins: Bins) -> dict[str, Array]:

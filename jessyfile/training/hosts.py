@@ -75,7 +75,7 @@ def read_hosts(path: Path) -> Hosts:
     except (ValueError, RecursionError) as error:
         raise _unfit(path, f"is not JSON: {error}") from None
     except StateError as error:
-        raise _unfit(path, error.message.removeprefix("it ")) from None
+        raise _unfit(path, f"is no list of hosts: {error.message.partition(': ')[2]}") from None
     named = tuple(TrainingHost(HERE if host.ssh == "localhost" else host.ssh, host.ips) for host in found.hosts)
     for problem in _problems(named, found):
         raise _unfit(path, problem)

@@ -372,3 +372,12 @@ def test_the_command_says_it_in_lines_and_as_json(gemma, tmp_path, capsys):
     assert (told["verified"], told["faults"]) == (True, [])
     assert told["figures"]["answers"]["survival"] == pytest.approx(1, abs=0.01)
     assert cli.main(["verify", str(tmp_path / "none.gguf"), "--against", str(gemma.base)]) == 1
+
+
+def test_a_wrong_folder_is_named_with_what_the_option_takes(gemma, tmp_path, capsys):
+    """The help spoke of FROM and ADAPTER, which are words of a recipe; and a file that is none was looked at last."""
+    assert cli.main(["verify", str(gemma.gguf), "--against", str(tmp_path)]) == 1
+    assert "has no config.json" in (said := capsys.readouterr().err)
+    assert "--against takes a model's folder" in said
+    assert cli.main(["verify", str(gemma.gguf), "--against", str(gemma.base), "--adapter", str(gemma.base)]) == 1
+    assert "--adapter takes an adapter's folder" in capsys.readouterr().err

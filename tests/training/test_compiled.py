@@ -200,3 +200,16 @@ def test_every_batch_has_one_of_few_shapes_and_every_token_its_place(
             assert all(after[tokens[p]] == tokens[p - 1] for p in range(max(len(shared), 1), len(tokens)))
         if not together:
             assert set(bins.segments[bins.segments != PAD].tolist()) <= {0}
+
+
+@pytest.mark.parametrize("packed", ["rows", "length"])
+def test_dora_ends_where_the_cpus_own_pass_ends(packed: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lora = replace(LORA, kind="dora")
+    fast = trainer(tmp_path / "gpu", epochs=1, pack=packed, lora=lora)
+    fast.run()
+    monkeypatch.setattr(training, "on_gpu", lambda: False)
+    plain = trainer(tmp_path / "cpu", epochs=1, pack=packed, lora=lora)
+    plain.run()
+    assert any(key.endswith(".m") for key in plain.best)
+    for key, array in plain.best.items():
+        np.testing.assert_allclose(np.array(fast.best[key]), np.array(array), rtol=1e-3, atol=1e-4)

@@ -28,6 +28,7 @@ WRONG: dict[str, tuple[Any, str]] = {
     "no JSON": ("[{", "is not JSON"),
     "a key twice": ('[{"ssh": "a", "ssh": "b"}]', "twice"),
     "a number": (3, "array"),
+    "no hosts": ({"a": 1}, "is no list of hosts: Object missing required field `hosts`"),
     "nobody": ([], "names 0 processes"),
     "one alone": ([HOST], "names 1 process,"),
     "no ssh": ([HOST, {"ips": [HERE]}], "ssh"),
