@@ -23,6 +23,7 @@ from jessyfile.results.facts import (
     MaskFacts,
     ParityFacts,
     PromoteFacts,
+    StageFacts,
 )
 
 if TYPE_CHECKING:
@@ -90,7 +91,20 @@ def make_result(folder: Path, text: str = "Bence pilav yap, yanına da yoğurt."
         "evaluate": EVALUATED,
         "promote": PromoteFacts(True),
         "gguf": GgufFacts("q8_0", 3, 9, 0.0, "ab" * 32),
-        "parity": ParityFacts(24, 1.0, 0.0015, 0.02),
+        "parity": ParityFacts(
+            24,
+            1.0,
+            0.0015,
+            0.02,
+            "q8_0",
+            0.97,
+            0.96,
+            stages=(
+                StageFacts("merged", "f32", 24, 1.0, 4e-10, 1e-6),
+                StageFacts("quantized", "q8_0", 24, 1.0, 0.0015, 0.02, 0.97, 0.951, 0.984, 0.07, 0.96, 0.99),
+            ),
+            notes=(text,),
+        ),
     }
     names = ("dataset", "encode", "train", "gguf", "parity", "evaluate", "judge", "promote")
     steps = tuple(_step(folder, name, files.get(name), facts.get(name, {})) for name in names)

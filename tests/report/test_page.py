@@ -113,3 +113,13 @@ def test_hidden_characters_are_made_visible() -> None:
 
 def test_chances_are_said_as_readers_want_them() -> None:
     assert (chance(0.03125), chance(1.0), chance(1e-9)) == ("= 0.031", "= 1", "< 0.001")
+
+
+def test_what_each_stage_keeps_stands_in_a_table_that_a_phone_can_scroll(tmp_path: Path) -> None:
+    """It stood bare on the page and ran out of it at the width of a phone."""
+    page = render_page(*make_result(tmp_path))
+    made = page[page.index('id="made"') :]
+    assert re.search(r'<div class="scroll"><table class="plain"><thead><tr><th>stage</th>', made)
+    assert "97.0 %" in made
+    assert "95.1 to 98.4 %" in made
+    assert "Bence pilav yap" in made
