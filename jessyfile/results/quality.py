@@ -1,0 +1,70 @@
+"""What stands beside an evaluation's shares: contrasts of good and bad answers, and how good the checks themselves are.
+
+The step that measures contrasts leaves `Contrasts` as `contrast.json` in its result. `data/eval/quality.json` holds the shipped
+suites' `ChecksQuality`. The report reads both, and shows no section for one that is not there.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+ContrastName = Literal["knows", "fits", "voice", "kind"]
+CONTRAST_FILE, QUALITY_FILE = "contrast.json", "quality.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A number, and the two ends of its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Contrast:
+    """In which share of a case's good and bad answers a model finds the good one likelier; 0.5 is chance.
+
+    `before` is the base, `change` the paired difference over the same cases, `served` the candidate's share from the served file's
+    own probabilities on `served_cases` of them; each None where it was not measured.
+    """
+
+    metric: ContrastName
+    cases: int
+    pairs: int
+    after: Estimate
+    before: Estimate | None = None
+    change: Estimate | None = None
+    served: Estimate | None = None
+    served_cases: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Contrasts:
+    """Every contrast that was measured; `note` says what a reader must know besides."""
+
+    figures: tuple[Contrast, ...]
+    note: str = ""
+    format: Literal[1] = 1
+
+
+@dataclass(frozen=True, slots=True)
+class CheckQuality:
+    """How a suite's checks agree with readers: of the answers that they accept, the share that readers call good (`precision`),
+    and of those that readers call good, the share that they accept (`recall`), over `answers` labelled ones.
+    """
+
+    suite: str
+    answers: int
+    precision: Estimate | None
+    recall: Estimate | None
+
+
+@dataclass(frozen=True, slots=True)
+class ChecksQuality:
+    """The checks of every suite that was measured; `measured` says on what, in a sentence."""
+
+    suites: tuple[CheckQuality, ...]
+    measured: str = ""
+    format: Literal[1] = 1
