@@ -35,7 +35,7 @@ from jessyfile.engines.serving import described, loaded
 from jessyfile.errors import JessyError
 from jessyfile.evaluation.answers import Asker, answer_all, read_answers
 from jessyfile.evaluation.cases import load_suites
-from jessyfile.evaluation.verdict import judge
+from jessyfile.evaluation.verdict import Took, judge
 from jessyfile.export.gguf_writer import write_gguf
 from jessyfile.export.imatrix import ImportanceMatrix, importance
 from jessyfile.fsops import make_folder, write_text
@@ -180,7 +180,7 @@ def suites_of(applied: Applied, engine: LlamaCpp, model: ServedModel, work: Path
     asker = Asker(engine, applied.recipe.complexity, model.settings, None)
     answers = {one.id: one for one in answer_all(asker, cases, work / "kept.jsonl", QUIET, QUIET)}
     before = {one.id: one for one in read_answers(applied.steps["baseline"] / "answers.jsonl")}
-    facts = judge(applied.recipe, cases, answers, before, 0.0).facts()
+    facts = judge(applied.recipe, cases, answers, before, Took(0.0)).facts()
     return [f"{facts.metrics[name]:.0%}" if name in facts.metrics else "-" for name in METRICS]
 
 

@@ -417,7 +417,7 @@ def compile_steps(recipe: Recipe, hosts: Hosts | None = None) -> tuple[Step, ...
             disk=_gguf_disk,
             resumable=True,
             units=_cases,
-            version=2,
+            version=3,
         ),
         Step(
             "evaluate",
@@ -429,6 +429,7 @@ def compile_steps(recipe: Recipe, hosts: Hosts | None = None) -> tuple[Step, ...
             preflight=_suites_known,
             resumable=True,
             units=_cases,
+            version=2,
         ),
         Step(
             "judge",
@@ -445,7 +446,7 @@ def compile_steps(recipe: Recipe, hosts: Hosts | None = None) -> tuple[Step, ...
             ),
             files=suite_files,
             preflight=_judge_known,
-            version=4,
+            version=5,
         ),
         Step(
             "promote",

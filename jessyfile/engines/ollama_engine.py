@@ -8,6 +8,7 @@ Not covered: `next_logprobs`, for Ollama names tokens by their text and not by t
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -29,21 +30,30 @@ _KEEP_ALIVE = "5m"
 class Ollama:
     """One Ollama server with one model. It queues requests itself, so one is asked at a time.
 
-    `keeps_examples` says that the server holds the model's example messages, as it does for one that jessy created.
     Loading and answering raise Interrupted when `stop` is requested.
     """
 
     name = "ollama"
     parallel = 1
 
-    def __init__(self, url: str, *, keeps_examples: bool = True, stop: Stop | None = None) -> None:
-        self.url = url
+    def __init__(self, url: str, *, keeps_examples: bool = True, stop: Stop | None = None, cold: bool = False) -> None:
+        """Take who is asked; nothing is asked yet.
+
+        Args:
+            url: the server's address.
+            keeps_examples: the server holds the model's example messages, as it does for one that jessy created.
+            stop: asked while the server is waited for.
+            cold: let the server forget the model before it loads it, so that the seconds are those of loading.
+        """
+        self.url, self.cold = url, cold
         self._stop = stop
         self._keeps_examples = keeps_examples
         self._model: ServedModel | None = None
 
     def load(self, model: ServedModel) -> float:
         """Let the server bring the model into memory. Raises EngineError when it has none or does not answer."""
+        if self.cold:
+            self._forget(model, self._stop)
         start = time.perf_counter()
         options = _options(model.settings, model)
         self._exchange(
@@ -81,10 +91,11 @@ class Ollama:
         """Let the server give the memory back; one that is gone already has."""
         model, self._model = self._model, None
         if model is not None:
-            try:
-                self._exchange("/api/generate", {"model": model.name, "keep_alive": 0}, lambda _: False, stop=None)
-            except EngineError:
-                return
+            with contextlib.suppress(EngineError):
+                self._forget(model, None)
+
+    def _forget(self, model: ServedModel, stop: Stop | None) -> None:
+        self._exchange("/api/generate", {"model": model.name, "keep_alive": 0}, lambda _: False, stop)
 
     def _request(self, messages: Sequence[Message], settings: GenerationSettings | None) -> dict[str, Any]:
         model = self._model

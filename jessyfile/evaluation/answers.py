@@ -1,19 +1,24 @@
-"""Ask every case once and keep each answer as soon as it is there, so that an interrupted run loses one at most."""
+"""Ask every case once and keep each answer as soon as it is there, so that an interrupted run loses one at most.
+
+Each answer carries the digest of the model that gave it and of what it was asked, so that it is never taken for another's.
+"""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jessyfile.dataset.marker import marked
 from jessyfile.engines.adaptive import read_marker
-from jessyfile.errors import Interrupted
+from jessyfile.errors import EvaluationError, Interrupted
+from jessyfile.evaluation.suite_inputs import even_sample
 from jessyfile.fsops import append_line
 from jessyfile.language.recipe import Message
+from jessyfile.planning.canonical import digest
 from jessyfile.text.json_lines import read_log, write_jsonl
 from jessyfile.text.printable import json_text
 
@@ -24,14 +29,16 @@ if TYPE_CHECKING:
     from jessyfile.planning.steps import Progress, Stop
 
 ANSWERS = "answers.jsonl"
+TIMED = 60  # of a level: a 95th percentile has an upper bound from 59 on
 
 
 @dataclass(frozen=True, slots=True)
 class Answered:
     """One case's answer: what was said without the marker, the marker's level and iterations, tokens and times.
 
-    `seconds` and `first_token_seconds` are wall time on a warm engine. `stopped` is `cut` for an answer of the base
-    model that was ended because it looped: its time is then a lower bound.
+    `seconds` and `first_token_seconds` are wall time on a warm engine; `alone` says that no other answer was made beside it, so
+    that they are a latency. `stopped` is `cut` for an answer of the base model that was ended because it looped: its time is then
+    a lower bound. `model` is the digest of the model that answered, `asked` that of the conversation.
     """
 
     id: str
@@ -43,6 +50,9 @@ class Answered:
     seconds: float
     first_token_seconds: float | None
     stopped: str
+    alone: bool = True
+    model: str = ""
+    asked: str = ""
 
 
 def conversation(case: Case, complexity: Complexity) -> list[Message]:
@@ -61,14 +71,19 @@ def _content(text: str, level: str | None, iterations: int | None, complexity: C
 
 @dataclass(frozen=True, slots=True)
 class Asker:
-    """Asks a loaded engine. `on_piece` may cut an answer short."""
+    """Asks a loaded engine for the model of a digest. `on_piece` may cut an answer short."""
 
     engine: Engine
     complexity: Complexity
     settings: GenerationSettings
     on_piece: OnPiece | None = None
+    model: str = ""
 
-    def ask(self, case: Case) -> Answered:
+    def mark(self, case: Case) -> str:
+        """Return the digest of what a case asks."""
+        return digest(conversation(case, self.complexity))
+
+    def ask(self, case: Case, alone: bool = True) -> Answered:
         """Return one case's answer."""
         reply = self.engine.chat(conversation(case, self.complexity), self.settings, self.on_piece)
         said = read_marker(reply.text, self.complexity)
@@ -82,11 +97,18 @@ class Asker:
             seconds=round(reply.seconds, 4),
             first_token_seconds=None if reply.first_token_seconds is None else round(reply.first_token_seconds, 4),
             stopped=reply.stopped,
+            alone=alone,
+            model=self.model,
+            asked=self.mark(case),
         )
 
 
-def answer_all(asker: Asker, cases: Sequence[Case], kept: Path, progress: Progress, stop: Stop) -> list[Answered]:
-    """Ask every case; cases that the file `kept` already answers are not asked again.
+def answer_all(
+    asker: Asker, cases: Sequence[Case], kept: Path, progress: Progress, stop: Stop, timed: int = TIMED
+) -> list[Answered]:
+    """Ask every case; what the file `kept` holds of this model's answers is not asked again.
+
+    First some cases of each level are asked one at a time, for their latency; the others share the engine's slots.
 
     Args:
         asker: the loaded engine with its settings.
@@ -94,6 +116,7 @@ def answer_all(asker: Asker, cases: Sequence[Case], kept: Path, progress: Progre
         kept: a JSON lines file that every answer is appended to.
         progress: told the number of answers.
         stop: asked between two answers.
+        timed: how many cases of a level are asked alone.
 
     Returns:
         The answers, in the order of the cases.
@@ -101,33 +124,62 @@ def answer_all(asker: Asker, cases: Sequence[Case], kept: Path, progress: Progre
     Raises:
         Interrupted: a stop was requested; answers so far are kept.
     """
-    done = {answer.id: answer for answer in read_answers(kept)}
+    done = known_answers(kept, asker.model)
     if done:
         write_answers(kept, done.values())  # a last line torn by a crash would swallow the next one
-    pending = [case for case in cases if case.id not in done]
-    report = _reporter(progress, len(cases))
-    report(len(done), "")
-    with ThreadPoolExecutor(max_workers=asker.engine.parallel) as pool:
-        futures = [pool.submit(asker.ask, case) for case in pending]
-        try:
-            for future in as_completed(futures):
-                answer = future.result()
-                append_line(kept, json_text(asdict(answer)))
-                done[answer.id] = answer
-                report(len(done), answer.id)
-                if stop.requested():
-                    raise Interrupted("stopped between two answers; those given are kept")
-        finally:
-            for future in futures:
-                future.cancel()
-    return [done[case.id] for case in cases]
+    alone = cases if asker.engine.parallel == 1 else timed_cases(cases, timed)
+    first = {case.id for case in alone}
+    answering = _Answering(asker, {case.id: asker.mark(case) for case in cases}, done, kept, progress, stop)
+    answering.ask(alone, 1)
+    answering.ask([case for case in cases if case.id not in first], asker.engine.parallel)
+    return [replace(done[answering.marks[case.id]], id=case.id) for case in cases]
 
 
-def _reporter(progress: Progress, total: int) -> Callable[[int, str], None]:
-    def report(done: int, text: str) -> None:
-        progress.update(done, total, text=text)
+def timed_cases(cases: Sequence[Case], most: int = TIMED) -> list[Case]:
+    """Return the cases whose latency is measured: at most so many of each level, spread evenly."""
+    levels = dict.fromkeys(case.level for case in cases)
+    return [case for level in levels for case in even_sample([one for one in cases if one.level == level], most)]
 
-    return report
+
+@dataclass(frozen=True, slots=True)
+class _Answering:
+    """Cases being answered: `marks` are the digests of what they ask, `done` the answers by such a digest."""
+
+    asker: Asker
+    marks: Mapping[str, str]
+    done: dict[str, Answered]
+    kept: Path
+    progress: Progress
+    stop: Stop
+
+    def ask(self, cases: Sequence[Case], at_once: int) -> None:
+        """Ask those cases that have no answer, so many at a time. Raises Interrupted."""
+        pending = {self.marks[case.id]: case for case in cases if self.marks[case.id] not in self.done}
+        self._report("")
+        with ThreadPoolExecutor(max_workers=at_once) as pool:
+            futures = [pool.submit(self.asker.ask, case, at_once == 1) for case in pending.values()]
+            try:
+                for future in as_completed(futures):
+                    self._keep(future.result())
+                    if self.stop.requested():
+                        raise Interrupted("stopped between two answers; those given are kept")
+            finally:
+                for future in futures:
+                    future.cancel()
+
+    def _keep(self, answer: Answered) -> None:
+        append_line(self.kept, json_text(asdict(answer)))
+        self.done[answer.asked] = answer
+        self._report(answer.id)
+
+    def _report(self, text: str) -> None:
+        answered = sum(mark in self.done for mark in self.marks.values())
+        self.progress.update(answered, len(self.marks), text=text)
+
+
+def known_answers(kept: Path, model: str) -> dict[str, Answered]:
+    """Return a file's answers by this model, by the digest of what was asked; those of another model are passed over."""
+    return {answer.asked: answer for answer in read_answers(kept) if answer.model == model}
 
 
 def write_answers(path: Path, answers: Iterable[Answered]) -> None:
@@ -142,3 +194,16 @@ def read_answers(path: Path) -> list[Answered]:
         with contextlib.suppress(TypeError):
             found.append(Answered(**value))
     return found
+
+
+def answers_of(path: Path, model: str) -> dict[str, Answered]:
+    """Return the answers of a file by case. Raises EvaluationError when another model than that of this digest gave one."""
+    found = read_answers(path)
+    others = [answer for answer in found if answer.model != model]
+    if others:
+        gave, wanted = (one[:12] or "of no digest" for one in (others[0].model, model))
+        raise EvaluationError(
+            f"{len(others)} of {len(found)} answers in `{path.name}` are by the model {gave}, not by {wanted}",
+            hint="run `jessy apply` again; its step `evaluate` asks anew",
+        )
+    return {answer.id: answer for answer in found}

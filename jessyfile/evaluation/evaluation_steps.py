@@ -3,29 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jessyfile.engines.serving import described, engine_of, loaded, served_model
 from jessyfile.errors import EngineError, Interrupted
-from jessyfile.evaluation.answers import ANSWERS, Answered, Asker, answer_all, read_answers, write_answers
+from jessyfile.evaluation.answers import (
+    ANSWERS,
+    TIMED,
+    Answered,
+    Asker,
+    answer_all,
+    answers_of,
+    known_answers,
+    write_answers,
+)
 from jessyfile.fsops import staged_folder, write_text
-from jessyfile.planning.canonical import normal, readable
+from jessyfile.planning.canonical import digest, normal, readable
 from jessyfile.project import jessy_folder
 from jessyfile.results.facts import AnswersFacts, BaseFacts, ImportFacts, JudgeFacts, Opinion, TrainFacts
 
 if TYPE_CHECKING:
-    from jessyfile.engines.engine import Engine, OnPiece, ServedModel
+    from jessyfile.engines.engine import Engine, ServedModel
     from jessyfile.evaluation.cases import Case
-    from jessyfile.planning.steps import StepContext
+    from jessyfile.planning.steps import Progress, StepContext, Stop
 
 ENGINE, KEPT = "engine.json", "kept.jsonl"
+BASE_TIMED = 20  # the base's latency stands beside the candidate's; few claims rest on it
 
 
 def run_evaluate(context: StepContext) -> AnswersFacts:
     """Answer every suite with NAME:candidate through the engine that serves it. Raises EngineError, EvaluationError,
     DamagedError."""
+    from jessyfile.evaluation.cases import load_suites
     from jessyfile.export.registry import CANDIDATE, check_served, lookup
 
     entry = lookup(context.root, context.recipe.name, CANDIDATE)
@@ -33,24 +44,61 @@ def run_evaluate(context: StepContext) -> AnswersFacts:
         raise EngineError(f"`{context.recipe.name}:candidate` is not what was imported", hint="run `jessy apply` again")
     check_served(context.root, entry, thorough=True)
     model = served_model(entry, context.recipe.evaluation.max_tokens)
-    return _answer_suites(context, engine_of(entry, context.stop), model, None)
+    asker = Asker(
+        engine_of(entry, context.stop, cold=True), context.recipe.complexity, model.settings, None, entry.digest
+    )
+    cases = load_suites(context.recipe, context.root)
+    answered = ask_suites(asker, model, cases, context.work / KEPT, context.progress, context.stop)
+    return _write(context, answered, asker, model)
 
 
 def run_baseline(context: StepContext) -> AnswersFacts:
     """Answer every suite with the base model, the same system prompt and the same sampling.
 
     An answer that runs into a loop is cut there: an untuned base loops in most of its answers, and the rest of one
-    changes no verdict. Raises EngineError, EvaluationError, ExportError.
+    changes no verdict. Every answer is kept in `.jessy/cache/baseline/`, so that no recipe asks the same base the same again.
+    Raises EngineError, EvaluationError, ExportError.
     """
+    from jessyfile.evaluation.cases import load_suites
     from jessyfile.evaluation.repetition import looping
 
     engine, model = _base_model(context)
-    return _answer_suites(context, engine, model, looping)
+    base = context.facts_of("base", BaseFacts)
+    asker = Asker(engine, context.recipe.complexity, model.settings, looping, digest([base.digest, base.adapter]))
+    cases = load_suites(context.recipe, context.root)
+    shelf = _base_answers(context, asker, model)
+    kept = context.work / KEPT if context.replaced else shelf
+    if model.path is not None and not _all_known(asker, cases, kept):
+        _write_base(context, model.path)
+    answered = ask_suites(asker, model, cases, kept, context.progress, context.stop, BASE_TIMED)
+    if context.replaced:
+        write_answers(shelf, {**known_answers(shelf, asker.model), **known_answers(kept, asker.model)}.values())
+    return _write(context, answered, asker, model)
+
+
+def _base_answers(context: StepContext, asker: Asker, model: ServedModel) -> Path:
+    """Return where the base's answers are kept that were given so: by this base, type, engine, prompt and sampling."""
+    weighed = context.inputs["encode"].parent.name if "encode" in context.inputs else ""
+    how = {
+        "model": asker.model,
+        "engine": asker.engine.name,
+        "type": context.recipe.export.quantize,
+        "weighed": weighed,
+    }
+    served = normal(replace(model, path=None, name=""))
+    return jessy_folder(context.root) / "cache" / "baseline" / f"{digest({**how, 'served': served})}.jsonl"
+
+
+def _all_known(asker: Asker, cases: Sequence[Case], kept: Path) -> bool:
+    known = known_answers(kept, asker.model)
+    return all(asker.mark(case) in known for case in cases)
 
 
 def _base_model(context: StepContext) -> tuple[Engine, ServedModel]:
-    """Return the base as Ollama has it when the recipe took it from there, else as a GGUF of the export's type."""
+    """Return the base as Ollama has it when the recipe took it from there, else as a GGUF of the export's type, which is still
+    to be written."""
     from jessyfile.engines.llamacpp_engine import LlamaCpp
+    from jessyfile.export.export_steps import GGUF_FILE
     from jessyfile.export.modelfile import served
     from jessyfile.export.move_names import choose_engine
     from jessyfile.models.chat_format import chat_format
@@ -63,23 +111,22 @@ def _base_model(context: StepContext) -> tuple[Engine, ServedModel]:
     if choose_engine(recipe.deploy)[0] == "ollama" and base.ollama is not None:
         from jessyfile.engines.ollama_engine import Ollama
 
-        engine = Ollama(recipe.deploy.ollama, keeps_examples=False, stop=context.stop)
+        engine = Ollama(recipe.deploy.ollama, keeps_examples=False, stop=context.stop, cold=True)
         return engine, described(recipe.base, None, description, limit)
-    return LlamaCpp(), described(recipe.base, _base_gguf(context), description, limit)
+    path = context.work / f"base-{recipe.export.quantize}" / GGUF_FILE
+    return LlamaCpp(), described(recipe.base, path, description, limit)
 
 
-def _base_gguf(context: StepContext) -> Path:
-    from jessyfile.export.export_steps import GGUF_FILE
+def _write_base(context: StepContext, path: Path) -> None:
     from jessyfile.export.gguf_writer import write_gguf
     from jessyfile.export.imatrix import matrix_of
 
-    wanted, report = context.recipe.export.quantize, _reporter(context)
-    folder = context.work / f"base-{wanted}"
-    if not folder.is_dir():
-        with staged_folder(folder) as staging:
-            matrix = matrix_of(context, "base", report)
-            write_gguf(context.inputs["base"], staging / GGUF_FILE, wanted, report, matrix)
-    return folder / GGUF_FILE
+    if path.parent.is_dir():
+        return
+    report = _reporter(context)
+    with staged_folder(path.parent) as staging:
+        matrix = matrix_of(context, "base", report)
+        write_gguf(context.inputs["base"], staging / path.name, context.recipe.export.quantize, report, matrix)
 
 
 def _reporter(context: StepContext) -> Any:  # noqa: ANN401 (a function of export's kind)
@@ -91,24 +138,64 @@ def _reporter(context: StepContext) -> Any:  # noqa: ANN401 (a function of expor
     return report
 
 
-def _answer_suites(context: StepContext, engine: Engine, model: ServedModel, on_piece: OnPiece | None) -> AnswersFacts:
-    from jessyfile.evaluation.cases import load_suites
+@dataclass(frozen=True, slots=True)
+class SuiteAnswers:
+    """The answers to all cases, and what loading and the first token took; both None where nothing had to be asked."""
 
-    cases = load_suites(context.recipe, context.root)
-    asker = Asker(engine, context.recipe.complexity, model.settings, on_piece)
-    with loaded(engine, model) as load_seconds:
-        cold = _warm_up(asker, cases)
-        answers = answer_all(asker, cases, context.work / KEPT, context.progress, context.stop)
+    answers: Sequence[Answered]
+    load_seconds: float | None
+    first_token_seconds: float | None
+
+
+def ask_suites(
+    asker: Asker,
+    model: ServedModel,
+    cases: Sequence[Case],
+    kept: Path,
+    progress: Progress,
+    stop: Stop,
+    timed: int = TIMED,
+) -> SuiteAnswers:
+    """Load a model, ask it every case that the file `kept` does not answer, and let it go.
+
+    Args:
+        asker: the engine with its settings; it is loaded here.
+        model: the model to load.
+        cases: the evaluation cases.
+        kept: a JSON lines file of answers, added to.
+        progress: told the number of answers.
+        stop: asked between two answers.
+        timed: how many cases of a level are asked alone, for their latency.
+
+    Returns:
+        The answers, in the order of the cases.
+
+    Raises:
+        EngineError: the model cannot be loaded, or a case does not fit into its context.
+        Interrupted: a stop was requested; answers so far are kept.
+    """
+    if _all_known(asker, cases, kept):
+        return SuiteAnswers(answer_all(asker, cases, kept, progress, stop), None, None)
+    with loaded(asker.engine, model) as load_seconds:
+        first = _warm_up(asker, cases)
+        answers = answer_all(asker, cases, kept, progress, stop, timed)
+    return SuiteAnswers(answers, round(load_seconds, 3), first)
+
+
+def _write(context: StepContext, answered: SuiteAnswers, asker: Asker, model: ServedModel) -> AnswersFacts:
+    answers = answered.answers
     write_answers(context.output / ANSWERS, answers)
     facts = AnswersFacts(
-        engine=engine.name,
+        engine=asker.engine.name,
         model=model.name,
         cases=len(answers),
         tokens=sum(answer.tokens for answer in answers),
-        load_seconds=round(load_seconds, 3),
-        cold_first_token_seconds=cold,
-        parallel=engine.parallel,
+        load_seconds=answered.load_seconds,
+        cold_first_token_seconds=answered.first_token_seconds,
+        parallel=asker.engine.parallel,
         work_units=len(answers),
+        digest=asker.model,
+        alone=sum(answer.alone for answer in answers),
     )
     write_text(context.output / ENGINE, readable({**normal(facts), "settings": model.settings}))
     return facts
@@ -126,13 +213,14 @@ def run_judge(context: StepContext) -> JudgeFacts:
     No model is asked unless the recipe names a `judge`; its numbers are reported separately. Raises EvaluationError.
     """
     from jessyfile.evaluation.cases import load_suites
-    from jessyfile.evaluation.verdict import judge, write_verdict
+    from jessyfile.evaluation.verdict import Took, judge, write_verdict
 
     cases = load_suites(context.recipe, context.root)
-    candidate, baseline = _answers(context, "evaluate"), _answers(context, "baseline")
-    seconds = context.facts_of("train", TrainFacts).training_seconds
+    after, before = (context.facts_of(name, AnswersFacts) for name in ("evaluate", "baseline"))
+    candidate, baseline = _answers(context, "evaluate", after), _answers(context, "baseline", before)
+    took = Took(context.facts_of("train", TrainFacts).training_seconds, after.cold_seconds, before.cold_seconds)
     opinion = _opinion(context, cases, candidate, baseline)
-    verdict = replace(judge(context.recipe, cases, candidate, baseline, seconds), opinion=opinion)
+    verdict = replace(judge(context.recipe, cases, candidate, baseline, took), opinion=opinion)
     write_verdict(context.output, verdict)
     return verdict.facts()
 
@@ -152,5 +240,5 @@ def _opinion(
     return found
 
 
-def _answers(context: StepContext, name: str) -> Mapping[str, Answered]:
-    return {answer.id: answer for answer in read_answers(context.inputs[name] / ANSWERS)}
+def _answers(context: StepContext, name: str, facts: AnswersFacts) -> Mapping[str, Answered]:
+    return answers_of(context.inputs[name] / ANSWERS, facts.digest)

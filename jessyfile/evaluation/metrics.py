@@ -51,17 +51,19 @@ class Measurement:
 
 @dataclass(frozen=True, slots=True)
 class ModelScores:
-    """One model's scores over all suites, and how long its training took; None for the base."""
+    """One model's scores over all suites, how long its training took (None for the base), and how long it takes from a cold
+    engine to the first token."""
 
     scores: Sequence[Score]
     training_seconds: float | None = None
     often: tuple[str, ...] = ()
+    load_seconds: float | None = None
 
     def measure(self, metric: str, confidence: float = CONFIDENCE) -> Measurement:
         """Return one metric; one of a suite that was not answered has n 0."""
-        if metric == "training_time":
-            n = int(self.training_seconds is not None)
-            return Measurement(metric, "seconds", self.training_seconds, n)
+        if metric in ("training_time", "latency.load"):
+            seconds = self.training_seconds if metric == "training_time" else self.load_seconds
+            return Measurement(metric, "seconds", seconds, int(seconds is not None))
         level = metric_level(metric)
         if level is not None:
             return _latency(metric, level, self.scores, confidence)
@@ -97,9 +99,9 @@ def _share(metric: str, outcomes: Mapping[str, bool], confidence: float) -> Meas
 
 
 def _latency(metric: str, level: str, scores: Sequence[Score], confidence: float) -> Measurement:
-    """Take the 95th percentile over complete answers; one that was cut short has no time of its own."""
-    timed = [score for score in scores if score.case.level == level and score.answer.stopped != "cut"]
-    samples = {score.case.id: score.answer.seconds for score in timed}
+    """Take the 95th percentile over complete answers that were made alone; one that was cut short has no time of its own."""
+    own = [score.answer for score in scores if score.case.level == level]
+    samples = {answer.id: answer.seconds for answer in own if answer.alone and answer.stopped != "cut"}
     if not samples:
         return Measurement(metric, "seconds", None, 0)
     values = list(samples.values())
@@ -146,4 +148,10 @@ def metrics_of(scores: Sequence[Score], complexity: Complexity) -> list[str]:
     suites = list(dict.fromkeys(score.case.suite for score in scores))
     named = [metric for metric in _RULES if set(metric_suites(metric)) <= set(suites)]
     latency = [f"latency.{level.name}" for level in complexity.levels]
-    return [*named, *latency, "training_time", *(f"{suite}.{part}" for suite in suites for part in _PARTS)]
+    return [
+        *named,
+        *latency,
+        "latency.load",
+        "training_time",
+        *(f"{suite}.{part}" for suite in suites for part in _PARTS),
+    ]

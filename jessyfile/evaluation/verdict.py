@@ -29,6 +29,15 @@ Change = Literal["better", "worse", "same"]
 
 
 @dataclass(frozen=True, slots=True)
+class Took:
+    """Seconds that are no answer's: the training, and from a cold engine to the first token for the candidate and for the base."""
+
+    training: float | None = None
+    load: float | None = None
+    base_load: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Metric:
     """One metric of the candidate, the base's value, and for a share how the two compare on the same cases."""
 
@@ -102,7 +111,7 @@ def judge(
     cases: Sequence[Case],
     candidate: Mapping[str, Answered],
     baseline: Mapping[str, Answered],
-    training_seconds: float | None,
+    took: Took,
 ) -> Verdict:
     """Score both models' answers and compare the results with the recipe's criteria.
 
@@ -111,7 +120,7 @@ def judge(
         cases: every case that was to be answered.
         candidate: the candidate's answers by case.
         baseline: the base model's answers by case.
-        training_seconds: how long the training took; None when it is not known.
+        took: what training and loading took, as far as it is known.
 
     Returns:
         Every number, the outcome of each criterion, and both models' scores.
@@ -127,8 +136,8 @@ def judge(
     often = recipe.personality.often
     after = {case.id: _score(recipe, case, candidate[case.id]) for case in cases}
     before = {case.id: _score(recipe, case, baseline[case.id]) for case in cases if case.id in baseline}
-    new = ModelScores(tuple(after.values()), training_seconds, often)
-    old = ModelScores(tuple(before.values()), None, often)
+    new = ModelScores(tuple(after.values()), took.training, often, took.load)
+    old = ModelScores(tuple(before.values()), None, often, took.base_load)
     wanted = recipe.evaluation.criteria
     names = dict.fromkeys([*(c.metric for c in wanted), *metrics_of(new.scores, recipe.complexity)])
     return Verdict(

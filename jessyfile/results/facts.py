@@ -271,16 +271,27 @@ class ImportFacts(Facts):
 
 @dataclass(frozen=True, slots=True)
 class AnswersFacts(Facts):
-    """`evaluate` and `baseline`: who answered how many cases, and what loading and the first token took."""
+    """`evaluate` and `baseline`: who answered how many cases, and what loading and the first token took (None where every answer
+    was kept from before). `parallel` were made at a time, but `alone` of them one at a time; `digest` is the model's.
+    """
 
     engine: str
     model: str
     cases: int
     tokens: int
-    load_seconds: float
+    load_seconds: float | None
     cold_first_token_seconds: float | None
     parallel: int
     work_units: int
+    digest: str = ""
+    alone: int = 0
+
+    @property
+    def cold_seconds(self) -> float | None:
+        """From an engine without a model to the first token, in seconds."""
+        if self.load_seconds is None or self.cold_first_token_seconds is None:
+            return None
+        return round(self.load_seconds + self.cold_first_token_seconds, 4)
 
 
 @dataclass(frozen=True, slots=True)

@@ -154,3 +154,9 @@ def test_an_ollama_that_hangs_holds_up_no_stop(server: Server) -> None:
 def test_it_says_that_it_gives_no_token_ids(server: Server) -> None:
     with pytest.raises(EngineError, match="which token"):
         loaded(server).next_logprobs("a", 3)
+
+
+def test_a_load_that_is_measured_begins_without_the_model(server: Server) -> None:
+    """Loading a model that somebody had just asked took no time, and `latency.load` said so."""
+    loaded(server, cold=True)
+    assert [body["keep_alive"] for _, body in server.asked] == [0, "5m"]

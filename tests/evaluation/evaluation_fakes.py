@@ -19,7 +19,7 @@ from jessyfile.planning.canonical import normal
 from jessyfile.planning.run import Silent
 from jessyfile.planning.steps import StepContext
 from jessyfile.resources import resource
-from jessyfile.results.facts import TrainFacts
+from jessyfile.results.facts import AnswersFacts, TrainFacts
 from jessyfile.results.served import Served
 from jessyfile.results.typed_json import Record
 
@@ -129,6 +129,11 @@ def trained(seconds: float = 95.0) -> Record:
             blas="none",
         )
     )
+
+
+def answered(digest: str = "", **changes: Any) -> Record:
+    """Return the record of a step that answered two cases with the model of a digest."""
+    return normal(replace(AnswersFacts("embedded", "tiny:candidate", 2, 24, 1.5, 0.2, 1, 2, digest, 2), **changes))
 
 
 def by_id(*answers: Answered) -> Mapping[str, Answered]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -10,7 +12,7 @@ from evaluation_fakes import USUAL, FakeEngine, Told, make_case
 from jessyfile.dataset.example import Turn
 from jessyfile.engines.engine import GenerationSettings
 from jessyfile.errors import Interrupted
-from jessyfile.evaluation.answers import Asker, answer_all, conversation, read_answers
+from jessyfile.evaluation.answers import Asker, answer_all, conversation, read_answers, timed_cases
 from jessyfile.evaluation.repetition import looping
 
 CASES = [make_case(f"turkish-{n:03}") for n in range(6)]
@@ -35,6 +37,33 @@ def test_answers_come_back_in_the_cases_order(tmp_path: Path, parallel: int) -> 
     assert {(answer.level, answer.iterations) for answer in answers} == {("medium", 4)}
     assert told.heard[0][:2] == (0, 6)
     assert told.heard[-1][:2] == (6, 6)
+
+
+def test_latency_is_measured_one_at_a_time_and_the_rest_shares_the_slots(tmp_path: Path) -> None:
+    """Answers that share two cores each look slower than they are; asked one by one, 430 of them take a quarter of an hour."""
+    cases = [make_case(f"turkish-{n:03}", level=level) for n, level in enumerate(["low"] * 8 + ["high"] * 2)]
+    at_once: list[int] = []
+    under_way = threading.Semaphore(4)
+
+    def answer(_: str) -> str:
+        under_way.acquire()
+        at_once.append(4 - under_way._value)
+        time.sleep(0.01)
+        under_way.release()
+        return "[low 1]\nBence pilav."
+
+    engine = FakeEngine(answer, parallel=4)
+    answers = answer_all(asker(engine), cases, tmp_path / "k", Told(), Told(), timed=3)
+    assert [answer.id for answer in answers if answer.alone] == [
+        "turkish-000",
+        "turkish-002",
+        "turkish-005",
+        "turkish-008",
+        "turkish-009",
+    ]
+    assert at_once[:5] == [1] * 5
+    assert max(at_once[5:]) > 1
+    assert [case.id for case in timed_cases(cases, 3)] == [answer.id for answer in answers if answer.alone]
 
 
 def test_an_interrupted_run_asks_only_what_is_left(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from evaluation_fakes import CASE, Told, by_id, make_answer, make_case, make_context, make_recipe, trained
+from evaluation_fakes import CASE, Told, answered, by_id, make_answer, make_case, make_context, make_recipe, trained
 
 from jessyfile.dataset.completions import Address, Failure, KeptAnswers
 from jessyfile.errors import EvaluationError, Interrupted
@@ -147,7 +147,15 @@ def test_a_judge_that_is_down_changes_no_verdict(tmp_path: Path, server: Callabl
     for name in ("evaluate", "baseline"):
         write_answers(tmp_path / name / "answers.jsonl", [make_answer()])
     inputs = {name: tmp_path / name for name in ("evaluate", "baseline")}
-    facts = step.run_judge(make_context(recipe, tmp_path, "judge", inputs=inputs, facts={"train": trained()}))
+    facts = step.run_judge(
+        make_context(
+            recipe,
+            tmp_path,
+            "judge",
+            inputs=inputs,
+            facts={"train": trained(), "evaluate": answered(), "baseline": answered()},
+        )
+    )
     assert facts.failed == ()
     assert facts.opinion.problem == DOWN.reason
     assert facts.incomplete == DOWN.reason

@@ -12,7 +12,7 @@ from evaluation_fakes import by_id, make_answer, make_case, make_recipe
 
 from jessyfile.errors import EvaluationError, StateError
 from jessyfile.evaluation.cases import Case, Check
-from jessyfile.evaluation.verdict import Verdict, judge, read_verdict, write_verdict
+from jessyfile.evaluation.verdict import Took, Verdict, judge, read_verdict, write_verdict
 from jessyfile.planning.canonical import readable
 from jessyfile.results.facts import JudgeFacts, Opinion
 from jessyfile.results.typed_json import read_as
@@ -33,7 +33,7 @@ def verdict(
 ) -> Verdict:
     recipe = make_recipe(folder, evaluation, personality)
     cases = cases or [make_case(answer.id) for answer in answers]
-    return judge(recipe, cases, by_id(*answers), by_id(*(before or [])), 95.0)
+    return judge(recipe, cases, by_id(*answers), by_id(*(before or [])), Took(95.0))
 
 
 def many(n: int, **values: Any) -> list[Answered]:
@@ -187,7 +187,7 @@ def test_a_recipe_without_a_marker_is_judged_without_one(tmp_path: Path) -> None
     recipe = make_recipe(tmp_path, "  MUST turkish_accuracy > 50%")
     bare = replace(recipe, complexity=replace(recipe.complexity, marker=None))
     answers = many(3, level=None, iterations=None)
-    found = judge(bare, [make_case(answer.id) for answer in answers], by_id(*answers), {}, None)
+    found = judge(bare, [make_case(answer.id) for answer in answers], by_id(*answers), {}, Took())
     assert found.failed == ()
     assert found.metrics["marker_format"].after.n == 0
     assert found.metrics["training_time"].after.value is None

@@ -34,7 +34,7 @@ from jessyfile.dataset.rows import Row, read_rows, store_row, stored_row  # noqa
 from jessyfile.engines import serving  # noqa: E402 (behind the path)
 from jessyfile.engines.gather import Gathered  # noqa: E402 (behind the path)
 from jessyfile.evaluation.answers import Asker, answer_all, read_answers, write_answers  # noqa: E402 (behind the path)
-from jessyfile.evaluation.verdict import judge, read_verdict, write_verdict  # noqa: E402 (behind the path)
+from jessyfile.evaluation.verdict import Took, judge, read_verdict, write_verdict  # noqa: E402 (behind the path)
 from jessyfile.export.registry import Registration, register  # noqa: E402 (behind the path)
 from jessyfile.models.chat_format import format_of  # noqa: E402 (behind the path)
 from jessyfile.models.tokenizer import Tokenizer, load_tokenizer  # noqa: E402 (behind the path)
@@ -139,7 +139,7 @@ def test_an_answer_reaches_the_verdict_the_report_and_the_terminal(text: str) ->
         assert len(asker.engine.asked) == 1
         write_answers(folder / "answers.jsonl", [answer])
         assert read_answers(folder / "answers.jsonl") == [answer]
-        verdict = judge(recipe, [case], by_id(*read_answers(folder / "answers.jsonl")), {}, None)
+        verdict = judge(recipe, [case], by_id(*read_answers(folder / "answers.jsonl")), {}, Took())
         write_verdict(folder, verdict)
         assert read_verdict(folder).cases[0].after.answer.text == answer.text
         (folder / "report").mkdir()

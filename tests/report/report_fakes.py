@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from evaluation_fakes import by_id, make_answer, make_case, make_recipe, trained
 
 from jessyfile.dataset.card import DatasetCard, Figures, Shortcut
-from jessyfile.evaluation.verdict import Verdict, judge
+from jessyfile.evaluation.verdict import Took, Verdict, judge
 from jessyfile.planning.canonical import normal, readable
 from jessyfile.planning.run import RunResult, StepResult
 from jessyfile.planning.runs import Run
@@ -72,7 +72,7 @@ def make_verdict(recipe: Recipe, text: str = "Bence pilav yap, yanına da yoğur
         for n, case in enumerate(cases)
     ]
     old = [make_answer(case.id, "Sen JESSY'sin.", level=None, iterations=None) for case in cases]
-    return judge(recipe, cases, by_id(*new), by_id(*old), 95.0)
+    return judge(recipe, cases, by_id(*new), by_id(*old), Took(95.0))
 
 
 def make_result(folder: Path, text: str = "Bence pilav yap, yanına da yoğurt.") -> tuple[Recipe, RunResult]:
