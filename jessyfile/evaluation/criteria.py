@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from jessyfile.evaluation.metrics import CONFIDENCE, Measurement
-from jessyfile.evaluation.statistics import cases_to_prove, mcnemar, paired_interval
+from jessyfile.evaluation.statistics import cases_to_prove, mcnemar, mean_interval
 from jessyfile.results.outcome import Outcome
 
 if TYPE_CHECKING:
@@ -121,5 +121,5 @@ def compare_runs(measured: Measurement, baseline: Measurement) -> Compared:
     pairs = [(case, measured.outcomes[case], baseline.outcomes[case]) for case in shared]
     better = tuple(case for case, new, old in pairs if new and not old)
     worse = tuple(case for case, new, old in pairs if old and not new)
-    low, high = paired_interval([float(new) - float(old) for _, new, old in pairs], CONFIDENCE)
+    low, high = mean_interval([float(new) - float(old) for _, new, old in pairs], CONFIDENCE)
     return Compared(better, worse, mcnemar(len(better), len(worse)), low, high)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from jessyfile.dataset.completions import Address, Failure, KeptAnswers, read_key, without_thoughts
 from jessyfile.errors import EvaluationError, Interrupted
-from jessyfile.evaluation.statistics import paired_interval
+from jessyfile.evaluation.statistics import mean_interval
 from jessyfile.resources import resource
 from jessyfile.results.facts import Opinion
 
@@ -53,7 +53,7 @@ class CaseOpinions:
     def mean(self) -> Opinion:
         """Return means over the cases that both were scored on, with the interval of their difference."""
         shared = [case for case in self.after if case in self.before]
-        low, high = paired_interval([float(self.after[case] - self.before[case]) for case in shared])
+        low, high = mean_interval([float(self.after[case] - self.before[case]) for case in shared])
         after, before = _mean(self.after, shared), _mean(self.before, shared)
         interval = (round(low, 4), round(high, 4))
         return Opinion(self.model, len(shared), after, before, *interval, self.problem, self.incomplete)

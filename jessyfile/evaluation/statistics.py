@@ -1,13 +1,18 @@
-"""Small numbers said honestly: intervals of shares and percentiles, and whether two models differ on the same cases."""
+"""Small numbers said honestly: intervals of shares, means and percentiles, whether two models differ on the same cases, and how
+far two judgements agree.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
 from statistics import NormalDist
 
 Interval = tuple[float, float]
 _RESAMPLES = 2000
+_DRAWN = 1 << 20  # numbers drawn at a time: memory stays the same however many values there are
 _SEED = 20240229
 
 
@@ -32,17 +37,90 @@ def mcnemar(better: int, worse: int) -> float:
     return float(min(1.0, 2 * tail / 2**n))
 
 
-def paired_interval(differences: Sequence[float], confidence: float = 0.95) -> Interval:
-    """Return the percentile bootstrap interval of a mean of paired differences (Efron 1979); the same every time."""
+def mean_interval(values: Sequence[float], confidence: float = 0.95) -> Interval:
+    """Return the percentile bootstrap interval of a mean (Efron 1979), such as one of paired differences; the same every time."""
     import numpy as np
 
-    if not differences:
+    if not values:
         return 0.0, 0.0
-    values = np.asarray(differences, dtype=np.float64)
-    picks = np.random.default_rng(_SEED).integers(0, len(values), (_RESAMPLES, len(values)))
-    means = values[picks].mean(axis=1)
+    known, random = np.asarray(values, dtype=np.float64), np.random.default_rng(_SEED)
+    size = max(1, _DRAWN // len(known))
+    counts = [min(size, _RESAMPLES - start) for start in range(0, _RESAMPLES, size)]
+    means = np.concatenate([known[random.integers(0, len(known), (n, len(known)))].mean(axis=1) for n in counts])
     low, high = np.quantile(means, [(1 - confidence) / 2, (1 + confidence) / 2])
     return float(low), float(high)
+
+
+def auc(good: Sequence[float], bad: Sequence[float]) -> float:
+    """Return the share of pairs in which the good value is the higher one, ties counted half: the area under the ROC curve
+    (Hanley and McNeil 1982). Raises ValueError without a pair.
+    """
+    if not good or not bad:
+        raise ValueError("a share of pairs needs a value on either side")
+    won = sum((one > other) + (one == other) / 2 for one in good for other in bad)
+    return won / (len(good) * len(bad))
+
+
+def kappa(one: Sequence[Hashable], other: Sequence[Hashable]) -> float | None:
+    """Return Cohen's kappa of two judges' labels of the same things: their agreement beyond chance (Cohen 1960).
+
+    None where it says nothing: no things, or both judges gave one and the same label throughout. Raises ValueError when the
+    judges labelled different numbers of things.
+    """
+    n, agreed = len(one), sum(left == right for left, right in zip(one, other, strict=True))
+    left, right = Counter(one), Counter(other)
+    by_chance = sum(count * right[label] for label, count in left.items())
+    return (n * agreed - by_chance) / (n * n - by_chance) if n * n > by_chance else None
+
+
+@dataclass(frozen=True, slots=True)
+class Detection:
+    """How acceptances agree with the truth, in counts: accepted and right, accepted and wrong, refused though right, refused
+    and wrong.
+    """
+
+    right_accepted: int
+    wrong_accepted: int
+    right_refused: int
+    wrong_refused: int
+
+    @property
+    def precision(self) -> float | None:
+        """The share of what was accepted that is right; None when nothing was accepted."""
+        return _share(*self._of_accepted)
+
+    @property
+    def recall(self) -> float | None:
+        """The share of what is right that was accepted; None when nothing is right."""
+        return _share(*self._of_right)
+
+    @property
+    def precision_interval(self) -> Interval:
+        """The 95 % Wilson interval of the precision."""
+        return wilson(*self._of_accepted)
+
+    @property
+    def recall_interval(self) -> Interval:
+        """The 95 % Wilson interval of the recall."""
+        return wilson(*self._of_right)
+
+    @property
+    def _of_accepted(self) -> tuple[int, int]:
+        return self.right_accepted, self.right_accepted + self.wrong_accepted
+
+    @property
+    def _of_right(self) -> tuple[int, int]:
+        return self.right_accepted, self.right_accepted + self.right_refused
+
+
+def detection(accepted: Sequence[bool], right: Sequence[bool]) -> Detection:
+    """Count how what was accepted agrees with what is right, thing by thing. Raises ValueError for lists of different lengths."""
+    count = Counter((bool(said), bool(true)) for said, true in zip(accepted, right, strict=True))
+    return Detection(count[True, True], count[True, False], count[False, True], count[False, False])
+
+
+def _share(part: int, whole: int) -> float | None:
+    return part / whole if whole else None
 
 
 def percentile(values: Sequence[float], share: float) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import statistics
 
 import pytest
 from hypothesis import given
@@ -10,9 +11,13 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from jessyfile.evaluation.statistics import (
+    Detection,
+    auc,
     cases_to_prove,
+    detection,
+    kappa,
     mcnemar,
-    paired_interval,
+    mean_interval,
     percentile,
     percentile_interval,
     wilson,
@@ -26,6 +31,15 @@ def test_wilson_agrees_with_scipy(counts: tuple[int, int], confidence: float) ->
     passed, n = counts
     expected = stats.binomtest(passed, n).proportion_ci(confidence, "wilson")
     assert wilson(passed, n, confidence) == pytest.approx((expected.low, expected.high), abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("passed", "n", "low", "high"),
+    [(81, 263, 0.2553, 0.3662), (15, 148, 0.0624, 0.1605), (0, 20, 0.0, 0.1611), (1, 29, 0.0061, 0.1718)],
+)
+def test_wilson_agrees_with_a_published_table(passed: int, n: int, low: float, high: float) -> None:
+    """Newcombe, Statistics in Medicine 17 (1998), Table I, method 3."""
+    assert wilson(passed, n) == pytest.approx((low, high), abs=5e-5)
 
 
 @pytest.mark.parametrize(
@@ -74,9 +88,101 @@ def test_nearest_rank_and_many_values() -> None:
     assert 2800 < low < 2850 < high < 2900
 
 
-def test_the_paired_interval_is_the_same_every_time_and_spans_the_mean() -> None:
+def test_the_mean_interval_is_the_same_every_time_and_spans_the_mean() -> None:
     differences = [1.0] * 8 + [0.0] * 20 + [-1.0] * 2
-    assert paired_interval(differences) == paired_interval(differences)
-    low, high = paired_interval(differences)
+    assert mean_interval(differences) == mean_interval(differences)
+    low, high = mean_interval(differences)
     assert low < 0.2 < high
-    assert paired_interval([]) == (0.0, 0.0)
+    assert mean_interval([]) == (0.0, 0.0)
+
+
+def test_the_interval_of_a_mean_agrees_with_scipy() -> None:
+    """Its bootstrap draws others and more; the ends differ by what 2,000 resamples leave to chance."""
+    chance = random.Random(5)
+    values = [chance.betavariate(4, 2) for _ in range(60)]
+    settings = {"method": "percentile", "n_resamples": 20_000, "random_state": 1}
+    expected = stats.bootstrap((values,), statistics.fmean, vectorized=False, **settings).confidence_interval
+    spread = stats.sem(values)
+    assert mean_interval(values) == pytest.approx((expected.low, expected.high), abs=0.15 * spread)
+
+
+def test_the_interval_of_a_mean_holds_as_often_as_it_says() -> None:
+    """200 samples of 50 cases, each a share over six pairs: the true mean lies inside about 95 % of the intervals."""
+    chance = random.Random(7)
+    samples = [[sum(chance.random() < 0.7 for _ in range(6)) / 6 for _ in range(50)] for _ in range(200)]
+    held = sum(low <= 0.7 <= high for low, high in map(mean_interval, samples))
+    assert held >= 0.9 * 200
+
+
+def test_many_values_take_no_more_memory_than_few() -> None:
+    """The draws of all resamples at once would be 2.4 GB here."""
+    low, high = mean_interval([0.0, 1.0] * 75_000)
+    assert low < 0.5 < high
+
+
+# the ratings of 109 images by one reader, from definitely normal to definitely abnormal (Hanley and McNeil 1982, Table I)
+NORMAL, ABNORMAL = (33, 6, 6, 11, 2), (3, 2, 2, 11, 33)
+
+
+def test_the_share_of_pairs_agrees_with_a_published_area() -> None:
+    """Hanley and McNeil, Radiology 143 (1982), Table II: W = 0.893."""
+    normal, abnormal = (
+        [float(rating) for rating, count in enumerate(counts) for _ in range(count)] for counts in (NORMAL, ABNORMAL)
+    )
+    assert auc(abnormal, normal) == pytest.approx(0.893, abs=5e-4)
+    assert auc(normal, abnormal) == pytest.approx(1 - auc(abnormal, normal))
+
+
+@given(st.lists(st.integers(0, 6), min_size=1, max_size=9), st.lists(st.integers(0, 6), min_size=1, max_size=9))
+def test_the_share_of_pairs_is_mann_whitneys_statistic(good: list[int], bad: list[int]) -> None:
+    expected = stats.mannwhitneyu(good, bad, method="asymptotic").statistic / (len(good) * len(bad))
+    assert auc(list(map(float, good)), list(map(float, bad))) == pytest.approx(expected)
+
+
+def test_a_share_of_no_pairs_is_no_number() -> None:
+    with pytest.raises(ValueError, match="either side"):
+        auc([1.0], [])
+
+
+def labels(table: list[list[int]]) -> tuple[list[int], list[int]]:
+    """Return both judges' labels from a table of counts, the first judge's by rows."""
+    cells = [(row, column) for row, counts in enumerate(table) for column, n in enumerate(counts) for _ in range(n)]
+    return [row for row, _ in cells], [column for _, column in cells]
+
+
+def test_kappa_agrees_with_a_published_value() -> None:
+    """Fleiss, Cohen and Everitt, Psychological Bulletin 72 (1969): 200 patients, three diagnoses, kappa = 0.429."""
+    one, other = labels([[106, 10, 4], [22, 28, 10], [2, 12, 6]])
+    assert kappa(one, other) == pytest.approx(0.429, abs=5e-4)
+    assert kappa(other, one) == kappa(one, other)
+
+
+@pytest.mark.parametrize(
+    ("table", "expected"), [([[5, 0], [0, 3]], 1.0), ([[2, 2], [2, 2]], 0.0), ([[0, 4], [4, 0]], -1.0)]
+)
+def test_kappa_of_agreement_chance_and_contradiction(table: list[list[int]], expected: float) -> None:
+    assert kappa(*labels(table)) == pytest.approx(expected)
+
+
+def test_kappa_is_no_number_where_there_was_nothing_to_tell_apart() -> None:
+    assert kappa([], []) is None
+    assert kappa(["yes"] * 9, ["yes"] * 9) is None
+    assert kappa(["yes"] * 9, ["no"] * 9) == 0.0
+    with pytest.raises(ValueError, match="shorter"):
+        kappa([True, False], [True])
+
+
+def test_precision_and_recall_are_of_what_was_accepted_and_of_what_is_right() -> None:
+    """Four answers were accepted, three of them right; two right ones were refused."""
+    accepted, right = [1, 1, 1, 1, 0, 0, 0], [1, 1, 1, 0, 1, 1, 0]
+    found = detection([bool(one) for one in accepted], [bool(one) for one in right])
+    assert found == Detection(right_accepted=3, wrong_accepted=1, right_refused=2, wrong_refused=1)
+    assert (found.precision, found.recall) == (0.75, 0.6)
+    assert found.precision_interval == wilson(3, 4)
+    assert found.recall_interval == wilson(3, 5)
+
+
+def test_precision_of_nothing_accepted_is_no_number() -> None:
+    found = detection([False, False], [True, True])
+    assert (found.precision, found.recall) == (None, 0.0)
+    assert detection([], []).recall is None
