@@ -26,13 +26,20 @@ _SHOWN = 5
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One check of an answer: its kind and what the kind asks for."""
+    """One check of an answer: its kind and what the kind asks for; `grammar/case.schema.json` says what each field means."""
 
     kind: str
     words: tuple[str, ...] = ()
     pattern: str = ""
     least: int = 0
     most: int | None = None
+    numbers: tuple[float, ...] = ()
+    also: tuple[float, ...] = ()
+    others: bool = False
+    options: tuple[tuple[str, ...], ...] = ()
+    right: int | None = None
+    mood: str = ""
+    asking: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +139,13 @@ def _check(value: Mapping[str, Any]) -> Check:
         pattern=value.get("pattern", ""),
         least=value.get("min", 0),
         most=value.get("max"),
+        numbers=tuple(map(float, value.get("numbers", ()))),
+        also=tuple(map(float, value.get("also", ()))),
+        others=value.get("others", False),
+        options=tuple(map(tuple, value.get("options", ()))),
+        right=value.get("right"),
+        mood=value.get("mood", ""),
+        asking=value.get("asking", False),
     )
 
 

@@ -2,40 +2,31 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from jessyfile.evaluation.words import holds
+from jessyfile.evaluation.choice import chosen
+from jessyfile.evaluation.clauses import read, without_echo
+from jessyfile.evaluation.moods import suits
+from jessyfile.evaluation.numbers import claims_only
+from jessyfile.evaluation.relevance import touches
+from jessyfile.evaluation.views import lectures, own_view
+from jessyfile.evaluation.voice import is_salad
+from jessyfile.evaluation.words import affirms, denies, holds
 from jessyfile.text.patterns import found
 
 if TYPE_CHECKING:
     from jessyfile.evaluation.cases import Check
 
-_OWN_VIEW = (
-    "bence", "bana kalırsa", "bana göre", "bana sorarsan", "kanımca", "benim için", "benim fikrim", "benim gözümde",
-    "benim görüşüm", "ben olsam", "düşünüyorum", "inanıyorum", "sanıyorum", "sanırım", "tercih ederim", "tercihim",
-    "inanmıyorum", "sanmıyorum", "düşünmüyorum", "katılıyorum", "katılmıyorum", "savunuyorum", "savunmam", "yanayım",
-    "inandırıcı gelmiyor", "bana adil gelmiyor", "benim ölçüm",
-    "i think", "i believe", "i'd", "i’d", "i would", "i feel", "i find", "i prefer", "i suspect", "i doubt",
-    "in my view", "in my opinion", "my view", "my opinion", "if you ask me", "to me",
-)  # fmt: skip
-_WOULD = r"\b\w{2,}(?:[aeıiuü]r|m[ae]z)d[ıiuü]m\b"  # söylerdim, yapmazdım: what she would do; yardım is none
-_ANALYSIS = (
-    "felsefi", "felsefe", "ontoloj", "epistemoloj", "metafizik", "varoluş", "fenomenoloj", "derin bir soru",
-    "derin bir konu", "analiz edelim", "analiz etmek gerek", "değerlendirmek gerek", "bu bağlamda", "öte yandan",
-    "philosoph", "ontolog", "epistemolog", "metaphysic", "existential", "phenomenolog", "a deep question",
-    "let's analyze", "let us analyze", "on the one hand", "on the other hand",
-)  # fmt: skip
-_LAYOUT = re.compile(r"^\s*(?:[-*•]\s+\S|\d{1,2}[.)]\s+\S|#{1,6}\s|\*\*[^*\n]+\*\*:?\s*$)", re.MULTILINE)
+Verdict = Callable[["Check", str, str], bool]
 
 
-def passes(check: Check, answer: str) -> bool:
-    """Return whether an answer, without its marker, passes a check."""
-    return _CHECKS[check.kind](check, answer)
+def passes(check: Check, answer: str, prompt: str = "") -> bool:
+    """Return whether an answer, without its marker, passes a check. What it only repeats of the question counts for nothing."""
+    return _CHECKS[check.kind](check, answer, prompt)
 
 
-def complaint(check: Check, answer: str) -> str:
+def complaint(check: Check, answer: str, prompt: str = "") -> str:
     """Return in words what a failed check found, or missed, in an answer."""
     if check.kind == "length":
         size = len(answer.strip())
@@ -44,13 +35,30 @@ def complaint(check: Check, answer: str) -> str:
             if size > check.least
             else f"{size} characters, at least {check.least}"
         )
-    if check.kind in ("any_of", "all_of", "none_of"):
-        held = [word for word in check.words if holds(answer, word)]
-        missing = [word for word in check.words if word not in held]
-        return f"says {', '.join(held)}" if check.kind == "none_of" else f"does not say {', '.join(missing)}"
-    plain = {"first_person": "no view of its own", "no_analysis": "analyses, or makes a list"}
+    if check.kind in _SAID:
+        return _about_words(check, without_echo(answer, prompt))
+    if check.kind == "number":
+        return f"does not say {' or '.join(f'{number:g}' for number in check.numbers)} alone"
+    plain = {
+        "first_person": "no view of its own",
+        "no_analysis": "analyses, or makes a list",
+        "chooses": "takes no side, or the wrong one",
+        "mood": f"says what {check.mood} forbids",
+        "touches": "is about something else",
+    }
     verb = "matches" if check.kind == "not_regex" else "does not match"
     return plain.get(check.kind) or f"{verb} {check.pattern}"
+
+
+def _about_words(check: Check, said: str) -> str:
+    test = affirms if check.kind in ("affirms", "not_affirms") else denies if check.kind == "denies" else holds
+    held = [word for word in check.words if test(said, word)]
+    missing = [word for word in check.words if word not in held]
+    if check.kind in ("none_of", "not_affirms"):
+        return f"says {', '.join(held)}"
+    if check.kind == "at_least":
+        return f"says {len(held)} of {', '.join(check.words)}, at least {check.least}"
+    return f"does not {'deny' if check.kind == 'denies' else 'say'} {', '.join(missing)}"
 
 
 def rule_holds(rule: str, answer: str) -> bool:
@@ -60,34 +68,46 @@ def rule_holds(rule: str, answer: str) -> bool:
     return holds(answer, rule)
 
 
-def _any_of(check: Check, answer: str) -> bool:
-    return any(holds(answer, word) for word in check.words)
-
-
-def _all_of(check: Check, answer: str) -> bool:
-    return all(holds(answer, word) for word in check.words)
-
-
-def _length(check: Check, answer: str) -> bool:
+def _length(check: Check, answer: str, _: str) -> bool:
     size = len(answer.strip())
     return check.least <= size and (check.most is None or size <= check.most)
 
 
-def _first_person(_: Check, answer: str) -> bool:
-    return found(_WOULD, answer) or any(holds(answer, words) for words in _OWN_VIEW)
+def _spoken(test: Callable[[str, str], bool], least: int | None) -> Verdict:
+    """Return the check that so many of the words (None: all of them) pass a test, in a text that is no list of words."""
+
+    def passed(check: Check, answer: str, prompt: str) -> bool:
+        own = without_echo(answer, prompt)
+        wanted = len(check.words) if least is None else least or check.least
+        return sum(test(own, word) for word in check.words) >= wanted and not is_salad(read(own))
+
+    return passed
 
 
-def _no_analysis(_: Check, answer: str) -> bool:
-    return _LAYOUT.search(answer) is None and not any(holds(answer, words) for words in _ANALYSIS)
-
-
-_CHECKS: Mapping[str, Callable[[Check, str], bool]] = {
-    "any_of": _any_of,
-    "all_of": _all_of,
-    "none_of": lambda check, answer: not _any_of(check, answer),
-    "regex": lambda check, answer: found(check.pattern, answer),
-    "not_regex": lambda check, answer: not found(check.pattern, answer),
-    "length": _length,
-    "first_person": _first_person,
-    "no_analysis": _no_analysis,
+_SAID: Mapping[str, Verdict] = {
+    "any_of": _spoken(holds, 1),
+    "all_of": _spoken(holds, None),
+    "at_least": _spoken(holds, 0),
+    "affirms": _spoken(affirms, 1),
+    "denies": _spoken(denies, 1),
+    "none_of": lambda check, answer, _: not any(holds(answer, word) for word in check.words),
+    "not_affirms": lambda check, answer, _: not any(affirms(answer, word) for word in check.words),
 }
+_CHECKS: Mapping[str, Verdict] = {
+    **_SAID,
+    "touches": lambda check, answer, prompt: touches(answer, check.words, prompt, asking=check.asking),
+    "number": lambda check, answer, prompt: claims_only(
+        without_echo(answer, prompt), check.numbers, check.also, others=check.others
+    ),
+    "chooses": lambda check, answer, prompt: _took(chosen(without_echo(answer, prompt), check.options), check.right),
+    "mood": lambda check, answer, _: suits(answer, check.mood),
+    "regex": lambda check, answer, _: found(check.pattern, answer),
+    "not_regex": lambda check, answer, _: not found(check.pattern, answer),
+    "length": _length,
+    "first_person": lambda _, answer, __: own_view(answer),
+    "no_analysis": lambda _, answer, __: not lectures(answer),
+}
+
+
+def _took(side: int | None, right: int | None) -> bool:
+    return side is not None and (right is None or side == right)

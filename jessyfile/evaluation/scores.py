@@ -9,6 +9,7 @@ from jessyfile.evaluation.answers import Answered
 from jessyfile.evaluation.cases import Case, Check
 from jessyfile.evaluation.checks import complaint, passes, rule_holds
 from jessyfile.evaluation.repetition import find_loop
+from jessyfile.evaluation.voice import voice_faults
 from jessyfile.text.answer_language import in_language
 
 if TYPE_CHECKING:
@@ -97,16 +98,17 @@ def score(case: Case, answer: Answered, complexity: Complexity, personality: Per
         band=right and answer.iterations is not None and low <= answer.iterations <= high if marked else None,
         language=in_language(answer.text, case.language),
         loop=find_loop(answer.text),
-        failed_form=(*_failed(case.form, answer.text), *_broken_rules(case, answer.text, personality)),
-        failed_relevance=_failed(case.relevance, answer.text),
+        failed_form=(*_failed(case, case.form, answer.text), *_broken_rules(case, answer.text, personality)),
+        failed_relevance=_failed(case, case.relevance, answer.text),
     )
 
 
-def _failed(checks: tuple[Check, ...], text: str) -> tuple[str, ...]:
-    return tuple(complaint(check, text) for check in checks if not passes(check, text))
+def _failed(case: Case, checks: tuple[Check, ...], text: str) -> tuple[str, ...]:
+    return tuple(complaint(check, text, case.prompt) for check in checks if not passes(check, text, case.prompt))
 
 
 def _broken_rules(case: Case, text: str, personality: Personality) -> Iterator[str]:
+    yield from voice_faults(text, case.prompt, case.language)
     for rule in personality.never:
         if rule_holds(rule, text):
             yield f"NEVER {rule}"

@@ -1,30 +1,60 @@
-"""Whether an answer holds a word, as a reader of Turkish would say: suffixes, softened endings, letters typed in ASCII, either case."""
+"""Where an answer holds a word, as a reader of Turkish would say: whole words with their suffixes, in either case, also typed in ASCII.
+
+`kaba` is found in `kabaca`, not in `kabak`. A verb is asked for by its infinitive. `felsef*` takes every word with that
+beginning, `=ünvan` must be written with its letters, several words follow each other, and `kış + çık*` stands for two
+ideas within one sentence.
+"""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from functools import cache
 
+from jessyfile.evaluation.clauses import Said, read
+from jessyfile.text.inflection import Forms, forms_of
 from jessyfile.text.turkish import ascii_folded, lower, nfc, tokens
 
 _VOWELS = "aeıioöuüâîû"
 _SOFTENED = {"k": "ğg", "p": "b", "ç": "c", "t": "d"}
-_TOKEN = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
+_BOTH = " + "
+
+Place = tuple[int, int, bool]
+"""Where a word begins and ends in the answer, and whether it is affirmed there."""
 
 
 def holds(text: str, word: str) -> bool:
-    """Return whether a word of the text begins with `word`; several words must follow each other.
+    """Return whether a text holds a word in any of its forms, denied or not.
 
-    A word of two syllables or more may soften before a vowel: `emek` is found in `emeği`, `kitap` in `kitabı`, `hisset` in `hissediyor`.
-    Case counts by neither Turkish nor plain rules, and the given word may stand without its Turkish letters. One with
-    other signs in it (`&mut`, `i/o`) is looked for as written.
+    One with other signs in it (`&mut`, `i/o`) is looked for as written.
     """
+    return next(places(text, word), None) is not None
+
+
+def affirms(text: str, word: str) -> bool:
+    """Return whether a text claims a word somewhere: not `beş diyenler`, not `gitme`, not `Merkür değil`."""
+    return any(affirmed for _, _, affirmed in places(text, word))
+
+
+def denies(text: str, word: str) -> bool:
+    """Return whether a text negates a word somewhere."""
+    return any(not affirmed for _, _, affirmed in places(text, word))
+
+
+def places(text: str, word: str) -> Iterator[Place]:
+    """Yield where a word stands in a text."""
     wanted = lower(word).strip()
-    if tokens(wanted) != wanted.split():
-        return any(wanted in form for form in forms(text))
-    parts = wanted.split()
-    folded = [ascii_folded(part) for part in parts]
-    return any(_follows(words, parts) or _follows(words, folded) for words in _words(text))
+    if _BOTH in wanted:
+        yield from _together(text, wanted.split(_BOTH))
+    elif not _plain(wanted):
+        yield from ((0, 0, True) for form in forms(text) if wanted in form)
+    else:
+        said, parts = read(text), [_part(part) for part in wanted.split()]
+        for start in range(len(said.tokens) - len(parts) + 1):
+            matched = [_matched(part, said, start + offset) for offset, part in enumerate(parts)]
+            if None not in matched:
+                end = start + len(parts)
+                yield start, end, said.affirmed(start, end) == all(matched)
 
 
 def forms(text: str) -> tuple[str, ...]:
@@ -32,24 +62,46 @@ def forms(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys((lower(text), nfc(text).lower())))
 
 
+def _plain(wanted: str) -> bool:
+    bare = re.sub(r"(?:^|(?<=\s))=|\*", "", wanted)
+    return tokens(bare) == bare.split()
+
+
+def _together(text: str, words: list[str]) -> Iterator[Place]:
+    """Yield the last word's places in sentences that hold the others too; one denied part denies the whole."""
+    said = read(text)
+    *others, last = ([*places(text, word)] for word in words)
+    for start, end, affirmed in last:
+        sentence = said.tokens[start].sentence if said.tokens else 0
+        near = [[place for place in found if said.tokens[place[0]].sentence == sentence] for found in others]
+        if all(near):
+            yield start, end, affirmed and all(any(place[2] for place in found) for found in near)
+
+
+def _matched(part: str | Forms, said: Said, at: int) -> bool | None:
+    """Return None for another word, False for a negated form of it, True for any other form."""
+    for token in said.tokens[at].spellings:
+        found = _begins(token, part) if isinstance(part, str) else part.match(token)
+        if found is not None:
+            return found
+    return None
+
+
 @cache
-def _words(text: str) -> tuple[tuple[str, ...], ...]:
-    return tuple(tuple(_TOKEN.findall(form)) for form in forms(text))
+def _part(word: str) -> str | Forms:
+    return word[:-1] if word.endswith("*") else forms_of(word)
 
 
-def _follows(words: tuple[str, ...], parts: list[str]) -> bool:
-    last = len(words) - len(parts)
-    return any(
-        all(_begins(words[start + offset], part) for offset, part in enumerate(parts)) for start in range(last + 1)
-    )
-
-
-def _begins(word: str, part: str) -> bool:
-    """Return whether a word begins with a part, whose last consonant may be softened (not in monosyllables: `kat` is not `kadın`)."""
-    if word.startswith(part):
+def _begins(token: str, part: str) -> bool | None:
+    """Return True when a word begins with a part, whose last consonant may be softened in more than one syllable."""
+    if token.startswith((part, ascii_folded(part))):
         return True
     soft = _SOFTENED.get(part[-1:])
     at = len(part)
-    if soft is None or not word.startswith(part[:-1]) or sum(letter in _VOWELS for letter in part) < 2:
-        return False
-    return word[at - 1 : at] in tuple(soft) and word[at : at + 1] in tuple(_VOWELS)
+    if soft is None or not token.startswith((part[:-1], ascii_folded(part[:-1]))) or _syllables(part) < 2:
+        return None
+    return True if re.match(f"[{soft}][{_VOWELS}]", token[at - 1 :]) else None
+
+
+def _syllables(word: str) -> int:
+    return sum(letter in _VOWELS for letter in word)

@@ -1,7 +1,8 @@
 """Which language an answer is in.
 
 Twenty letters or more are judged by lingua, limited to ten languages (with only two it calls German and Azeri
-Turkish); shorter ones by everyday words and Turkish letters. Code does not count.
+Turkish); shorter ones by everyday words and Turkish letters. Code does not count. Turkish that carries English terms,
+as teams speak it, is Turkish: its words bend by Turkish suffixes, and English holds no sentence together in it.
 """
 
 from __future__ import annotations
@@ -22,6 +23,13 @@ NAMES = {
 _CODES = {name.upper(): code for code, name in NAMES.items()}
 _ENOUGH = 20
 _AZERI_LETTERS = frozenset("əxqƏXQ")
+_CARRIED = 0.25
+_NEAR_ENGLISH = ("en", "nl", "de")
+_BENT = re.compile(  # a suffix behind an apostrophe, or the ending of a Turkish verb
+    r"\w+['’](?:[yns]?[ıiuüae]|n?[ıiuü]n|[dt][ae]n?|n[dt]?[ae]n?|y?l[ae]|l[ae]r\w*|[ıiuü]n[ıiuüae]\w*|s[ıiuü]n\w*)"
+    r"|\w+(?:[ıiuü]yor\w*|[ae]c[ae][kğ]\w*|m[ıiuü]ş\w*|m[ae]z(?:s\w+)?|m[ae]d[ae]n|[ae]rs[ae]\w*|[ıiuü]rs[ıiuü]n|"
+    r"[ae]rs[ıi]n|[ıiuü]nc[ae]|s[ae]n\b)"
+)
 _CODE = re.compile(r"```.*?(?:```|$)|`[^`\n]*`", re.DOTALL)
 
 
@@ -57,7 +65,18 @@ def in_language(text: str, wanted: str) -> bool:
     if not any(map(str.isalpha, said)):
         return bool(text.strip())
     taken = languages(wanted)
-    return language_of(said) in taken if is_long(said) else any(_may_be(said, name) for name in taken)
+    if not is_long(said):
+        return any(_may_be(said, name) for name in taken)
+    found = language_of(said)
+    return found in taken or ("tr" in taken and found in _NEAR_ENGLISH and mixed_turkish(said))
+
+
+def mixed_turkish(text: str) -> bool:
+    """Return whether Turkish carries a text of English terms: `201 Created dön, Location header'ına URL'ini koy`."""
+    words = tokens(text)
+    bent = sum(_BENT.fullmatch(word) is not None or not TURKISH_LETTERS.isdisjoint(word) for word in words)
+    turkish, joined = bent / len(words) + everyday_share(text, "tr"), everyday_share(text, "en")
+    return turkish >= _CARRIED and joined < turkish / 4
 
 
 @cache

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from jessyfile.evaluation.words import holds
+from jessyfile.evaluation.words import affirms, denies, holds
 
 
 @pytest.mark.parametrize(
@@ -14,14 +14,28 @@ from jessyfile.evaluation.words import holds
         ("İyi akşamlar!", "iyi"),
         ("IŞIK açık kalsın", "ışık"),
         ("gunaydin kanka", "günaydın"),
+        ("Sen de git, onun icin gel", "için"),
         ("If it fails, retry.", "if"),
         ("Idle kalır", "idle"),
+        ("I'd wait", "i'd"),
         ("Rust'ta bu olmaz", "rust"),
         ("Sana kolay gelsin abi", "kolay gelsin"),
         ("Dert yoktur bende", "dert yok"),
         ("`&mut self` alıyor", "&mut"),
         ("I/O bekliyor", "i/o"),
         ("g\u0308u\u0308n", "g\u0308ün"),
+        ("Bunca emeğin karşılığı bu değil.", "emek"),
+        ("Kitaplarımızdan birini geri verdim.", "kitap"),
+        ("emegine yazik", "emek"),
+        ("İlacını içtin mi?", "ilaç"),
+        ("Sabrın da bir sonu var, şehre dön.", "sabır"),
+        ("Kalbi kırıldı, dikkatler dağıldı", "kalp"),
+        ("dikkatler dağıldı", "dikkat"),
+        ("Queries are cached", "query"),
+        ("stopped and making", "make"),
+        ("Felsefi bir soru", "felsef*"),
+        ("Hissediyorum ama adını koyamıyorum.", "hisset*"),
+        ("Havalar soğuyunca çıkar, kışın da tadındadır.", "kış + çıkmak"),
     ],
 )
 def test_a_word_is_found(text: str, word: str) -> None:
@@ -29,17 +43,52 @@ def test_a_word_is_found(text: str, word: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "form",
+    [
+        "gidiyorum",
+        "gidiyom",
+        "gidiyo",
+        "gidiyosun",
+        "gidiyoz",
+        "gidicem",
+        "gitcem",
+        "gidersen",
+        "gidelim",
+        "gitmişti",
+        "gidip",
+        "gidince",
+    ],
+)
+def test_a_verb_is_found_as_people_say_and_type_it(form: str) -> None:
+    """Lists of beginnings held `gid` and `git` apart, and knew no chat spelling."""
+    assert holds(f"yarın {form} ya", "gitmek")
+
+
+@pytest.mark.parametrize(
     ("text", "word"),
     [
+        ("Kabak dolması güzel olmuş", "kaba"),
+        ("Gazeteyi gözüne tutma", "gaz"),
+        ("Sosyal medyada gördüm", "sos"),
+        ("Koşullar değişti, gelemem", "koşmak"),
+        ("Uyumlu bir renk", "uyumak"),
+        ("Kararım bu", "kar"),
         ("çok şok oldum", "sok"),
         ("kiz geldi", "kız gitti"),
         ("kolay iş gelsin", "kolay gelsin"),
         ("yapmak", "mak"),
         ("", "pilav"),
         ("kız", "kaz"),
+        ("kadın geldi", "kat"),
+        ("kitabe", "kitap"),
+        ("Elma aldım", "el"),
+        ("Unvan yaz", "=ünvan"),
+        ("kışın evde dur. O çıkar.", "kış + çıkmak"),
+        ("task runner", "as"),
     ],
 )
-def test_a_word_is_not_found(text: str, word: str) -> None:
+def test_another_word_is_not_found(text: str, word: str) -> None:
+    """Beginnings took «kabak» for `kaba`, «gazete» for `gaz` and «koşullar» for `koş`."""
     assert not holds(text, word)
 
 
@@ -52,26 +101,38 @@ def test_turkish_letters_of_the_answer_are_not_folded_away() -> None:
 @pytest.mark.parametrize(
     ("text", "word"),
     [
-        ("Bunca emeğin karşılığı bu değil.", "emek"),
-        ("Kitabı geri verdim.", "kitap"),
-        ("Hissediyorum ama adını koyamıyorum.", "hisset"),
-        ("emegine yazik", "emek"),
-        ("İlacını içtin mi?", "ilaç"),
+        ("Altı köşelidir, beş diyenler karıştırıyor.", "beş"),
+        ("Sekiz değil, dokuz kalır.", "sekiz"),
+        ("5 değil 6 köşeli", "5"),
+        ("Baklava yerine kazandibi al", "baklava"),
+        ("Bence gitme", "gitmek"),
+        ("Süt verme, dokunur", "süt"),
+        ("Kediler sütü sindiremez", "süt"),
+        ("Asla unwrap kullanma", "unwrap"),
+        ("Don't use unwrap here", "unwrap"),
+        ("Use bcrypt instead of MD5", "md5"),
+        ("Çay mı kahve mi?", "çay"),
+        ("Ünvan yanlış, unvan yaz", "=ünvan"),
     ],
 )
-def test_a_softened_ending_is_the_same_word(text: str, word: str) -> None:
-    """`emek` did not find «emeği», so eleven fair answers to philosophical cases failed."""
+def test_what_is_denied_asked_or_said_by_others_is_not_claimed(text: str, word: str) -> None:
+    """«Altı köşelidir, beş diyenler karıştırıyor» passed for five."""
     assert holds(text, word)
+    assert not affirms(text, word)
+    assert denies(text, word)
 
 
 @pytest.mark.parametrize(
     ("text", "word"),
     [
-        ("kadın geldi", "kat"),  # one syllable
-        ("kitabe", "kitaplık"),
-        ("tabağ", "tabak"),  # no vowel follows
-        ("emekli", "emeç"),
+        ("Altı köşelidir, beş diyenler karıştırıyor.", "altı"),
+        ("5 değil 6 köşeli", "6"),
+        ("Memelidir yunus, balık değil", "memeli"),
+        ("Kahve değil mi zaten", "kahve"),
+        ("Merak etme, kargo yarın gelir", "kargo"),
+        ("MD5 yetmez, bcrypt kullan", "bcrypt"),
+        ("Elma dolma yedim, sarma da", "dolma"),
     ],
 )
-def test_softening_takes_no_other_word(text: str, word: str) -> None:
-    assert not holds(text, word)
+def test_a_denial_reaches_no_further_than_its_clause(text: str, word: str) -> None:
+    assert affirms(text, word)
