@@ -143,6 +143,24 @@ def _export() -> click.Command:
     return export
 
 
+def _eval() -> click.Command:
+    from jessyfile.commands.evaluate import eval_
+
+    return eval_
+
+
+def _compare() -> click.Command:
+    from jessyfile.commands.compare import compare
+
+    return compare
+
+
+def _report() -> click.Command:
+    from jessyfile.commands.report import report
+
+    return report
+
+
 def _explain() -> click.Command:
     from jessyfile.commands.recipe import explain
 
@@ -175,6 +193,9 @@ COMMANDS: dict[str, tuple[Callable[[], click.Command], str]] = {
     "plan": (_plan, "Show what apply would do, and why. Starts nothing."),
     "apply": (_apply, "Make data, train, export, evaluate, promote: whatever the plan says."),
     "chat": (_chat, "Ask a promoted model; shows level, iterations and seconds."),
+    "eval": (_eval, "Ask a promoted model its suites now; say whether it fell behind its lock file."),
+    "compare": (_compare, "Compare two models, recipes or runs on the same cases."),
+    "report": (_report, "Write a run's report anew, and open it."),
     "status": (_status, "What is promoted, what was last applied, what it scored."),
     "data": (_data, "Make, look at and check training rows."),
     "watch": (_watch, "Apply again whenever the recipe or its seeds change."),
@@ -229,7 +250,7 @@ class LateGroup(click.Group):
 
 _EXIT_CODES = (
     "Exit codes: 0 done; 1 an error; 2 plan --detailed-exitcode found changes; 3 all done, but a MUST failed and "
-    "nothing was promoted; 64 the command line is wrong; 130 stopped."
+    "nothing was promoted, or eval found a score that fell; 64 the command line is wrong; 130 stopped."
 )
 
 

@@ -21,7 +21,7 @@ _COMPARE: Mapping[str, Callable[[float, float], bool]] = {
     ">=": operator.ge,
     "=": operator.eq,
 }
-_CHANCE = 0.05
+CHANCE = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +104,7 @@ def _against_baseline(criterion: Criterion, measured: Measurement, baseline: Mea
     if measured.unit == "seconds":
         return _judged(criterion, measured, passed, baseline=baseline.value)
     compared = compare_runs(measured, baseline)
-    lucky = criterion.comparison in (">", "<") and passed and compared.p >= _CHANCE
+    lucky = criterion.comparison in (">", "<") and passed and compared.p >= CHANCE
     note = (
         ""
         if measured.value or baseline.value

@@ -22,7 +22,15 @@ from jessyfile.evaluation.answers import (
 from jessyfile.fsops import staged_folder, write_text
 from jessyfile.planning.canonical import digest, normal, readable
 from jessyfile.project import jessy_folder
-from jessyfile.results.facts import AnswersFacts, BaseFacts, ImportFacts, JudgeFacts, Opinion, TrainFacts
+from jessyfile.results.facts import (
+    AnswersFacts,
+    BaseFacts,
+    ImportFacts,
+    JudgeFacts,
+    Opinion,
+    TrainFacts,
+    cold_seconds,
+)
 
 if TYPE_CHECKING:
     from jessyfile.engines.engine import Engine, ServedModel
@@ -37,12 +45,12 @@ def run_evaluate(context: StepContext) -> AnswersFacts:
     """Answer every suite with NAME:candidate through the engine that serves it. Raises EngineError, EvaluationError,
     DamagedError."""
     from jessyfile.evaluation.cases import load_suites
-    from jessyfile.export.registry import CANDIDATE, check_served, lookup
+    from jessyfile.export.registry import CANDIDATE, check_answering, lookup
 
     entry = lookup(context.root, context.recipe.name, CANDIDATE)
     if entry is None or entry.digest != context.facts_of("import", ImportFacts).digest:
         raise EngineError(f"`{context.recipe.name}:candidate` is not what was imported", hint="run `jessy apply` again")
-    check_served(context.root, entry, thorough=True)
+    check_answering(context.root, entry, context.stop)
     model = served_model(entry, context.recipe.evaluation.max_tokens)
     asker = Asker(
         engine_of(entry, context.stop, cold=True), context.recipe.complexity, model.settings, None, entry.digest
@@ -145,6 +153,11 @@ class SuiteAnswers:
     answers: Sequence[Answered]
     load_seconds: float | None
     first_token_seconds: float | None
+
+    @property
+    def cold_seconds(self) -> float | None:
+        """From an engine without a model to the first token, in seconds."""
+        return cold_seconds(self.load_seconds, self.first_token_seconds)
 
 
 def ask_suites(

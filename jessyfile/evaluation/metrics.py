@@ -7,7 +7,7 @@ cannot know it, so it would lose every comparison.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -18,7 +18,6 @@ from jessyfile.results.outcome import Unit
 
 if TYPE_CHECKING:
     from jessyfile.evaluation.scores import Score
-    from jessyfile.language.recipe import Complexity
 
 Rule = Callable[["Score"], bool | None]
 CONFIDENCE = 0.95
@@ -143,11 +142,11 @@ _PARTS: Mapping[str, Rule] = {
 }
 
 
-def metrics_of(scores: Sequence[Score], complexity: Complexity) -> list[str]:
-    """Return every metric that these scores can give, the named ones first."""
+def metrics_of(scores: Sequence[Score], levels: Iterable[str]) -> list[str]:
+    """Return every metric that these scores of cases of these levels can give, the named ones first."""
     suites = list(dict.fromkeys(score.case.suite for score in scores))
     named = [metric for metric in _RULES if set(metric_suites(metric)) <= set(suites)]
-    latency = [f"latency.{level.name}" for level in complexity.levels]
+    latency = [f"latency.{level}" for level in levels]
     return [
         *named,
         *latency,

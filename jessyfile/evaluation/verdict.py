@@ -134,12 +134,12 @@ def judge(
             f"{len(missing)} cases have no answer, the first is `{missing[0]}`", hint="run `jessy apply` again"
         )
     often = recipe.personality.often
-    after = {case.id: _score(recipe, case, candidate[case.id]) for case in cases}
-    before = {case.id: _score(recipe, case, baseline[case.id]) for case in cases if case.id in baseline}
+    after, before = score_all(recipe, cases, candidate), score_all(recipe, cases, baseline)
     new = ModelScores(tuple(after.values()), took.training, often, took.load)
     old = ModelScores(tuple(before.values()), None, often, took.base_load)
     wanted = recipe.evaluation.criteria
-    names = dict.fromkeys([*(c.metric for c in wanted), *metrics_of(new.scores, recipe.complexity)])
+    levels = [level.name for level in recipe.complexity.levels]
+    names = dict.fromkeys([*(c.metric for c in wanted), *metrics_of(new.scores, levels)])
     return Verdict(
         criteria=tuple(
             hold(c, *(side.measure(c.metric, c.confidence or CONFIDENCE) for side in (new, old))) for c in wanted
@@ -150,8 +150,13 @@ def judge(
     )
 
 
-def _score(recipe: Recipe, case: Case, answer: Answered) -> Score:
-    return score(case, answer, recipe.complexity, recipe.personality)
+def score_all(recipe: Recipe, cases: Sequence[Case], answers: Mapping[str, Answered]) -> dict[str, Score]:
+    """Return the score of every case that has an answer, by the recipe's levels and PERSONALITY."""
+    return {
+        case.id: score(case, answers[case.id], recipe.complexity, recipe.personality)
+        for case in cases
+        if case.id in answers
+    }
 
 
 def _metric(after: Measurement, before: Measurement) -> Metric:

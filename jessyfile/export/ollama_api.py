@@ -7,6 +7,7 @@ goes wrong on the wire ends in `EngineError`.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ PROBE_SECONDS = 0.3
 _CALL_SECONDS = 30.0
 _CREATE_SECONDS = 1800.0
 _CHUNK = 1 << 20
+_BLOB = re.compile(r"^FROM .*sha256[-:]([0-9a-f]{64})\s*$", re.MULTILINE)
 _FIRST_SAFE = (0, 17, 1)
 Report = Callable[[int, int, str], None]
 
@@ -112,6 +114,12 @@ class OllamaClient:
     def has(self, name: str) -> bool:
         """Return whether a model of this name exists."""
         return self._status("POST", "/api/show", {"model": name}) == 200
+
+    def file_digest(self, name: str) -> str | None:
+        """Return the SHA-256 of the file that a name is served from; None when the server does not say."""
+        told = self.ask("/api/show", {"model": name}).get("modelfile")
+        found = _BLOB.search(told) if isinstance(told, str) else None
+        return found[1] if found is not None else None
 
     def swap(self, first: str, second: str, done: int = 0, moved: Callable[[int], object] = lambda _: None) -> None:
         """Exchange two names in three moves, each of which may be made twice.

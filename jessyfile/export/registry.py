@@ -29,6 +29,7 @@ from jessyfile.results.facts import ImportFacts, PromoteFacts
 from jessyfile.results.typed_json import Record, read_as
 
 if TYPE_CHECKING:
+    from jessyfile.errors import Stop
     from jessyfile.language.recipe import Recipe
 
 CANDIDATE, LATEST, PREVIOUS = "candidate", "latest", "previous"
@@ -172,6 +173,23 @@ def check_served(root: Path, entry: Registration, *, thorough: bool = False) -> 
             f"the file of {entry.name}:{entry.tag} {damage} ({path})",
             hint="run `jessy apply` again with the recipe that made it; it is made anew",
         )
+
+
+def check_answering(root: Path, entry: Registration, stop: Stop | None = None) -> None:
+    """Make sure that whoever is asked under a registration's name is the model that was registered: the file for the embedded
+    engine, read again, and for Ollama the one that it serves, where it says which. Raises DamagedError, EngineError."""
+    if entry.engine != "ollama":
+        return check_served(root, entry, thorough=True)
+    from jessyfile.export.ollama_api import OllamaClient
+
+    found = OllamaClient(str(entry.ollama), stop).file_digest(f"{entry.name}:{entry.tag}")
+    if found not in (None, entry.digest):
+        raise DamagedError(
+            f"Ollama serves another file as {entry.name}:{entry.tag} ({str(found)[:12]}) than was registered "
+            f"({entry.digest[:12]})",
+            hint="somebody gave it the name; run `jessy apply` again with the recipe that made it",
+        )
+    return None
 
 
 def registered_names(root: Path) -> list[str]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from jessyfile.planning.store import Store
 from jessyfile.results.facts import JudgeFacts
+from jessyfile.results.outcome import Unit
 from jessyfile.user_files import read_plain, refuse_foreign, write_own
 
 if TYPE_CHECKING:
@@ -16,6 +19,11 @@ if TYPE_CHECKING:
     from jessyfile.planning.run import RunResult, StepResult
 
 _MARK = "written by `jessy apply`, meant to be committed"
+_GGUF = re.compile(r"gguf\s.*sha256:([0-9a-f]{64})$")
+_CRITERION = re.compile(
+    r"(?:must|should|may)\s+(?P<claim>(?P<metric>\S+) .+?)  "
+    r"(?P<measured>(?P<value>\S+)(?: \[(?P<low>\S+), (?P<high>\S+)\])? n=(?P<n>\d+))  (?:pass|fail)$"
+)
 _MADE = (("base", "base"), ("dataset", "dataset"), ("train", "adapter"), ("gguf", "gguf"), ("modelfile", "modelfile"))
 
 
@@ -53,6 +61,51 @@ def write_lock(recipe: Recipe, root: Path, result: RunResult, *, variant: str | 
     if not path.exists() or read_plain(path) != data:
         write_own(path, data, _is_lock)
     return path
+
+
+@dataclass(frozen=True, slots=True)
+class LockedScore:
+    """What a lock file says of one criterion: how many were measured, and the value with its interval as it is written."""
+
+    metric: str
+    claim: str
+    unit: Unit
+    value: float | None
+    low: float | None
+    high: float | None
+    n: int
+    measured: str
+
+
+@dataclass(frozen=True, slots=True)
+class Lock:
+    """The scores of a lock file, and the digest of the file that they are of (empty where it says none)."""
+
+    digest: str
+    scores: tuple[LockedScore, ...]
+
+
+def read_lock(recipe: Recipe, variant: str | None = None) -> Lock | None:
+    """Return what stands in a recipe's lock file, None when there is none. Raises ProjectError when another file is there."""
+    path = lock_place(recipe, variant)
+    try:
+        lines = read_plain(path).decode("utf-8", "replace").splitlines()
+    except FileNotFoundError:
+        return None
+    gguf = next((found[1] for line in lines if (found := _GGUF.match(line))), "")
+    return Lock(gguf, tuple(_score(found) for line in lines if (found := _CRITERION.match(line))))
+
+
+def _score(found: re.Match[str]) -> LockedScore:
+    unit: Unit = "seconds" if found["value"].endswith("s") else "share"
+    value, low, high = (_number(found[part]) for part in ("value", "low", "high"))
+    return LockedScore(found["metric"], found["claim"], unit, value, low, high, int(found["n"]), found["measured"])
+
+
+def _number(text: str | None) -> float | None:
+    if text in (None, "-"):
+        return None
+    return float(text[:-1]) / 100 if text.endswith("%") else float(text.removesuffix("s"))
 
 
 def _is_lock(data: bytes) -> bool:

@@ -37,6 +37,7 @@ class RunEvent:
     seconds: float = 0.0
     peak: int = 0
     message: str = ""
+    recipe: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from jessyfile import __version__
@@ -11,72 +12,132 @@ from jessyfile.dataset.card import DatasetCard
 from jessyfile.dataset.data_steps import CARD
 from jessyfile.errors import StateError
 from jessyfile.evaluation.verdict import NO_MARKER, VERDICT, Metric, Verdict
+from jessyfile.language.metric_table import metric_suites
 from jessyfile.planning.change_text import duration, size
 from jessyfile.report.charts import Lane, latency_lanes, loss_curve
-from jessyfile.results.facts import AnswersFacts, Curve, Mask, ParityFacts, PromoteFacts, TrainFacts
+from jessyfile.resources import resource
+from jessyfile.results.facts import AnswersFacts, Curve, Facts, Mask, ParityFacts, PromoteFacts, TrainFacts
 from jessyfile.results.outcome import chance, spell
+from jessyfile.results.quality import CONTRAST_FILE, QUALITY_FILE, ChecksQuality, Contrasts
 from jessyfile.results.typed_json import load_as
 from jessyfile.text.html import render_template
 
 if TYPE_CHECKING:
     from jessyfile.language.recipe import Recipe
-    from jessyfile.planning.run import RunResult
+    from jessyfile.planning.run import RunResult, StepResult
 
+F = TypeVar("F", bound=Facts)
 T = TypeVar("T")
 _FILTERS: Mapping[str, Callable[..., object]] = {"duration": duration, "size": size, "spell": spell, "chance": chance}
 
 
 @dataclass(frozen=True, slots=True)
+class Reported:
+    """What a page tells of: a run's number, the recipe's name, base and file, its levels with their limits in seconds, why the
+    candidate was not promoted, and what each step left."""
+
+    name: str
+    base: str
+    where: str
+    run: int | None
+    levels: Mapping[str, float | None]
+    withheld: str | None
+    steps: Sequence[StepResult]
+
+    def step(self, name: str) -> StepResult | None:
+        """Return one step's result; None when it was left out."""
+        return next((step for step in self.steps if step.name == name), None)
+
+    def facts_of(self, name: str, kind: type[F]) -> F | None:
+        """Return what a step has said of its result; None when it was left out, or said it in another version's words."""
+        step = self.step(name)
+        try:
+            return step.facts_of(kind) if step is not None else None
+        except StateError:
+            return None
+
+    def left(self, name: str, file: str, kind: type[T]) -> T | None:
+        """Return what a step left in a file; None when it was left out, or the file is not there or damaged."""
+        step = self.step(name)
+        try:
+            return load_as(kind, step.folder / file) if step is not None else None
+        except (FileNotFoundError, StateError):
+            return None
+
+
+@dataclass(frozen=True, slots=True)
 class Left:
-    """What a run's steps left behind for the page; None where the step was left out."""
+    """What a run's steps left behind for the page, and what is known of the checks; None where there is none."""
 
     verdict: Verdict | None
     curve: Curve | None
     card: DatasetCard | None
     mask: Mask | None
+    contrasts: Contrasts | None
+    checks: ChecksQuality | None
 
 
 def render_page(recipe: Recipe, result: RunResult) -> str:
-    """Return the whole report as HTML; parts whose step was left out are missing."""
+    """Return the report of an apply as HTML; parts whose step was left out are missing."""
+    levels = {level.name: level.within for level in recipe.complexity.levels}
+    number, where = result.run.number if result.run is not None else None, result.plan.recipe
+    told = Reported(recipe.name, str(recipe.base), where, number, levels, result.withheld, result.steps)
+    return render_reported(told)
+
+
+def render_reported(reported: Reported) -> str:
+    """Return a whole report as HTML."""
+    verdict = reported.left("judge", VERDICT, Verdict)
     left = Left(
-        verdict=_read(result, "judge", VERDICT, Verdict),
-        curve=_read(result, "train", "curve.json", Curve),
-        card=_read(result, "dataset", CARD, DatasetCard),
-        mask=_read(result, "encode", "mask.json", Mask),
+        verdict=verdict,
+        curve=reported.left("train", "curve.json", Curve),
+        card=reported.left("dataset", CARD, DatasetCard),
+        mask=reported.left("encode", "mask.json", Mask),
+        contrasts=next(
+            filter(None, (reported.left(step.name, CONTRAST_FILE, Contrasts) for step in reported.steps)), None
+        ),
+        checks=_checks(verdict),
     )
-    bars, matrix = _bars(left.verdict), _matrix(recipe, left.verdict)
-    promote = result.facts_of("promote", PromoteFacts)
+    bars, matrix = _bars(left.verdict), _matrix(reported, left.verdict)
+    promote = reported.facts_of("promote", PromoteFacts)
     return render_template(
         "report.html.j2",
         _FILTERS,
-        recipe=recipe,
-        where=result.plan.recipe,
+        reported=reported,
         version=__version__,
-        run=result.run.number if result.run is not None else None,
-        withheld=result.withheld,
         promoted=promote is not None and promote.promoted,
-        steps=result.steps,
         sections=list(_sections(left, bars, matrix)),
-        trained=result.facts_of("train", TrainFacts),
-        evaluated=result.facts_of("evaluate", AnswersFacts),
-        parity=result.facts_of("parity", ParityFacts),
-        verdict=left.verdict,
-        card=left.card,
-        mask=left.mask,
+        trained=reported.facts_of("train", TrainFacts),
+        evaluated=reported.facts_of("evaluate", AnswersFacts),
+        parity=reported.facts_of("parity", ParityFacts),
+        left=left,
+        beside=partial(_beside, left.checks),
         loss=loss_curve(left.curve.curve, left.curve.validations) if left.curve else None,
-        latency=latency_lanes(_lanes(recipe, left.verdict)),
+        latency=latency_lanes(_lanes(reported, left.verdict)),
         bars=bars,
         matrix=matrix,
     )
 
 
-def _read(result: RunResult, step: str, file: str, kind: type[T]) -> T | None:
-    """Return what a step left in a file; None when it was left out, or the file is not there or damaged."""
-    found = result.step(step)
+def _checks(verdict: Verdict | None) -> ChecksQuality | None:
+    """Return how good the checks of the suites are that were answered; None where nobody has measured them."""
+    if verdict is None:
+        return None
     try:
-        return load_as(kind, found.folder / file) if found is not None else None
+        known = load_as(ChecksQuality, resource("data", "eval", QUALITY_FILE))
     except (FileNotFoundError, StateError):
         return None
+    asked = {one.after.case.suite for one in verdict.cases}
+    return replace(known, suites=tuple(one for one in known.suites if one.suite in asked))
+
+
+def _beside(checks: ChecksQuality | None, metric: str) -> str:
+    """Return how good the checks behind a share are, `checks 88% / 91%` (precision and recall); empty where nobody knows."""
+    known = {one.suite: one for one in checks.suites} if checks is not None else {}
+    found = [known[suite] for suite in metric_suites(metric) if suite in known]
+    if len(found) != 1 or found[0].precision is None or found[0].recall is None:
+        return ""
+    return f"checks {spell(found[0].precision.value, 'share')} / {spell(found[0].recall.value, 'share')}"
 
 
 def _sections(left: Left, bars: Sequence[MetricBar], matrix: Matrix | None) -> Iterator[tuple[str, str]]:
@@ -84,6 +145,9 @@ def _sections(left: Left, bars: Sequence[MetricBar], matrix: Matrix | None) -> I
     parts = (
         ("verdict", "Verdict", left.verdict),
         ("before", "Before and after", bars),
+        ("contrast", "Contrast", left.contrasts),
+        ("checks", "Checks", left.checks and left.checks.suites),
+        ("opinion", "Opinion", left.verdict and left.verdict.opinion),
         ("levels", "Levels", matrix),
         ("latency", "Latency", left.verdict),
         ("training", "Training", left.curve),
@@ -138,12 +202,12 @@ def _bar(name: str, metric: Metric, claimed: bool) -> MetricBar | None:
     )
 
 
-def _lanes(recipe: Recipe, verdict: Verdict | None) -> list[Lane]:
+def _lanes(reported: Reported, verdict: Verdict | None) -> list[Lane]:
     metrics = verdict.metrics if verdict is not None else {}
-    found = [(level, metrics.get(f"latency.{level.name}")) for level in recipe.complexity.levels]
+    found = [(level, within, metrics.get(f"latency.{level}")) for level, within in reported.levels.items()]
     return [
-        Lane(level.name, sorted(metric.after.samples.values()), metric.after.value, level.within)
-        for level, metric in found
+        Lane(level, sorted(metric.after.samples.values()), metric.after.value, within)
+        for level, within, metric in found
         if metric is not None
     ]
 
@@ -156,11 +220,11 @@ class Matrix:
     rows: tuple[tuple[str, tuple[int, ...], int], ...]
 
 
-def _matrix(recipe: Recipe, verdict: Verdict | None) -> Matrix | None:
+def _matrix(reported: Reported, verdict: Verdict | None) -> Matrix | None:
     table = verdict.confusion() if verdict is not None else {}
     if not table:
         return None
-    levels = [level.name for level in recipe.complexity.levels]
+    levels = list(reported.levels)
     columns = (*levels, NO_MARKER)
     rows = [(name, tuple(table[name].get(column, 0) for column in columns)) for name in levels if name in table]
     return Matrix(columns, tuple((name, counts, sum(counts)) for name, counts in rows))

@@ -289,9 +289,12 @@ class AnswersFacts(Facts):
     @property
     def cold_seconds(self) -> float | None:
         """From an engine without a model to the first token, in seconds."""
-        if self.load_seconds is None or self.cold_first_token_seconds is None:
-            return None
-        return round(self.load_seconds + self.cold_first_token_seconds, 4)
+        return cold_seconds(self.load_seconds, self.cold_first_token_seconds)
+
+
+def cold_seconds(load: float | None, first_token: float | None) -> float | None:
+    """Return what loading and the first token took together; None where one was not measured."""
+    return None if load is None or first_token is None else round(load + first_token, 4)
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,7 +44,7 @@ class FakeOllama:
                 self.models[body["model"]] = body
             return send_lines(handler, self.create_lines)
         if word == "show":
-            return send(handler, 200 if body["model"] in self.models else 404, {"capabilities": self.capabilities})
+            return self.show(handler, body["model"])
         if word == "chat":
             return self.chat(handler, body)
         if word == "copy":
@@ -53,6 +53,11 @@ class FakeOllama:
             self.models[body["destination"]] = self.models[body["source"]]
             return send(handler, 200)
         return send(handler, 200 if self.models.pop(body["model"], None) else 404)
+
+    def show(self, handler, name):
+        files = self.models.get(name, {}).get("files", {})
+        told = {"modelfile": f"FROM /models/blobs/{next(iter(files.values())).replace(':', '-')}\n"} if files else {}
+        return send(handler, 200 if name in self.models else 404, {"capabilities": self.capabilities, **told})
 
     def chat(self, handler, body):
         if body["model"] not in self.models:
