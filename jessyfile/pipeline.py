@@ -189,6 +189,12 @@ def _precision(recipe: Recipe) -> Mapping[str, str]:
     return {"base.precision": str(resolve(recipe.precision, chip()))}
 
 
+def _plugins(recipe: Recipe) -> Mapping[str, str]:
+    from jessyfile.evaluation.plugin_rules import plugin_versions
+
+    return plugin_versions(recipe)
+
+
 def _gguf_known(outlook: Outlook) -> Iterator[Finding]:
     from jessyfile.export.export_checks import gguf_preflight
 
@@ -228,9 +234,11 @@ def _suites_known(outlook: Outlook) -> Iterator[Finding]:
 
 
 def _judge_known(outlook: Outlook) -> Iterator[Finding]:
+    from jessyfile.evaluation.plugin_rules import plugins_preflight
     from jessyfile.evaluation.suite_checks import judge_preflight
 
     yield from _judge_allowed(outlook)
+    yield from plugins_preflight(outlook)
     yield from judge_preflight(outlook)
 
 
@@ -446,6 +454,7 @@ def compile_steps(recipe: Recipe, hosts: Hosts | None = None) -> tuple[Step, ...
             ),
             files=suite_files,
             preflight=_judge_known,
+            resolved=_plugins,
             version=5,
         ),
         Step(

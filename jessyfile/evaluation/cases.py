@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from jessyfile.dataset.example import Turn
 from jessyfile.errors import EvaluationError
+from jessyfile.evaluation.plugin_rules import built_in_checks
 from jessyfile.evaluation.suite_inputs import even_sample, suite_path
+from jessyfile.plugins import CHECKS, find_plugin
 from jessyfile.resources import resource
 from jessyfile.text.json_lines import Fault, Line, read_jsonl
 from jessyfile.text.patterns import pattern_fault
@@ -104,6 +106,11 @@ def _mistakes(line: Line) -> Iterator[str]:
         return
     for check in (*line.value.get("form", ()), *line.value.get("relevance", ())):
         fault = pattern_fault(check["pattern"]) if "pattern" in check else None
+        kind = str(check["check"])
+        if fault is None and kind not in built_in_checks() and find_plugin(CHECKS, kind) is None:
+            fault = (
+                f"there is no check `{kind}`: jessy has none, and no installed plugin brings it (entry point {CHECKS})"
+            )
         if fault is not None:
             yield fault
     yield from _turn_mistakes(line.value.get("turns", ()))

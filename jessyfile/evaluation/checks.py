@@ -9,6 +9,7 @@ from jessyfile.evaluation.choice import chosen
 from jessyfile.evaluation.clauses import read, without_echo
 from jessyfile.evaluation.moods import suits
 from jessyfile.evaluation.numbers import claims_only
+from jessyfile.evaluation.plugin_rules import plugin_check
 from jessyfile.evaluation.relevance import touches
 from jessyfile.evaluation.views import lectures, own_view
 from jessyfile.evaluation.voice import is_salad
@@ -23,7 +24,8 @@ Verdict = Callable[["Check", str, str], bool]
 
 def passes(check: Check, answer: str, prompt: str = "") -> bool:
     """Return whether an answer, without its marker, passes a check. What it only repeats of the question counts for nothing."""
-    return _CHECKS[check.kind](check, answer, prompt)
+    own = _CHECKS.get(check.kind)
+    return own(check, answer, prompt) if own is not None else plugin_check(check.kind, answer, prompt, check.words)
 
 
 def complaint(check: Check, answer: str, prompt: str = "") -> str:
@@ -46,6 +48,8 @@ def complaint(check: Check, answer: str, prompt: str = "") -> str:
         "mood": f"says what {check.mood} forbids",
         "touches": "is about something else",
     }
+    if check.kind not in _CHECKS:
+        return f"fails the check {check.kind}"
     verb = "matches" if check.kind == "not_regex" else "does not match"
     return plain.get(check.kind) or f"{verb} {check.pattern}"
 

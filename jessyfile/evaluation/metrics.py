@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from jessyfile.evaluation.checks import rule_holds
+from jessyfile.evaluation.plugin_rules import plugin_rule
 from jessyfile.evaluation.statistics import percentile, percentile_interval, wilson
-from jessyfile.language.metric_table import metric_level, metric_suites
+from jessyfile.language.metric_table import is_listed, metric_level, metric_suites
 from jessyfile.results.outcome import Unit
 
 if TYPE_CHECKING:
@@ -86,7 +87,9 @@ class ModelScores:
 def rule_of(metric: str) -> tuple[str | None, Rule]:
     """Return the suite that a share is taken over (None: all) and what a case must do to pass."""
     suites = metric_suites(metric)
-    return (suites[0] if suites else None), _RULES.get(metric) or _PARTS[metric.rpartition(".")[2]]
+    if is_listed(metric):
+        return (suites[0] if suites else None), _RULES.get(metric) or _PARTS[metric.rpartition(".")[2]]
+    return None, plugin_rule(metric)
 
 
 def _share(metric: str, outcomes: Mapping[str, bool], confidence: float) -> Measurement:

@@ -34,9 +34,16 @@ def _pattern_of(metric: str) -> tuple[str, str] | None:
     return None
 
 
-def known_metric(metric: str) -> bool:
-    """Return whether anything measures it; whether its level or suite exists is another question."""
+def is_listed(metric: str) -> bool:
+    """Return whether the table lists a metric, by its own name or by that of a level or a suite."""
     return _pattern_of(metric) is not None
+
+
+def known_metric(metric: str) -> bool:
+    """Return whether anything measures it, of jessy or of a plugin; whether its level or suite exists is another question."""
+    from jessyfile.plugins import METRICS, find_plugin
+
+    return is_listed(metric) or find_plugin(METRICS, metric) is not None
 
 
 def metric_unit(metric: str) -> Literal["share", "seconds"]:
