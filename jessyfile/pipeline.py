@@ -352,7 +352,7 @@ def compile_steps(recipe: Recipe, hosts: Hosts | None = None) -> tuple[Step, ...
             files=dataset_files,
             preflight=_dataset_known,
             units=_rows,
-            version=4,
+            version=5,
         ),
         Step(
             "encode",

@@ -14,6 +14,7 @@ from jessyfile.dataset.similarity import EXACT_LIMIT, nearest
 from jessyfile.results.facts import DroppedRows
 
 if TYPE_CHECKING:
+    from jessyfile.dataset.filters import Tally
     from jessyfile.dataset.rows import Row
     from jessyfile.dataset.settings import DataRecipe
     from jessyfile.dataset.split import Split
@@ -91,7 +92,7 @@ class DatasetCard(Card):
 
 
 def make_card(
-    recipe: DataRecipe, split: Split, markers: Split, replayed: int, facts: Sequence[RowsFacts]
+    recipe: DataRecipe, split: Split, markers: Split, replayed: int, facts: Sequence[RowsFacts], tally: Tally
 ) -> DatasetCard:
     """Return the report card of a whole dataset.
 
@@ -101,6 +102,7 @@ def make_card(
         markers: the marker-only rows, cut likewise.
         replayed: how many rows came from REPLAY.
         facts: what the `data.*` steps recorded, one of each.
+        tally: what was dropped of the marker rows and of REPLAY's.
 
     Returns:
         The card that the report shows.
@@ -117,7 +119,7 @@ def make_card(
         seed=recipe.dataset.seed,
         similarity_bound=recipe.dataset.similarity,
         valid_topics=_counts(topic_of(row) for row in [*split.valid, *markers.valid]),
-        dropped=_dropped(facts),
+        dropped=_dropped([*(fact.dropped for fact in facts), tally.facts()]),
         sources={topic: count for fact in facts for topic, count in fact.topics.items()},
     )
 
@@ -234,9 +236,9 @@ def _nearest(rows: Sequence[Row]) -> Nearest | None:
     )
 
 
-def _dropped(facts: Sequence[RowsFacts]) -> dict[str, DroppedRows]:
+def _dropped(counted: Iterable[Mapping[str, DroppedRows]]) -> dict[str, DroppedRows]:
     total: dict[str, DroppedRows] = {}
-    for name, told in (item for fact in facts for item in fact.dropped.items()):
+    for name, told in (item for dropped in counted for item in dropped.items()):
         before = total.get(name, DroppedRows(0, ()))
         total[name] = DroppedRows(before.dropped + told.dropped, (*before.examples, *told.examples)[:3])
     return dict(sorted(total.items()))

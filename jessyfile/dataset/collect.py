@@ -74,6 +74,13 @@ def distinct(rows: Sequence[Row], bound: float, tally: Tally) -> list[Row]:
     return [rows[index] for index in kept]
 
 
+def unlike(candidates: Sequence[Row], present: Sequence[Row], bound: float, tally: Tally) -> list[Row]:
+    """Return the candidates that are near none of the rows present, nor to one another."""
+    known = {id(row) for row in present}
+    unique = list({id(row): row for row in present}.values())
+    return [row for row in distinct([*unique, *candidates], bound, tally) if id(row) not in known]
+
+
 class _Collector:
     def __init__(self, recipe: DataRecipe, root: Path, category: Category, stop: Stop | None) -> None:
         self.recipe, self.root, self.category, self.stop = recipe, root, category, stop
@@ -91,7 +98,11 @@ class _Collector:
         topics = wanted_topics(self.category)
         short = [shortage for wanted in topics if (shortage := self._topic(wanted))]
         if short:
-            raise _too_few(short, self.settings.teacher is not None, [*self._dropped(), *self._passed_over()])
+            raise _too_few(
+                short,
+                self.settings.teacher is not None,
+                [*self._apart(short), *self.out.tally.notes(), *self._passed_over()],
+            )
         if self.run is not None:
             self.out.teacher = self.run.report.facts()
         return self.out
@@ -109,9 +120,12 @@ class _Collector:
         self.out.rows += rows
         return None
 
-    def _dropped(self) -> Iterator[str]:
-        for name, examples in self.out.tally.examples.items():
-            yield f"{self.out.tally.counts[name]} dropped ({name}): {examples[0]}"
+    def _apart(self, short: Sequence[tuple[Wanted, int]]) -> Iterator[str]:
+        """Yield how many seeds of a topic that is short are of another language or level than it takes."""
+        for wanted, _ in short:
+            named = (row for row in self.seeds if wanted.topic in (None, row.example.topic))
+            if apart := sum(not wanted.takes(row) for row in named):
+                yield f"{apart} of `{wanted.name}` are of another language or level; `language mixed` takes every language"
 
     def _passed_over(self) -> Iterator[str]:
         return passed_over(self.recipe, self.root, self.category.name)
@@ -179,13 +193,7 @@ class _Collector:
     def _new(self, candidates: Sequence[Row], rows: Sequence[Row]) -> list[Row]:
         """Return the candidates that are near none of the category's rows so far, nor to one another."""
         present = [*self.out.rows, *self.seeds, *rows]
-        known = {id(row) for row in present}
-        unique = list({id(row): row for row in present}.values())
-        return [
-            row
-            for row in distinct([*unique, *candidates], self.settings.similarity, self.out.tally)
-            if id(row) not in known
-        ]
+        return unlike(candidates, present, self.settings.similarity, self.out.tally)
 
 
 def _by_source(rows: Sequence[Row]) -> dict[str, int]:

@@ -7,8 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jessyfile.dataset.formats import read_items, spoken
+from jessyfile.dataset.formats import learned_answers, read_items, spoken
 from jessyfile.dataset.formatted import FormattedRow
+from jessyfile.dataset.marker import control_token
 from jessyfile.errors import DatasetError, StateError
 from jessyfile.language.recipe import Message
 from jessyfile.results.typed_json import read_as
@@ -69,7 +70,7 @@ def read_conversations(path: Path) -> list[FormattedRow]:
 def _read(value: Mapping[str, object], place: str) -> FormattedRow:
     """Return one row of a file; one that `jessy data` wrote says itself whether it teaches the marker alone."""
     if "kind" not in value or "levels" not in value:
-        return _row(spoken(value), _about(value), place)
+        return replace(_row(spoken(value), _about(value), place), learned=learned_answers(value))
     row = read_as(FormattedRow, value, "the row")
     return replace(row, levels=(None,) * len(row.levels))
 
@@ -86,7 +87,10 @@ def conversations(examples: Iterable[TrainingExample]) -> list[FormattedRow]:
                 hint="leave it out, or train with a recipe, which knows the marker",
             )
         about = {"category": example.category.value, "language": example.language.value, "tags": example.tags}
-        rows.append(_row(example.to_mlx_format()["messages"], about, f"row:{number}"))
+        try:
+            rows.append(_row(example.to_mlx_format()["messages"], about, f"row:{number}"))
+        except ValueError as error:
+            raise DatasetError(f"row {number} {error}", hint="only a chat template writes control tokens") from None
     if not rows:
         raise DatasetError("there are no rows", hint="`TrainingDataGenerator` makes some")
     return rows
@@ -100,6 +104,9 @@ def _about(value: Mapping[str, object]) -> Mapping[str, object]:
 
 def _row(messages: Iterable[Mapping[str, str]], about: Mapping[str, object], place: str) -> FormattedRow:
     turns = tuple(Message(turn["role"], turn["content"]) for turn in messages)  # type: ignore[arg-type]
+    token = next(filter(None, (control_token(turn.content) for turn in turns)), None)
+    if token is not None:
+        raise ValueError(f"holds the control token `{token}`, which would be trained as one; take it out of the text")
     tags = about.get("tags")
     return FormattedRow(
         messages=turns,

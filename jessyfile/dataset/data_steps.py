@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 from jessyfile.dataset.card import make_card
 from jessyfile.dataset.card_html import card_html
-from jessyfile.dataset.collect import collect
+from jessyfile.dataset.collect import collect, distinct
+from jessyfile.dataset.filters import Tally, apply_checks, row_checks
 from jessyfile.dataset.formatted import formatted, write_formatted
-from jessyfile.dataset.leaks import find_leaks, load_cases
-from jessyfile.dataset.places import shown_path, suite_paths
+from jessyfile.dataset.leaks import listed, refuse_leaks
 from jessyfile.dataset.replay import replay_rows
 from jessyfile.dataset.rows import Row, store_row, stored_row
 from jessyfile.dataset.seeds import load_markers
@@ -63,18 +63,19 @@ def run_dataset(context: StepContext) -> DatasetFacts:
     """
     recipe, root = context.recipe, context.root
     rows = [row for name in context.inputs for row in read_category(context.inputs[name])]
-    markers = marker_rows(recipe, root, rows)
+    tally = Tally()
+    markers = marker_rows(recipe, root, rows, tally)
     refuse_leaks(recipe, root, [*rows, *markers])
     refuse_duplicates(rows, recipe.dataset.similarity)
     split = split_rows(rows, recipe.dataset.validation, recipe.dataset.seed)
     signs = split_rows(markers, recipe.dataset.validation, recipe.dataset.seed)
     train = [*split.train, *signs.train]
-    replayed = replay_rows(recipe, root, len(train))
+    replayed = replay_rows(recipe, root, len(train), [*rows, *markers], tally)
     marker = recipe.complexity.marker
     write_formatted(context.output / TRAIN, chain((formatted(row, marker) for row in train), replayed))
     write_formatted(context.output / VALID, (formatted(row, marker) for row in [*split.valid, *signs.valid]))
     made = [context.facts_of(name, RowsFacts) for name in context.inputs]
-    card = make_card(recipe, split, signs, len(replayed), made)
+    card = make_card(recipe, split, signs, len(replayed), made, tally)
     write_text(context.output / CARD, readable(card))
     write_text(context.output / CARD_HTML, card_html(card))
     return DatasetFacts(
@@ -91,42 +92,29 @@ def run_dataset(context: StepContext) -> DatasetFacts:
     )
 
 
-def refuse_leaks(recipe: DataRecipe, root: Path, rows: Sequence[Row]) -> None:
-    """Raise DatasetError that names row and case, file and line, when a row gives an evaluation case away."""
-    cases = load_cases([(path, shown_path(path, root)) for path in suite_paths(recipe, root)])
-    leaks = find_leaks(rows, cases, recipe.dataset.similarity)
-    if leaks:
-        raise DatasetError(
-            f"{len(leaks)} training row{'s' if len(leaks) > 1 else ''} would leak into the evaluation" + _listed(leaks),
-            hint="reword or remove the row, or the case; a score on cases seen in training proves nothing",
-        )
-
-
 def refuse_duplicates(rows: Sequence[Row], bound: float) -> None:
     """Raise DatasetError that names both places when rows of two categories are nearer than the bound."""
     left, right, similarity = near_pairs([row.text for row in rows], bound)
     pairs = zip(left.tolist(), right.tolist(), similarity.tolist(), strict=True)
     same = [f"{rows[j].place} says the same as {rows[i].place} ({alike:.0%} alike)" for i, j, alike in pairs]
     if same:
-        raise DatasetError("rows of the dataset say the same" + _listed(same), hint="reword or remove one of them")
+        raise DatasetError("rows of the dataset say the same" + listed(same), hint="reword or remove one of them")
 
 
-def _listed(items: Sequence[object]) -> str:
-    more = f"\n  and {len(items) - 10} more" if len(items) > 10 else ""
-    return "".join(f"\n  {item}" for item in items[:10]) + more
-
-
-def marker_rows(recipe: DataRecipe, root: Path, rows: Sequence[Row] = ()) -> list[Row]:
-    """Return `dataset.markers` marker-only rows that even out the levels of `rows`; too few seeds are an error."""
+def marker_rows(recipe: DataRecipe, root: Path, rows: Sequence[Row], tally: Tally) -> list[Row]:
+    """Return `dataset.markers` marker-only rows that even out the levels of `rows`; too few sound seeds are an error."""
     wanted = recipe.dataset.markers
     if not wanted:
         return []
-    seeds = load_markers(recipe, root)
     levels = [level.name for level in recipe.complexity.levels]
+    stock = [row for row in load_markers(recipe, root) if row.example.level in levels]
+    sound = apply_checks(stock, row_checks(recipe.complexity), tally)
+    seeds = distinct(sound, recipe.dataset.similarity, tally)
     own = {level: [row for row in seeds if row.example.level == level] for level in levels}
-    if (found := sum(map(len, own.values()))) < wanted:
+    if len(seeds) < wanted:
         raise DatasetError(
-            f"{wanted} marker rows are wanted and {found} were found",
+            f"{wanted} marker rows are wanted and {len(seeds)} were found"
+            + "".join(f"\n  {note}" for note in tally.notes()),
             hint="write more into data/seeds/markers/<level>.jsonl, or lower `markers` in the DATASET block",
         )
     counts = levelled({level: sum(row.example.level == level for row in rows) for level in levels}, own, wanted)

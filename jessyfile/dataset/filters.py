@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -57,6 +57,11 @@ class Tally:
         self.counts.update(other.counts)
         for name, shown in other.examples.items():
             self.examples[name] = [*self.examples.get(name, []), *shown][:MAX_EXAMPLES]
+
+    def notes(self) -> Iterator[str]:
+        """Yield what each filter dropped, with the first row as its example."""
+        for name, examples in self.examples.items():
+            yield f"{self.counts[name]} dropped ({name}): {examples[0]}"
 
     def facts(self) -> dict[str, DroppedRows]:
         """Return what each filter dropped, by its name."""

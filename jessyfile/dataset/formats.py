@@ -120,6 +120,32 @@ def conversation_messages(value: Mapping[str, Any]) -> list[dict[str, str]]:
     return _checked([turn for turn in _told(value) if turn["role"] != "system"])
 
 
+def learned_answers(value: Mapping[str, Any]) -> tuple[bool, ...]:
+    """Return of each answer of a row in any form whether it is learned; nothing where all are.
+
+    `"weight": 0`, `"train": false` and `"loss": false` beside an answer say that it only stands there. Raises ValueError
+    when no answer is left to learn, or a weight is neither 0 nor 1.
+    """
+    own = [*value.get("turns", ()), {"role": "assistant"}]
+    told = next((value[key] for key in ("messages", "conversations") if isinstance(value.get(key), list)), own)
+    turns = (turn for turn in told if isinstance(turn, Mapping))
+    learned = tuple(_is_learned(turn) for turn in turns if _ROLES.get(_speaker(turn)) == "assistant")
+    if learned and not any(learned):
+        raise ValueError("leaves no answer to learn: each is marked as not to be trained")
+    return () if all(learned) else learned
+
+
+def _speaker(turn: Mapping[str, Any]) -> str:
+    return str(turn.get("role", turn.get("from")))
+
+
+def _is_learned(turn: Mapping[str, Any]) -> bool:
+    weight = turn.get("weight", 1)
+    if weight not in (0, 1):
+        raise ValueError(f"has an answer of weight {str(weight)[:40]}; an answer is learned (1) or not (0)")
+    return bool(weight) and turn.get("train") is not False and turn.get("loss") is not False
+
+
 def spoken(value: Mapping[str, Any]) -> list[dict[str, str]]:
     """Return the messages of a row in any form, jessy's own too, with the system prompt that opens it. Raises ValueError."""
     turns = _own_turns(value) if "query" in value else _told(value)
@@ -256,6 +282,8 @@ def _example(
 ) -> TrainingExample | list[str]:
     try:
         row = {**lacking, **_row(value)}
+        if learned_answers(value):
+            return ["has an answer that is not to be trained, which a row of jessy's cannot say; leave it out"]
     except (ValueError, KeyError, TypeError) as error:
         return [str(error)]
     if row.keys() != value.keys() and "category" in row:
@@ -293,9 +321,8 @@ def _from_messages(value: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _message(turn: object) -> dict[str, str]:
-    if not isinstance(turn, Mapping) or not isinstance(turn.get("content"), str):
-        raise ValueError("holds a message without text")  # noqa: TRY004 (a fault of the row)
-    return {"role": str(turn.get("role")), "content": turn["content"]}
+    said = _object(turn)
+    return {"role": str(said.get("role")), "content": _text(said.get("content"))}
 
 
 def _levelled(turn: dict[str, str], levels: Any) -> dict[str, Any]:  # noqa: ANN401 (an iterator over JSON)

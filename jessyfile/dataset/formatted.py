@@ -18,7 +18,8 @@ class FormattedRow:
     """Messages with their marker lines in place, and what the row is.
 
     `levels` has an entry for each answer: the level and the iterations that its marker names, None where it has no
-    marker. `level` and `iterations` are those of the last.
+    marker. `level` and `iterations` are those of the last. `learned` says of each answer whether it is learned or only
+    stands there; it is empty when all are learned.
     """
 
     messages: tuple[Message, ...]
@@ -31,6 +32,7 @@ class FormattedRow:
     tags: tuple[str, ...]
     id: str
     levels: tuple[tuple[str, int] | None, ...]
+    learned: tuple[bool, ...] = ()
 
 
 def formatted(row: Row, marker: str | None) -> FormattedRow:

@@ -13,12 +13,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jessyfile.dataset.example import texts_of
+from jessyfile.dataset.places import shown_path, suite_paths
 from jessyfile.dataset.similarity import cross_pairs
+from jessyfile.errors import DatasetError
 from jessyfile.text.json_lines import Fault, read_jsonl
 from jessyfile.text.turkish import folded_normal, word_grams
 
 if TYPE_CHECKING:
     from jessyfile.dataset.rows import Row
+    from jessyfile.dataset.settings import DataRecipe
 
 SHARED_WORDS = 8
 
@@ -80,6 +83,23 @@ def find_leaks(rows: Sequence[Row], cases: Sequence[KnownCase], bound: float) ->
         found.setdefault(row, (case, "asks nearly the same as"))
     _shared_words(rows, cases, found)
     return [Leak(rows[row], cases[case], how) for row, (case, how) in sorted(found.items())]
+
+
+def refuse_leaks(recipe: DataRecipe, root: Path, rows: Sequence[Row]) -> None:
+    """Raise DatasetError that names row and case, file and line, when a row gives an evaluation case away."""
+    cases = load_cases([(path, shown_path(path, root)) for path in suite_paths(recipe, root)])
+    leaks = find_leaks(rows, cases, recipe.dataset.similarity)
+    if leaks:
+        raise DatasetError(
+            f"{len(leaks)} training row{'s' if len(leaks) > 1 else ''} would leak into the evaluation" + listed(leaks),
+            hint="reword or remove the row, or the case; a score on cases seen in training proves nothing",
+        )
+
+
+def listed(items: Sequence[object]) -> str:
+    """Return the first ten items, one a line, and how many more there are."""
+    more = f"\n  and {len(items) - 10} more" if len(items) > 10 else ""
+    return "".join(f"\n  {item}" for item in items[:10]) + more
 
 
 def _same(asked: Sequence[str], cases: Sequence[KnownCase], found: dict[int, tuple[int, str]]) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from functools import cache
 
-_CHAT_TOKENS = r"<(?:start_of_turn|end_of_turn|bos|eos|pad|unk)>|<\|[^|<>\n]{1,40}\|>|</?s>|\[/?INST\]|<<SYS>>"
+_CONTROL = re.compile(r"<(?:start_of_turn|end_of_turn|bos|eos|pad|unk)>|<\|[^|<>\n]{1,40}\|>")
+_CHAT_TOKENS = _CONTROL.pattern + r"|</?s>|\[/?INST\]|<<SYS>>"
 
 
 def render(marker: str, level: str, iterations: int) -> str:
@@ -39,6 +40,12 @@ def level_span(marker: str, level: str, iterations: int) -> tuple[int, int]:
     """Return where the level's name stands in an answer that begins with its marker line; white space before it is gone by then."""
     start = len(render(marker.partition("{level}")[0], level, iterations).lstrip())
     return start, start + len(level)
+
+
+def control_token(text: str) -> str | None:
+    """Return the first control token of a chat template that stands in a text; `<s>` is left out, which HTML has too."""
+    found = _CONTROL.search(text)
+    return found.group() if found else None
 
 
 @cache

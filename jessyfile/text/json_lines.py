@@ -255,7 +255,7 @@ def write_jsonl(path: Path, values: Iterable[object]) -> int:
     return count
 
 
-def raise_faults(faults: list[Fault], what: str) -> None:
+def raise_faults(faults: list[Fault], what: str, hint: str = "`jessy data lint PATH` lists all") -> None:
     """Raise one DatasetError that names the first faults, when there are any."""
     if not faults:
         return
@@ -263,5 +263,5 @@ def raise_faults(faults: list[Fault], what: str) -> None:
     more = f"\n  and {len(faults) - 10} more" if len(faults) > 10 else ""
     raise DatasetError(
         f"{what}: {len(faults)} fault{'s' if len(faults) > 1 else ''}{shown}{more}",
-        hint="`jessy data lint PATH` lists all",
+        hint=hint,
     )

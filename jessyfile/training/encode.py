@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain, repeat
 
 from jessyfile.dataset.formatted import FormattedRow
 from jessyfile.dataset.marker import level_span
@@ -69,7 +70,7 @@ class Encoder:
         return [encoded for row in rows if (encoded := self._row(row, proof)) is not None]
 
     def _row(self, row: FormattedRow, proof: MaskProof) -> EncodedRow | None:
-        ids, labels = self.tokenizer.encode_parts(self._labelled(self._parts(row), row.levels))
+        ids, labels = self.tokenizer.encode_parts(self._labelled(self._parts(row), row.levels, row.learned))
         proof.rows += 1
         proof.cut += len(ids) > self.max_length
         ids, labels = ids[: self.max_length], labels[: self.max_length]
@@ -93,14 +94,14 @@ class Encoder:
         return [*asked, (self.chat_format.reply_open, False), (line, True)]
 
     def _labelled(
-        self, parts: Iterable[tuple[str, bool]], levels: Iterable[tuple[str, int] | None]
+        self, parts: Iterable[tuple[str, bool]], levels: Iterable[tuple[str, int] | None], learned: Iterable[bool]
     ) -> Iterator[tuple[str, int]]:
-        """Yield the pieces with their labels; an answer, which is the only trained piece, is cut around the level that its
-        marker names."""
-        answers = iter(levels)
-        for text, trained in parts:
-            named = next(answers) if trained else None
-            if named is None or self.marker is None:
+        """Yield the pieces with their labels; an answer, which alone may be trained, is cut around the level that its marker
+        names."""
+        answers = zip(levels, chain(learned, repeat(True)), strict=False)
+        for text, is_answer in parts:
+            named, trained = next(answers) if is_answer else (None, False)
+            if named is None or self.marker is None or not trained:
                 yield text, _TRAINED if trained else _GIVEN
                 continue
             lead = len(self.chat_format.reply_lead)

@@ -314,3 +314,14 @@ def test_a_topped_up_category_reads_its_template_its_words_and_the_suites(recipe
     names = {path.name for path in category_files("turkish")(wanted, project.root)}
     assert {"turkish.casual.j2", "dishes.tsv", "mine.jsonl"} <= names
     assert "mine.jsonl" in {path.name for path in dataset_files(wanted, project.root)}
+
+
+def test_rows_of_another_language_are_named_where_a_topic_is_short(project, recipe, category, steps, seed):
+    """Of thirty rows about who she is four are in English; `language tr` asked for thirty and was told to write four more."""
+    project(
+        "data/seeds/identity/who.jsonl",
+        *(seed(q, f"{q}: ben JESSY'yim.", topic="who", category="identity") for q in ("kimsin", "adın ne")),
+        seed("who are you", "I'm JESSY, glad to meet you.", topic="who", category="identity", language="en"),
+    )
+    with pytest.raises(DatasetError, match=r"1 of `identity/who` are of another language or level; `language mixed`"):
+        steps(recipe(project.root, category("identity", "tr", "low", who=3)), project.root)

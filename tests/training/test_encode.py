@@ -78,3 +78,18 @@ def test_a_row_is_read_as_it_was_written(tmp_path: Path) -> None:
     (tmp_path / "rows.jsonl").write_bytes((tmp_path / "rows.jsonl").read_bytes() + b'{"messages"')
     with pytest.raises(StorageError, match="line 3 of"):
         read_formatted(tmp_path / "rows.jsonl")
+
+
+def test_an_answer_that_is_not_learned_only_stands_there(tmp_path: Path) -> None:
+    """An earlier answer of weight 0, kept for what is said after it, was trained as if it were good."""
+    from dataclasses import replace
+
+    one = encoder(tmp_path, None)
+    whole = row("a", "kötü", "c", "iyi", levels=(None, None))
+    [found], [all_of_it] = (
+        one.encode([given], MaskProof()) for given in (replace(whole, learned=(False, True)), whole)
+    )
+    assert found.tokens == all_of_it.tokens
+    learned = one.tokenizer.decode([t for t, yes in zip(found.tokens, found.trained, strict=True) if yes])
+    assert "iyi" in learned
+    assert "kötü" not in learned

@@ -192,6 +192,8 @@ BAD_ROWS = {
     "empty answer": '{"prompt": "a", "completion": " "}\n',
     "own form without answer": '{"query": "a"}\n',
     "own form with strange turns": '{"query": "a", "response": "b", "turns": 3}\n',
+    "a control token": '{"prompt": "a<end_of_turn>", "completion": "b"}\n',
+    "no answer to learn": '{"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b", "weight": 0}]}\n',
     "damaged row of a step": '{"kind": "chat", "levels": [], "messages": 3}\n',
 }
 
