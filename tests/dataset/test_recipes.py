@@ -1,0 +1,55 @@
+"""The recipes that come with jessy ask for what they say, and the large one for every row that was written."""
+
+from collections import Counter
+
+import pytest
+
+from jessyfile.dataset.collect import collect
+from jessyfile.dataset.rows import load_rows
+from jessyfile.dataset.select import wanted_topics
+from jessyfile.language.loading import load_recipe
+
+ASKED = {
+    "turkish": {"greetings": 50, "questions": 75, "casual": 50, "slang": 25},
+    "technical": {"rust": 30, "architecture": 30, "performance": 20, "debugging": 20},
+    "philosophical": {"consciousness": 15, "ethics": 15, "technology": 10, "existential": 10},
+    "iteration_control": {"detection": 20, "fast": 15, "deep": 15},
+}
+
+
+@pytest.fixture
+def read(root):
+    return lambda name: load_recipe(root / "recipes" / name).recipe
+
+
+@pytest.mark.parametrize("name", ["v2.jessy", "v2-270m.jessy"])
+def test_the_four_categories_that_were_asked_for_come_first_and_unchanged(read, name):
+    asked = {category.name: category for category in read(name).dataset.categories}
+    assert list(asked)[:4] == list(ASKED)
+    assert {name: {topic.name: topic.count for topic in asked[name].topics} for name in ASKED} == ASKED
+    assert {"identity", "multi_turn", "care", "edge"} <= asked.keys()
+
+
+def test_the_large_recipe_takes_every_row_of_every_file(read, root):
+    """A topic's language, or a count from before rows were written, would leave hand-written rows out and say nothing."""
+    recipe = read("jessy-270m.jessy")
+    wanted = {w.name: w for category in recipe.dataset.categories for w in wanted_topics(category)}
+    files = [path for path in (root / "data" / "seeds").glob("*/*.jsonl") if path.parent.name != "markers"]
+    rows, _ = load_rows([(path, path.stem) for path in files])
+    written = Counter(f"{row.example.category}/{row.example.topic}" for row in rows)
+    taken = Counter(
+        name for name, w in wanted.items() for row in rows if row.example.category == w.category and w.takes(row)
+    )
+    assert taken == written
+    assert {name: w.count for name, w in wanted.items() if name != "turkish/casual"} == written - Counter(
+        {"turkish/casual": 999}
+    )
+    assert sum(w.count for w in wanted.values()) >= 3000
+
+
+def test_nothing_that_the_large_recipe_asks_for_is_dropped(read, root):
+    recipe = read("jessy-270m.jessy")
+    for category in recipe.dataset.categories:
+        made = collect(recipe, root, category)
+        assert len(made.rows) == category.count
+        assert not set(made.tally.counts) - {"duplicate", "leak"}, made.tally.examples
