@@ -14,7 +14,7 @@ from jessyfile.resources import resource
 from jessyfile.text.lines import lines
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
 Language = Literal["tr", "en", "mixed"]
 LANGUAGES: tuple[Language, ...] = ("tr", "en", "mixed")
@@ -46,7 +46,7 @@ class _Category:
 
 @dataclass(frozen=True, slots=True)
 class _Start:
-    """What a project in one language begins with. `rows` are the languages its seeds may have."""
+    """What a project in one language begins with. `rows` are the languages that seeds of a mixed category may have."""
 
     system: tuple[str, ...]
     validation: int
@@ -85,8 +85,8 @@ _STARTS: Mapping[Language, _Start] = {
     "tr": _Start(
         ("Sen sıcak, dürüst, kendi fikri olan bir yol arkadaşısın.",
          "Basit soruya kısa ve doğal cevap ver; zor soruda derin düşün."),
-        10, 60, ("tr",),
-        (_turkish(10, 10, 12, 8), _technical("tr", 4, 4, 4, 4), _philosophical("tr", 3, 3, 3, 3)),
+        10, 60, ("tr", "mixed"),
+        (_turkish(10, 10, 12, 8), _technical("mixed", 4, 4, 4, 4), _philosophical("tr", 3, 3, 3, 3)),
         _TURKISH_SUITES, _TURKISH_METRICS,
     ),
     "en": _Start(
@@ -123,10 +123,11 @@ def project_files(name: str, base: str, language: Language, *, base_note: str = 
     recipe = f"{name.rsplit('/', 1)[-1]}.jessy"
     files = {recipe: _recipe(name, recipe, base, base_note or "the base model", start)}
     for category in start.categories:
+        taken = start.rows if category.language == "mixed" else (category.language,)
         for topic in category.topics:
-            files[f"{SEEDS}/{category.name}/{topic.name}.jsonl"] = _seeds(category.name, topic.name, topic.count, start)
+            files[f"{SEEDS}/{category.name}/{topic.name}.jsonl"] = _seeds(category.name, topic.name, topic.count, taken)
     for level in ("low", "medium", "high"):
-        files[f"{SEEDS}/{_MARKERS}/{level}.jsonl"] = _seeds(_MARKERS, level, start.markers // 3, start)
+        files[f"{SEEDS}/{_MARKERS}/{level}.jsonl"] = _seeds(_MARKERS, level, start.markers // 3, start.rows)
     return files
 
 
@@ -148,10 +149,10 @@ def _recipe(name: str, file: str, base: str, note: str, start: _Start) -> str:
     return format_text(text, name=file)
 
 
-def _seeds(category: str, topic: str, count: int, start: _Start) -> str:
+def _seeds(category: str, topic: str, count: int, languages: Sequence[str]) -> str:
     """Return `count` rows of a shipped file, the languages by turns; rows that name the shipped persona stay out."""
     found = [(line, language) for line, language in _rows(category, topic) if _PERSONA not in line.lower()]
-    each = [[line for line, language in found if language == wanted] for wanted in start.rows]
+    each = [[line for line, language in found if language == wanted] for wanted in languages]
     by_turns = (line for turn in zip_longest(*each) for line in turn if line is not None)
     return "\n".join(islice(by_turns, count)) + "\n"
 

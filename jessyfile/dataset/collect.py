@@ -75,7 +75,17 @@ def distinct(rows: Sequence[Row], bound: float, tally: Tally) -> list[Row]:
 
 
 def unlike(candidates: Sequence[Row], present: Sequence[Row], bound: float, tally: Tally) -> list[Row]:
-    """Return the candidates that are near none of the rows present, nor to one another."""
+    """Return the candidates that are near none of the rows present, nor to one another.
+
+    Args:
+        candidates: the rows to choose from; an earlier one is kept before a later one.
+        present: the rows that are there already.
+        bound: the highest similarity allowed between two rows, from 0 to 1.
+        tally: counts the others as near duplicates.
+
+    Returns:
+        The rows that are new, in their order.
+    """
     known = {id(row) for row in present}
     unique = list({id(row): row for row in present}.values())
     return [row for row in distinct([*unique, *candidates], bound, tally) if id(row) not in known]
@@ -125,7 +135,7 @@ class _Collector:
         for wanted, _ in short:
             named = (row for row in self.seeds if wanted.topic in (None, row.example.topic))
             if apart := sum(not wanted.takes(row) for row in named):
-                yield f"{apart} of `{wanted.name}` are of another language or level; `language mixed` takes every language"
+                yield f"{apart} of `{wanted.name}` are of another language or level; `language mixed` takes every one"
 
     def _passed_over(self) -> Iterator[str]:
         return passed_over(self.recipe, self.root, self.category.name)

