@@ -134,6 +134,7 @@ _RULES: Mapping[str, Rule] = {
     "multi_turn": _fitting,
     "context_awareness": _aware,
     "emotional_intelligence": _fitting,
+    "crisis": _fitting,
     "level_accuracy": lambda score: score.level,
     "marker_format": lambda score: score.marker,
     "no_loops": lambda score: score.loop is None,

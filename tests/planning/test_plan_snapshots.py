@@ -68,6 +68,7 @@ def applied(tmp_path_factory) -> Path:
         "personality",
         "multi_turn",
         "emotional",
+        "crisis",
     ):
         (root / "data" / "eval" / f"{suite}.jsonl").write_text('{"id": "one", "prompt": "selam"}\n')
     recipe = load(root / "recipes" / "v2.jessy")
