@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         TrainingError,
     )
     from jessyfile.evaluation.comparison import ComparisonReport, EvaluationMetrics
+    from jessyfile.evaluation.evaluator import Evaluator
     from jessyfile.export.exporter import ModelExporter
     from jessyfile.language.diagnostics import Diagnostic
     from jessyfile.language.format import format_text
@@ -60,6 +61,7 @@ _WHERE = {
         *("RecipeError", "StorageError", "TrainingError"),
     ),
     "evaluation.comparison": ("ComparisonReport", "EvaluationMetrics"),
+    "evaluation.evaluator": ("Evaluator",),
     "export.exporter": ("ModelExporter",),
     "language.diagnostics": ("Diagnostic",),
     "language.format": ("format_text",),
@@ -88,6 +90,7 @@ __all__ = [
     "EngineError",
     "EvaluationError",
     "EvaluationMetrics",
+    "Evaluator",
     "ExportError",
     "InsufficientMemoryError",
     "Interrupted",

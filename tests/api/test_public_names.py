@@ -19,7 +19,7 @@ from typing import Literal, assert_type
 
 import jessyfile
 from jessyfile import (
-    Category, ComparisonReport, Complexity, Diagnostic, EvaluationMetrics, Language, LoRAConfig, ModelExporter, Plan, Recipe,
+    Category, ComparisonReport, Complexity, Diagnostic, EvaluationMetrics, Evaluator, Language, LoRAConfig, ModelExporter, Plan, Recipe,
     RunResult, TrainingConfig, TrainingDataGenerator, TrainingDataset, TrainingError, TrainingExample,
     TrainingMetrics, Turn, ValidationReport, validate_training_data,
 )
@@ -68,6 +68,11 @@ assert_type(TrainingMetrics(1, 20, 0.5, 1e-4, None, 4.2, 61.0).loss, float)
 metrics = EvaluationMetrics(0.9, 3.0, 0.9, 0.9)
 assert_type(metrics.report(), str)
 assert_type(ComparisonReport(metrics, metrics).changes.response_time_avg, float)
+evaluator = Evaluator("jessy-v2", base="gemma:2b")
+assert_type(evaluator.test_turkish_understanding(), float)
+assert_type(evaluator.measure_response_times(), dict[str, float])
+assert_type(evaluator.verify_personality(), float)
+assert_type(evaluator.compare_before_after(), ComparisonReport)
 assert_type(TrainingError("x").handle(), str)
 assert_type(TrainingError("x").hint, str | None)
 exporter = ModelExporter(Path("out"), engine="ollama")
