@@ -2,7 +2,7 @@
 
 A row leaks a case when both ask the same, when their questions are nearer than the bound, or when they share eight
 words in a row. Everything is compared without case, punctuation and Turkish letters: a case retyped on an ASCII
-keyboard is still the case.
+keyboard is still the case. What has no letter and no digit, such as an emoji, is the case only where it is the same.
 """
 
 from __future__ import annotations
@@ -63,12 +63,17 @@ def _case(value: dict[str, Any], place: str) -> KnownCase:
     users = [str(turn.get("content", "")) for turn in turns if turn.get("role") == "user"]
     prompt = str(value.get("prompt") or value.get("query") or "")
     said = [*(str(turn.get("content", "")) for turn in turns), prompt]
-    return KnownCase(folded_normal(" ".join([*users, prompt])), tuple(map(folded_normal, said)), place)
+    return KnownCase(_folded([*users, prompt]), tuple(map(folded_normal, said)), place)
 
 
 def _asked(row: Row) -> str:
     users = [turn.content for turn in row.example.turns if turn.role == "user"]
-    return folded_normal(" ".join([*users, row.example.query]))
+    return _folded([*users, row.example.query])
+
+
+def _folded(asked: Sequence[str]) -> str:
+    text = " ".join(asked)
+    return folded_normal(text) or text.strip()
 
 
 def find_leaks(rows: Sequence[Row], cases: Sequence[KnownCase], bound: float) -> list[Leak]:
@@ -78,9 +83,10 @@ def find_leaks(rows: Sequence[Row], cases: Sequence[KnownCase], bound: float) ->
     found: dict[int, tuple[int, str]] = {}
     asked = [_asked(row) for row in rows]
     _same(asked, cases, found)
-    left, right, _ = cross_pairs(asked, [case.asked for case in cases], bound)
+    worded = [index for index, case in enumerate(cases) if folded_normal(case.asked)]
+    left, right, _ = cross_pairs(asked, [cases[index].asked for index in worded], bound)
     for row, case in zip(left.tolist(), right.tolist(), strict=True):
-        found.setdefault(row, (case, "asks nearly the same as"))
+        found.setdefault(row, (worded[case], "asks nearly the same as"))
     _shared_words(rows, cases, found)
     return [Leak(rows[row], cases[case], how) for row, (case, how) in sorted(found.items())]
 

@@ -47,6 +47,13 @@ def test_a_very_short_case_leaks_only_when_it_is_the_same(project, row):
     assert len(found) == 2
 
 
+def test_a_case_of_emoji_alone_leaks_where_it_is_the_same(project, row):
+    """Nothing was left of it without punctuation, so that it was nearly the same as every dot and every other emoji."""
+    told = cases(project, CASE | {"prompt": "🥹🥹"})
+    assert find_leaks([row(query="🥹"), row(query="..."), row(query="😂😂"), row(query="slm")], told, 0.85) == []
+    assert len(find_leaks([row(query=" 🥹🥹 ")], told, 0.85)) == 1
+
+
 def test_eight_shared_words_are_found_wherever_they_stand(project, row):
     passage = "dün gece geç saatlere kadar oturup eski fotoğraflara baktım"
     long = CASE | {"turns": [{"role": "user", "content": f"Bir şey diyeceğim, {passage}."}], "prompt": "sence tuhaf mı"}
