@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from jessyfile.dataset.places import MARKERS, replay_file, seed_files, suite_paths
+from jessyfile.dataset.places import MARKERS, reference_paths, replay_file, seed_files, suite_paths
 from jessyfile.dataset.select import Wanted, wanted_topics
 from jessyfile.dataset.settings import DataRecipe
 from jessyfile.resources import resource
@@ -41,7 +41,7 @@ def _top_up_files(recipe: DataRecipe, root: Path, name: str) -> Iterator[Path]:
 
     for wanted in wanted_of(recipe, name):
         yield from template_files(root, name, wanted.topic) if wanted.topic else ()
-    yield from suite_paths(recipe, root)
+    yield from _suite_files(recipe, root)
 
 
 def tops_up(recipe: DataRecipe, root: Path, name: str) -> bool:
@@ -72,4 +72,9 @@ def dataset_files(recipe: DataRecipe, root: Path) -> Sequence[Path]:
     """List what `dataset` reads besides its inputs: marker rows, the suites it must not meet, rows to replay."""
     markers = seed_files(recipe, root, MARKERS) if recipe.dataset.markers else ()
     replay = (replay_file(recipe, root),) if recipe.dataset.replay else ()
-    return (*markers, *suite_paths(recipe, root), *replay)
+    return (*markers, *_suite_files(recipe, root), *replay)
+
+
+def _suite_files(recipe: DataRecipe, root: Path) -> tuple[Path, ...]:
+    suites = suite_paths(recipe, root)
+    return (*suites, *reference_paths(suites))

@@ -7,13 +7,13 @@ keyboard is still the case. What has no letter and no digit, such as an emoji, i
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jessyfile.dataset.example import texts_of
-from jessyfile.dataset.places import shown_path, suite_paths
+from jessyfile.dataset.places import reference_paths, shown_path, suite_paths
 from jessyfile.dataset.similarity import cross_pairs
 from jessyfile.errors import DatasetError
 from jessyfile.text.json_lines import Fault, read_jsonl
@@ -28,7 +28,7 @@ SHARED_WORDS = 8
 
 @dataclass(frozen=True, slots=True)
 class KnownCase:
-    """What a suite asks: the user's turns together, and everything that is said in it."""
+    """What a suite asks: the user's turns together, and everything that is said in it or in its reference answers."""
 
     asked: str
     said: tuple[str, ...]
@@ -48,21 +48,34 @@ class Leak:
 
 
 def load_cases(paths: Iterable[tuple[Path, str]]) -> list[KnownCase]:
-    """Read the suites' cases, each file with the name that stands for it. A malformed line is the suites' own error,
-    not a case."""
+    """Read the suites' cases with their reference answers, each file with the name that stands for it. A malformed line is
+    the suites' own error, not a case."""
     return [
-        _case(item.value, f"{name}:{item.number}")
+        _case(item.value, f"{name}:{item.number}", references)
         for path, name in paths
+        for references in [_answers(path)]
         for item in read_jsonl(path, name)
         if not isinstance(item, Fault)
     ]
 
 
-def _case(value: dict[str, Any], place: str) -> KnownCase:
+def _answers(suite: Path) -> dict[str, list[str]]:
+    """Return the reference answers beside a suite, good and bad, by their case."""
+    found: dict[str, list[str]] = {}
+    for item in (item for path in reference_paths([suite]) for item in read_jsonl(path)):
+        if not isinstance(item, Fault):
+            bad = item.value.get("bad")
+            kinds = [item.value.get("good"), *(bad.values() if isinstance(bad, dict) else ())]
+            texts = [text for kind in kinds if isinstance(kind, list) for text in kind]
+            found.setdefault(str(item.value.get("case")), []).extend(map(str, texts))
+    return found
+
+
+def _case(value: dict[str, Any], place: str, references: Mapping[str, Sequence[str]]) -> KnownCase:
     turns = [turn for turn in value.get("turns") or [] if isinstance(turn, dict)]
     users = [str(turn.get("content", "")) for turn in turns if turn.get("role") == "user"]
     prompt = str(value.get("prompt") or value.get("query") or "")
-    said = [*(str(turn.get("content", "")) for turn in turns), prompt]
+    said = [*(str(turn.get("content", "")) for turn in turns), prompt, *references.get(str(value.get("id")), ())]
     return KnownCase(_folded([*users, prompt]), tuple(map(folded_normal, said)), place)
 
 

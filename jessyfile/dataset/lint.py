@@ -26,8 +26,8 @@ _OPENING_LEAST = 3
 
 
 def files_below(path: Path) -> tuple[list[Path], list[Path]]:
-    """Return the files of rows and the suites of cases that a file or a folder holds, hidden folders aside; a suite lies
-    in a folder `eval` or begins with a case.
+    """Return the files of rows and the suites of cases that a file or a folder holds; a suite lies in a folder `eval` or
+    begins with a case. Hidden folders and the suites' reference answers are left aside.
 
     Raises DatasetError for a folder without JSON lines, and for a file that is named otherwise.
     """
@@ -38,7 +38,7 @@ def files_below(path: Path) -> tuple[list[Path], list[Path]]:
             raise DatasetError(f"`{path}` is a {path.suffix} file; rows are JSON lines", hint=hint)
         found = [path]
     else:
-        found = sorted(file for file in path.rglob("*.jsonl") if not _is_hidden(file.relative_to(path)))
+        found = sorted(file for file in path.rglob("*.jsonl") if not _is_aside(file, path))
     if not found:
         others = sum(other.is_file() for other in path.rglob("*"))
         said = f"; {others} file{'s' if others > 1 else ''} of another kind {'are' if others > 1 else 'is'} not read"
@@ -47,9 +47,10 @@ def files_below(path: Path) -> tuple[list[Path], list[Path]]:
     return [file for file in found if file not in suites], suites
 
 
-def _is_hidden(path: Path) -> bool:
-    """Whether a path lies in a folder such as `.jessy`, where steps keep rows of their own."""
-    return any(part.startswith(".") for part in path.parts)
+def _is_aside(file: Path, below: Path) -> bool:
+    """Whether a file lies in a folder such as `.jessy`, where steps keep rows of their own, or among a suite's references."""
+    hidden = any(part.startswith(".") for part in file.relative_to(below).parts)
+    return hidden or file.resolve().parts[-3:-1] == ("eval", "references")
 
 
 def _is_suite(file: Path) -> bool:

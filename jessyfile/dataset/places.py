@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -83,6 +83,12 @@ def suite_paths(recipe: DataRecipe, root: Path) -> tuple[Path, ...]:
     for folder in (root / "data" / "eval", resource("data", "eval")):
         found += sorted(folder.resolve().glob("*.jsonl"))
     return tuple(dict.fromkeys(found))
+
+
+def reference_paths(suites: Iterable[Path]) -> tuple[Path, ...]:
+    """Return the files of reference answers that lie in a folder `references` beside suites, under the suites' names."""
+    beside = (suite.parent / "references" / suite.name for suite in suites)
+    return tuple(path for path in beside if path.is_file())
 
 
 def existing_file(file: str, recipe: DataRecipe, root: Path) -> Path | None:

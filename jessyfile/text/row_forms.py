@@ -42,6 +42,11 @@ _FORMS = (
     ),
     RowForm("question and answer", frozenset({"question", "answer"}), "`question` is `query`, `answer` is `response`"),
     CASE,
+    RowForm(
+        "reference answers'",
+        frozenset({"case", "good"}),
+        "they belong into data/eval/references/<suite>.jsonl and train nothing",
+    ),
     RowForm("plain text", frozenset({"text"}), "a row needs a question and its answer"),
 )
 

@@ -188,6 +188,15 @@ def test_lint_of_the_data_folder_holds_suites_against_their_own_schema(project, 
     assert "1 fault in 3 lines" in captured.err
 
 
+def test_lint_leaves_reference_answers_to_those_who_read_them(project, seed, capsys):
+    """`jessy data lint data` called 478 of them rows without a query."""
+    project("data/seeds/turkish/casual.jsonl", seed("naber", "İyiyim, sen nasılsın?"))
+    named = project("data/eval/references/mine.jsonl", {"case": "mine-001", "good": ["Severim."], "bad": {}})
+    assert main(["data", "lint", str(project.root)]) == 0
+    assert main(["data", "lint", str(named)]) == 1
+    assert "they belong into data/eval/references/<suite>.jsonl" in capsys.readouterr().out
+
+
 def test_lint_finds_a_worn_opening(project, seed, capsys):
     rows = [seed(f"{w} ne", f"Bak şimdi, {w} başka şeydir.") for w in ("masa", "kalem", "perde", "defter", "bardak")]
     path = project("data/seeds/turkish/casual.jsonl", *rows)

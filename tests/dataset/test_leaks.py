@@ -62,6 +62,16 @@ def test_eight_shared_words_are_found_wherever_they_stand(project, row):
     assert "8 words in a row" in leak.how
 
 
+def test_a_row_that_says_a_reference_answer_gives_the_case_away(project, row):
+    """Good and bad answers tell models apart by which they find likelier: a trained one says nothing any more."""
+    good = "Makarna yap bence, su kaynarken sos olur, bulaşığı da tek tencere."
+    bad = "Pilav her zaman makarnadan hızlı pişer, üç dakikada sofrada olur işte."
+    told = {"case": CASE["id"], "split": "final", "good": ["Makarna.", good, 3], "bad": {"wrong": [bad], "off": "x"}}
+    project("data/eval/references/turkish.jsonl", told, {"case": "turkish-002"}, {"case": 7, "good": "no list"})
+    rows = [row(query="ne pişirsem", response=text) for text in (good.upper(), bad, "Makarna yap bence.")]
+    assert [leak.row for leak in find_leaks(rows, cases(project, CASE), 0.85)] == rows[:2]
+
+
 @pytest.mark.parametrize("between", [" ", "\n", "\n\n  ", " \u2028"])
 def test_a_sentence_wrapped_over_lines_is_still_the_sentence(project, row, between):
     """An answer is often wrapped or set as a list: cut at its line ends, no part had eight words of the case."""
