@@ -244,12 +244,13 @@ def _opinion(
     if context.recipe.evaluation.judge is None:
         return None
     from jessyfile.dataset.completions import KeptAnswers
-    from jessyfile.evaluation.llm_judge import ask_opinion
+    from jessyfile.evaluation.llm_judge import JudgedPairs, answer_pairs, ask_opinion
 
     asked, kept = context.recipe.evaluation.judge, KeptAnswers(jessy_folder(context.root) / "cache" / "judge")
-    found = ask_opinion(asked, cases, after, before, kept, context.progress, context.stop).mean()
+    pairs = JudgedPairs(answer_pairs(cases, after, before))
+    found = ask_opinion(asked, pairs, kept, context.progress, context.stop)
     if found.problem:
-        context.progress.note(f"{asked.model} did not score everything: {found.problem}")
+        context.progress.note(f"{asked.model} did not judge everything: {found.problem}")
     return found
 
 

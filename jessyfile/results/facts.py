@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from jessyfile.results.outcome import Outcome
+from jessyfile.results.quality import Estimate
 
 EngineName = Literal["ollama", "embedded"]
 
@@ -299,18 +300,21 @@ def cold_seconds(load: float | None, first_token: float | None) -> float | None:
 
 @dataclass(frozen=True, slots=True)
 class Opinion:
-    """Mean scores from 0 to 10 by another language model, over the `n` cases that both models were scored on.
+    """Which answers another language model prefers, asked in both orders: over `n` cases the candidate's (`better`), the base's
+    (`worse`), or the one that stood first or last both times (`swayed`); `p` is the sign test's.
 
-    `low` and `high` bound the mean difference; `problem` is the last reason why a score is missing, `incomplete` that
-    asking again may bring it.
+    `agreement` is the share of `references` pairs, a good and a bad reference answer, of which it prefers the good one. `problem` is the last
+    reason why something is missing, `incomplete` that asking again may bring it.
     """
 
     model: str
-    n: int
-    after: float | None
-    before: float | None
-    low: float
-    high: float
+    n: int = 0
+    better: int = 0
+    worse: int = 0
+    swayed: int = 0
+    p: float = 1.0
+    agreement: Estimate | None = None
+    references: int = 0
     problem: str = ""
     incomplete: bool = False
 

@@ -15,6 +15,7 @@ from jessyfile.evaluation.cases import Case, Check
 from jessyfile.evaluation.verdict import Took, Verdict, judge, read_verdict, write_verdict
 from jessyfile.planning.canonical import readable
 from jessyfile.results.facts import JudgeFacts, Opinion
+from jessyfile.results.quality import Estimate
 from jessyfile.results.typed_json import read_as
 
 if TYPE_CHECKING:
@@ -197,7 +198,7 @@ def test_a_verdict_is_read_back_as_it_was_written(tmp_path: Path) -> None:
     """The report, the status and the lock file show what was judged: not a number may change on the way."""
     claims = "  MUST turkish.relevance > baseline\n  SHOULD turkish_accuracy > 90% at 95%\n  MAY latency.low < 5s"
     found = verdict(tmp_path, claims, many(4), many(4, text=NONSENSE, level=None, iterations=None))
-    found = replace(found, opinion=Opinion("wise:1b", 4, 9.0, 2.0, 6.5, 7.0))
+    found = replace(found, opinion=Opinion("wise:1b", 4, 3, 0, 1, 0.25, Estimate(0.9, 0.8, 0.95), 100))
     write_verdict(tmp_path, found)
     assert read_verdict(tmp_path) == found
     assert read_as(JudgeFacts, json.loads(readable(found.facts())), "judge") == found.facts()
