@@ -10,9 +10,16 @@ from pathlib import Path
 import pytest
 from report_fakes import make_result
 
-from jessyfile.report import write_report
+from jessyfile.errors import ProjectError
+from jessyfile.evaluation.verdict import read_verdict, write_verdict
+from jessyfile.planning.canonical import readable
+from jessyfile.planning.runs import RecordedStep, Run, RunRecord
+from jessyfile.planning.store import Store
+from jessyfile.report import page, rewrite_report, write_report
 from jessyfile.report.page import render_page
+from jessyfile.results.facts import Opinion
 from jessyfile.results.outcome import chance
+from jessyfile.results.quality import CheckQuality, ChecksQuality, Contrast, Contrasts, Estimate
 from jessyfile.text.printable import printable
 
 HOSTILE = '<script>alert(1)</script> pilav \u202egnp.exe \x1b[31m\' onload="x" </style> {{ 7*7 }} yap'
@@ -123,3 +130,66 @@ def test_what_each_stage_keeps_stands_in_a_table_that_a_phone_can_scroll(tmp_pat
     assert "97.0 %" in made
     assert "95.1 to 98.4 %" in made
     assert "Bence pilav yap" in made
+
+
+def test_contrasts_the_checks_own_quality_and_the_judges_worth_have_their_sections(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A share stood alone: nothing said how often its checks err, nor what a judge model's taste is worth."""
+    recipe, result = make_result(tmp_path)
+    folder = result.steps[-1].folder
+    figures = (
+        Contrast("fits", 430, 1290, Estimate(0.93, 0.91, 0.95), Estimate(0.88, 0.85, 0.9), Estimate(0.05, 0.03, 0.07)),
+        Contrast("kind", 30, 90, Estimate(0.5, 0.4, 0.6)),
+    )
+    (folder / "contrast.json").write_text(readable(Contrasts(figures, HOSTILE)), encoding="utf-8")
+    judged = next(step.folder for step in result.steps if step.name == "judge")
+    opinion = Opinion("wise<1b>", 6, 4, 1, 1, 0.375, Estimate(0.87, 0.79, 0.92), 100)
+    write_verdict(judged, replace(read_verdict(judged), opinion=opinion))
+    quality = CheckQuality("turkish", 60, Estimate(0.91, 0.82, 0.96), Estimate(0.88, 0.78, 0.94))
+    (tmp_path / "quality.json").write_text(readable(ChecksQuality((quality, replace(quality, suite="technical")), "On 300 answers.")), encoding="utf-8")  # fmt: skip
+    monkeypatch.setattr(page, "resource", lambda *parts: tmp_path / parts[-1])
+    text = render_page(recipe, result)
+    assert Tags(text).open == []
+    for section in ("contrast", "checks", "opinion"):
+        assert f'<section id="{section}">' in text
+        assert f'<a href="#{section}">' in text
+    for words in (
+        "88% → <b>93%</b>",
+        "change +3 to +7 points",
+        "430 cases, 1290 pairs",
+        "On 300 answers.",
+        "wise&lt;1b&gt;",
+    ):
+        assert words in text
+    assert "prefers the good one in <b>87%</b> (79% to 92%)" in text
+    assert text.count("checks 91% / 88%") >= 4  # the criterion's line and the bars of the suite's shares
+    assert "<td>technical</td>" not in text  # a suite that was not answered
+    assert "alert(1)" in text
+    assert "<script>alert(1)" not in text
+
+
+def test_a_report_of_before_is_written_anew_from_what_is_stored(tmp_path: Path) -> None:
+    recipe, result = make_result(tmp_path)
+    store, steps = Store(tmp_path), []
+    for step in result.steps:
+        with store.staged() as output:
+            for file in step.folder.iterdir():
+                (output / file.name).write_bytes(file.read_bytes())
+            (output / "name").write_text(step.name, encoding="utf-8")
+            held = store.commit(output)
+        levels = {f"complexity.level.{level.name}.{key}": value for level in recipe.complexity.levels for key, value in (("iterations", list(level.iterations)), ("within", level.within))}  # fmt: skip
+        parameters = levels if step.name == "judge" else {"from": "gemma3:270m"}
+        steps.append(RecordedStep(step.name, "ran", held, step.facts, step.seconds, step.peak, parameters))
+    run = Run(7, tmp_path / ".jessy" / "runs" / "7")
+    run.folder.mkdir(parents=True)
+    with pytest.raises(ProjectError, match="run 7 did not end"):
+        rewrite_report(tmp_path, run)
+    run.event("run_started", recipe="tiny.jessy", name="tiny")
+    run.write("result.json", RunRecord("tiny", 120.0, None, 0, tuple(steps), 2))
+    again = rewrite_report(tmp_path, run).read_text(encoding="utf-8")
+    whole = write_report(recipe, tmp_path, result).read_text(encoding="utf-8")
+    apart = re.compile(r"<code>[0-9a-f]{64}</code>|from gemma3:270m|from ")
+    assert apart.sub("", again) == apart.sub("", whole)
+    store.remove(steps[6].object)
+    assert '<section id="verdict">' not in rewrite_report(tmp_path, run).read_text(encoding="utf-8")
