@@ -123,14 +123,14 @@ def conversation_messages(value: Mapping[str, Any]) -> list[dict[str, str]]:
 def learned_answers(value: Mapping[str, Any]) -> tuple[bool, ...]:
     """Return of each answer of a row in any form whether it is learned; nothing where all are.
 
-    `"weight": 0`, `"train": false` and `"loss": false` beside an answer say that it only stands there. Raises ValueError
-    when no answer is left to learn, or a weight is neither 0 nor 1.
+    `"weight": 0`, `"train": false` and `"loss": false` beside an answer, or beside the whole row, say that it only stands
+    there. Raises ValueError when no answer is left to learn, or an answer's weight is neither 0 nor 1.
     """
     own = [*value.get("turns", ()), {"role": "assistant"}]
     told = next((value[key] for key in ("messages", "conversations") if isinstance(value.get(key), list)), own)
     turns = (turn for turn in told if isinstance(turn, Mapping))
     learned = tuple(_is_learned(turn) for turn in turns if _ROLES.get(_speaker(turn)) == "assistant")
-    if learned and not any(learned):
+    if (learned and not any(learned)) or _stands(value):
         raise ValueError("leaves no answer to learn: each is marked as not to be trained")
     return () if all(learned) else learned
 
@@ -140,10 +140,14 @@ def _speaker(turn: Mapping[str, Any]) -> str:
 
 
 def _is_learned(turn: Mapping[str, Any]) -> bool:
-    weight = turn.get("weight", 1)
-    if weight not in (0, 1):
-        raise ValueError(f"has an answer of weight {str(weight)[:40]}; an answer is learned (1) or not (0)")
-    return bool(weight) and turn.get("train") is not False and turn.get("loss") is not False
+    weight = turn.get("weight")
+    if weight not in (None, 0, 1):
+        raise ValueError(f"has an answer of weight {weight!r:.40}; an answer is learned (1) or not (0)")
+    return not _stands(turn)
+
+
+def _stands(marked: Mapping[str, Any]) -> bool:
+    return marked.get("weight", 1) == 0 or marked.get("train") is False or marked.get("loss") is False
 
 
 def spoken(value: Mapping[str, Any]) -> list[dict[str, str]]:
@@ -200,6 +204,9 @@ def _checked(messages: list[dict[str, str]]) -> list[dict[str, str]]:
 
 
 def _alternating(messages: list[dict[str, str]]) -> list[dict[str, str]]:
+    other = next((turn["role"] for turn in messages if turn["role"] not in ("user", "assistant")), None)
+    if other is not None:
+        raise ValueError(f"holds a turn of `{other:.40}`, which is neither the user's nor the assistant's")
     expected = ["user", "assistant"] * (len(messages) // 2)
     if not messages or [turn["role"] for turn in messages] != expected:
         raise ValueError("its turns do not alternate from the user to the assistant")

@@ -109,8 +109,14 @@ def test_a_row_of_which_nothing_is_to_be_trained_is_a_fault_with_its_line(made):
     with pytest.raises(DatasetError, match=r"general\.jsonl:2: leaves no answer to learn") as found:
         made(GENERAL[0], said("selam", "Merhaba, hoş geldin.", weight=0))
     assert "lint" not in str(found.value.hint)
-    with pytest.raises(DatasetError, match=r"weight 0\.3; an answer is learned"):
-        made(said("selam", "Merhaba, hoş geldin.", weight=0.3))
+    with pytest.raises(DatasetError, match=r"general\.jsonl:1: leaves no answer to learn"):
+        made(said("selam", "Merhaba, hoş geldin.") | {"weight": 0})
+    for wrong in (0.3, "0", -1):
+        with pytest.raises(DatasetError, match=rf"weight {wrong!r}; an answer is learned"):
+            made(said("selam", "Merhaba, hoş geldin.", weight=wrong))
+    assert learned_answers(said("a", "b", weight=None)) == ()
+    with pytest.raises(ValueError, match="holds a turn of `tool`"):
+        conversation_messages({"messages": [{"role": "tool", "content": "3"}]})
 
 
 def test_a_message_in_parts_is_one_text(made):
