@@ -81,17 +81,17 @@ def described(name: str, path: str | Path | None, served: Served, max_tokens: in
     )
 
 
-def engine_of(entry: Registration, stop: Stop | None = None, *, cold: bool = False) -> Engine:
-    """Return the engine that serves a registration; one that waits for a server asks `stop`, and when `cold` lets it forget the
-    model before it loads it. Raises EngineError for an unknown one."""
+def engine_of(entry: Registration, stop: Stop | None = None, *, evaluating: bool = False) -> Engine:
+    """Return the engine that serves a registration; one that waits for a server asks `stop`. For an evaluation an Ollama forgets the
+    model before it loads it, and the embedded engine takes more slots. Raises EngineError for an unknown one."""
     if entry.engine == "embedded":
         from jessyfile.engines.llamacpp_engine import LlamaCpp
 
-        return LlamaCpp()
+        return LlamaCpp(evaluating=evaluating)
     if entry.engine == "ollama":
         from jessyfile.engines.ollama_engine import Ollama
 
-        return Ollama(str(entry.ollama), stop=stop, cold=cold)
+        return Ollama(str(entry.ollama), stop=stop, cold=evaluating)
     raise EngineError(f"nothing serves models of the engine `{entry.engine}`", hint="update jessy")
 
 

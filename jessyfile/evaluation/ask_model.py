@@ -15,6 +15,7 @@ from jessyfile.evaluation.answers import Asker
 from jessyfile.evaluation.cases import load_suites
 from jessyfile.evaluation.evaluation_steps import KEPT, ask_suites
 from jessyfile.evaluation.metrics import ModelScores
+from jessyfile.evaluation.plugin_rules import plugin_faults
 from jessyfile.evaluation.verdict import score_all
 from jessyfile.export.registry import check_answering
 from jessyfile.language.recipe import Complexity, Recipe, Suite
@@ -82,7 +83,7 @@ def askable(root: Path, entry: Registration, max_tokens: int, stop: Stop | None 
     """
     check_answering(root, entry, stop)
     served = served_model(entry, max_tokens)
-    engine = engine_of(entry, stop, cold=True)
+    engine = engine_of(entry, stop, evaluating=True)
     return AskableModel(f"{entry.name}:{entry.tag}", entry.digest, engine, served, served_of(entry).complexity)
 
 
@@ -128,10 +129,12 @@ def evaluate_model(model: AskableModel, recipe: Recipe, root: Path, progress: Pr
         The scores, and what loading took.
 
     Raises:
-        EvaluationError: a suite cannot be read.
+        EvaluationError: a suite cannot be read, or a plugin not be used.
         EngineError: the model cannot be loaded.
         Interrupted: a stop was requested.
     """
+    for fault in plugin_faults(recipe, root):
+        raise fault
     judged = replace(recipe, complexity=model.complexity)
     cases = load_suites(judged, root)
     if not cases:

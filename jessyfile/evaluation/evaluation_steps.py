@@ -53,7 +53,7 @@ def run_evaluate(context: StepContext) -> AnswersFacts:
     check_answering(context.root, entry, context.stop)
     model = served_model(entry, context.recipe.evaluation.max_tokens)
     asker = Asker(
-        engine_of(entry, context.stop, cold=True), context.recipe.complexity, model.settings, None, entry.digest
+        engine_of(entry, context.stop, evaluating=True), context.recipe.complexity, model.settings, None, entry.digest
     )
     cases = load_suites(context.recipe, context.root)
     answered = ask_suites(asker, model, cases, context.work / KEPT, context.progress, context.stop)
@@ -122,7 +122,7 @@ def _base_model(context: StepContext) -> tuple[Engine, ServedModel]:
         engine = Ollama(recipe.deploy.ollama, keeps_examples=False, stop=context.stop, cold=True)
         return engine, described(recipe.base, None, description, limit)
     path = context.work / f"base-{recipe.export.quantize}" / GGUF_FILE
-    return LlamaCpp(), described(recipe.base, path, description, limit)
+    return LlamaCpp(evaluating=True), described(recipe.base, path, description, limit)
 
 
 def _write_base(context: StepContext, path: Path) -> None:

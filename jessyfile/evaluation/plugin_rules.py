@@ -118,16 +118,26 @@ def built_in_checks() -> frozenset[str]:
 
 
 def plugins_preflight(outlook: Outlook) -> Iterator[Finding]:
-    """Yield what keeps the plugins from being used: a name that is taken, an import that fails, a wrong signature or result."""
-    if outlook.network:  # looking at every installed distribution takes a tenth of a second
-        for plugin in (*installed(METRICS).values(), *installed(CHECKS).values()):
-            if is_listed(plugin.name) if plugin.group == METRICS else plugin.name in built_in_checks():
-                yield outlook.error(_taken(plugin))
-    for plugin in used_plugins(outlook.recipe, outlook.root):
+    """Yield what keeps the plugins from being used, as errors of the step that looks."""
+    # looking at every installed distribution takes a tenth of a second, which a plan does not spend for nothing
+    for error in plugin_faults(outlook.recipe, outlook.root, unused=outlook.network):
+        yield outlook.error(error)
+
+
+def plugin_faults(recipe: Recipe, root: Path, *, unused: bool = True) -> Iterator[EvaluationError]:
+    """Yield why plugins cannot be used: an import that fails, a wrong signature or result, and when `unused` ones are looked at
+    too, a name that is taken. Raises EvaluationError for a name that two distributions bring."""
+    if unused:
+        yield from map(_taken, filter(_is_taken, (*installed(METRICS).values(), *installed(CHECKS).values())))
+    for plugin in used_plugins(recipe, root):
         try:
             _try(plugin)
         except EvaluationError as error:
-            yield outlook.error(error)
+            yield error
+
+
+def _is_taken(plugin: Plugin) -> bool:
+    return is_listed(plugin.name) if plugin.group == METRICS else plugin.name in built_in_checks()
 
 
 def _taken(plugin: Plugin) -> EvaluationError:

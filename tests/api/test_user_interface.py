@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,7 @@ from jessyfile import (
     ValidationReport,
     validate_training_data,
 )
+from jessyfile.evaluation import ask_model, evaluator
 from jessyfile.models.gguf_container import ARRAY, STRING, pair_bytes, write_container
 from jessyfile.models.reference import parse_reference
 from jessyfile.models.resolve import nearby
@@ -243,10 +245,11 @@ def test_end_to_end(tmp_path):
 @pytest.mark.real
 @pytest.mark.stress
 def test_end_to_end_on_the_base_of_the_tests(tmp_path, monkeypatch):
-    """The same calls on the 270M base that comes with the tests, served by the embedded engine: every number is measured. It is
-    too small, and sees too few rows here, for the design's 0.9.
+    """The same calls on the 270M base that comes with the tests, served by the embedded engine: every number is measured, on ten
+    cases of a suite. It is too small, and sees too few rows here, for the design's 0.9.
     """
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(evaluator, "chosen_suites", partial(ask_model.chosen_suites, quick=True))
     dataset = TrainingDataset(TrainingDataGenerator().generate_conversational(10) * 4)
     dataset.save(str(tmp_path / "train.jsonl"))
     config = TrainingConfig(learning_rate=1e-3, warmup_steps=3, gradient_accumulation=1)
@@ -258,15 +261,15 @@ def test_end_to_end_on_the_base_of_the_tests(tmp_path, monkeypatch):
     merged = exporter.merge_lora_weights("gemma3:270m", str(tmp_path / "adapter"))
     gguf = exporter.convert_to_gguf(merged)
     exporter.import_to_ollama(gguf, "jessy-v2")
-    evaluator = Evaluator("jessy-v2")
-    assert 0 <= evaluator.test_turkish_understanding() <= 0.9
-    assert 0 <= evaluator.verify_personality() <= 1
-    times = evaluator.measure_response_times()
+    asked = Evaluator("jessy-v2")
+    assert 0 <= asked.test_turkish_understanding() <= 0.9
+    assert 0 <= asked.verify_personality() <= 1
+    times = asked.measure_response_times()
     assert set(times) == {"low", "medium", "high", "load"}
     assert times["low"] < 5
     assert times["load"] < 5
     with pytest.raises(EvaluationError, match="nothing says what its base is"):
-        evaluator.compare_before_after()
+        asked.compare_before_after()
 
 
 def test_an_exporter_writes_a_modelfile(tmp_path, monkeypatch):
@@ -281,8 +284,8 @@ def test_an_exporter_writes_a_modelfile(tmp_path, monkeypatch):
 @pytest.mark.stress
 @pytest.mark.usefixtures("gemma_2b")
 def test_an_evaluator_compares_before_and_after():
-    evaluator = Evaluator("jessy-v2", base="gemma:2b")
-    assert evaluator.test_turkish_understanding() > 0.9
-    assert evaluator.measure_response_times()["low"] < 5
-    assert evaluator.verify_personality() > 0.9
-    assert isinstance(evaluator.compare_before_after(), ComparisonReport)
+    tuned = Evaluator("jessy-v2", base="gemma:2b")
+    assert tuned.test_turkish_understanding() > 0.9
+    assert tuned.measure_response_times()["low"] < 5
+    assert tuned.verify_personality() > 0.9
+    assert isinstance(tuned.compare_before_after(), ComparisonReport)

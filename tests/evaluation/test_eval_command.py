@@ -14,6 +14,7 @@ import pytest
 from evaluation_fakes import FakeEngine, served
 
 from jessyfile.cli import main
+from jessyfile.errors import EvaluationError
 from jessyfile.evaluation import ask_model
 from jessyfile.evaluation.falls import fewer_by_chance, holm
 from jessyfile.export.registry import Registration, register
@@ -84,7 +85,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project
         register(tmp_path, "tiny", tag, Registration("embedded", DIGEST, served(), gguf="m.gguf"))
     save_state(tmp_path, State("tiny", "lineage", recipe="tiny.jessy"))
     engine = FakeEngine(lambda _: GOOD)
-    monkeypatch.setattr(ask_model, "engine_of", lambda entry, stop=None, cold=False: engine)
+    monkeypatch.setattr(ask_model, "engine_of", lambda entry, stop=None, evaluating=False: engine)
     monkeypatch.chdir(tmp_path)
     yield Project(tmp_path, engine)
     assert engine.loads == 0
@@ -168,6 +169,16 @@ def test_a_damaged_file_is_not_asked(project: Project, capsys: pytest.CaptureFix
     (project.root / "m.gguf").write_bytes(b"GGUG")
     assert project.jessy("eval", "tiny") == 1
     assert "has other bytes than were written" in capsys.readouterr().err
+
+
+def test_a_plugin_that_cannot_be_used_stops_it_before_anything_is_asked(
+    project: Project, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    error = EvaluationError("the metric `mine` of broken 1.0 cannot be imported", hint="mend it")
+    monkeypatch.setattr(ask_model, "plugin_faults", lambda recipe, root: iter([error]))
+    assert project.jessy("eval", "tiny") == 1
+    assert "the metric `mine` of broken 1.0 cannot be imported" in capsys.readouterr().err
+    assert project.engine.asked == []
 
 
 def test_a_lock_of_another_model_is_said(project: Project, capsys: pytest.CaptureFixture[str]) -> None:

@@ -52,7 +52,7 @@ def root(tmp_path: Path) -> Path:
 @pytest.fixture
 def engine(monkeypatch: pytest.MonkeyPatch) -> FakeEngine:
     made = FakeEngine(lambda prompt: "[low 1]\nBence pilav yap, yanına da salata.")
-    monkeypatch.setattr(step, "engine_of", lambda entry, stop=None, cold=False: made)
+    monkeypatch.setattr(step, "engine_of", lambda entry, stop=None, evaluating=False: made)
     return made
 
 
@@ -105,7 +105,7 @@ def test_the_base_gets_the_same_prompt_and_its_loops_are_cut(
     engine.answer = lambda prompt: "Bu böyle olmaz. " * 40
     models: list[Any] = []
     monkeypatch.setattr(engine, "load", lambda model: models.append(model) or 0.1)
-    monkeypatch.setattr("jessyfile.engines.llamacpp_engine.LlamaCpp", lambda: engine)
+    monkeypatch.setattr("jessyfile.engines.llamacpp_engine.LlamaCpp", lambda **_: engine)
     written: list[str] = []
 
     def write(folder: Path, target: Path, quantize: str, report: Any, matrix: Any) -> None:
@@ -125,7 +125,7 @@ def test_the_base_gets_the_same_prompt_and_its_loops_are_cut(
 @pytest.fixture
 def ask_base(root: Path, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Run `baseline` for a recipe in a work folder of its own, and return its facts and how many questions the base was asked."""
-    monkeypatch.setattr("jessyfile.engines.llamacpp_engine.LlamaCpp", lambda: engine)
+    monkeypatch.setattr("jessyfile.engines.llamacpp_engine.LlamaCpp", lambda **_: engine)
     monkeypatch.setattr("jessyfile.export.gguf_writer.write_gguf", lambda folder, path, *_: path.write_bytes(FILE))
     base = root / "out/base"
     base.mkdir(parents=True)
