@@ -135,6 +135,7 @@ _RULES: Mapping[str, Rule] = {
     "context_awareness": _aware,
     "emotional_intelligence": _fitting,
     "crisis": _fitting,
+    "edge": _accurate,
     "level_accuracy": lambda score: score.level,
     "marker_format": lambda score: score.marker,
     "no_loops": lambda score: score.loop is None,

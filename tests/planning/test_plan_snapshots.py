@@ -69,6 +69,7 @@ def applied(tmp_path_factory) -> Path:
         "multi_turn",
         "emotional",
         "crisis",
+        "edge",
     ):
         (root / "data" / "eval" / f"{suite}.jsonl").write_text('{"id": "one", "prompt": "selam"}\n')
     recipe = load(root / "recipes" / "v2.jessy")
