@@ -11,16 +11,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from evaluation_fakes import FakeEngine, served
+from evaluation_fakes import FakeEngine, answered, by_id, make_answer, make_case, make_recipe, served
 
 from jessyfile.cli import main
 from jessyfile.errors import EvaluationError
 from jessyfile.evaluation import ask_model
 from jessyfile.evaluation.falls import fewer_by_chance, holm
+from jessyfile.evaluation.verdict import Took, judge, write_verdict
 from jessyfile.export.registry import Registration, register
 from jessyfile.language.loading import load_recipe
+from jessyfile.planning.canonical import normal
 from jessyfile.planning.lockfile import read_lock
+from jessyfile.planning.runs import RecordedStep, Run, RunRecord
 from jessyfile.planning.state import State, save_state
+from jessyfile.planning.store import Store
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "export"))
 
@@ -250,6 +254,60 @@ def test_compare_asks_both_and_shows_what_got_worse_first(project: Project, caps
     assert "2 answers got worse and 0 better from A to B" in told
     assert told.index("turkish-007: 7 ne yesek") < told.index("turkish-009: 9 ne yesek")
     assert "does not say pilav" in told
+
+
+def add_run(root: Path, number: int, passing: int, digest: str) -> None:
+    """Let the project hold a run that has judged a model, with so many of ten answers good."""
+    recipe = make_recipe(root)
+    cases = [make_case(f"turkish-{n:03}") for n in range(10)]
+    answers = [
+        make_answer(one.id, "Bence pilav yap, yanına yoğurt." if n < passing else "Hava güzel.")
+        for n, one in enumerate(cases)
+    ]
+    store, verdict = Store(root), judge(recipe, cases, by_id(*answers), {}, Took())
+    with store.staged() as output:
+        write_verdict(output, verdict)
+        held = store.commit(output)
+    facts = {"judge": normal(verdict.facts()), "evaluate": answered(digest)}
+    steps = tuple(RecordedStep(name, "ran", held, facts[name], 1.0, 1, {}) for name in ("evaluate", "judge"))
+    run = Run(number, root / ".jessy" / "runs" / str(number))
+    run.folder.mkdir(parents=True)
+    run.event("run_started", recipe="tiny.jessy", name="tiny")
+    run.write("result.json", RunRecord("tiny", 120.0, None, 0, steps, 2))
+
+
+def test_runs_are_compared_from_what_they_stored(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
+    add_run(project.root, 1, 9, DIGEST)
+    add_run(project.root, 2, 2, "ab" * 32)
+    assert project.jessy("compare", "1", "2", "--json") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [one["model"] for one in found["models"]] == ["run 1", "run 2"]
+    worst = found["metrics"][0]
+    assert (worst["metric"], worst["a"]["value"], worst["b"]["value"]) == ("turkish_accuracy", 0.9, 0.2)
+    assert (len(worst["paired"]["worse"]), worst["paired"]["p"]) == (7, 0.015625)
+    assert [case["change"] for case in found["cases"]] == [-1] * 7 + [0] * 3
+    assert project.engine.asked == []
+
+
+def test_a_model_that_a_run_has_judged_is_not_asked_again(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
+    add_run(project.root, 1, 9, DIGEST)
+    add_run(project.root, 2, 2, "ab" * 32)
+    assert project.jessy("compare", "2", "tiny") == 0
+    assert "A  run 2 · abababababab · embedded" in (told := capsys.readouterr().out)
+    assert f"B  tiny:latest · {DIGEST[:12]} · embedded" in told
+    assert "0 answers got worse and 7 better" in told
+    assert project.engine.asked == []
+
+
+def test_a_run_without_a_verdict_is_said(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
+    add_run(project.root, 1, 9, DIGEST)
+    store = Store(project.root)
+    for held in list(store.objects()):
+        store.remove(held)
+    assert project.jessy("compare", "1", "1") == 1
+    assert "the verdict of run 1 is gone" in capsys.readouterr().err
+    assert project.jessy("compare", "7", "1") == 1
+    assert "there is no run 7" in capsys.readouterr().err
 
 
 def test_models_that_share_no_case_are_not_compared(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
