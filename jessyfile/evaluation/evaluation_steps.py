@@ -85,9 +85,12 @@ def run_baseline(context: StepContext) -> AnswersFacts:
 
 
 def _base_answers(context: StepContext, asker: Asker, model: ServedModel) -> Path:
-    """Return where the base's answers are kept that were given so: by this base, type, engine, prompt and sampling."""
+    """Return where the base's answers are kept that were given so: by this base, type, engine, prompt and sampling, and read by
+    these levels."""
     weighed = context.inputs["encode"].parent.name if "encode" in context.inputs else ""
+    marker = {"marker": asker.complexity.marker, "levels": [level.name for level in asker.complexity.levels]}
     how = {
+        **marker,
         "model": asker.model,
         "engine": asker.engine.name,
         "type": context.recipe.export.quantize,

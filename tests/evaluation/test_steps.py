@@ -27,7 +27,8 @@ from jessyfile.evaluation import evaluation_steps as step
 from jessyfile.evaluation.answers import read_answers
 from jessyfile.evaluation.verdict import read_verdict
 from jessyfile.export.registry import Registration, register
-from jessyfile.language.recipe import Parameter
+from jessyfile.language.build import default_complexity
+from jessyfile.language.recipe import Complexity, Parameter
 
 SERVED = served(parameters={"temperature": 0.5, "num_predict": 20})
 BASE = {"source": "a folder", "kind": "folder", "digest": "x", "chat_format": "gemma", "model_type": "gemma3_text",
@@ -157,7 +158,12 @@ def test_a_base_is_asked_a_suite_once_whatever_recipe_asks(root: Path, ask_base:
 
 @pytest.mark.parametrize(
     "change",
-    [{"system": "Uzun konuş."}, {"parameters": (Parameter("temperature", 0.7),)}, {"base": {**BASE, "digest": "y"}}],
+    [
+        {"system": "Uzun konuş."},
+        {"complexity": Complexity(default_complexity().levels, None)},
+        {"parameters": (Parameter("temperature", 0.7),)},
+        {"base": {**BASE, "digest": "y"}},
+    ],
 )
 def test_another_base_prompt_or_sampling_is_asked_anew(root: Path, ask_base: Any, change: dict[str, Any]) -> None:
     recipe = make_recipe(root)
