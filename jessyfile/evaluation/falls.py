@@ -17,6 +17,7 @@ from jessyfile.errors import DamagedError, StateError
 from jessyfile.evaluation.criteria import CHANCE, compare_runs
 from jessyfile.evaluation.metrics import Measurement
 from jessyfile.evaluation.verdict import Verdict, read_verdict
+from jessyfile.language.metric_table import known_metric
 from jessyfile.planning.state import load_state
 from jessyfile.planning.store import Store
 from jessyfile.results.outcome import chance, spell
@@ -61,7 +62,9 @@ def score_changes(now: ModelEvaluation, lock: Lock, verdict: Verdict | None = No
 
     `verdict` is the one that the lock tells of, where it is still there.
     """
-    found = [_change(now, then, verdict) for then in lock.scores if then.metric != "training_time"]
+    # a lock may be older than a plugin that has gone, or a level that has another name
+    asked = [then for then in lock.scores if known_metric(then.metric) and then.metric != "training_time"]
+    found = [_change(now, then, verdict) for then in asked]
     measured = [change for change in found if change.now.value is not None and change.then.value is not None]
     corrected = iter(holm([change.p for change in measured if change.p is not None]))
     return [change if change.p is None else replace(change, p=next(corrected)) for change in measured]

@@ -175,6 +175,14 @@ def test_a_damaged_file_is_not_asked(project: Project, capsys: pytest.CaptureFix
     assert "has other bytes than were written" in capsys.readouterr().err
 
 
+def test_a_lock_with_scores_that_nothing_measures_any_more_is_read_past_them(project: Project) -> None:
+    project.lock("97.5% [87.1%, 99.6%] n=40")
+    path = project.root / "tiny.lock"
+    gone = "may        warmth > 1%  50% [40%, 60%] n=9  pass\nmay        latency.odd < 5s  1s [1s, 2s] n=9  pass\n"
+    path.write_text(path.read_text("utf-8") + gone, "utf-8")
+    assert project.jessy("eval", "tiny") == 0
+
+
 def test_a_plugin_that_cannot_be_used_stops_it_before_anything_is_asked(
     project: Project, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
