@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 from jessyfile.errors import EvaluationError
 from jessyfile.evaluation.suite_inputs import suite_files
-from jessyfile.fsops import read_bytes
 from jessyfile.language.metric_table import is_listed, metric_names
 from jessyfile.plugins import CHECKS, METRICS, Plugin, find_plugin, installed
 from jessyfile.project import find_root
@@ -94,7 +93,7 @@ def _kinds(recipe: Recipe, root: Path) -> set[str]:
         files = suite_files(recipe, root)
     except EvaluationError:
         return set()
-    return {kind.decode() for path in files for kind in _KIND.findall(read_bytes(path))}
+    return {kind.decode() for path in files for kind in _KIND.findall(path.read_bytes())}
 
 
 def plugin_versions(recipe: Recipe) -> Mapping[str, str]:
