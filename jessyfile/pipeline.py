@@ -102,6 +102,24 @@ def _evaluate(context: StepContext) -> Facts:
     return run_evaluate(context)
 
 
+def _likelihood_base(context: StepContext) -> Facts:
+    from jessyfile.evaluation.contrast_steps import run_likelihood_base
+
+    return run_likelihood_base(context)
+
+
+def _likelihood_tuned(context: StepContext) -> Facts:
+    from jessyfile.evaluation.contrast_steps import run_likelihood_tuned
+
+    return run_likelihood_tuned(context)
+
+
+def _contrast(context: StepContext) -> Facts:
+    from jessyfile.evaluation.contrast_steps import run_contrast
+
+    return run_contrast(context)
+
+
 def _judge(context: StepContext) -> Facts:
     from jessyfile.evaluation.evaluation_steps import run_judge
 
@@ -233,10 +251,18 @@ def _suites_known(outlook: Outlook) -> Iterator[Finding]:
     yield from suites_preflight(outlook)
 
 
+def _references_known(outlook: Outlook) -> Iterator[Finding]:
+    from jessyfile.evaluation.reference_checks import references_preflight
+
+    return references_preflight(outlook)
+
+
 def _judge_known(outlook: Outlook) -> Iterator[Finding]:
     from jessyfile.evaluation.plugin_rules import plugins_preflight
+    from jessyfile.evaluation.reference_checks import metrics_preflight
     from jessyfile.evaluation.suite_checks import judge_preflight
 
+    yield from metrics_preflight(outlook)
     yield from _judge_allowed(outlook)
     yield from plugins_preflight(outlook)
     yield from judge_preflight(outlook)
@@ -283,10 +309,49 @@ def _cases(recipe: Recipe, root: Path, facts: Mapping[str, Record]) -> float | N
     return float(sum(min(count, suite.limit or count) for suite, count in lines.items()))
 
 
+def _reference_bytes(recipe: Recipe, root: Path, facts: Mapping[str, Record]) -> float | None:  # noqa: ARG001 (`Step.units`)
+    """Return how large the reference answers are."""
+    from jessyfile.evaluation.suite_inputs import reference_bytes
+
+    return reference_bytes(recipe, root)
+
+
+def _contrast_steps(recipe: Recipe, reading: tuple[str, ...]) -> tuple[Step, ...]:
+    """Return the steps that measure by reference answers, none for a recipe whose suites have none or that leaves them out."""
+    from jessyfile.evaluation.suite_inputs import reference_files, reference_inputs
+    from jessyfile.project import find_root
+
+    if recipe.evaluation.contrast is None or not reference_files(recipe, find_root(recipe.path)):
+        return ()
+    common = partial(
+        Step,
+        reads=(*reading, "eval.suite.*", "eval.contrast"),
+        files=reference_inputs,
+        preflight=_references_known,
+        resumable=True,
+        units=_reference_bytes,
+    )
+    return (
+        common("likelihood.base", "read how likely the base finds reference answers", _likelihood_base, ("base",)),
+        common(
+            "likelihood.tuned",
+            "read how likely the trained model finds them",
+            _likelihood_tuned,
+            ("base", "merge"),
+        ),
+        common(
+            "contrast",
+            "hold good answers against bad ones, and ask the GGUF",
+            _contrast,
+            ("base", "gguf", "likelihood.base", "likelihood.tuned"),
+        ),
+    )
+
+
 def compile_steps(recipe: Recipe, hosts: Hosts | None = None) -> tuple[Step, ...]:
     """Return the recipe's steps in an order in which every step comes after its inputs; `hosts` are the processes that train."""
     from jessyfile.dataset.dataset_inputs import category_files, dataset_files
-    from jessyfile.evaluation.suite_inputs import suite_files
+    from jessyfile.evaluation.suite_inputs import reference_inputs, suite_files
     from jessyfile.export.registry import holds_candidate, holds_latest
     from jessyfile.export.tensor_types import weighs
     from jessyfile.models.base_inputs import base_files
@@ -324,6 +389,7 @@ def compile_steps(recipe: Recipe, hosts: Hosts | None = None) -> tuple[Step, ...
     weighing = ("encode",) if weighed else ()
     packing = ("export.quantize", *(("export.imatrix",) if weighed else ()))
     sampling = ("system", "template", "message.*", "parameter.*", "eval.max_tokens")
+    contrast = _contrast_steps(recipe, ("train.include_system", *system, *rows))
     return (
         Step(
             "base",
@@ -439,11 +505,12 @@ def compile_steps(recipe: Recipe, hosts: Hosts | None = None) -> tuple[Step, ...
             units=_cases,
             version=2,
         ),
+        *contrast,
         Step(
             "judge",
             "compare the measurements with the criteria",
             _judge,
-            inputs=("train", "baseline", "evaluate"),
+            inputs=("train", "baseline", "evaluate", *(step.name for step in contrast[-1:])),
             reads=(
                 "eval.criterion.*",
                 "eval.judge.*",
@@ -452,7 +519,7 @@ def compile_steps(recipe: Recipe, hosts: Hosts | None = None) -> tuple[Step, ...
                 "personality.never",
                 "personality.often",
             ),
-            files=suite_files,
+            files=reference_inputs if contrast else suite_files,
             preflight=_judge_known,
             resolved=_plugins,
             version=5,

@@ -63,4 +63,4 @@ def plain_recipe(
     """
     dataset = Dataset(seed, 0.1, "", 0, similarity, categories, augment or Augment(), teacher, None)
     levels = default_complexity().levels
-    return PlainRecipe(dataset, Complexity(levels, None), Evaluation((), (), None, 256), root / "recipe.jessy")
+    return PlainRecipe(dataset, Complexity(levels, None), Evaluation((), None, (), None, 256), root / "recipe.jessy")

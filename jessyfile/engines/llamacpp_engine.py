@@ -34,6 +34,7 @@ _TOKENIZE_SECONDS = 60.0
 _MOST_IDS = 1 << 26
 _FORCED = 1000.0
 _SLOTS, _SLOT_TOKENS = 4, 1 << 14  # answers of an evaluation at once, and the tokens of all their contexts
+_LEAST_LOGPROB = -100.0  # below what single precision tells apart from nothing
 
 
 class LlamaCpp:
@@ -96,16 +97,29 @@ class LlamaCpp:
         """Return the `top` most probable next tokens after a rendered prompt (BOS is added) or after token ids (nothing
         is added), best first.
         """
-        asked = prompt if isinstance(prompt, str) else list(prompt)
         # what is said is not told of a token that ends the answer or is half a letter: another is forced, told is the same
-        forced = [[self.token_ids("a")[-1], _FORCED]]
-        request = {"prompt": asked, "n_predict": 1, "temperature": 0, "n_probs": top, "logit_bias": forced}
+        told = self._next_token(prompt, self.token_ids("a")[-1], top)
+        if told is None:
+            raise EngineError("llama.cpp gave no probabilities for the next token")
+        return [TokenLogprob(int(entry["id"]), float(entry["logprob"])) for entry in told["top_logprobs"]]
+
+    def token_logprob(self, prompt: Sequence[int], token: int) -> float | None:
+        """Return a token's natural-log probability after token ids; None for one that ends the answer or is half a letter,
+        of which nothing is told.
+        """
+        told = self._next_token(prompt, token, 1)
+        return None if told is None or int(told["id"]) != token else max(float(told["logprob"]), _LEAST_LOGPROB)
+
+    def _next_token(self, prompt: str | Sequence[int], forced: int, top: int) -> dict[str, Json] | None:
+        """Let the model say one token, whichever it is; return what is told of it and of the `top` most probable ones."""
+        asked = prompt if isinstance(prompt, str) else list(prompt)
+        request = {"prompt": asked, "n_predict": 1, "temperature": 0, "n_probs": top, "logit_bias": [[forced, _FORCED]]}
         answer = _checked_chunk(self._loaded().handle_completions({**request, "cache_prompt": True}))
         try:
-            content = answer["choices"][0]["logprobs"]["content"][0]["top_logprobs"]
-        except (KeyError, IndexError, TypeError) as error:
-            raise EngineError("llama.cpp gave no probabilities for the next token") from error
-        return [TokenLogprob(int(entry["id"]), float(entry["logprob"])) for entry in content]
+            told: dict[str, Json] = answer["choices"][0]["logprobs"]["content"][0]
+        except (KeyError, IndexError, TypeError):
+            return None
+        return told
 
     def token_ids(self, text: str, *, bos: bool = False) -> list[int]:
         """Return the ids that llama.cpp's own tokenizer makes of a text, control tokens in it included; behind BOS when

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING
 
 from jessyfile.evaluation.metrics import CONFIDENCE, Measurement
 from jessyfile.evaluation.statistics import cases_to_prove, mcnemar, mean_interval
+from jessyfile.language.metric_table import needs_references
 from jessyfile.results.outcome import Outcome
 
 if TYPE_CHECKING:
     from jessyfile.language.recipe import Criterion
+    from jessyfile.results.quality import Contrast
 
 _COMPARE: Mapping[str, Callable[[float, float], bool]] = {
     "<": operator.lt,
@@ -87,7 +89,7 @@ def _against_value(criterion: Criterion, measured: Measurement, value: float, bo
 
 def _thin(criterion: Criterion, measured: Measurement, bound: float) -> str:
     """Say when not even a perfect result of so many cases would prove a share."""
-    if measured.unit != "share" or criterion.comparison not in (">", ">="):
+    if measured.unit != "share" or criterion.comparison not in (">", ">=") or needs_references(measured.metric):
         return ""
     needed = cases_to_prove(bound, criterion.confidence or CONFIDENCE)
     if measured.n >= needed:
@@ -113,6 +115,29 @@ def _against_baseline(criterion: Criterion, measured: Measurement, baseline: Mea
     if lucky:
         note = f"the difference may be chance: {len(compared.better)} better, {len(compared.worse)} worse"
     return _judged(criterion, measured, passed and not lucky, note, baseline.value, compared)
+
+
+def hold_contrast(criterion: Criterion, found: Contrast | None) -> Judged:
+    """Return the verdict on a criterion about reference answers; `> baseline` is a claim, so the paired interval must exclude 0."""
+    if found is None:
+        note = "nothing was measured: no case that was answered has reference answers of that kind"
+        return _judged(criterion, Measurement(criterion.metric, "share", None, 0), passed=False, note=note)
+    measured = contrast_measurement(found)
+    if criterion.value != "baseline":
+        return _against_value(criterion, measured, found.after.value, criterion.value)
+    if found.before is None or found.change is None:
+        return _judged(criterion, measured, passed=False, note="the base model was not measured on it")
+    passed = _COMPARE[criterion.comparison](found.after.value, found.before.value)
+    lucky = criterion.comparison in (">", "<") and passed and found.change.low <= 0 <= found.change.high
+    ends = " to ".join(f"{100 * end:+.1f}" for end in (found.change.low, found.change.high))
+    note = f"the difference may be chance: {ends} points" if lucky else ""
+    return _judged(criterion, measured, passed and not lucky, note, found.before.value)
+
+
+def contrast_measurement(found: Contrast) -> Measurement:
+    """Return the candidate's share of pairs as a metric's measurement."""
+    after = found.after
+    return Measurement(found.metric, "share", after.value, found.cases, after.low, after.high)
 
 
 def compare_runs(measured: Measurement, baseline: Measurement) -> Compared:

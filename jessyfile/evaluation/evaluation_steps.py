@@ -31,6 +31,8 @@ from jessyfile.results.facts import (
     TrainFacts,
     cold_seconds,
 )
+from jessyfile.results.quality import CONTRAST_FILE, Contrasts
+from jessyfile.results.typed_json import load_as
 
 if TYPE_CHECKING:
     from jessyfile.engines.engine import Engine, ServedModel
@@ -236,7 +238,8 @@ def run_judge(context: StepContext) -> JudgeFacts:
     candidate, baseline = _answers(context, "evaluate", after), _answers(context, "baseline", before)
     took = Took(context.facts_of("train", TrainFacts).training_seconds, after.cold_seconds, before.cold_seconds)
     opinion = _opinion(context, cases, candidate, baseline)
-    verdict = replace(judge(context.recipe, cases, candidate, baseline, took), opinion=opinion)
+    contrasts = load_as(Contrasts, context.inputs["contrast"] / CONTRAST_FILE) if "contrast" in context.inputs else None
+    verdict = replace(judge(context.recipe, cases, candidate, baseline, took, contrasts), opinion=opinion)
     write_verdict(context.output, verdict)
     return verdict.facts()
 
@@ -247,10 +250,12 @@ def _opinion(
     if context.recipe.evaluation.judge is None:
         return None
     from jessyfile.dataset.completions import KeptAnswers
-    from jessyfile.evaluation.llm_judge import JudgedPairs, answer_pairs, ask_opinion
+    from jessyfile.evaluation.llm_judge import JudgedPairs, answer_pairs, ask_opinion, reference_pairs
+    from jessyfile.evaluation.references import load_references
 
     asked, kept = context.recipe.evaluation.judge, KeptAnswers(jessy_folder(context.root) / "cache" / "judge")
-    pairs = JudgedPairs(answer_pairs(cases, after, before))
+    known = load_references(context.recipe, context.root) if "contrast" in context.inputs else []
+    pairs = JudgedPairs(answer_pairs(cases, after, before), reference_pairs(known))
     found = ask_opinion(asked, pairs, kept, context.progress, context.stop)
     if found.problem:
         context.progress.note(f"{asked.model} did not judge everything: {found.problem}")

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
@@ -26,6 +26,7 @@ from jessyfile.results.quality import Estimate
 if TYPE_CHECKING:
     from jessyfile.evaluation.answers import Answered
     from jessyfile.evaluation.cases import Case
+    from jessyfile.evaluation.references import References
     from jessyfile.language.recipe import Judge
     from jessyfile.planning.steps import Progress, Stop
 
@@ -134,6 +135,11 @@ def answer_pairs(
     """Return the candidate's and the base's answer to every case that both answered."""
     shared = [case for case in cases if case.id in after and case.id in before]
     return [AnswerPair(case, after[case.id].text, before[case.id].text) for case in shared]
+
+
+def reference_pairs(cases: Iterable[tuple[Case, References]]) -> list[AnswerPair]:
+    """Return the first good reference answer to a case and the first bad one of each kind."""
+    return [AnswerPair(case, one.good[0], bad[0]) for case, one in cases for bad in one.bad.values()]
 
 
 def ask_opinion(judge: Judge, pairs: JudgedPairs, kept: KeptAnswers, progress: Progress, stop: Stop) -> Opinion:

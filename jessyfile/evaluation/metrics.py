@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from jessyfile.evaluation.checks import rule_holds
 from jessyfile.evaluation.plugin_rules import plugin_rule
 from jessyfile.evaluation.statistics import percentile, percentile_interval, wilson
-from jessyfile.language.metric_table import is_listed, metric_level, metric_suites
+from jessyfile.language.metric_table import is_listed, metric_level, metric_suites, needs_references
 from jessyfile.results.outcome import Unit
 
 if TYPE_CHECKING:
@@ -60,7 +60,9 @@ class ModelScores:
     load_seconds: float | None = None
 
     def measure(self, metric: str, confidence: float = CONFIDENCE) -> Measurement:
-        """Return one metric; one of a suite that was not answered has n 0."""
+        """Return one metric; one of a suite that was not answered, or that answers do not measure, has n 0."""
+        if needs_references(metric):
+            return Measurement(metric, "share", None, 0)
         if metric in ("training_time", "latency.load"):
             seconds = self.training_seconds if metric == "training_time" else self.load_seconds
             return Measurement(metric, "seconds", seconds, int(seconds is not None))

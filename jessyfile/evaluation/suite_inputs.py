@@ -11,6 +11,7 @@ from jessyfile.errors import EvaluationError
 from jessyfile.language.recipe import Recipe, Suite
 
 T = TypeVar("T")
+REFERENCES = "references"
 
 
 def suite_path(suite: Suite, recipe: Recipe, root: Path) -> Path:
@@ -26,6 +27,47 @@ def suite_path(suite: Suite, recipe: Recipe, root: Path) -> Path:
 def suite_files(recipe: Recipe, root: Path) -> Sequence[Path]:
     """Return every suite's file, as the fingerprint wants them. Raises EvaluationError when one is missing."""
     return tuple(suite_path(suite, recipe, root) for suite in recipe.evaluation.suites)
+
+
+def reference_path(suite: Suite, recipe: Recipe, root: Path) -> Path | None:
+    """Return where a suite's reference answers lie: `references/mine.jsonl` beside `mine.jsonl`; None where there are none."""
+    try:
+        path = suite_path(suite, recipe, root)
+    except EvaluationError:
+        return None
+    found = path.parent / REFERENCES / path.name
+    return found if found.is_file() else None
+
+
+def reference_files(recipe: Recipe, root: Path) -> Sequence[Path]:
+    """Return the files of reference answers that the recipe's suites have."""
+    found = (reference_path(suite, recipe, root) for suite in recipe.evaluation.suites)
+    return tuple(path for path in found if path is not None)
+
+
+def reference_inputs(recipe: Recipe, root: Path) -> Sequence[Path]:
+    """Return what is read to measure by reference answers: these, and the suites."""
+    return (*suite_files(recipe, root), *reference_files(recipe, root))
+
+
+def no_references(recipe: Recipe) -> EvaluationError:
+    """Return the error for a recipe that answers no case with references in the split that it measures."""
+    split = recipe.evaluation.contrast
+    return EvaluationError(
+        f"no case that is answered has reference answers in the split `{split}`",
+        hint="answer more cases of a suite, or write `contrast none` in EVAL",
+    )
+
+
+def reference_bytes(recipe: Recipe, root: Path) -> float:
+    """Return about how large the reference answers are whose cases are answered: reading them takes the longer the more there is."""
+    total = 0.0
+    for suite in recipe.evaluation.suites:
+        path = reference_path(suite, recipe, root)
+        if path is not None:
+            data = path.read_bytes()
+            total += len(data) * min(1.0, (suite.limit or len(data)) / max(1, data.count(b"\n")))
+    return total
 
 
 def even_sample(cases: Sequence[T], limit: int | None) -> list[T]:

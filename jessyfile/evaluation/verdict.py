@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from jessyfile.errors import EvaluationError
-from jessyfile.evaluation.criteria import Compared, Judged, compare_runs, hold
+from jessyfile.evaluation.criteria import Compared, Judged, compare_runs, contrast_measurement, hold, hold_contrast
 from jessyfile.evaluation.length_baseline import level_by_length
 from jessyfile.evaluation.metrics import CONFIDENCE, Measurement, ModelScores, metrics_of
 from jessyfile.evaluation.scores import Score, score
 from jessyfile.fsops import write_text
+from jessyfile.language.metric_table import needs_references
 from jessyfile.planning.canonical import readable
 from jessyfile.results.facts import JudgeFacts, Opinion
 from jessyfile.results.typed_json import load_as
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from jessyfile.evaluation.answers import Answered
     from jessyfile.evaluation.cases import Case
     from jessyfile.language.recipe import Recipe
+    from jessyfile.results.quality import Contrast, Contrasts
 
 VERDICT = "verdict.json"
 NO_MARKER = "none"
@@ -112,6 +114,7 @@ def judge(
     candidate: Mapping[str, Answered],
     baseline: Mapping[str, Answered],
     took: Took,
+    contrasts: Contrasts | None = None,
 ) -> Verdict:
     """Score both models' answers and compare the results with the recipe's criteria.
 
@@ -121,6 +124,7 @@ def judge(
         candidate: the candidate's answers by case.
         baseline: the base model's answers by case.
         took: what training and loading took, as far as it is known.
+        contrasts: what was measured by reference answers; None for nothing.
 
     Returns:
         Every number, the outcome of each criterion, and both models' scores.
@@ -138,13 +142,20 @@ def judge(
     new = ModelScores(tuple(after.values()), took.training, often, took.load)
     old = ModelScores(tuple(before.values()), None, often, took.base_load)
     wanted = recipe.evaluation.criteria
-    levels = [level.name for level in recipe.complexity.levels]
-    names = dict.fromkeys([*(c.metric for c in wanted), *metrics_of(new.scores, levels)])
+    figures: dict[str, Contrast] = {one.metric: one for one in contrasts.figures} if contrasts else {}
+    asked = [c.metric for c in wanted if not needs_references(c.metric)]
+    names = dict.fromkeys([*asked, *metrics_of(new.scores, [level.name for level in recipe.complexity.levels])])
     return Verdict(
         criteria=tuple(
-            hold(c, *(side.measure(c.metric, c.confidence or CONFIDENCE) for side in (new, old))) for c in wanted
+            hold_contrast(c, figures.get(c.metric))
+            if needs_references(c.metric)
+            else hold(c, *(side.measure(c.metric, c.confidence or CONFIDENCE) for side in (new, old)))
+            for c in wanted
         ),
-        metrics={name: _metric(new.measure(name), old.measure(name)) for name in names},
+        metrics={
+            **{name: _metric(new.measure(name), old.measure(name)) for name in names},
+            **{name: _of_contrast(one) for name, one in figures.items()},
+        },
         level_by_prompt_length=level_by_length(cases, recipe.complexity),
         cases=tuple(ScoredCase(one, before.get(name)) for name, one in after.items()),
     )
@@ -157,6 +168,10 @@ def score_all(recipe: Recipe, cases: Sequence[Case], answers: Mapping[str, Answe
         for case in cases
         if case.id in answers
     }
+
+
+def _of_contrast(found: Contrast) -> Metric:
+    return Metric(contrast_measurement(found), found.before.value if found.before else None)
 
 
 def _metric(after: Measurement, before: Measurement) -> Metric:

@@ -127,6 +127,7 @@ def _evaluation(evaluation: Object) -> tree.Evaluation:
             tree.Suite(name, suite["file"] or f"data/eval/{name}.jsonl", suite["limit"])
             for name, suite in evaluation["suite"].items()
         ),
+        contrast=evaluation["contrast"],
         criteria=tuple(
             tree.Criterion(c["rank"], metric, c["comparison"], c["value"], c["confidence"])
             for metric, c in evaluation["criterion"].items()

@@ -8,7 +8,7 @@ from typing import Any
 
 from jessyfile.language.diagnostics import Diagnostic, mistake
 from jessyfile.language.draft import Draft, Unknown
-from jessyfile.language.metric_table import metric_level, metric_suites, metric_unit
+from jessyfile.language.metric_table import metric_level, metric_suites, metric_unit, needs_references
 from jessyfile.language.suggest import help_for, listed
 from jessyfile.language.table import root
 
@@ -158,6 +158,8 @@ def _impossible(metric: str, criterion: dict[str, Any]) -> tuple[str, str] | Non
                 "the comparison with the baseline is a paired test already: leave `at` out",
             )
         return None
+    if needs_references(metric) and criterion["confidence"] not in (None, 0.95):
+        return "has its interval at 95% alone", "write `at 95%`, or leave `at` out"
     if unit == "seconds" and criterion["confidence"] is not None:
         return "has no interval: it is no share", "leave `at` out"
     if unit == "share" and (
@@ -179,6 +181,20 @@ def suites_run(draft: Draft) -> Iterator[Diagnostic]:
                     draft.at("eval", "criterion", metric),
                     "no cases",
                     helps=help_for(suite, suites, "suite", f"add `SUITE {suite}` to EVAL"),
+                )
+
+
+def references_read(draft: Draft) -> Iterator[Diagnostic]:
+    """No criterion asks for what `contrast none` leaves out."""
+    if draft.get("eval", "contrast") is None:
+        for metric, _ in criteria(draft):
+            if needs_references(metric):
+                yield mistake(
+                    "J025",
+                    f"`{metric}` is measured by reference answers, which this recipe leaves out",
+                    draft.at("eval", "criterion", metric),
+                    "not measured",
+                    helps="delete `contrast none`",
                 )
 
 
@@ -251,6 +267,7 @@ CHECKS: tuple[RecipeCheck, ...] = (
     batch_holds_persona,
     criteria_possible,
     suites_run,
+    references_read,
     suites_found,
     rules_readable,
     dotenv_usable,

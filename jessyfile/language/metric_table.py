@@ -64,3 +64,8 @@ def metric_suites(metric: str) -> tuple[str, ...]:
     found = _pattern_of(metric)
     suites = _metrics()[found[0]]["suites"] if found else ()
     return tuple(found[1] if found and suite == "<suite>" else suite for suite in suites)
+
+
+def needs_references(metric: str) -> bool:
+    """Return whether a metric is measured by a suite's reference answers, and not by the answers that a model gives."""
+    return bool(_metrics().get(metric, {}).get("references", False))

@@ -249,9 +249,12 @@ class Judge:
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """Suites, criteria and the length limit of an answer in tokens."""
+    """Suites, the split of their reference answers that is measured (None: none), criteria and the length limit of an answer in
+    tokens.
+    """
 
     suites: tuple[Suite, ...]
+    contrast: Literal["final", "development"] | None
     criteria: tuple[Criterion, ...]
     judge: Judge | None
     max_tokens: int

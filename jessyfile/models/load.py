@@ -42,6 +42,20 @@ def load_model(folder: Path, precision: Precision | None = None) -> tuple[nn.Mod
     return model, config
 
 
+@contextlib.contextmanager
+def loaded_folder(folder: Path) -> Iterator[Any]:
+    """Hold the model of a folder in float32 during the block; nothing of it stays in memory."""
+    from jessyfile import machine
+    from jessyfile.models.precision import Precision
+
+    holder = [load_model(folder, Precision("stored", "float32", "to compare"))[0]]
+    try:
+        yield holder[0]
+    finally:
+        holder.clear()
+        machine.give_memory_back()
+
+
 def weight_files(folder: Path) -> list[Path]:
     """Return the safetensors files that mlx-lm reads, in order. Raises ModelError when there is none."""
     found = sorted(folder.glob("model*.safetensors"))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from jessyfile.models.adapters.mlx_lm import ADAPTER_CONFIG, ADAPTER_FILE
+from jessyfile.models.load import loaded_folder
 from jessyfile.models.model_json import read_json
 
 if TYPE_CHECKING:
@@ -55,13 +55,13 @@ def read_model(model: Any, passages: Sequence[Passage]) -> Whole:  # noqa: ANN40
 
 def read_folder(folder: Path, passages: Sequence[Passage]) -> Whole:
     """Return what the model of a folder says, computed by MLX in float32; nothing of it stays in memory."""
-    with _loaded(folder) as model:
+    with loaded_folder(folder) as model:
         return read_model(model, passages)
 
 
 def read_trained(base: Path, adapter: Path, passages: Sequence[Passage]) -> tuple[Whole, Whole]:
     """Return what a base says, and what it says with the adapter on it as it was trained; the base is loaded once."""
-    with _loaded(base) as model:
+    with loaded_folder(base) as model:
         before = read_model(model, passages)
         put_on(model, adapter)
         return before, read_model(model, passages)
@@ -84,20 +84,6 @@ def put_on(model: Any, adapter: Path) -> None:  # noqa: ANN401 (as above)
     model.update_modules(tree_unflatten(layers))
     model.load_weights(list(arrays.items()), strict=False)
     model.eval()
-
-
-@contextmanager
-def _loaded(folder: Path) -> Iterator[Any]:
-    from jessyfile import machine
-    from jessyfile.models.load import load_model
-    from jessyfile.models.precision import Precision
-
-    holder = [load_model(folder, Precision("stored", "float32", "to compare"))[0]]
-    try:
-        yield holder[0]
-    finally:
-        holder.clear()
-        machine.give_memory_back()
 
 
 def read_engine(ask: Ask, passages: Sequence[Passage], top: int = TOP) -> Answers:

@@ -12,7 +12,7 @@ from jessyfile.dataset.card import DatasetCard
 from jessyfile.dataset.data_steps import CARD
 from jessyfile.errors import StateError
 from jessyfile.evaluation.verdict import NO_MARKER, VERDICT, Metric, Verdict
-from jessyfile.language.metric_table import metric_suites
+from jessyfile.language.metric_table import metric_suites, needs_references
 from jessyfile.planning.change_text import duration, size
 from jessyfile.report.charts import Lane, latency_lanes, loss_curve
 from jessyfile.resources import resource
@@ -181,7 +181,8 @@ def _bars(verdict: Verdict | None) -> list[MetricBar]:
     if verdict is None:
         return []
     claimed = {judged.outcome.criterion.metric for judged in verdict.criteria}
-    return [bar for name, metric in verdict.metrics.items() if (bar := _bar(name, metric, name in claimed)) is not None]
+    shown = {name: metric for name, metric in verdict.metrics.items() if not needs_references(name)}
+    return [bar for name, metric in shown.items() if (bar := _bar(name, metric, name in claimed)) is not None]
 
 
 def _bar(name: str, metric: Metric, claimed: bool) -> MetricBar | None:

@@ -299,6 +299,24 @@ def cold_seconds(load: float | None, first_token: float | None) -> float | None:
 
 
 @dataclass(frozen=True, slots=True)
+class LikelihoodFacts(Facts):
+    """`likelihood.base` and `likelihood.tuned`: of how many cases, reference answers and their tokens the probability was read."""
+
+    cases: int
+    answers: int
+    tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class ContrastFacts(Facts):
+    """`contrast`: the candidate's value of every metric, over how many cases, and how many the served file was asked."""
+
+    metrics: Mapping[str, float]
+    cases: int
+    served_cases: int
+
+
+@dataclass(frozen=True, slots=True)
 class Opinion:
     """Which answers another language model prefers, asked in both orders: over `n` cases the candidate's (`better`), the base's
     (`worse`), or the one that stood first or last both times (`swayed`); `p` is the sign test's.

@@ -13,7 +13,7 @@ from operator import add
 from typing import TYPE_CHECKING, Any
 
 from jessyfile.training.decoder import Decoder
-from jessyfile.training.loss import CHUNK, HeadRows, Softmax, cross_entropy, streamed
+from jessyfile.training.loss import CHUNK, HeadRows, Softmax, cross_entropy, streamed, target_logprobs
 from jessyfile.training.tape import Tape, Traced
 
 if TYPE_CHECKING:
@@ -61,6 +61,17 @@ class CpuPass:
         ends = np.cumsum([len(one) for one in states])[:-1]
         found = self.workers.map(_finish, list(zip(begun, np.split(gradient, ends), strict=True)))
         return value, {path: reduce(add, (one[path] for one in found)) for path in found[0]}
+
+    def logprobs(self, batches: Sequence[Packed]) -> list[Matrix]:
+        """Return the log-probability of every target in nats, for no more batches than there are workers."""
+        import numpy as np
+
+        states = [last.value for _, last in self.workers.map(self._begin, [Portion(batch) for batch in batches])]
+        chosen = np.concatenate(states)
+        whole = self._softmax(chosen, wanted=False)
+        rows = self.head[np.concatenate([batch.targets for batch in batches])]
+        found = target_logprobs(chosen, rows, whole, self.cap)
+        return np.split(found, np.cumsum([len(one) for one in states])[:-1])
 
     def _begin(self, model: Any, part: Portion) -> tuple[Tape, Traced]:
         decoder = self._decoders.setdefault(id(model), Decoder(model))

@@ -231,6 +231,25 @@ def cross_entropy(
     return float(losses @ weights), gradient * weights[:, None]
 
 
+def target_logprobs(
+    chosen: NDArray[np.float32], rows: NDArray[np.float32], whole: Softmax, cap: float | None
+) -> NDArray[np.float32]:
+    """Return the log-probability of each target in nats, shape (n,).
+
+    Args:
+        chosen: hidden states at the targets, shape (n, hidden).
+        rows: the output matrix's rows of the targets, shape (n, hidden).
+        whole: the softmax over the whole vocabulary.
+        cap: logits are bent to stay below it (Gemma 2); None for no cap.
+    """
+    import numpy as np
+
+    picked = np.einsum("nd,nd->n", chosen, rows)
+    _bend(picked, cap)
+    found: NDArray[np.float32] = picked - whole.top - np.log(whole.total)
+    return found
+
+
 def _bend(scores: NDArray[np.float32], cap: float | None) -> NDArray[np.float32] | None:
     """Bend scores in place so that they stay below a cap; return the slope, None without a cap."""
     import numpy as np

@@ -25,7 +25,7 @@ BESIDES = {
 
 RETRAIN = ("base", "data.*", "dataset", "encode", "train", "merge")
 REPACKAGE = ("gguf", "parity", "modelfile", "import", "promote")
-RECHECK = ("baseline", "evaluate", "judge")
+RECHECK = ("baseline", "evaluate", "likelihood.base", "likelihood.tuned", "contrast", "judge")
 
 FULL = """
 JESSY 1
@@ -56,7 +56,10 @@ TEACHER = "DATASET {\n  TEACHER qwen3:8b at http://127.0.0.1:11434/v1\n}\n"
 
 @pytest.fixture
 def load(tmp_path):
-    (tmp_path / "general.jsonl").write_text("{}\n", "utf-8")
+    references = tmp_path / "data" / "eval" / "references"
+    references.mkdir(parents=True)
+    for path in (tmp_path / "general.jsonl", references.parent / "turkish.jsonl", references / "turkish.jsonl"):
+        path.write_text("{}\n", "utf-8")
 
     def loaded(text: str):
         found = load_text(text, tmp_path / "recipe.jessy", root=tmp_path)
