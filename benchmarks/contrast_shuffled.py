@@ -131,7 +131,7 @@ def read(applied: Applied, name: str, cases: Sequence[Pair], work: Path) -> list
         layout: AnswerLayout = layout_of(applied.recipe, load_tokenizer(base), form)
         with model_of(applied, name, work) as model, reader(model) as one:
             for start in range(0, len(pending), TOGETHER):
-                for value in likelihoods(one, layout, pending[start : start + TOGETHER], alone=name == "base"):
+                for value in likelihoods(one, layout, pending[start : start + TOGETHER]):
                     append_line(kept, json_text(asdict(value)))
                     done[value.case] = value
         tokens = sum(answer.tokens for case, _ in pending for answer in done[case.id].answers)

@@ -329,6 +329,7 @@ def _contrast_steps(recipe: Recipe, reading: tuple[str, ...]) -> tuple[Step, ...
         files=reference_inputs,
         preflight=_references_known,
         resumable=True,
+        version=2,
         units=_reference_bytes,
     )
     return (

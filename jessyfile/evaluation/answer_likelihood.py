@@ -1,8 +1,7 @@
 """How likely a model finds answers that are given to it: what it says of every token of them.
 
-An answer's worth is its mean log-probability a token behind the question, less its mean log-probability without a question by the
-base model, in nats. The latter is the answer's own likelihood: how common, short and well spelled it is anyway. It is the base's
-for both models, so that it is one number of the answer, and whatever a tune changes shows: in what it answers, and in how it speaks.
+An answer's worth is its mean log-probability a token behind the question, less its mean log-probability without a question, in nats.
+The latter is the answer's own likelihood: how common, short and well spelled it is anyway (`contrast` says whose it is).
 
 The text is laid out as in training, with the system prompt where the recipe trains with it; without a question means no earlier
 turns and an empty last one. The marker of the case's own level, with the iterations in the middle of its band, stands before every
@@ -50,12 +49,12 @@ class TokenLogprobs:
 
 @dataclass(frozen=True, slots=True)
 class AnswerLikelihood:
-    """How likely a model finds an answer of a kind behind its question, and without one; None where it was not asked so."""
+    """How likely a model finds an answer of a kind behind its question, and without one."""
 
     kind: str
     tokens: int
     asked: TokenLogprobs
-    alone: TokenLogprobs | None = None
+    alone: TokenLogprobs
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,30 +117,17 @@ def layout_of(recipe: Recipe, tokenizer: Tokenizer, form: ChatFormat) -> AnswerL
 
 
 def likelihoods(
-    read: ModelReader, layout: AnswerLayout, cases: Sequence[tuple[Case, References]], *, alone: bool
+    read: ModelReader, layout: AnswerLayout, cases: Sequence[tuple[Case, References]]
 ) -> Iterator[CaseLikelihood]:
-    """Yield how likely a model finds the answers to some cases, which it reads together.
-
-    Args:
-        read: the model.
-        layout: how questions and answers are laid out.
-        cases: the cases with their answers.
-        alone: whether the answers are read without their question, too.
-    """
+    """Yield how likely a model finds the answers to some cases, which it reads together."""
     answers = [texts(references) for _, references in cases]
     plain = [(case, [answer for _, answer in some]) for (case, _), some in zip(cases, answers, strict=True)]
-    found = read.logprobs([layout.asked(*one) for one in plain] + [layout.alone(*one) for one in plain if alone])
-    bare: Sequence[Sequence[NDArray[np.float32] | None]] = found[len(cases) :]
-    if not alone:
-        bare = [[None] * len(some) for some in answers]
-    for (case, _), some, *both in zip(cases, answers, found[: len(cases)], bare, strict=True):
+    found = read.logprobs([layout.asked(*one) for one in plain] + [layout.alone(*one) for one in plain])
+    for (case, _), some, *both in zip(cases, answers, found[: len(cases)], found[len(cases) :], strict=True):
         rows = zip(some, *both, strict=True)
         yield CaseLikelihood(
             case.id,
-            tuple(
-                AnswerLikelihood(kind, len(asked), _said(asked), None if own is None else _said(own))
-                for (kind, _), asked, own in rows
-            ),
+            tuple(AnswerLikelihood(kind, len(asked), _said(asked), _said(alone)) for (kind, _), asked, alone in rows),
         )
 
 

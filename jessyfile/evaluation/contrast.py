@@ -1,5 +1,9 @@
 """Four numbers that say whether a model prefers good answers to bad ones: for each kind of bad answers, the share of a case's pairs
 of a good and a bad one in which the model finds the good one likelier, averaged over the cases. 0.5 is chance.
+
+An answer's own likelihood, which is taken off, is what the same model says of it without a question: so only what the question
+brings counts, and a model that finds every sentence of the persona likely knows nothing by that. For `voice`, which is heard without a
+question too, it is what the base says of it, for both models: by the tuned model's own, all that it learned would cancel out.
 """
 
 from __future__ import annotations
@@ -9,7 +13,6 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import TYPE_CHECKING
 
-from jessyfile.errors import EvaluationError
 from jessyfile.evaluation.answer_likelihood import GOOD, CaseLikelihood
 from jessyfile.evaluation.statistics import auc, mean_interval, wilson
 from jessyfile.results.quality import Contrast, ContrastName, Contrasts, Estimate
@@ -19,6 +22,8 @@ if TYPE_CHECKING:
 
 # what a metric holds the good answers against
 KINDS: Mapping[ContrastName, str] = {"knows": "wrong", "fits": "off", "voice": "voice", "kind": "cold"}
+# metrics by which an answer's own likelihood is the base's for both models
+SPOKEN: frozenset[ContrastName] = frozenset({"voice"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,19 +39,15 @@ class CaseWorth:
         return auc(self.kinds[GOOD], bad) if bad else None
 
 
-def worths(model: Sequence[CaseLikelihood], base: Sequence[CaseLikelihood]) -> list[CaseWorth]:
-    """Return what a model makes of answers whose own likelihood the base tells. Raises EvaluationError where it does not."""
-    own, found = {one.case: one for one in base}, []
+def worths(model: Sequence[CaseLikelihood], own: Sequence[CaseLikelihood]) -> list[CaseWorth]:
+    """Return what a model makes of the cases that both have read, where `own` tells the answers' own likelihood."""
+    bare, found = {one.case: one for one in own}, []
     for one in model:
+        if one.case not in bare:
+            continue
         kinds: dict[str, list[float]] = {}
-        for answer, bare in zip(one.answers, own[one.case].answers if one.case in own else (), strict=False):
-            if bare.alone is not None:
-                kinds.setdefault(answer.kind, []).append(answer.asked.mean - bare.alone.mean)
-        if sum(map(len, kinds.values())) != len(one.answers):
-            raise EvaluationError(
-                f"the base was not read on the answers to `{one.case}`",
-                hint="run `jessy apply --replace likelihood.base`",
-            )
+        for answer, alone in zip(one.answers, bare[one.case].answers, strict=True):
+            kinds.setdefault(answer.kind, []).append(answer.asked.mean - alone.alone.mean)
         found.append(CaseWorth(one.case, kinds))
     return found
 
@@ -66,8 +67,9 @@ def contrasts(
         The metrics in the order of `KINDS`.
     """
     said = " ".join(filter(None, [note, _agreement(served)]))
-    old, new = worths(before, before), worths(after, before)
-    found = (_contrast(metric, old, new, served) for metric in KINDS)
+    old, new = worths(before, before), worths(after, after)
+    both = {metric: worths(after, before) if metric in SPOKEN else new for metric in KINDS}
+    found = (_contrast(metric, old, both[metric], served) for metric in KINDS)
     return Contrasts(tuple(one for one in found if one is not None), said)
 
 
@@ -76,6 +78,7 @@ def _contrast(
 ) -> Contrast | None:
     kind = KINDS[metric]
     old, new = ({one.case: share for one in side if (share := one.share(kind)) is not None} for side in (before, after))
+    new = {case: share for case, share in new.items() if case in old}
     if not new:
         return None
     told = [won for one in served for own, won, _ in one.pairs if own == kind]

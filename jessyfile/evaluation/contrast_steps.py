@@ -41,24 +41,21 @@ def run_likelihood_base(context: StepContext) -> LikelihoodFacts:
 
     Raises EvaluationError, Interrupted, InsufficientMemoryError.
     """
-    return _likelihood(context, context.inputs["base"], alone=True)
+    return _likelihood(context, context.inputs["base"])
 
 
 def run_likelihood_tuned(context: StepContext) -> LikelihoodFacts:
-    """Read how likely the trained model finds them behind their question, merged and in full precision.
-
-    Raises as `run_likelihood_base` does.
-    """
-    return _likelihood(context, context.inputs["merge"], alone=False)
+    """Read how likely the trained model finds them, merged and in full precision. Raises as `run_likelihood_base` does."""
+    return _likelihood(context, context.inputs["merge"])
 
 
-def _likelihood(context: StepContext, folder: Path, *, alone: bool) -> LikelihoodFacts:
+def _likelihood(context: StepContext, folder: Path) -> LikelihoodFacts:
     cases, kept = _cases(context), context.work / KEPT
     done = {one.case: one for one in read_likelihoods(kept)}
     write_jsonl(kept, map(asdict, done.values()))  # a last line torn by a crash would swallow the next one
     pending = [pair for pair in cases if pair[0].id not in done]
     if pending:
-        for one in _read_all(context, folder, pending, alone=alone):
+        for one in _read_all(context, folder, pending):
             append_line(kept, json_text(asdict(one)))
             done[one.case] = one
             context.progress.update(len(done), len(cases), text=one.case)
@@ -68,7 +65,7 @@ def _likelihood(context: StepContext, folder: Path, *, alone: bool) -> Likelihoo
     return LikelihoodFacts(len(found), len(answers), sum(one.tokens for one in answers))
 
 
-def _read_all(context: StepContext, folder: Path, pending: Sequence[Pair], *, alone: bool) -> Iterator[CaseLikelihood]:
+def _read_all(context: StepContext, folder: Path, pending: Sequence[Pair]) -> Iterator[CaseLikelihood]:
     """Yield how likely a folder's model finds the answers to cases. Raises Interrupted between some of them and the next."""
     from jessyfile.models.load import loaded_folder
     from jessyfile.training.likelihood import reader
@@ -78,7 +75,7 @@ def _read_all(context: StepContext, folder: Path, pending: Sequence[Pair], *, al
         for start in range(0, len(pending), _TOGETHER):
             if context.stop.requested():
                 raise Interrupted("stopped between two cases; those that were read are kept")
-            yield from likelihoods(read, layout, pending[start : start + _TOGETHER], alone=alone)
+            yield from likelihoods(read, layout, pending[start : start + _TOGETHER])
 
 
 def _cases(context: StepContext) -> list[Pair]:

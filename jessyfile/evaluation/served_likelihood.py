@@ -12,12 +12,14 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Protocol
 
 from jessyfile.evaluation.answer_likelihood import GOOD, AnswerLayout, CaseLikelihood, places, texts
+from jessyfile.evaluation.contrast import KINDS, SPOKEN
 
 if TYPE_CHECKING:
     from jessyfile.evaluation.cases import Case
     from jessyfile.evaluation.references import References
 
 CASES = 50
+_SPOKEN = {KINDS[metric] for metric in SPOKEN}
 
 
 class TokenTeller(Protocol):
@@ -38,11 +40,22 @@ class ServedCase:
 
 
 @dataclass(frozen=True, slots=True)
-class _Worth:
-    """An answer's worth at its kept places, by the served file and by the trained model."""
+class _Told:
+    """An answer at its kept places: what the served file and the trained model say behind the question, and its own likelihood by
+    the trained model and by the base.
+    """
 
-    served: float
-    trained: float
+    served: Sequence[float | None]
+    trained: Sequence[float]
+    own: Sequence[float]
+    base: Sequence[float]
+
+    def worths(self, kind: str) -> tuple[float, float] | None:
+        """Return the answer's worth against a kind of bad answers by the file and by the model; None where the file tells nothing."""
+        own = self.base if kind in _SPOKEN else self.own
+        places = zip(self.served, self.trained, own, strict=True)
+        known = [(served - bare, trained - bare) for served, trained, bare in places if served is not None]
+        return (fmean(one for one, _ in known), fmean(other for _, other in known)) if known else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,30 +69,24 @@ class ServedReader:
 
     def read(self, case: Case, references: References) -> ServedCase:
         """Hold a case's first good answer against its first bad one of each kind."""
-        kinds = [(kind, number, answer) for number, (kind, answer) in enumerate(texts(references))]
-        first = {kind: (number, answer) for kind, number, answer in reversed(kinds)}
-        found = {kind: self._worth(case, answer, number) for kind, (number, answer) in first.items()}
-        good = found.pop(GOOD)
-        pairs = ((kind, good, bad) for kind, bad in found.items() if good is not None and bad is not None)
-        return ServedCase(
-            case.id,
-            tuple((kind, _won(one.served, bad.served), _won(one.trained, bad.trained)) for kind, one, bad in pairs),
-        )
+        first: dict[str, _Told] = {}
+        for number, (kind, answer) in enumerate(texts(references)):
+            if kind not in first:
+                first[kind] = self._told(case, answer, number)
+        good, pairs = first.pop(GOOD), []
+        for kind, bad in first.items():
+            one, other = good.worths(kind), bad.worths(kind)
+            if one is not None and other is not None:
+                pairs.append((kind, _won(one[0], other[0]), _won(one[1], other[1])))
+        return ServedCase(case.id, tuple(pairs))
 
-    def _worth(self, case: Case, answer: str, number: int) -> _Worth | None:
-        """Return an answer's worth over those places that the file tells of."""
-        trained, bare = self.tuned[case.id].answers[number].asked, self.base[case.id].answers[number].alone
-        if bare is None:
-            return None
-        told = zip(self._told(case, answer), trained.places, bare.places, strict=True)
-        known = [(one - own, other - own) for one, other, own in told if one is not None]
-        return _Worth(*(fmean(side) for side in zip(*known, strict=True))) if known else None
-
-    def _told(self, case: Case, answer: str) -> list[float | None]:
+    def _told(self, case: Case, answer: str, number: int) -> _Told:
         split = self.layout.asked(case, [answer])
         tokens, counted = split.row(0)
         ids, own = [*split.prefix.tolist(), *tokens.tolist()], counted.nonzero()[0] + len(split.prefix)
-        return [self.teller.token_logprob(ids[:at], ids[at]) for at in own[places(len(own))].tolist()]
+        served = [self.teller.token_logprob(ids[:at], ids[at]) for at in own[places(len(own))].tolist()]
+        tuned, base = (side[case.id].answers[number] for side in (self.tuned, self.base))
+        return _Told(served, tuned.asked.places, tuned.alone.places, base.alone.places)
 
 
 def _won(good: float, bad: float) -> float:

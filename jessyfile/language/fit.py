@@ -38,7 +38,7 @@ _RULES: dict[str, Callable[[Any, Any], bool]] = {
     "type": lambda wanted, value: any(
         name in _TYPES and _TYPES[name](value) for name in ([wanted] if isinstance(wanted, str) else wanted)
     ),
-    "enum": lambda choices, value: isinstance(value, str) and value in choices,
+    "enum": lambda choices, value: isinstance(value, str | None) and value in choices,
     "const": lambda wanted, value: type(value) is type(wanted) and value == wanted,
     "minimum": lambda bound, value: not _is_number(value) or value >= bound,
     "maximum": lambda bound, value: not _is_number(value) or value <= bound,

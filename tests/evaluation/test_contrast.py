@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
@@ -84,14 +85,14 @@ def layout(tokenizer: Tokenizer, complexity: Complexity = LEVELS) -> AnswerLayou
     return AnswerLayout(tokenizer, chat_format("gemma"), "Kısa konuş.", complexity)
 
 
-def read(table: Table, tokenizer: Tokenizer, *, alone: bool) -> CaseLikelihood:
-    (found,) = likelihoods(table, layout(tokenizer), [(CASE, REFERENCES)], alone=alone)  # type: ignore[arg-type]
+def read(table: Table, tokenizer: Tokenizer) -> CaseLikelihood:
+    (found,) = likelihoods(table, layout(tokenizer), [(CASE, REFERENCES)])  # type: ignore[arg-type]
     return found
 
 
 def test_a_worth_is_what_the_question_adds_to_a_token_on_average(tokenizer: Tokenizer) -> None:
     """`kanka` is the likeliest answer of all, behind any question: of these it wins against none but the worst."""
-    found = read(Table(tokenizer, TABLE), tokenizer, alone=True)
+    found = read(Table(tokenizer, TABLE), tokenizer)
     assert [one.kind for one in found.answers] == ["good", "good", "off", "wrong", "wrong"]
     assert [one.asked.mean for one in found.answers] == [-1.0, -2.0, -0.1, -3.0, -9.0]
     (worth,) = worths([found], [found])
@@ -104,24 +105,27 @@ def test_a_worth_is_what_the_question_adds_to_a_token_on_average(tokenizer: Toke
     assert worth.share("cold") is None
 
 
-def test_an_answers_own_likelihood_is_the_bases_for_both_models(tokenizer: Tokenizer) -> None:
-    """A tune that finds every sentence of the persona likelier would else have found it so without the question too, and what it
-    learned of her voice would have cancelled out."""
-    base = read(Table(tokenizer, TABLE), tokenizer, alone=True)
-    warmer = {**TABLE, "kanka": (-0.1, -0.2), "makarna": (-0.5, -0.5), "pilav se": (-1.0, -1.0)}
-    tuned = read(Table(tokenizer, warmer), tokenizer, alone=False)
-    assert all(one.alone is None for one in tuned.answers)
-    (worth,) = worths([tuned], [base])
-    assert [round(one, 4) for one in worth.kinds["good"]] == [3.5, 1.5]
-    with pytest.raises(EvaluationError, match="the base was not read on the answers to `turkish-003`"):
-        worths([tuned], [])
-    with pytest.raises(EvaluationError, match="the base was not read"):
-        worths([tuned], [tuned])
+def test_a_tune_that_only_learned_to_speak_gains_in_voice_and_not_in_fits() -> None:
+    """It finds every sentence of the persona two nats likelier, behind any question and behind none. By its own likelihood of an
+    answer its voice would have cancelled out; by the base's, an answer to another question in the same voice would have gained."""
+
+    def said(*answers: tuple[str, float, float]) -> tuple[CaseLikelihood, ...]:
+        told = [
+            (kind, TokenLogprobs(asked, (asked,)), TokenLogprobs(alone, (alone,))) for kind, asked, alone in answers
+        ]
+        return (CaseLikelihood("a", tuple(AnswerLikelihood(kind, 1, one, other) for kind, one, other in told)),)
+
+    base = said(("good", -3.0, -3.5), ("off", -3.2, -3.6), ("voice", -2.0, -3.0))
+    tuned = said(("good", -1.0, -1.5), ("off", -0.9, -1.6), ("voice", -2.0, -3.0))
+    found = {
+        one.metric: (one.before.value, one.after.value) for one in contrasts(base, tuned, []).figures if one.before
+    }
+    assert found == {"fits": (1.0, 0.0), "voice": (0.0, 1.0)}
 
 
 def test_both_times_the_answer_stands_as_in_training_behind_its_levels_marker(tokenizer: Tokenizer) -> None:
     table = Table(tokenizer, TABLE)
-    read(table, tokenizer, alone=True)
+    read(table, tokenizer)
     asked = (
         "<bos><start_of_turn>user\nKısa konuş.\n\nselam<end_of_turn>\n<start_of_turn>model\n[low 1]\nselam<end_of_turn>\n"
         "<start_of_turn>user\nne yesek<end_of_turn>\n<start_of_turn>model\n[low 1]\n|makarna"
@@ -229,8 +233,13 @@ def test_a_served_file_is_asked_for_the_tokens_that_the_trained_model_was_read_a
         told = [(kind, count, TokenLogprobs(mean, (mean,) * count)) for kind, mean, count in answers]
         return CaseLikelihood("turkish-003", tuple(AnswerLikelihood(kind, n, one, one) for kind, n, one in told))
 
-    base = said(("good", -3.0, 2), ("good", -1.0, 1), ("good", -1.0, 1), ("off", -3.2, 3), ("off", -1.0, 1))
+    base = said(("good", -3.0, 2), ("good", -1.0, 1), ("good", -1.0, 1), ("off", -9.0, 3), ("off", -1.0, 1))
     tuned = said(("good", -1.0, 2), ("good", -1.0, 1), ("good", -1.0, 1), ("off", -1.0, 3), ("off", -1.0, 1))
+    own = {"good": -3.0, "off": -3.2}
+    tuned = CaseLikelihood(
+        "turkish-003",
+        tuple(replace(one, alone=TokenLogprobs(own[one.kind], (own[one.kind],) * one.tokens)) for one in tuned.answers),
+    )
     file = File(tokenizer, shift=0.5)
     asked = ServedReader(file, made, {"turkish-003": base}, {"turkish-003": tuned})
     # served: good -1 + 3 = 2, off (-1.5 + 3.2 + -1.0 + 3.2 + -1.5 + 3.2) / 3 = 1.87; trained: good 2, off 2.2
@@ -241,6 +250,10 @@ def test_a_served_file_is_asked_for_the_tokens_that_the_trained_model_was_read_a
     assert mute.read(CASE, chosen).pairs == (("off", 0.0, 0.0),)  # of `ö` alone: 2.2
     silent = ServedReader(File(tokenizer, mute=""), made, {"turkish-003": base}, {"turkish-003": tuned})
     assert silent.read(CASE, chosen).pairs == ()
+    spoken = replace(chosen, bad={"voice": chosen.bad["off"]})
+    voiced = replace(base, answers=tuple(replace(one, kind=one.kind.replace("off", "voice")) for one in base.answers))
+    # against a voice the base tells the own likelihood: off -1.33 + 9 beats good -1 + 3
+    assert replace(asked, base={"turkish-003": voiced}).read(CASE, spoken).pairs == (("voice", 0.0, 0.0),)
 
 
 def test_the_served_file_stands_beside_with_its_agreement() -> None:
