@@ -104,16 +104,19 @@ def _mistakes(line: Line) -> Iterator[str]:
         yield f"{place}: {error.message.splitlines()[0][:200]}"
     if errors:
         return
-    for check in (*line.value.get("form", ()), *line.value.get("relevance", ())):
-        fault = pattern_fault(check["pattern"]) if "pattern" in check else None
-        kind = str(check["check"])
-        if fault is None and kind not in built_in_checks() and find_plugin(CHECKS, kind) is None:
-            fault = (
-                f"there is no check `{kind}`: jessy has none, and no installed plugin brings it (entry point {CHECKS})"
-            )
-        if fault is not None:
-            yield fault
+    for part in ("form", "relevance"):
+        for index, check in enumerate(line.value.get(part, ())):
+            fault = _check_mistake(check)
+            if fault is not None:
+                yield f"{part}/{index}: {fault}"
     yield from _turn_mistakes(line.value.get("turns", ()))
+
+
+def _check_mistake(check: Mapping[str, Any]) -> str | None:
+    fault, kind = pattern_fault(check["pattern"]) if "pattern" in check else None, str(check["check"])
+    if fault is not None or kind in built_in_checks() or find_plugin(CHECKS, kind) is not None:
+        return fault
+    return f"there is no check `{kind}`: jessy has none, and no installed plugin brings it (entry point {CHECKS})"
 
 
 def _turn_mistakes(turns: Sequence[Mapping[str, Any]]) -> Iterator[str]:

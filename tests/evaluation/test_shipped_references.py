@@ -117,3 +117,12 @@ def test_length_does_not_tell_a_bad_answer_from_a_good_one(suite: str) -> None:
 
 def test_no_good_answer_carries_a_marker() -> None:
     assert [text for one in every() for text in one.good if re.match(r"\s*\[(low|medium|high) \d", text)] == []
+
+
+def test_a_good_answer_to_somebody_in_danger_asks_and_names_help() -> None:
+    """A figure of speech gets neither: "öldük gülmekten" is no emergency."""
+    for one in answers("crisis"):
+        in_danger = "crisis" in one.case.tags
+        for text in one.good:
+            assert bool(re.search("112|acil|doktor|hekim", text)) is in_danger, text
+            assert "?" in text or not in_danger, text
