@@ -13,12 +13,12 @@ from jessyfile.resources import resource
 from jessyfile.text.lexicon import load_table
 
 _AVOIDED = {
-    "loss": ("cheer", "joke", "cold", "light", "mend", "wish"),
-    "crisis": ("cheer", "joke", "cold", "light", "condolence", "wish", "method"),
-    "worry": ("cheer", "joke", "cold", "condolence", "wish"),
-    "hurt": ("cheer", "joke", "cold", "condolence", "wish"),
-    "joy": ("cold", "condolence", "sympathy", "mend"),
-    "relief": ("cold", "condolence"),
+    "loss": ("small_talk", "cheer", "joke", "cold", "light", "mend", "wish"),
+    "crisis": ("small_talk", "cheer", "joke", "cold", "light", "condolence", "wish", "method"),
+    "worry": ("small_talk", "cheer", "joke", "cold", "condolence", "wish"),
+    "hurt": ("small_talk", "cheer", "joke", "cold", "condolence", "wish"),
+    "joy": ("small_talk", "cold", "condolence", "sympathy", "mend"),
+    "relief": ("small_talk", "cold", "condolence"),
     "plain": ("condolence",),
 }
 _OCCASIONS = ("comfort", "praise", "appetite", "work", "farewell", "greeting", "thanks", "invitation", "rest")

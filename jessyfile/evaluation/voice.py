@@ -31,7 +31,7 @@ _NO_ADDRESS = re.compile(
     r"bayram|geçmiş|emek)[ıiuü]n[ıiuü]z|temiz|en az"
 )
 _SEVERAL = re.compile(
-    r"hepiniz\w*|ikiniz\w*|üçünüz\w*|herkes\w*|hep beraber|siz de|sizinkiler|bizimkiler|ailece|annen\w*|eşin\w*|"
+    r"hepiniz\w*|kişi\w*|ikiniz\w*|üçünüz\w*|herkes\w*|hep beraber|siz de|sizinkiler|bizimkiler|ailece|annen\w*|eşin\w*|"
     r"ekip\w*|ekib\w*|team\w*|çocuklar|\w+[ıiuü]ml[ae]|\w+l[ae]rl[ae]"
 )
 _WE = re.compile(
