@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from jessyfile.language.recipe import Recipe, Suite
 
 _SHOWN = 5
+_MISSES = ("wrong", "off", "cold")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,11 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A question with what it deserves: level, language, and checks of form and of content."""
+    """A question with what it deserves: level, language, and checks of form and of content.
+
+    `good` and `bad` are answers that people wrote for it, from the folder `references` beside the suite's file; the bad
+    ones miss the content (`wrong`, `off`, `cold`).
+    """
 
     id: str
     suite: str
@@ -57,6 +62,8 @@ class Case:
     form: tuple[Check, ...] = ()
     relevance: tuple[Check, ...] = ()
     tags: tuple[str, ...] = ()
+    good: tuple[str, ...] = ()
+    bad: tuple[str, ...] = ()
 
 
 def load_suites(recipe: Recipe, root: Path) -> list[Case]:
@@ -87,14 +94,22 @@ def load_suite(suite: Suite, recipe: Recipe, root: Path) -> list[Case]:
 
 def read_cases(path: Path, name: str | None = None) -> tuple[list[Case], list[Fault]]:
     """Return a file's sound cases and everything that is wrong with the others; `name` stands for the file in faults."""
-    shown = name or path.name
+    shown, known = name or path.name, _references(path)
     cases, faults = list[Case](), list[Fault]()
     for item in read_jsonl(path, shown):
         found = [item] if isinstance(item, Fault) else [Fault(shown, item.number, text) for text in _mistakes(item)]
         faults += found
         if isinstance(item, Line) and not found:
-            cases.append(_case(item.value))
+            cases.append(_case(item.value, known.get(item.value["id"], {})))
     return cases, faults
+
+
+def _references(path: Path) -> Mapping[str, Mapping[str, Any]]:
+    """Return the reference answers beside a suite's file by case; what is wrong with them is said where they are judged."""
+    beside = path.parent / "references" / path.name
+    if not beside.is_file():
+        return {}
+    return {str(item.value.get("case")): item.value for item in read_jsonl(beside) if isinstance(item, Line)}
 
 
 def _mistakes(line: Line) -> Iterator[str]:
@@ -125,7 +140,8 @@ def _turn_mistakes(turns: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         yield "the earlier turns do not alternate from the user's to the assistant's"
 
 
-def _case(value: Mapping[str, Any]) -> Case:
+def _case(value: Mapping[str, Any], known: Mapping[str, Any]) -> Case:
+    bad = known.get("bad", {})
     return Case(
         id=value["id"],
         suite=value["suite"],
@@ -139,6 +155,8 @@ def _case(value: Mapping[str, Any]) -> Case:
         form=tuple(map(_check, value.get("form", ()))),
         relevance=tuple(map(_check, value.get("relevance", ()))),
         tags=tuple(value.get("tags", ())),
+        good=tuple(known.get("good", ())),
+        bad=tuple(text for kind in _MISSES for text in bad.get(kind, ())),
     )
 
 

@@ -9,7 +9,6 @@ from jessyfile.evaluation.choice import chosen
 from jessyfile.evaluation.clauses import read, without_echo
 from jessyfile.evaluation.moods import suits
 from jessyfile.evaluation.numbers import claims_only
-from jessyfile.evaluation.plugin_rules import plugin_check
 from jessyfile.evaluation.relevance import touches
 from jessyfile.evaluation.views import lectures, own_view
 from jessyfile.evaluation.voice import is_salad
@@ -22,10 +21,21 @@ if TYPE_CHECKING:
 Verdict = Callable[["Check", str, str], bool]
 
 
-def passes(check: Check, answer: str, prompt: str = "") -> bool:
-    """Return whether an answer, without its marker, passes a check. What it only repeats of the question counts for nothing."""
-    own = _CHECKS.get(check.kind)
-    return own(check, answer, prompt) if own is not None else plugin_check(check.kind, answer, prompt, check.words)
+def passes(check: Check, answer: str, prompt: str = "", known: tuple[str, ...] = ()) -> bool:
+    """Return whether an answer passes a check. What it only repeats of the question counts for nothing.
+
+    Args:
+        check: what is asked of the answer.
+        answer: what was said, without its marker.
+        prompt: the question.
+        known: good answers that people wrote; a check of the subject takes their words too.
+
+    Returns:
+        Whether it passes.
+    """
+    if check.kind == "touches":
+        return touches(answer, check.words, prompt, known, asking=check.asking)
+    return _CHECKS[check.kind](check, answer, prompt)
 
 
 def complaint(check: Check, answer: str, prompt: str = "") -> str:
@@ -105,7 +115,7 @@ _CHECKS: Mapping[str, Verdict] = {
     ),
     "chooses": lambda check, answer, prompt: _took(chosen(without_echo(answer, prompt), check.options), check.right),
     "mood": lambda check, answer, _: suits(answer, check.mood),
-    "regex": lambda check, answer, _: found(check.pattern, answer),
+    "regex": lambda check, answer, prompt: found(check.pattern, without_echo(answer, prompt)),
     "not_regex": lambda check, answer, _: not found(check.pattern, answer),
     "length": _length,
     "first_person": lambda _, answer, __: own_view(answer),

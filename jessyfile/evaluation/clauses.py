@@ -42,13 +42,14 @@ _ENGLISH_REACH = 5
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """One word in lower case by Turkish and by plain rules (`If` begins with ı by the first), and the places of its
-    sentence and clause."""
+    """One word in lower case by Turkish and by plain rules (`If` begins with ı by the first), the places of its
+    sentence and clause, and the word without Turkish letters."""
 
     text: str
     plain: str
     sentence: int
     clause: int
+    folded: tuple[str, ...]
 
     @property
     def spellings(self) -> tuple[str, ...]:
@@ -122,9 +123,13 @@ def read(text: str) -> Said:
         for piece in _CLAUSE.split(part):
             words, plain = _TOKEN.findall(lower(piece)), _TOKEN.findall(nfc(piece).lower())
             same = words if len(words) != len(plain) else plain
-            found += [Word(word, other, sentence, clause) for word, other in zip(words, same, strict=True)]
+            found += [_word(word, other, sentence, clause) for word, other in zip(words, same, strict=True)]
             clause += 1
     return Said(tuple(found))
+
+
+def _word(text: str, plain: str, sentence: int, clause: int) -> Word:
+    return Word(text, plain, sentence, clause, tuple({ascii_folded(text), ascii_folded(plain)}))
 
 
 def sentences(text: str) -> list[str]:

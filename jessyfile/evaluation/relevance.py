@@ -6,46 +6,58 @@ text holds, the more of this one it needs.
 
 from __future__ import annotations
 
+import re
+
 from jessyfile.evaluation.clauses import Said, Word, read, without_echo
 from jessyfile.evaluation.common_words import is_common
 from jessyfile.evaluation.voice import is_salad
 from jessyfile.evaluation.words import places
 from jessyfile.text.turkish import ascii_folded
 
+_ASKING = re.compile(
+    r"ne|neyi|neden|niye|nasıl|nasil|nere\w*|kim\w*|kaç\w*|hangi\w*|m[ıiuü](?:yd\w+|s[ıiuü]n\w*|y[ıiuü]m)?"
+    r"|what|why|how|who|where|when|which"
+)
+_REACTION = re.compile(
+    r"(?:vay|yuh|oha|of+|oh+|ah+|aa+|ay|hadi ya|hadi be|yok art[ıi]k|ciddi|harbi|eyvah|uff?|yapma|helal|bravo|no way|wow|ugh)\b"
+)
 _SHORT = 14
 _PER_SUBJECT = 2
 _PREFIX = 4
 
 
-def touches(text: str, words: tuple[str, ...], prompt: str, *, asking: bool) -> bool:
+def touches(text: str, words: tuple[str, ...], prompt: str, known: tuple[str, ...] = (), *, asking: bool) -> bool:
     """Return whether an answer is about the subject.
 
     Args:
         text: the answer.
         words: words of the subject beyond those of the question.
         prompt: the question; repeating it counts for nothing, taking up one of its words counts.
-        asking: whether a few words that belong to no subject are an answer too: what a friend asks or says back.
+        known: good answers that people wrote; their words are words of the subject too.
+        asking: whether a short question back or a reaction, without a word of another subject, is an answer too; a single
+            common word of the list then does not outweigh one of another subject.
 
     Returns:
         Whether the subject is touched.
     """
     own = without_echo(text, prompt)
     said = read(own)
-    if is_salad(said):
+    if not said.tokens or is_salad(said):
         return False
-    listed = {place[0] for word in words for place in places(own, word)}
     content = {at for at, word in enumerate(said.tokens) if not is_common(word)}
-    of_subject = listed | (content & _taken_up(said, prompt))
-    foreign, strong = len(content - of_subject), len(content & of_subject)
-    if strong:
-        return foreign <= _PER_SUBJECT * strong + len(of_subject - content) + 1
-    return (bool(of_subject) and foreign <= 1) or (asking and not foreign and 0 < len(said.tokens) <= _SHORT)
+    found = [place for word in words for place in places(own, word)]
+    listed = {start for start, end, _ in found if not asking or end > start + 1 or start in content}
+    of_subject = listed | (content & _taken_up(said, (prompt, *known)))
+    foreign = len(content - of_subject)
+    if of_subject:
+        return foreign <= _PER_SUBJECT * len(of_subject) + 1
+    return asking and not foreign and len(said.tokens) <= _SHORT and (bool(found) or _asks_back(said, own))
 
 
-def _taken_up(said: Said, prompt: str) -> set[int]:
-    """Return the places of words that share their beginning with a word of the question that says what it is about."""
-    asked = [token for token in read(prompt).tokens if not is_common(token)]
-    return {at for at, token in enumerate(said.tokens) if any(_same_stem(token, other) for other in asked)}
+def _taken_up(said: Said, texts: tuple[str, ...]) -> set[int]:
+    """Return the places of words that share their beginning with a word of these texts that says what they are about."""
+    known = {word for text in texts for word in read(text).tokens if not is_common(word)}
+    return {at for at, word in enumerate(said.tokens) if any(_same_stem(word, other) for other in known)}
 
 
 def _same_stem(one: Word, other: Word) -> bool:
@@ -54,3 +66,9 @@ def _same_stem(one: Word, other: Word) -> bool:
     least = min(len(first), len(second))
     shared = next((at for at in range(least) if first[at] != second[at]), least)
     return shared == least if least <= _PREFIX else shared >= max(_PREFIX, least - 2)
+
+
+def _asks_back(said: Said, text: str) -> bool:
+    """Return whether a text asks or exclaims in a few words."""
+    asks = "?" in text or any(_ASKING.fullmatch(word.text) for word in said.tokens)
+    return asks or _REACTION.match(text.strip().lower()) is not None

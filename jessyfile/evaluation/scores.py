@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from jessyfile.evaluation.answers import Answered
 from jessyfile.evaluation.cases import Case, Check
 from jessyfile.evaluation.checks import complaint, passes, rule_holds
+from jessyfile.evaluation.clauses import without_echo
+from jessyfile.evaluation.nearness import nearest
 from jessyfile.evaluation.repetition import find_loop
 from jessyfile.evaluation.voice import voice_faults
 from jessyfile.text.answer_language import in_language
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from jessyfile.language.recipe import Complexity, Personality
 
@@ -52,6 +54,10 @@ class Score:
     def relevant(self) -> bool:
         """Whether every check of content passes."""
         return not self.failed_relevance
+
+    def called_stock(self) -> Score:
+        """Return the score of an answer whose sentences many different questions got."""
+        return replace(self, failed_relevance=(*self.failed_relevance, "says what many other questions got"))
 
     def failures(self) -> list[str]:
         """Return every failed check in words."""
@@ -99,12 +105,24 @@ def score(case: Case, answer: Answered, complexity: Complexity, personality: Per
         language=in_language(answer.text, case.language),
         loop=find_loop(answer.text),
         failed_form=(*_failed(case, case.form, answer.text), *_broken_rules(case, answer.text, personality)),
-        failed_relevance=_failed(case, case.relevance, answer.text),
+        failed_relevance=misses(case, answer.text),
     )
 
 
-def _failed(case: Case, checks: tuple[Check, ...], text: str) -> tuple[str, ...]:
-    return tuple(complaint(check, text, case.prompt) for check in checks if not passes(check, text, case.prompt))
+def misses(case: Case, text: str) -> tuple[str, ...]:
+    """Return in words the checks of content that an answer fails.
+
+    Where people wrote answers for the case, one clearly near to theirs decides: a good one stands for the words of the
+    subject, a bad one is a fault of its own.
+    """
+    near = nearest(without_echo(text, case.prompt), case.good, case.bad)
+    checks = [check for check in case.relevance if near != "good" or check.kind != "touches"]
+    return (*_failed(case, checks, text), *(("is near an answer known as bad",) if near == "bad" else ()))
+
+
+def _failed(case: Case, checks: Sequence[Check], text: str) -> tuple[str, ...]:
+    known = tuple(good for good in case.good if good != text)
+    return tuple(complaint(check, text, case.prompt) for check in checks if not passes(check, text, case.prompt, known))
 
 
 def _broken_rules(case: Case, text: str, personality: Personality) -> Iterator[str]:

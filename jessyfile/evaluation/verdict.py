@@ -13,6 +13,7 @@ from jessyfile.evaluation.criteria import Compared, Judged, compare_runs, contra
 from jessyfile.evaluation.length_baseline import level_by_length
 from jessyfile.evaluation.metrics import CONFIDENCE, Measurement, ModelScores, metrics_of
 from jessyfile.evaluation.scores import Score, score
+from jessyfile.evaluation.stock import stock_answers
 from jessyfile.fsops import write_text
 from jessyfile.language.metric_table import needs_references
 from jessyfile.planning.canonical import readable
@@ -162,12 +163,15 @@ def judge(
 
 
 def score_all(recipe: Recipe, cases: Sequence[Case], answers: Mapping[str, Answered]) -> dict[str, Score]:
-    """Return the score of every case that has an answer, by the recipe's levels and PERSONALITY."""
-    return {
+    """Return the score of every case that has an answer, by the recipe's levels and PERSONALITY; what was said to many
+    different questions is relevant to none."""
+    found = {
         case.id: score(case, answers[case.id], recipe.complexity, recipe.personality)
         for case in cases
         if case.id in answers
     }
+    stock = stock_answers(cases, {name: one.answer.text for name, one in found.items()})
+    return {name: one.called_stock() if name in stock else one for name, one in found.items()}
 
 
 def _of_contrast(found: Contrast) -> Metric:

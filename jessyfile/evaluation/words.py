@@ -80,7 +80,11 @@ def _together(text: str, words: list[str]) -> Iterator[Place]:
 
 def _matched(part: str | Forms, said: Said, at: int) -> bool | None:
     """Return None for another word, False for a negated form of it, True for any other form."""
-    for token in said.tokens[at].spellings:
+    word = said.tokens[at]
+    head = part.head if isinstance(part, Forms) else ascii_folded(part)[:-1]
+    if not any(folded.startswith(head) for folded in word.folded):
+        return None
+    for token in word.spellings:
         found = _begins(token, part) if isinstance(part, str) else part.match(token)
         if found is not None:
             return found

@@ -7,6 +7,7 @@ the suffixes of verbs, as people say and as they type them (`gidicem`, `yapıyo`
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from functools import cache
 
 from jessyfile.text.turkish import TURKISH_LETTERS, ascii_folded
@@ -50,7 +51,15 @@ _NEGATIVE = (
     rf"|m{_YOR}|mI{_FUTURE})"
 )
 _VERBAL = rf"{_VOICE}(?:y?Abil)?(?:{_YOR}|{_FUTURE}|{_PAST}|{_REST}|{_AORIST}|{_WISH}|{_CONVERB}|{_NOUN})?"
-_ENGLISH = r"(?:s|es|ed|d|ing|er|ers|ly|n|en)?"
+
+
+@dataclass(frozen=True, slots=True)
+class Stem:
+    """A stem, the letters one of which must follow it (none: anything may), and the vowels its suffixes take."""
+
+    text: str
+    before: str
+    vowels: tuple[str, str]
 
 
 class Forms:
@@ -59,22 +68,26 @@ class Forms:
     def __init__(self, word: str, *, exact: bool = False) -> None:
         """Take a word in lower case, a verb as its infinitive; with `exact` its Turkish letters must be written."""
         self._joined = word.replace("’", "'") if re.search("['’]", word) else ""
-        whole = _stem(word) or word
-        self._head = ascii_folded(whole)[: max(1, len(whole) - (2 if whole in _DROPPED else 1))]
-        self._exact = _patterns(word, folded=False)
-        self._folded = self._exact if exact else _patterns(word, folded=True)
+        verb = _stem(word)
+        whole = verb or word
+        self.head: str = ascii_folded(whole)[: max(1, len(whole) - (2 if whole in _DROPPED else 1))]
+        self._nouns, self._verbs = _noun_stems(word), _verb_stems(verb) if verb else ()
+        self._english = _english(word) if word.isascii() else frozenset[str]()
+        self._exact = exact
 
     def match(self, token: str) -> bool | None:
         """Return None for another word, False for a form that negates the word (`gitme`), True for any other form."""
+        if not ascii_folded(token).startswith(self.head):
+            return None
         if self._joined:
             return True if token.replace("’", "'") == self._joined else None
         word = re.split("['’]", token, maxsplit=1)[0]
-        if not ascii_folded(word).startswith(self._head):
-            return None
-        plain, negative = self._folded if TURKISH_LETTERS.isdisjoint(word) else self._exact
-        if negative is not None and negative.fullmatch(word):
+        folds = (False,) if self._exact or not TURKISH_LETTERS.isdisjoint(word) else (False, True)
+        if any(_follows(word, self._verbs, _NEGATIVE, folded) for folded in folds):
             return False
-        return True if plain.fullmatch(word) or self._exact[0].fullmatch(word) else None
+        kinds = ((self._nouns, _NOMINAL), (self._verbs, _VERBAL))
+        found = any(_follows(word, stems, suffixes, folded) for stems, suffixes in kinds for folded in folds)
+        return True if found or word in self._english else None
 
 
 @cache
@@ -83,14 +96,14 @@ def forms_of(word: str) -> Forms:
     return Forms(word.removeprefix("="), exact=word.startswith("="))
 
 
-def _patterns(word: str, *, folded: bool) -> tuple[re.Pattern[str], re.Pattern[str] | None]:
-    noun = _joined(_noun_stems(word), _NOMINAL, folded=folded, english=word.isascii())
-    stem = _stem(word)
-    if stem is None:
-        return re.compile(noun), None
-    stems = _verb_stems(stem)
-    verb = _joined(stems, _VERBAL, folded=folded, english=False)
-    return re.compile(f"{noun}|{verb}"), re.compile(_joined(stems, _NEGATIVE, folded=folded, english=False))
+def _follows(word: str, stems: tuple[Stem, ...], suffixes: str, folded: bool) -> bool:
+    for stem in stems:
+        text = ascii_folded(stem.text) if folded else stem.text
+        rest = word[len(text) :]
+        fits = word.startswith(text) and (not stem.before or rest[:1] in tuple(stem.before))
+        if fits and _suffixes(suffixes, stem.vowels, folded).fullmatch(rest) is not None:
+            return True
+    return False
 
 
 def _stem(word: str) -> str | None:
@@ -98,63 +111,56 @@ def _stem(word: str) -> str | None:
     return word[:-3] if word.endswith(("mak", "mek")) and len(word) > 4 else None
 
 
-def _noun_stems(word: str) -> tuple[tuple[str, str], ...]:
-    """Return the word's stems, each with what must follow it."""
-    found = [(word, "")]
-    last = word[-1:]
+def _noun_stems(word: str) -> tuple[Stem, ...]:
+    vowels = _vowels(word)
+    found, last = [Stem(word, "", vowels)], word[-1:]
     if last in _SOFT and (_syllables(word) > 1 or word in _SOFT_SHORT or word[-2:-1] in ("l", "r", "n")):
-        found.append((word[:-1] + _SOFT[last], "(?=V)"))
+        found.append(Stem(word[:-1] + _SOFT[last], _VOWELS, vowels))
         if word.endswith("nk"):
-            found.append((word[:-1] + "g", "(?=V)"))
+            found.append(Stem(word[:-1] + "g", _VOWELS, vowels))
     if word in _DROPPED:
-        found.append((_DROPPED[word], "(?=V)"))
+        found.append(Stem(_DROPPED[word], _VOWELS, vowels))
     return tuple(found)
 
 
-def _verb_stems(stem: str) -> tuple[tuple[str, str], ...]:
-    found = [(stem, "")]
+def _verb_stems(stem: str) -> tuple[Stem, ...]:
+    vowels = _vowels(stem)
+    found = [Stem(stem, "", vowels)]
     if stem.endswith("t"):
-        found.append((stem[:-1] + "d", "(?=V)"))
+        found.append(Stem(stem[:-1] + "d", _VOWELS, vowels))
     if stem[-1] in "ae":  # başla-, başlıyor; de-, diyor
-        found.append((stem[:-1], "(?=Iy)"))
+        found.append(Stem(stem[:-1], "ıiuü", _vowels(stem[:-1])))
         if len(stem) == 2:
-            found.append((stem[0] + "i", "(?=y)"))
+            found.append(Stem(stem[0] + "i", "y", ("e", "iü")))
     return tuple(found)
 
 
-def _joined(stems: tuple[tuple[str, str], ...], suffixes: str, *, folded: bool, english: bool) -> str:
-    parts = [
-        re.escape(_fold(stem, folded)) + _spelled(after + f"(?:{suffixes})", stem, folded) for stem, after in stems
-    ]
-    if english:
-        parts += _english(stems[0][0])
-    return "|".join(f"(?:{part})" for part in parts)
-
-
-def _english(word: str) -> list[str]:
-    found = [re.escape(word) + f"(?:{re.escape(word[-1])}?{_ENGLISH}|['’]\\w+)"]
+def _english(word: str) -> frozenset[str]:
+    endings = ("s", "es", "ed", "d", "ing", "er", "ers", "ly", "n", "en")
+    found = [word + middle + ending for middle in ("", word[-1:]) for ending in endings]
     if word.endswith("e"):
-        found.append(re.escape(word[:-1]) + "(?:ing|ed|er|ers|able)")
+        found += [word[:-1] + ending for ending in ("ing", "ed", "er", "ers", "able")]
     if word.endswith("y"):
-        found.append(re.escape(word[:-1]) + "(?:ies|ied|ier|ily)")
-    return found
+        found += [word[:-1] + ending for ending in ("ies", "ied", "ier", "ily")]
+    return frozenset(found)
 
 
-def _fold(text: str, folded: bool) -> str:
-    return ascii_folded(text) if folded else text
-
-
-def _spelled(pattern: str, stem: str, folded: bool) -> str:
-    """Write the harmony of a stem into a pattern of suffixes."""
+def _vowels(stem: str) -> tuple[str, str]:
+    """Return the wide and the narrow vowels of a stem's suffixes by its harmony."""
     vowels = [letter for letter in stem if letter in _VOWELS]
     front = bool(vowels) and vowels[-1] in _FRONT
-    either = not vowels or (not front and _EITHER.search(stem) is not None)
-    wide = "[ae]" if either else "e" if front else "a"
-    narrow = "[ıiuü]" if either else "[iü]" if front else "[ıu]"
-    names = {"A": wide, "I": narrow, "D": "[dt]", "C": "[cç]", "K": "[kğ]", "V": f"[{_VOWELS}]"}
-    names["X"] = f"[{wide}{narrow}]".replace("[[", "[").replace("][", "").replace("]]", "]")
-    spelled = re.sub("[AIDCKVX]", lambda found: names[found[0]], pattern)
-    return ascii_folded(spelled) if folded else spelled
+    if not vowels or (not front and _EITHER.search(stem) is not None):
+        return "ae", "ıiuü"
+    return ("e", "iü") if front else ("a", "ıu")
+
+
+@cache
+def _suffixes(pattern: str, vowels: tuple[str, str], folded: bool) -> re.Pattern[str]:
+    """Write harmony into a pattern of suffixes."""
+    wide, narrow = vowels
+    names = {"A": f"[{wide}]", "I": f"[{narrow}]", "X": f"[{wide}{narrow}]", "D": "[dt]", "C": "[cç]", "K": "[kğ]"}
+    spelled = re.sub("[AIXDCK]", lambda found: names[found[0]], pattern)
+    return re.compile(ascii_folded(spelled) if folded else spelled)
 
 
 def _syllables(word: str) -> int:

@@ -10,7 +10,9 @@ import pytest
 from evaluation_fakes import seed_rows
 
 from jessyfile.evaluation.cases import Case, read_cases
-from jessyfile.evaluation.checks import passes
+from jessyfile.evaluation.clauses import read
+from jessyfile.evaluation.common_words import is_common
+from jessyfile.evaluation.scores import misses
 from jessyfile.resources import resource
 
 SUITES = {
@@ -21,6 +23,7 @@ SUITES = {
     "personality": 60,
     "multi_turn": 40,
     "emotional": 30,
+    "crisis": 20,
 }
 
 
@@ -34,7 +37,7 @@ def cases() -> list[Case]:
 
 
 def relevant(case: Case, text: str) -> bool:
-    return all(passes(check, text, case.prompt) for check in case.relevance)
+    return not misses(case, text)
 
 
 @pytest.mark.parametrize("name", SUITES)
@@ -57,13 +60,17 @@ def test_an_echo_of_the_question_is_never_relevant(cases: list[Case]) -> None:
 
 
 def test_answers_to_other_questions_are_hardly_ever_relevant(cases: list[Case]) -> None:
-    """A form-perfect answer to another question of the same level passes fewer than one case in twenty."""
-    rows = seed_rows()
+    """A form-perfect answer to another question of the same level passes fewer than one case in twenty.
+
+    A question back or a reaction that names no subject («Of ya, ne oldu?») is left out: it fits wherever something is told.
+    The corpus answers every crisis alike, so its answers are right in the suite `crisis`.
+    """
+    rows = [row for row in seed_rows() if not all(map(is_common, read(row["response"]).tokens))]
     answers = {
         level: [row["response"] for row in rows if row["complexity"] == level] for level in ("low", "medium", "high")
     }
     chance, tried, hit = random.Random(7), Counter[str](), Counter[str]()
-    for case in cases:
+    for case in (case for case in cases if case.suite != "crisis"):
         for text in chance.sample(answers[case.level], 6):
             tried[case.suite] += 1
             hit[case.suite] += relevant(case, text)
