@@ -520,10 +520,10 @@ def compile_steps(recipe: Recipe, hosts: Hosts | None = None) -> tuple[Step, ...
                 "personality.never",
                 "personality.often",
             ),
-            files=reference_inputs if contrast else suite_files,
+            files=reference_inputs,
             preflight=_judge_known,
             resolved=_plugins,
-            version=5,
+            version=6,
         ),
         Step(
             "promote",

@@ -9,6 +9,7 @@ from jessyfile.evaluation.choice import chosen
 from jessyfile.evaluation.clauses import read, without_echo
 from jessyfile.evaluation.moods import suits
 from jessyfile.evaluation.numbers import claims_only
+from jessyfile.evaluation.plugin_rules import plugin_check
 from jessyfile.evaluation.relevance import touches
 from jessyfile.evaluation.views import lectures, own_view
 from jessyfile.evaluation.voice import is_salad
@@ -35,7 +36,8 @@ def passes(check: Check, answer: str, prompt: str = "", known: tuple[str, ...] =
     """
     if check.kind == "touches":
         return touches(answer, check.words, prompt, known, asking=check.asking)
-    return _CHECKS[check.kind](check, answer, prompt)
+    own = _CHECKS.get(check.kind)
+    return own(check, answer, prompt) if own is not None else plugin_check(check.kind, answer, prompt, check.words)
 
 
 def complaint(check: Check, answer: str, prompt: str = "") -> str:

@@ -2,7 +2,8 @@
 
 The distance is the cosine of counts of runs of three to five letters within words, without Turkish letters. It decides
 only where it is clear: an answer nearer to a good one by `MARGIN` and at least `NEAR` passes where its words would not,
-one that is as clearly nearer to a bad one fails whatever its words.
+one nearer to a bad one by `MARGIN_BAD` and at least `NEAR_BAD` fails whatever its words: a bad one often says nearly what
+a good one says.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Literal
 from jessyfile.text.turkish import folded_normal
 
 NEAR, MARGIN = 0.4, 0.1
+NEAR_BAD, MARGIN_BAD = 0.6, 0.2
 _RUNS = (3, 4, 5)
 
 
@@ -26,7 +28,7 @@ def nearest(text: str, good: tuple[str, ...], bad: tuple[str, ...]) -> Literal["
     )
     if likes >= NEAR and likes >= dislikes + MARGIN:
         return "good"
-    return "bad" if dislikes >= NEAR and dislikes >= likes + MARGIN else None
+    return "bad" if dislikes >= NEAR_BAD and dislikes >= likes + MARGIN_BAD else None
 
 
 def likeness(one: str, other: str) -> float:

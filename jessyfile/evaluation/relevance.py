@@ -19,10 +19,12 @@ _ASKING = re.compile(
     r"|what|why|how|who|where|when|which"
 )
 _REACTION = re.compile(
-    r"(?:vay|yuh|oha|of+|oh+|ah+|aa+|ay|hadi ya|hadi be|yok art[ıi]k|ciddi|harbi|eyvah|uff?|yapma|helal|bravo|no way|wow|ugh)\b"
+    r"(?:vay|yuh|oha|of+|oh+|ah+|aa+|ay|hadi ya|hadi be|yok art[ıi]k|ciddi|harbi|eyvah|uff?|yapma|"
+    r"helal|bravo|no way|wow|ugh)\b"
 )
 _SHORT = 14
 _PER_SUBJECT = 2
+_LONG = 20
 _PREFIX = 4
 
 
@@ -50,7 +52,7 @@ def touches(text: str, words: tuple[str, ...], prompt: str, known: tuple[str, ..
     of_subject = listed | (content & _taken_up(said, (prompt, *known)))
     foreign = len(content - of_subject)
     if of_subject:
-        return foreign <= _PER_SUBJECT * len(of_subject) + 1
+        return foreign <= (_PER_SUBJECT + (len(said.tokens) > _LONG)) * len(of_subject) + 1
     return asking and not foreign and len(said.tokens) <= _SHORT and (bool(found) or _asks_back(said, own))
 
 

@@ -104,9 +104,14 @@ def score(case: Case, answer: Answered, complexity: Complexity, personality: Per
         band=right and answer.iterations is not None and low <= answer.iterations <= high if marked else None,
         language=in_language(answer.text, case.language),
         loop=find_loop(answer.text),
-        failed_form=(*_failed(case, case.form, answer.text), *_broken_rules(case, answer.text, personality)),
+        failed_form=(*form_misses(case, answer.text), *_broken_rules(case, answer.text, personality)),
         failed_relevance=misses(case, answer.text),
     )
+
+
+def form_misses(case: Case, text: str) -> tuple[str, ...]:
+    """Return in words the checks of form that an answer fails."""
+    return _failed(case, case.form, text)
 
 
 def misses(case: Case, text: str) -> tuple[str, ...]:

@@ -28,13 +28,18 @@ def stock_answers(cases: Sequence[Case], texts: Mapping[str, str]) -> frozenset[
     heard = dict[str, set[str]]()
     for case in cases:
         for sentence in said.get(case.id, ()):
-            heard.setdefault(sentence, set()).add(folded_normal(case.prompt))
+            heard.setdefault(sentence, set()).add(_question(case.prompt))
     often = {sentence for sentence, prompts in heard.items() if len(prompts) >= _CASES}
     return frozenset(name for name, parts in said.items() if parts and _words(parts, often) >= _SHARE * _words(parts))
 
 
 def _sentences(case: Case, text: str) -> list[str]:
     return [normal for part in sentences(without_echo(text, case.prompt)) if (normal := folded_normal(part))]
+
+
+def _question(prompt: str) -> str:
+    """Return a question without its numbers: the same one about 7 and about 38 may get the same answer."""
+    return " ".join(word for word in folded_normal(prompt).split() if not word.isdigit())
 
 
 def _words(parts: Sequence[str], among: set[str] | None = None) -> int:

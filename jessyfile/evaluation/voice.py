@@ -18,10 +18,6 @@ _FORMAL_VERB = re.compile(
     r"\w{2,}(?:s[ıiuü]n[ıiuü]z|(?:y?[ıiuü]|d[ıiuü])n[ıiuü]z|s[ae]n[ıi]z)(?:[aeıiuü]|d[ae]n?|l[ae]|d[ıi]r)?"
 )
 _FORMAL_PRONOUN = re.compile(r"siz(?:i|in|e|den|de|inle|ce|inki|ler\w*)?|zat[ıi]n[ıi]z|beyefendi|hanımefendi")
-_POLITE = re.compile(
-    r"\w{2,}(?:m[ae]l[ıi]s[ıi]n[ıi]z|[ıiuü]rs[ıiuü]n[ıiuü]z|[ae]bilirsiniz|[aeıiuü]y[ıiuü]n[ıiuü]z|"
-    r"[^aeıiuüdts][ıiuü]n[ıiuü]z)"
-)
 _FAMILIAR = re.compile(
     r"sen(?:i|in|de|den|inle)?|sana|\w{2,}(?:yo(?:r)?sun|[aeıiuü]rs[ıiuü]n|m[ae]zs[ıi]n|[ae]caks[ıi]n|"
     r"m[ae]l[ıi]s[ıi]n|s[ae]n[ae]|d[ıiuü]n)"
@@ -31,7 +27,8 @@ _NO_ADDRESS = re.compile(
     r"bayram|geçmiş|emek)[ıiuü]n[ıiuü]z|temiz|en az"
 )
 _SEVERAL = re.compile(
-    r"hepiniz\w*|kişi\w*|ikiniz\w*|üçünüz\w*|herkes\w*|hep beraber|siz de|sizinkiler|bizimkiler|ailece|annen\w*|eşin\w*|"
+    r"hepiniz\w*|kişi\w*|ikiniz\w*|üçünüz\w*|herkes\w*|hep beraber|siz de|sizinkiler|bizimkiler|"
+    r"ailece|annen\w*|eşin\w*|"
     r"ekip\w*|ekib\w*|team\w*|çocuklar|\w+[ıiuü]ml[ae]|\w+l[ae]rl[ae]"
 )
 _WE = re.compile(
@@ -106,7 +103,7 @@ def _formal(said: Said, prompt: str) -> bool:
         return False
     marks = [word for word in words if _FORMAL_VERB.fullmatch(word) and not _NO_ADDRESS.fullmatch(word)]
     pronouns = sum(_FORMAL_PRONOUN.fullmatch(word) is not None for word in words)
-    return len(marks) + pronouns > 1 or any(map(_POLITE.fullmatch, marks))
+    return bool(marks) or pronouns > 0
 
 
 def _broken(said: Said, text: str) -> bool:
@@ -127,6 +124,8 @@ def _loose_infinitives(said: Said) -> bool:
         if not _INFINITIVE.fullmatch(token.text) or token.text in _NOUNS:
             continue
         before = said.tokens[at - 1].text if at else ""
+        if re.fullmatch(r"\w+yor(?:um|sun|uz|lar)?", before) and following.clause != token.clause:
+            return True
         if before in ("ben", "sen", "o", "biz") and before != "o" and at and said.tokens[at - 1].clause == token.clause:
             return True
         if _MAKES_VERB.fullmatch(following.text):

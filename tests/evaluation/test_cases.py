@@ -24,7 +24,7 @@ TURN = {"role": "assistant", "content": "Selam!", "complexity": "low", "iteratio
         ({"level": None}, "level"),
         ({"answer": "pilav"}, "answer"),
         ({"language": "de"}, "language"),
-        ({"form": [{"check": "shape"}]}, "form/0"),
+        ({"form": [{"check": "shape"}]}, "no check `shape`"),
         ({"form": [{"check": "any_of"}]}, "form/0"),
         ({"form": [{"check": "length"}]}, "form/0"),
         ({"form": [{"check": "length", "max": 5, "words": ["a"]}]}, "form/0"),
