@@ -1,14 +1,18 @@
 """How fast an update is on a GPU, beside mlx-lm's trainer and PyTorch's with PEFT: the same rows, each in a process of its own.
 
-Run `python benchmarks/train_on_gpu.py [BASE] [BATCH]` on a machine with a GPU; BASE is gemma3:270m (12 adapted layers) unless
-said otherwise, with random weights of the published shape in bfloat16, BATCH 32 rows of 20 to 200 tokens, rank 64. Tokens are
-those of the rows; padding is not counted. The first updates, in which kernels are compiled, are told apart. A peer that is not
-installed is left out. The claims: 1.5 times mlx-lm's tokens a second, and ahead of PyTorch.
+Run `python benchmarks/train_on_gpu.py [BASE] [BATCH] [TRAINER ...]` on a machine with a GPU; BASE is gemma3:270m (12 adapted
+layers) unless said otherwise, with random weights of the published shape in bfloat16, BATCH 32 rows of 20 to 200 tokens, rank 64.
+TRAINER is rows or length (jessy's, as it packs), mlx-lm or peft; all unless said, but for a peer that is not installed. Tokens are
+those of the rows; padding is not counted. The first quarter of the updates, in which kernels are compiled, is told apart. The
+claims: 1.5 times mlx-lm's tokens a second, and ahead of PyTorch.
+
+TRAINER gpus=N trains with `pack rows` in N processes, a GPU each, through NCCL: an update's BATCH rows are all of theirs.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import platform
 import statistics
 import subprocess
@@ -44,8 +48,19 @@ def rows_of(count: int, vocabulary: int) -> list[Row]:
     return [(generator.integers(5, vocabulary, n).tolist(), int(n * 0.4)) for n in lengths]
 
 
-def report(name: str, rows: list[Row], times: list[float], peak: float, loss: float) -> None:
-    """Print the figures of one trainer: `times` are the ends of its updates, of which the first quarter is told apart."""
+def report(
+    name: str, rows: list[Row], times: list[float], peak: float, loss: float, more: dict[str, Any] | None = None
+) -> None:
+    """Print the figures of one trainer.
+
+    Args:
+        name: the trainer's.
+        rows: what was trained.
+        times: the ends of the updates, of which the first quarter is told apart.
+        peak: the most memory on the GPU, in bytes.
+        loss: that of the last update.
+        more: what else is known.
+    """
     seconds = [b - a for a, b in pairwise(times)]
     settled = seconds[len(seconds) // 4 :]
     tokens = sum(len(ids) for ids, _ in rows) / UPDATES
@@ -53,15 +68,22 @@ def report(name: str, rows: list[Row], times: list[float], peak: float, loss: fl
     line = {
         "trainer": name, "updates_a_second": round(pace, 2), "tokens_a_second": round(tokens * pace),
         "median_ms": round(1000 * statistics.median(settled), 1), "first_quarter_s": round(sum(seconds) - sum(settled), 1),
-        "peak_gb": round(peak / 1e9, 2), "loss": round(loss, 4),
+        "peak_gb": round(peak / 1e9, 2), "loss": round(loss, 5), **(more or {}),
     }  # fmt: skip
     print(json.dumps(line), flush=True)
 
 
 def jessy(folder: Path, base: str, batch: int, pack_as: Literal["rows", "length"]) -> None:
-    """Train with jessy's own trainer, as `apply` does."""
+    """Train with jessy's own trainer, as `apply` does; as one of several processes where they were started so."""
+    from jessyfile.models.accelerate import prepare
+
+    prepare()
     import mlx.core as mx
 
+    from jessyfile.training.ranks import here, join
+
+    if "MLX_RANK" in os.environ:
+        join("nccl")
     from jessyfile.language.recipe import Lora
     from jessyfile.models.load import load_model
     from jessyfile.models.precision import resolve
@@ -93,11 +115,17 @@ def jessy(folder: Path, base: str, batch: int, pack_as: Literal["rows", "length"
             quiet,
         )
         cursor = trainer.run()
-    report(f"jessy, pack {pack_as}", rows, quiet.times, mx.get_peak_memory(), cursor.curve[-1]["loss"])
+    if here().first:
+        name = f"jessy, pack {pack_as}" + (f", {here().size} GPUs" if here().size > 1 else "")
+        compiling, busy = sum(one.compile_seconds for one in trainer.log.kept), trainer.log.mean_gpu()
+        share = None if busy is None else round(busy, 2)
+        more = {"compile_s": round(compiling, 1), "shapes": trainer.shapes, "gpu_busy": share}
+        report(name, rows, quiet.times, mx.get_peak_memory(), cursor.curve[-1]["loss"], more)
 
 
 def mlx_lm(folder: Path, base: str, batch: int) -> None:
-    """Train with mlx-lm's own trainer."""
+    """Train with mlx-lm's own trainer, with CUDA graphs as its command has them (they are slower in jessy, which has none)."""
+    os.environ.setdefault("MLX_USE_CUDA_GRAPHS", "1")
     import mlx.core as mx
     import mlx.optimizers as optim
     from mlx_lm.tuner import trainer
@@ -181,6 +209,17 @@ def peft(folder: Path, base: str, batch: int) -> None:
     report("PyTorch and PEFT", rows, times, torch.cuda.max_memory_allocated(), float(loss) if loss is not None else 0.0)
 
 
+def together(command: list[str], count: int) -> None:
+    """Start the same in several processes, as mlx.launch does for NCCL, and wait for them."""
+    shared = {**os.environ, "NCCL_HOST_IP": "127.0.0.1", "NCCL_PORT": "32323", "MLX_WORLD_SIZE": str(count)}
+    started = [
+        subprocess.Popen(command, env={**shared, "MLX_RANK": str(rank), "CUDA_VISIBLE_DEVICES": str(rank)})
+        for rank in range(count)
+    ]
+    for process in started:
+        process.wait()
+
+
 def main() -> None:
     """Print a line for each trainer, or be one of them for the process that started this one."""
     if sys.argv[1:2] == ["--in"]:
@@ -188,17 +227,30 @@ def main() -> None:
         if work == "prepare":
             sys.exit(0 if memory.prepare(base, place) else 1)
         peers = {"mlx-lm": mlx_lm, "peft": peft}
-        peers.get(work, partial(jessy, pack_as="rows" if work == "rows" else "length"))(place, base, size)
+        peers.get(work, partial(jessy, pack_as="length" if work == "length" else "rows"))(place, base, size)
         return
-    base, batch = ([*sys.argv[1:], *("gemma3:270m", "32")[len(sys.argv) - 1 :]])[:2]
+    base, batch, *wanted = [*sys.argv[1:], *("gemma3:270m", "32")[len(sys.argv) - 1 :]]
     versions = ", ".join(f"{package} {version(package)}" for package in ("mlx", "mlx-lm"))
-    print(f"{datetime.now(UTC).date()}, {platform.platform()}, {machine.chip()}, {versions}")
-    print(f"{base}, random weights, bfloat16, {batch} rows an update, rank {RANK}")
+    print(f"{datetime.now(UTC).date()}, {platform.platform()}, {card()}, {versions}")
+    print(f"{base}, random weights, bfloat16, {batch} rows an update, rank {RANK}", flush=True)
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, __file__, "--in", folder]
         subprocess.run([*command, "prepare", base, str(batch)], check=True)
-        for work in ("rows", "length", "mlx-lm", *(["peft"] if find_spec("peft") else [])):
-            subprocess.run([*command, work, base, str(batch)], check=False)
+        for work in wanted or ("rows", "length", "mlx-lm", *(["peft"] if find_spec("peft") else [])):
+            one, (_, _, count) = [*command, work, base, batch], work.partition("gpus=")
+            if count:
+                together(one, int(count))
+            else:
+                subprocess.run(one, check=False)
+
+
+def card() -> str:
+    """Return what computes: NVIDIA's name of the card, else the chip's."""
+    try:
+        asked = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
+        return subprocess.run(asked, capture_output=True, text=True, check=True).stdout.strip().replace("\n", " + ")
+    except (OSError, subprocess.SubprocessError):
+        return machine.chip()
 
 
 if __name__ == "__main__":

@@ -7,6 +7,9 @@ outside the environment. The OpenBLAS of `ngsolve-openblas` (x86-64, chooses its
 another name, so a copy with the expected name is opened from memory.
 
 Not covered: a process that has imported `mlx.core` already keeps what it has, and is told so.
+
+On an NVIDIA card MLX gathers kernels into CUDA graphs. An update of training is thousands of small kernels, and to build and look up
+their graphs takes the host longer than to launch them one by one; MLX also ends the process when it has seen too many new graphs.
 """
 
 from __future__ import annotations
@@ -36,6 +39,7 @@ class Blas:
 def prepare() -> Blas:
     """Open a fast BLAS for MLX once a process; call it before anything imports `mlx.core`."""
     global _backend
+    os.environ.setdefault("MLX_USE_CUDA_GRAPHS", "0")
     if _backend is None:
         _backend = _choose()
     return _backend

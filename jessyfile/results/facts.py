@@ -174,6 +174,7 @@ class TrainFacts(Facts):
     kind: str = "LoRA"
     gpu_utilization: float | None = None
     cpu_utilization: float | None = None
+    compile_seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

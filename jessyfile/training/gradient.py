@@ -110,6 +110,11 @@ class Passes:
         for batch in group:
             yield from self._parts(rows, batch)
 
+    def own_parts(self, rows: Encoded, group: Sequence[Sequence[int]]) -> dict[int, list[int]]:
+        """Return the rows of each part of some batches that this process computes, by the part's number."""
+        parts = list(self.parts(rows, group))
+        return {number: parts[number] for numbers in self._dealt(rows, parts) for number in numbers}
+
     def by_length(self, rows: Encoded, batch_size: int) -> Iterator[list[int]]:
         """Yield the rows of each part of all rows, those of similar length together."""
         lengths = rows.lengths()

@@ -21,7 +21,8 @@ METRICS_FILE = "metrics.jsonl"
 class TrainingMetrics:
     """Where a training is: utilizations are shares (`gpu_utilization` is None without a GPU), memory in GB, time in seconds.
 
-    `loss` is the mean over the tokens of the update that was made last, before it was made.
+    `loss` is the mean over the tokens of the update that was made last, before it was made. `compile_seconds` is how long a GPU's
+    kernels were compiled in this update: utilization and tokens a second leave that time out, `time_elapsed` does not.
     """
 
     epoch: int
@@ -33,6 +34,7 @@ class TrainingMetrics:
     time_elapsed: float
     tokens_per_second: float = 0.0
     cpu_utilization: float | None = None
+    compile_seconds: float = 0.0
 
     def __post_init__(self) -> None:
         for name in ("gpu_utilization", "cpu_utilization"):
@@ -107,7 +109,7 @@ class MetricsLog:
             fsops.write_text(self.path, "".join(json_text(asdict(one)) + "\n" for one in self.kept))
 
     def mean_gpu(self) -> float | None:
-        """Return the GPU's utilization over the training, each update by its time; None where it was never known."""
+        """Return the GPU's utilization over the updates, each by its time without that of compiling; None where it was never known."""
         return self._mean([one.gpu_utilization for one in self.kept])
 
     def mean_cpu(self) -> float | None:
@@ -117,6 +119,7 @@ class MetricsLog:
     def _mean(self, shares: Sequence[float | None]) -> float | None:
         ends = [one.time_elapsed for one in self.kept]
         spans = [end - start for start, end in pairwise([0.0, *ends])]
+        spans = [max(span - one.compile_seconds, 0.0) for span, one in zip(spans, self.kept, strict=True)]
         known = [(share, span) for share, span in zip(shares, spans, strict=True) if share is not None]
         total = sum(span for _, span in known)
         return sum(share * span for share, span in known) / total if total > 0 else None

@@ -82,14 +82,14 @@ class Teller:
 
 @dataclass(frozen=True, slots=True)
 class StopTogether:
-    """A stop that all processes hear at the same update: process 0 looks whether the apply asks for it, or has died."""
+    """A stop of several processes: process 0 looks whether the apply asks for it, or has died; the trainer tells the others."""
 
     folder: Path
     ranks: Ranks
 
     def requested(self) -> bool:
-        """Ask process 0."""
-        return self.ranks.any(self.ranks.first and (self._asked()))
+        """Return whether it is asked for; only process 0 ever knows."""
+        return self.ranks.first and self._asked()
 
     def _asked(self) -> bool:
         return (self.folder / STOP).exists() or not self.folder.exists() or not held(self.folder)

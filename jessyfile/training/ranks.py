@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,12 +53,30 @@ class Ranks:
         names = sorted(arrays)
         if self.size == 1 or not names:
             return dict(arrays)
-        flat = mx.concatenate([arrays[name].reshape(-1) for name in names])
-        summed = mx.distributed.all_sum(flat, group=self.group, stream=self._stream)
+        summed = self.summed(mx.concatenate([arrays[name].reshape(-1) for name in names]))
         mx.eval(summed)
         ends = list(itertools.accumulate(arrays[name].size for name in names))
         pieces = mx.split(summed, ends[:-1])
         return {name: piece.reshape(arrays[name].shape) for name, piece in zip(names, pieces, strict=True)}
+
+    def summed(self, array: Array) -> Array:
+        """Return the sum of an array over all processes, not waited for."""
+        import mlx.core as mx
+
+        return array if self.size == 1 else mx.distributed.all_sum(array, group=self.group, stream=self._stream)
+
+    def together(self, own: Callable[[], Sequence[float]]) -> list[float]:
+        """Return the sums of the numbers that every process finds. Raises InsufficientMemoryError in all when one has too little."""
+        if self.size == 1:
+            return list(own())
+        found: Sequence[float] = ()
+        short = None
+        try:
+            found = own()
+        except InsufficientMemoryError as error:
+            short = error
+        self.fail_together(short)
+        return self.total(found)
 
     def any(self, here: bool) -> bool:
         """Return whether it holds in any process."""

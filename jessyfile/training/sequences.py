@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from jessyfile.training.loss import keys_and_values, logits
+from jessyfile.training.loss import keys_and_values, logits, states
 
 Array = Any  # mx.array; MLX ships no complete types
 
@@ -42,8 +42,16 @@ def rotated_by_position(model: Any) -> Iterator[None]:
 class _Rows:
     """Stands where a key-value cache would: lets a row's tokens see the prefix and the row, and nothing else."""
 
-    def __init__(self, positions: Array, segments: Array, prefix: tuple[Array, Array] | None, *, grouped: bool) -> None:
-        self.offset, self._segments, self._prefix, self._grouped = positions, segments, prefix, grouped
+    def __init__(
+        self, positions: Array, segments: Array, prefix: Sequence[Array], *, grouped: bool, dtype: Any
+    ) -> None:
+        self.offset, self._segments, self._prefix, self._grouped, self._dtype = (
+            positions,
+            segments,
+            prefix,
+            grouped,
+            dtype,
+        )
 
     def make_mask(self, length: int, return_array: bool = False, window_size: int | None = None) -> Array:
         import mlx.core as mx
@@ -53,16 +61,19 @@ class _Rows:
         seen = (places[:, None] >= places[None]) & (self._segments[:, :, None] == self._segments[:, None, :])
         if window_size:
             seen = seen & (places[:, None] - places[None] < window_size)
-        if self._prefix is not None:
+        if self._prefix:
             before = mx.arange(self._prefix[0].shape[2])
             near = self.offset[:, :, None] - before < (window_size or 1 << 30)
             seen = mx.concatenate([near, seen], axis=2)
-        return seen[:, None, None] if self._grouped else seen[:, None]
+        added = mx.where(seen, 0, -mx.inf).astype(
+            self._dtype
+        )  # its gradient takes no kernel, as that of a choice would
+        return added[:, None, None] if self._grouped else added[:, None]
 
     def update_and_fetch(self, keys: Array, values: Array) -> tuple[Array, Array]:
         import mlx.core as mx
 
-        if self._prefix is None:
+        if not self._prefix:
             return keys, values
 
         def joined(prefix: Array, own: Array) -> Array:
@@ -70,27 +81,44 @@ class _Rows:
 
         return joined(self._prefix[0], keys), joined(self._prefix[1], values)
 
+    # what `recompute` asks of a cache
+
+    def given(self) -> tuple[Array, ...]:
+        return tuple(self._prefix)
+
+    def over(self, given: Sequence[Array]) -> _Rows:
+        return _Rows(self.offset, self._segments, given, grouped=self._grouped, dtype=self._dtype)
+
+    def left(self) -> tuple[Array, ...]:
+        return ()
+
+    def take(self, left: Sequence[Array]) -> None: ...
+
 
 def binned_loss(model: Any, prefix: Array, arrays: Mapping[str, Array], chunk: int) -> Array:
     """Return the summed loss in nats of rows in sequences.
 
     Args:
-        model: the MLX model, its layers rotated by position.
+        model: the MLX model, its layers rotated by position where several rows share a sequence.
         prefix: token ids that stand before every row, shape (length,).
-        arrays: the fields of `Bins` by name.
+        arrays: the fields of `Bins` by name; `positions` and `segments` where several rows share a sequence.
         chunk: how many targets' logits are in memory at once.
 
     Returns:
         The loss, a scalar.
     """
-    before = keys_and_values(model, prefix) if prefix.size else [None for _ in model.layers]
-    grouped = (
-        model.model_type == "gemma2" and model.layers[0].self_attn.repeats > 1
-    )  # its scores have five dimensions then
-    seen = [_Rows(arrays["positions"], arrays["segments"], one, grouped=grouped) for one in before]
-    hidden = model.model(arrays["inputs"], cache=seen)
+    hidden = _together(model, prefix, arrays) if "segments" in arrays else states(model, prefix, arrays["inputs"])
     chosen = hidden.reshape(-1, hidden.shape[-1])[arrays["where"]]
     return cross_entropy(model, chosen, arrays["targets"], arrays["weights"], chunk)
+
+
+def _together(model: Any, prefix: Array, arrays: Mapping[str, Array]) -> Array:
+    before = keys_and_values(model, prefix) if prefix.size else [() for _ in model.layers]
+    # gemma2's scores have five dimensions where heads share keys
+    grouped = model.model_type == "gemma2" and model.layers[0].self_attn.repeats > 1
+    dtype = model.model.norm.weight.dtype
+    seen = [_Rows(arrays["positions"], arrays["segments"], one, grouped=grouped, dtype=dtype) for one in before]
+    return model.model(arrays["inputs"], cache=seen)
 
 
 def cross_entropy(model: Any, chosen: Array, targets: Array, weights: Array, chunk: int) -> Array:

@@ -177,4 +177,5 @@ def _train(context: StepContext, model: Any, ladder: Ladder, log: MetricsLog) ->
         kind=adapter.spelled(lora),
         gpu_utilization=log.mean_gpu(),
         cpu_utilization=log.mean_cpu(),
+        compile_seconds=round(sum(one.compile_seconds for one in log.kept), 2),
     )

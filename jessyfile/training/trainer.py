@@ -10,7 +10,7 @@ import contextlib
 import math
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from jessyfile.training.checkpoint import Cursor
 from jessyfile.training.compiled import BETAS, Compiled, Started, compiled
 from jessyfile.training.encoded import Encoded
 from jessyfile.training.gradient import Gradients, Passes, Totals, on_gpu, passes
+from jessyfile.training.lean import lean
 from jessyfile.training.metrics import MetricsLog, TrainingMetrics
 from jessyfile.training.ranks import Ranks, here
 from jessyfile.training.recompute import recomputed
@@ -69,6 +70,8 @@ class Trainer:
     _busy: Utilization = field(init=False)
     _compiled: Compiled | None = None
     _ahead: deque[Started] = field(default_factory=deque)
+    _stopping: bool = False
+    _shapes: int = 0
 
     def __post_init__(self) -> None:
         self._passes = self._over(Workers([self.model]))
@@ -77,31 +80,35 @@ class Trainer:
     def run(self) -> Cursor:
         """Train to the end, from the newest checkpoint if there is one. Raises Interrupted, ConvergenceError, InsufficientMemoryError."""
         count = self.ranks.least(1 if on_gpu() else min(cores(), self.train.batch_size))
-        alone = on_gpu() and self.ranks.size == 1 and not self.checkpointing
+        # a layer that is computed twice draws what it drops from a seed, which is no number while a function is compiled
+        compiling = on_gpu() and not (self.checkpointing and self.lora.dropout)
         try:
             with (
                 recomputed(self.model, self.checkpointing and on_gpu()),
                 workers(self.model, count) as side_by_side,
-                rotated_by_position(self.model) if alone else contextlib.nullcontext(),
+                self._compiling() if compiling else contextlib.nullcontext(),
             ):
                 self._passes = self._over(side_by_side)
-                return self._run(compile_it=alone)
+                return self._run()
         finally:
             self._into_model()
             self._compiled = None
             self._passes = self._over(Workers([self.model]))
 
+    @property
+    def shapes(self) -> int:
+        """How many shapes of updates were compiled on a GPU."""
+        return self._shapes
+
     def _over(self, threads: Workers) -> Passes:
         return passes(threads, self.splits, LossWeights(self.train.end_weight, self.train.level_weight))
 
-    def _run(self, *, compile_it: bool) -> Cursor:
+    def _run(self) -> Cursor:
         plan = self._plan()
-        if compile_it:
-            self._compile(plan)
         self._prepare()
         total = len(plan)
         while self.cursor.update < total:
-            if self.stop.requested() and not self._ahead:
+            if not self._ahead and self.ranks.any(self.stop.requested()):
                 self._save()
                 raise Interrupted(f"training stopped after update {self.cursor.update} of {total}; it is saved")
             if not self._advance(plan, total):
@@ -120,22 +127,28 @@ class Trainer:
             self.best, self.cursor.best_update = self._parameters(), self.cursor.update
         return self.cursor
 
-    def _compile(self, plan: list[list[list[int]]]) -> None:
-        parts = [part for group in plan for part in self._passes.parts(self.rows, group)]
-        counted = LossWeights(self.train.end_weight, self.train.level_weight)
-        self._compiled = compiled(self.model, self.train, self.rows, counted, parts)
-        count = len(self._compiled.fitting.sizes)
-        shapes = ", ".join(f"{size.count} sequences of {size.width} tokens" for size in self._compiled.fitting.sizes)
-        self.progress.note(f"{count} shape{'s' * (count > 1)}, each compiled when it first comes: {shapes}")
+    @contextlib.contextmanager
+    def _compiling(self) -> Iterator[None]:
+        """Train by compiled updates inside the block."""
+        together = rotated_by_position(self.model) if self.train.pack == "rows" else contextlib.nullcontext()
+        with lean(self.model) as scales, together:
+            parts = [part for group in self._plan() for part in self._passes.parts(self.rows, group)]
+            counted = LossWeights(self.train.end_weight, self.train.level_weight)
+            self._compiled = compiled(self.model, self.train, self.rows, counted, parts, scales, self.ranks)
+            count = self._shapes = len(self._compiled.fitting.sizes)
+            shapes = ", ".join(f"{one.count} sequences of {one.width} tokens" for one in self._compiled.fitting.sizes)
+            self.progress.note(f"{count} shape{'s' * (count > 1)}, each compiled when it first comes: {shapes}")
+            yield
 
     def _prepare(self) -> None:
         import mlx.core as mx
         import mlx.optimizers as optim
 
-        self._optimizer = optim.AdamW(
-            self.train.learning_rate, betas=list(BETAS), weight_decay=self.train.weight_decay, bias_correction=True
-        )
-        self._optimizer.init(self.model.trainable_parameters())
+        if self._compiled is None:
+            self._optimizer = optim.AdamW(
+                self.train.learning_rate, betas=list(BETAS), weight_decay=self.train.weight_decay, bias_correction=True
+            )
+            self._optimizer.init(self.model.trainable_parameters())
         if not on_gpu():
             mx.set_cache_limit(_CACHE_BYTES)
         self._restore()
@@ -170,17 +183,20 @@ class Trainer:
 
     def _advance_ahead(self, on_gpu: Compiled, plan: list[list[list[int]]], total: int) -> bool:
         """Wait for the oldest update that was started, others having been started behind it; return as `_advance` does."""
-        start = time.perf_counter()
+        start, compiling = time.perf_counter(), 0.0
         while len(self._ahead) <= _AHEAD and self._may_start(self.cursor.update + len(self._ahead), total):
             update = self.cursor.update + len(self._ahead)
-            parts = list(self._passes.parts(self.rows, plan[update]))
-            self._ahead.append(on_gpu.start(parts, self._rate(update, total), self._seeds(update)))
-        oldest = self._ahead.popleft()
-        mean, size = oldest.read()
-        if not math.isfinite(mean) or not math.isfinite(size) or self._diverges(mean):
+            parts, rate = self._passes.own_parts(self.rows, plan[update]), self._rate(update, total)
+            # several processes hear of a stop with the sums of an update: to ask each other would be to wait for all before it
+            asked = self.ranks.size > 1 and self.stop.requested()
+            self._ahead.append(on_gpu.start(parts, rate, self._seeds(update), asked=asked))
+            compiling += self._ahead[-1].compiling
+        done = self._ahead.popleft().read(self.train.batch_size // self.splits)
+        self._stopping = done.asked
+        if not math.isfinite(done.loss) or not math.isfinite(done.norm) or self._diverges(done.loss):
             self._ahead.clear()
             return False
-        self._record(total, mean, size, oldest.tokens, start)
+        self._record(total, done.loss, done.norm, done.tokens, start, compiling)
         return True
 
     def _may_start(self, update: int, total: int) -> bool:
@@ -188,12 +204,12 @@ class Trainer:
         if not self._ahead:
             return True
         every = (self._validation_step(total), self.train.checkpoint_every)
-        stopping = self.stop.requested() or update == total
+        stopping = self._stopping or (self.ranks.size == 1 and self.stop.requested()) or update == total
         return not stopping and not any(
             self._due(past, step, total) for past in range(self.cursor.update + 1, update + 1) for step in every
         )
 
-    def _record(self, total: int, mean: float, size: float, count: int, start: float) -> None:
+    def _record(self, total: int, mean: float, size: float, count: int, start: float, compiling: float = 0.0) -> None:
         rate = self._rate(self.cursor.update, total)
         self.cursor.update += 1
         self.cursor.trained_tokens += count
@@ -201,7 +217,7 @@ class Trainer:
         self.cursor.curve.append(
             {"update": self.cursor.update, "loss": mean, "learning_rate": rate, "gradient_norm": size}
         )
-        self._report(total, mean, rate, count, time.perf_counter() - start)
+        self._report(total, mean, rate, count, time.perf_counter() - start, compiling)
 
     def _rate(self, update: int, total: int) -> float:
         return schedule.learning_rate(update, total, self.train) * self.cursor.rate_factor
@@ -225,8 +241,10 @@ class Trainer:
         mx.eval(self.model.trainable_parameters(), self._optimizer.state)
         self._passes.workers.share()
 
-    def _report(self, total: int, mean: float, rate: float, count: int, seconds: float) -> None:
-        self._meter.add(count, seconds)
+    def _report(self, total: int, mean: float, rate: float, count: int, seconds: float, compiling: float) -> None:
+        self._meter.add(count, seconds - compiling)
+        if compiling:
+            self._busy.forget()
         done = TrainingMetrics(
             epoch=min(math.ceil(self.cursor.update * self.train.epochs / total), self.train.epochs),
             iteration=self.cursor.update,
@@ -237,6 +255,7 @@ class Trainer:
             time_elapsed=self.cursor.seconds,
             tokens_per_second=self._meter.tokens_per_second(),
             cpu_utilization=self._busy.cpu(),
+            compile_seconds=compiling,
         )
         self.log.add(done)
         self.progress.update(self.cursor.update, total, text=done.live())
@@ -301,7 +320,8 @@ class Trainer:
         self.progress.note(self.cursor.rungs[-1])
 
     def _row_is_finite(self, row: int) -> bool:
-        self._into_model()
+        if self._compiled is not None:
+            return self._compiled.finite(row)
         sums = self._gradients([[row]])
         return math.isfinite(sums.loss) and math.isfinite(adapter.norm(sums.gradients))
 

@@ -22,7 +22,8 @@ _MOST_SAMPLES = 512
 _LOW = 0xFFFFFFFF  # a sample's value is a whole number in the lower half of a union of eight bytes
 _IOREG = ("/usr/sbin/ioreg", "-r", "-d", "1", "-c", "IOAccelerator")
 _APPLE = re.compile(rb'"Device Utilization %"\s*=\s*(\d+)')
-_APART = 1.0  # seconds between two questions to a driver or a program of the system
+_APART = 1.0  # seconds between two questions to a program of the system
+_SAMPLED = 0.25  # seconds between two to NVML: it takes milliseconds, an update of a small model a few dozen
 
 Share = float | None
 
@@ -42,6 +43,12 @@ class Utilization:
     def gpu(self) -> Share:
         """Return the share of time in which the GPU computed; None without one, or where its driver does not say."""
         return self._gpu()
+
+    def forget(self) -> None:
+        """Let what follows count alone."""
+        if isinstance(self._gpu, _Nvidia):
+            self._gpu.forget()
+        self.cpu()
 
     def cpu(self) -> Share:
         """Return the share of this machine's processors that the process used."""
@@ -101,12 +108,10 @@ class _Nvidia:
     device: ctypes.c_void_p
     _since: int = 0
     _last: Share = None
-    _asked: float = -_APART
+    _asked: float = -_SAMPLED
 
     def __call__(self) -> Share:
-        if (
-            time.monotonic() - self._asked < _APART
-        ):  # a question takes milliseconds, an update of a small model a few dozen
+        if time.monotonic() - self._asked < _SAMPLED:
             return self._last
         self._asked = time.monotonic()
         found = self._samples()
@@ -118,8 +123,9 @@ class _Nvidia:
         return self._last
 
     def forget(self) -> None:
-        """Ask anew at once, and only for what comes from now on."""
-        self._last, self._asked = None, -_APART
+        """Ask only for what comes from now on, and not before there is something."""
+        self._since = max((one.when for one in self._samples()), default=self._since)
+        self._last, self._asked = None, time.monotonic()
 
     def _samples(self) -> list[_Sample]:
         count, kind = ctypes.c_uint(_MOST_SAMPLES), ctypes.c_uint()
@@ -148,7 +154,6 @@ def _nvidia() -> Callable[[], Share]:
     if failed:
         return _unknown
     gauge = _Nvidia(library, device)
-    gauge()
     gauge.forget()  # what was sampled before the training began is not its own
     return gauge
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import pairwise
@@ -21,6 +25,8 @@ from jessyfile.training import compiled
 from jessyfile.training import trainer as training
 from jessyfile.training.bins import PAD, fill, first_fit, shapes_of
 from jessyfile.training.encoded import EncodedRow, pack
+from jessyfile.training.hosts import HERE
+from jessyfile.training.launch import _free_ports
 from jessyfile.training.sequences import cross_entropy
 
 TWICE = ("Mistral with tekken",)  # its structure is another double's
@@ -112,9 +118,10 @@ def test_a_broken_update_changes_nothing_goes_back_halves_the_rate_and_then_expl
     made = trainer(tmp_path, checkpoint_every=2)
     real = compiled.Compiled.start
 
-    def broken(self: compiled.Compiled, parts: object, rate: float, seed_of: object) -> object:
-        started = real(self, parts, rate, seed_of)
-        return replace(started, loss=mx.array(float("nan"))) if made.cursor.update + len(made._ahead) == 5 else started
+    def broken(self: compiled.Compiled, *given: object, **named: object) -> object:
+        started = real(self, *given, **named)
+        nan = mx.array([float("nan"), *started.told.tolist()[1:]])
+        return replace(started, told=nan) if made.cursor.update + len(made._ahead) == 5 else started
 
     monkeypatch.setattr(compiled.Compiled, "start", broken)
     with pytest.raises(ConvergenceError, match="update 6"):
@@ -124,18 +131,18 @@ def test_a_broken_update_changes_nothing_goes_back_halves_the_rate_and_then_expl
 
 def test_a_loss_that_is_not_finite_leaves_the_vectors_as_they_were(tmp_path: Path) -> None:
     made = trainer(tmp_path, epochs=1)
-    made._compile(made._plan())
-    made._prepare()
-    on_gpu = made._compiled
-    assert on_gpu is not None
-    before = np.array(on_gpu.values)
-    sums = mx.ones(on_gpu.values.size + 1)
-    sums[3] = float("inf")
-    state = (on_gpu.values, on_gpu.first, on_gpu.second, on_gpu.step)
-    norm, after, first, _, step = on_gpu._applied(*state, sums, mx.array(4.0), mx.array(0.1))
-    assert not np.isfinite(float(norm))
-    assert np.array_equal(np.array(after), before)
-    assert (float(mx.abs(first).sum()), float(step)) == (0, 0)
+    with made._compiling():
+        made._prepare()
+        on_gpu = made._compiled
+        assert on_gpu is not None
+        before = np.array(on_gpu.values)
+        sums = mx.concatenate([mx.ones(on_gpu.values.size), mx.array([3.0, 4.0, 4.0, 0.0, 0.0])])
+        sums[3] = float("inf")
+        state = (on_gpu.values, on_gpu.first, on_gpu.second, on_gpu.step)
+        told, after, first, _, step = on_gpu._applied(*state, sums, mx.array(0.1))
+        assert not np.isfinite(float(told[-1]))
+        assert np.array_equal(np.array(after), before)
+        assert (float(mx.abs(first).sum()), float(step)) == (0, 0)
 
 
 def test_the_vocabulary_in_pieces_gives_the_same_loss_and_gradient(tmp_path: Path) -> None:
@@ -213,3 +220,54 @@ def test_dora_ends_where_the_cpus_own_pass_ends(packed: str, tmp_path: Path, mon
     assert any(key.endswith(".m") for key in plain.best)
     for key, array in plain.best.items():
         np.testing.assert_allclose(np.array(fast.best[key]), np.array(array), rtol=1e-3, atol=1e-4)
+
+
+def two_processes(folder: Path, what: str) -> list[dict[str, np.ndarray]]:
+    """Return what each of two processes found that train together as on two GPUs."""
+    port = _free_ports(2)
+    hosts = folder / "ring.json"
+    hosts.write_text(json.dumps([[f"{HERE}:{port + rank}"] for rank in range(2)]))
+    here = Path(__file__).parent
+    known = os.pathsep.join([*sys.path, str(here.parents[1])])
+    started = [
+        subprocess.Popen(
+            [sys.executable, here / "pair.py", folder, what],
+            env={**os.environ, "PYTHONPATH": known, "MLX_RANK": str(rank), "MLX_HOSTFILE": str(hosts)},
+        )
+        for rank in range(2)
+    ]
+    assert [process.wait(timeout=300) for process in started] == [0, 0]
+    return [dict(np.load(folder / str(rank) / "found.npz")) for rank in range(2)]
+
+
+def test_two_gpus_train_what_one_trains(tmp_path: Path) -> None:
+    """The last update of an epoch has two rows; the losses are those of all rows, in both processes. A dropped unit follows
+    from the part, so that one process computes two parts here."""
+    alone = trainer(tmp_path / "alone", pack="rows", batch_size=3, lora=replace(LORA, dropout=0.1), splits=2)
+    alone.run()
+    found = two_processes(tmp_path, "train")
+    for one in found:
+        assert str(one["end"]) == "done"
+        np.testing.assert_allclose(one["losses"], [entry["loss"] for entry in alone.cursor.curve], rtol=1e-5)
+        np.testing.assert_allclose(one["held_out"], [entry["loss"] for entry in alone.cursor.validations], rtol=1e-5)
+        for key, array in alone.best.items():
+            np.testing.assert_allclose(one[key], np.array(array), rtol=1e-4, atol=1e-4)  # a step is 5e-3
+
+
+@pytest.mark.parametrize(("what", "end"), [("stop", "Interrupted"), ("memory", "InsufficientMemoryError")])
+def test_two_gpus_end_after_the_same_update(what: str, end: str, tmp_path: Path) -> None:
+    """Only process 0 hears of a stop, and only process 1 had too little memory: the other one waited for it without an end."""
+    found = two_processes(tmp_path, what)
+    assert [str(one["end"]) for one in found] == [end, end]
+    assert found[0]["update"] == found[1]["update"]
+
+
+@pytest.mark.parametrize("packed", ["rows", "length"])
+def test_layers_that_keep_their_inputs_alone_train_the_same(packed: str, tmp_path: Path) -> None:
+    plain, spare = (trainer(tmp_path / name, epochs=1, pack=packed) for name in ("plain", "spare"))
+    plain.run()
+    spare = replace(spare, checkpointing=True)
+    spare.run()
+    assert spare.shapes
+    for key, array in plain.best.items():
+        np.testing.assert_allclose(np.array(spare.best[key]), np.array(array), rtol=1e-3, atol=1e-5)

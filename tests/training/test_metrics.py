@@ -61,6 +61,14 @@ def test_utilization_of_the_whole_is_weighed_by_time() -> None:
     assert MetricsLog().mean_gpu() is None
 
 
+def test_compiling_counts_neither_for_the_utilization_nor_against_it() -> None:
+    """A training whose kernels were compiled for most of its time was said to have left the GPU idle."""
+    log = MetricsLog()
+    for one in (at(10, compile_seconds=9.0, gpu_utilization=0.6), at(12, gpu_utilization=0.9)):
+        log.add(one)
+    assert log.mean_gpu() == pytest.approx((0.6 * 1 + 0.9 * 2) / 3)
+
+
 def test_the_progress_line_says_what_is_busy() -> None:
     assert at(1, gpu_utilization=0.75).live().endswith("1.0 GB · GPU 75%")
     assert at(1, cpu_utilization=0.5).live().endswith("1.0 GB · CPU 50%")
@@ -111,13 +119,17 @@ def test_nvidias_samples_since_the_last_question_are_averaged(monkeypatch: pytes
     driver = Nvml([(1, 10), (2, 20)])
     monkeypatch.setattr(sys, "platform", "linux")
     monkeypatch.setattr(utilization, "_library", lambda: driver)
-    monkeypatch.setattr(utilization, "_APART", 0.0)
+    monkeypatch.setattr(utilization, "_SAMPLED", 0.0)
     busy = Utilization(on_gpu=True)
     driver.samples += [(3, 60), (4, 100)]
     assert busy.gpu() == 0.8  # not those from before the training
     assert busy.gpu() == 0.8  # nothing new was sampled in a short update
     driver.samples.append((5, 50))
     assert busy.gpu() == 0.5
+    driver.samples.append((6, 0))
+    busy.forget()  # kernels were compiled until now
+    driver.samples.append((7, 70))
+    assert busy.gpu() == 0.7
 
 
 def test_a_driver_without_samples_gives_its_reading_and_no_driver_gives_nothing(
