@@ -101,15 +101,15 @@ def shapes_of(rows: Encoded, batches: Sequence[Sequence[int]], *, together: bool
     classes: dict[int, list[Sequence[int]]] = {}
     for weight, batch in zip(weights, batches, strict=True):
         classes.setdefault(-(-weight * _SHAPES // max(weights)), []).append(batch)
-    found = []
+    found: dict[tuple[int, int], int] = {}
     for _, members in sorted(classes.items()):
         longest = max(lengths[row] for batch in members for row in batch)
         room = min(_ROOM, max(sum(lengths[row] for row in batch) for batch in members)) if together else 0
         width = _up(max(longest, room), _TOKENS)
         count = max(len(_dealt([lengths[row] for row in batch], width, together=together)) for batch in members)
         most = max(sum(targets[row] for row in batch) for batch in members)
-        found.append(Size(count, width, _up(most, _TARGETS), together))
-    return Shapes(lengths, targets, tuple(found))
+        found[count, width] = max(_up(most, _TARGETS), found.get((count, width), 0))  # of the same sequences one shape
+    return Shapes(lengths, targets, tuple(Size(*size, most, together) for size, most in found.items()))
 
 
 def fill(rows: Encoded, chosen: Sequence[int], size: Size, counted: LossWeights = EVEN) -> Bins:

@@ -15,11 +15,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from jessyfile import machine
 from jessyfile.errors import InsufficientMemoryError
 from jessyfile.language.recipe import Train
+from jessyfile.models.shape import shape_of
 from jessyfile.training.batches import EVEN, LossWeights
 from jessyfile.training.bins import Bins, Shapes, fill, shapes_of
-from jessyfile.training.encoded import Encoded
+from jessyfile.training.encoded import Encoded, with_prefix
 from jessyfile.training.gradient import guarded
 from jessyfile.training.ranks import Ranks
 from jessyfile.training.sequences import binned_loss
@@ -27,6 +29,9 @@ from jessyfile.training.sequences import binned_loss
 BETAS = (0.9, 0.999)
 _EPSILON = 1e-8
 _LOGITS = 1 << 31  # bytes of float32 logits that may be in memory at once
+_WORK = (
+    5e11  # tokens times weights that a CUDA card multiplies before the host has asked for the kernels of one more pass
+)
 _TOLD = 5  # numbers behind the gradient: loss, weights, targets, whether a stop is asked for, whether memory was short
 
 Array = Any  # mx.array; MLX ships no complete types
@@ -106,6 +111,9 @@ class Compiled:
             seed_of: what seeds the dropout of a part.
             asked: whether this process is asked to stop, which all hear.
 
+        Returns:
+            The update, under way.
+
         Raises:
             InsufficientMemoryError: Memory is too short, and no other process waits for this one.
         """
@@ -124,6 +132,8 @@ class Compiled:
     def held_out(self, rows: Encoded, batches: Sequence[Sequence[int]]) -> tuple[float, int]:
         """Return the summed loss of some rows, without dropout, and their targets. Raises InsufficientMemoryError."""
         import mlx.core as mx
+
+        rows = rows if len(self.rows.prefix) else with_prefix(rows)
 
         def summed() -> list[float]:
             shapes = shapes_of(rows, batches, together=self.train.pack == "rows")
@@ -286,6 +296,7 @@ def compiled(
 
     from jessyfile.training.adapter import parameters
 
+    rows = rows if _shares_its_prefix(model, len(rows.prefix) * train.batch_size) else with_prefix(rows)
     arrays = parameters(model)
     flat = _flat(list(arrays.values()))
     held = model.model.norm.weight.dtype
@@ -307,6 +318,13 @@ def compiled(
         max(256, _LOGITS // (4 * int(vars(model.args)["vocab_size"]))),
         ranks,
     )
+
+
+def _shares_its_prefix(model: Any, tokens: int) -> bool:
+    """Return whether to compute the prefix that rows share once, which takes kernels of its own, and not so many tokens of it."""
+    shape = shape_of(vars(model.args))
+    weights = shape.layers * sum(inner * outer for inner, outer in shape.linear.values())
+    return machine.chip() != "CUDA" or tokens * weights > _WORK
 
 
 def _flat(arrays: Sequence[Array]) -> Array:

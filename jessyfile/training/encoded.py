@@ -9,7 +9,7 @@ of the user's turn, the system prompt), which are kept once and are never traine
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -92,6 +92,22 @@ def pack(rows: Sequence[EncodedRow], prefix: Sequence[int], end: int = -1) -> En
         language=np.array([languages.index(row.language) for row in rows], dtype=np.int32),
         persona=np.array([row.persona for row in rows], dtype=np.bool_),
         end=np.array([end], dtype=np.int32),
+    )
+
+
+def with_prefix(rows: Encoded) -> Encoded:
+    """Return the same rows, each with the prefix before it, and none that they share."""
+    import numpy as np
+
+    lead, count = len(rows.prefix), len(rows)
+    places = np.repeat(rows.offsets[:-1], lead)
+    return replace(
+        rows,
+        prefix=rows.prefix[:0],
+        tokens=np.insert(rows.tokens, places, np.tile(rows.prefix, count)),
+        trained=np.insert(rows.trained, places, False),
+        level=np.insert(rows.level, places, False),
+        offsets=rows.offsets + lead * np.arange(count + 1),
     )
 
 

@@ -63,6 +63,25 @@ def test_without_a_prefix_it_is_the_reference_s_too(
     hold(found, replace(train, checkpoint_every=1), tmp_path, monkeypatch)
 
 
+@pytest.mark.parametrize("packed", ["rows", "length"])
+def test_a_prefix_that_each_row_brings_itself_changes_nothing(
+    packed: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Small batches on a CUDA card waited for the kernels of a pass over the system prompt alone."""
+    shared = trainer(tmp_path / "shared", epochs=1, pack=packed)
+    shared.run()
+    monkeypatch.setattr(compiled.machine, "chip", lambda: "CUDA")
+    own = trainer(tmp_path / "own", epochs=1, pack=packed)
+    with own._compiling():
+        assert own._compiled is not None
+        assert not len(own._compiled.rows.prefix)
+    own = trainer(tmp_path / "own", epochs=1, pack=packed)
+    own.run()
+    assert own.cursor.validations == [pytest.approx(entry, rel=1e-5) for entry in shared.cursor.validations]
+    for key, array in shared.best.items():
+        np.testing.assert_allclose(np.array(own.best[key]), np.array(array), rtol=1e-3, atol=1e-5)
+
+
 def test_compiled_it_is_what_it_is_uncompiled(tmp_path: Path) -> None:
     plain = trainer(tmp_path / "plain", epochs=1, pack="rows", lora=replace(LORA, dropout=0.1))
     plain.run()
@@ -192,7 +211,7 @@ def test_every_batch_has_one_of_few_shapes_and_every_token_its_place(
     ends = np.cumsum([0, *map(len, lengths)])
     batches = [list(range(start, end)) for start, end in pairwise(ends)]
     shapes = shapes_of(rows, batches, together=together)
-    assert len(shapes.sizes) <= 4
+    assert len({(size.count, size.width) for size in shapes.sizes}) == len(shapes.sizes) <= 4
     for batch in batches:
         size = shapes.holding(batch)
         bins = fill(rows, batch, size)
