@@ -75,7 +75,10 @@ def prove(base: str, root: Path) -> dict[str, object]:
 def training(result: RunResult) -> dict[str, object]:
     """Return the facts of the training and of the proof that the export is the trained model."""
     facts = {step.name: step.facts for step in result.steps}
-    asked = ("updates", "trained_tokens", "training_seconds", "final_loss", "peak_bytes", "blas")
+    asked = (
+        "updates", "trained_tokens", "training_seconds", "compile_seconds", "gpu_utilization", "cpu_utilization", "precision",
+        "final_loss", "peak_bytes", "blas",
+    )  # fmt: skip
     return {**{name: facts["train"][name] for name in asked}, "parity": dict(facts["parity"])}
 
 
