@@ -137,6 +137,8 @@ def test_a_driver_without_samples_gives_its_reading_and_no_driver_gives_nothing(
 ) -> None:
     monkeypatch.setattr(sys, "platform", "linux")
     monkeypatch.setattr(utilization, "_library", lambda: Nvml([]))
+    assert Utilization(on_gpu=True).gpu() is None  # a reading of this moment would be of what came before
+    monkeypatch.setattr(utilization, "_SAMPLED", 0.0)
     assert Utilization(on_gpu=True).gpu() == 0.41
     monkeypatch.setattr(utilization, "_library", lambda: None)
     assert Utilization(on_gpu=True).gpu() is None
