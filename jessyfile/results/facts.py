@@ -152,8 +152,8 @@ class TrainFacts(Facts):
     """`train`: how long, how much and how well; `rungs` says what memory made it give up.
 
     `precision` is how the base was held (empty in older results), `rounded` whether that rounded its weights, `kind` what was
-    trained. Utilizations are shares of the training's time, None where they are not known. `processes`
-    says how many trained together.
+    trained. Utilizations are shares of the training's time without `compile_seconds`, in which a GPU's kernels were compiled; None where they
+    are not known. `processes` says how many trained together.
     """
 
     training_seconds: float
