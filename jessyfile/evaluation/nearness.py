@@ -2,8 +2,8 @@
 
 The distance is the cosine of counts of runs of three to five letters within words, without Turkish letters. It decides
 only where it is clear: an answer nearer to a good one by `MARGIN` and at least `NEAR` passes where its words would not,
-one nearer to a bad one by `MARGIN_BAD` and at least `NEAR_BAD` fails whatever its words: a bad one often says nearly what
-a good one says.
+one nearer to a bad one by `MARGIN_BAD` and at least `NEAR_BAD` fails whatever its words: a bad one often says all but a
+word of what a good one says.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Literal
 from jessyfile.text.turkish import folded_normal
 
 NEAR, MARGIN = 0.4, 0.1
-NEAR_BAD, MARGIN_BAD = 0.6, 0.2
+NEAR_BAD, MARGIN_BAD = 0.85, 0.1
 _RUNS = (3, 4, 5)
 
 
