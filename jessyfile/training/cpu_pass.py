@@ -59,8 +59,17 @@ class CpuPass:
         if not wanted:
             return value, {}
         ends = np.cumsum([len(one) for one in states])[:-1]
-        found = self.workers.map(_finish, list(zip(begun, np.split(gradient, ends), strict=True)))
-        return value, {path: reduce(add, (one[path] for one in found)) for path in found[0]}
+        return value, self._added(self.workers.map(_finish, list(zip(begun, np.split(gradient, ends), strict=True))))
+
+    def _added(self, found: Sequence[dict[str, Matrix]]) -> dict[str, Matrix]:
+        """Return the sums of the parts' gradients, each worker having added some of the paths."""
+
+        def added(_: Any, paths: Sequence[str]) -> dict[str, Matrix]:
+            return {path: reduce(add, (one[path] for one in found)) for path in paths}
+
+        paths = list(found[0])
+        shares = self.workers.map(added, [paths[i :: self.workers.count] for i in range(self.workers.count)])
+        return {path: shares[i % self.workers.count][path] for i, path in enumerate(paths)}
 
     def logprobs(self, batches: Sequence[Packed]) -> list[Matrix]:
         """Return the log-probability of every target in nats, for no more batches than there are workers."""

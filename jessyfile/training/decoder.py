@@ -64,37 +64,39 @@ class Decoder:
         import numpy as np
 
         with np.errstate(all="ignore"):  # the trainer refuses what is not finite
-            chosen = ops.picked(tape, self.states(tape, batch.ids, batch.rows, seed), batch.where)
-            return _norm(tape, chosen, self.model.model.norm)
+            return _norm(tape, self._states(tape, batch, seed), self.model.model.norm)
 
-    def states(self, tape: Tape, ids: NDArray[np.int32], rows: Layout, seed: int | None) -> Traced:
-        """Return the last layer's states, shape (tokens, hidden), before the last norm.
-
-        Args:
-            tape: where the operations are recorded.
-            ids: the prefix and all rows, one after the other.
-            rows: where they lie.
-            seed: what dropout is drawn from; None for no dropout.
-        """
+    def _states(self, tape: Tape, batch: Packed, seed: int | None) -> Traced:
+        """Return the last layer's states at the targets, before the last norm; of other tokens that layer gives keys and values alone."""
         import numpy as np
 
         def computed(number: int, tape: Tape, x: Traced) -> Traced:
             draw = None if seed is None else np.random.default_rng([seed, number])
-            return self._layer(tape, x, number, rows, draw)
+            return self._layer(tape, x, number, batch.rows, draw, batch.where if number == count - 1 else None)
 
-        x, count = Traced(self.embedded(ids), needed=False), len(self.model.layers)
-        again = count - KEPT_BYTES // (4 * len(ids) * kept_numbers(shape_of(vars(self.model.args))))
+        x, count = Traced(self.embedded(batch.ids), needed=False), len(self.model.layers)
+        again = count - KEPT_BYTES // (4 * len(batch.ids) * kept_numbers(shape_of(vars(self.model.args))))
         for number in range(count):
             work = partial(computed, number)
             trained = x.needed or bool(self.model.layers[number].trainable_parameters())
             x = tape.again(x, work) if trained and number < again else work(tape, x)
         return x
 
-    def _layer(self, tape: Tape, x: Traced, number: int, rows: Layout, draw: np.random.Generator | None) -> Traced:
-        """Return a layer's result: attention and gate, each behind a norm, each added to what came in."""
+    def _layer(
+        self,
+        tape: Tape,
+        x: Traced,
+        number: int,
+        rows: Layout,
+        draw: np.random.Generator | None,
+        where: NDArray[np.int64] | None,
+    ) -> Traced:
+        """Return a layer's result: attention and gate, each behind a norm, each added to what came in; only at some tokens, if told so."""
         layer, path = self.model.layers[number], f"model.layers.{number}"
         sandwich = "pre_feedforward_layernorm" in layer
-        attention = self._attention(tape, _norm(tape, x, layer.input_layernorm), layer, path, rows, draw)
+        attention = self._attention(tape, _norm(tape, x, layer.input_layernorm), layer, path, rows, draw, where)
+        if where is not None:
+            x = ops.picked(tape, x, where)
         if sandwich:
             attention = _norm(tape, attention, layer.post_attention_layernorm)
         x = ops.added(tape, x, attention)
@@ -105,7 +107,14 @@ class Decoder:
         return ops.added(tape, x, gate)
 
     def _attention(
-        self, tape: Tape, x: Traced, layer: Any, path: str, rows: Layout, draw: np.random.Generator | None
+        self,
+        tape: Tape,
+        x: Traced,
+        layer: Any,
+        path: str,
+        rows: Layout,
+        draw: np.random.Generator | None,
+        where: NDArray[np.int64] | None,
     ) -> Traced:
         one, path = layer.self_attn, f"{path}.self_attn"
         if "qkv_proj" in one:
@@ -117,6 +126,8 @@ class Decoder:
         if "q_norm" in one:
             q, k = _norm(tape, q, one.q_norm), _norm(tape, k, one.k_norm)
         gathered = attended(tape, q, k, v, self._heads(layer, q.value.shape[1] // one.n_heads, rows), rows)
+        if where is not None:
+            gathered = ops.picked(tape, gathered, where)
         return projected(tape, gathered, one.o_proj, f"{path}.o_proj", draw)
 
     def _gate(self, tape: Tape, x: Traced, mlp: Any, path: str, draw: np.random.Generator | None) -> Traced:

@@ -22,11 +22,12 @@ from jessyfile.planning.steps import Progress, Stop
 from jessyfile.training import adapter, checkpoint, convergence, schedule
 from jessyfile.training.batches import LossWeights, epoch_batches
 from jessyfile.training.checkpoint import Cursor
-from jessyfile.training.compiled import BETAS, Compiled, Started, compiled
+from jessyfile.training.compiled import Compiled, Started, compiled
 from jessyfile.training.encoded import Encoded
 from jessyfile.training.gradient import Gradients, Passes, Totals, on_gpu, passes
 from jessyfile.training.lean import lean
 from jessyfile.training.metrics import MetricsLog, TrainingMetrics
+from jessyfile.training.optimizer import adamw
 from jessyfile.training.ranks import Ranks, here
 from jessyfile.training.recompute import recomputed
 from jessyfile.training.sequences import rotated_by_position
@@ -142,12 +143,9 @@ class Trainer:
 
     def _prepare(self) -> None:
         import mlx.core as mx
-        import mlx.optimizers as optim
 
         if self._compiled is None:
-            self._optimizer = optim.AdamW(
-                self.train.learning_rate, betas=list(BETAS), weight_decay=self.train.weight_decay, bias_correction=True
-            )
+            self._optimizer = adamw(self.train, self._passes.workers.count)
             self._optimizer.init(self.model.trainable_parameters())
         if not on_gpu():
             mx.set_cache_limit(_CACHE_BYTES)

@@ -165,7 +165,7 @@ def test_layers_below_the_lowest_adapted_one_leave_nothing_behind(tmp_path: Path
     steps = []
     for layers in (2, 6):
         model, tape = made(tmp_path / str(layers), "llama", {"num_hidden_layers": layers}, layers=1), Tape()
-        decoder.Decoder(model).states(tape, rows.ids, rows.rows, None)
+        decoder.Decoder(model).predicting(tape, rows)
         steps.append(len(tape._steps))
     assert steps[0] == steps[1]
 
