@@ -216,7 +216,7 @@ def test_too_little_memory_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     def full(*_: object) -> object:
         raise RuntimeError("[malloc_or_wait] Unable to allocate 8000000 bytes.")
 
-    monkeypatch.setattr(Decoder, "states", full)
+    monkeypatch.setattr(Decoder, "predicting", full)
     with pytest.raises(InsufficientMemoryError, match=r"\d rows at a time"):
         trainer(tmp_path).run()
 
