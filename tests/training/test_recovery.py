@@ -29,7 +29,7 @@ from jessyfile.training.trainer import Trainer
 METAL = RuntimeError("[metal::malloc] Attempting to allocate 9000000000 bytes: out of memory")
 # where memory can end, by what is called there
 PLACES = {
-    "forward": (Decoder, "states"),
+    "forward": (Decoder, "predicting"),
     "loss": (loss, "_bend"),
     "gradient": (Tape, "backward"),
     "optimizer": (Trainer, "_apply"),
