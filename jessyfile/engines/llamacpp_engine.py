@@ -219,7 +219,7 @@ def _sampling(settings: GenerationSettings, stops: Sequence[str]) -> dict[str, J
         "temperature": settings.temperature,
         "seed": settings.seed,
         "top_p": settings.top_p,
-        # the most probable token is the same among one candidate as among 262,000, and found in a fraction of the time
+        # the most probable token is the same among one candidate as among 262,000, which need not be sorted then
         "top_k": 1 if settings.temperature == 0 else settings.top_k,
         "min_p": settings.min_p,
         "typical_p": settings.typical_p,
