@@ -59,10 +59,10 @@ def touches(text: str, words: tuple[str, ...], prompt: str, known: tuple[str, ..
 def _taken_up(said: Said, texts: tuple[str, ...]) -> set[int]:
     """Return the places of words that share their beginning with a word of these texts that says what they are about."""
     known = {word for text in texts for word in read(text).tokens if not is_common(word)}
-    return {at for at, word in enumerate(said.tokens) if any(_same_stem(word, other) for other in known)}
+    return {at for at, word in enumerate(said.tokens) if any(same_stem(word, other) for other in known)}
 
 
-def _same_stem(one: Word, other: Word) -> bool:
+def same_stem(one: Word, other: Word) -> bool:
     """Return whether two words begin alike for four letters and all but a suffix's length of the shorter; `otobüs`, `otobüse`."""
     first, second = ascii_folded(one.text), ascii_folded(other.text)
     least = min(len(first), len(second))
@@ -70,7 +70,11 @@ def _same_stem(one: Word, other: Word) -> bool:
     return shared == least if least <= _PREFIX else shared >= max(_PREFIX, least - 2)
 
 
+def asks(said: Said, text: str) -> bool:
+    """Return whether a text asks something, with or without its sign."""
+    return "?" in text or any(_ASKING.fullmatch(word.text) for word in said.tokens)
+
+
 def _asks_back(said: Said, text: str) -> bool:
     """Return whether a text asks or exclaims in a few words."""
-    asks = "?" in text or any(_ASKING.fullmatch(word.text) for word in said.tokens)
-    return asks or _REACTION.match(text.strip().lower()) is not None
+    return asks(said, text) or _REACTION.match(text.strip().lower()) is not None

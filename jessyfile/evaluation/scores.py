@@ -11,6 +11,7 @@ from jessyfile.evaluation.checks import complaint, passes, rule_holds
 from jessyfile.evaluation.clauses import without_echo
 from jessyfile.evaluation.nearness import nearest
 from jessyfile.evaluation.repetition import find_loop
+from jessyfile.evaluation.restating import restates
 from jessyfile.evaluation.voice import voice_faults
 from jessyfile.text.answer_language import in_language
 
@@ -122,7 +123,8 @@ def misses(case: Case, text: str) -> tuple[str, ...]:
     """
     near = nearest(without_echo(text, case.prompt), case.good, case.bad)
     checks = [check for check in case.relevance if near != "good" or check.kind != "touches"]
-    return (*_failed(case, checks, text), *(("is near an answer known as bad",) if near == "bad" else ()))
+    faults = {"is near an answer known as bad": near == "bad", "says the message again": restates(text, case.prompt)}
+    return (*_failed(case, checks, text), *(fault for fault, there in faults.items() if there))
 
 
 def _failed(case: Case, checks: Sequence[Check], text: str) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 
+from jessyfile.evaluation.claims import false_claims
 from jessyfile.evaluation.clauses import Said, Word, read
 from jessyfile.evaluation.common_words import is_common
 from jessyfile.evaluation.moods import patched_together, sounds
@@ -83,6 +84,7 @@ def voice_faults(text: str, prompt: str, language: str) -> Iterator[str]:
     said, spoken = read(prose(text)), prose(text)
     if sounds(spoken, "call_centre"):
         yield "speaks like a call centre"
+    yield from false_claims(spoken)
     if language == "en":
         return
     if _formal(said, prompt):
