@@ -43,6 +43,11 @@ _ANALYSIS = re.compile(
     r"|a deep question|let['’]?s analyze|let us analyze|on the one hand|on the other hand|philosophically|"
     r"existential(?:ly)?\b|metaphysic\w*"
 )
+_VERDICT = re.compile(  # a side taken at the head: `Yes, ...`, `Make up, mostly`, `Zorunda değilsin`
+    r"^\W*(?:(?:evet|hayır|yok|elbette|tabii|asla|ikisi|kısmen|yes|no|nope|sure|never|both|neither|of course|not)\b"
+    r"|(?:\w+ ){1,3}(?:değil\w*|mostly|çoğunlukla)\b|(?:\w+ ){0,2}\w+, (?:mostly|partly)\b)"
+    r"|\bi (?:still |really |honestly |just |mostly |also )?(?:do|don['’]?t|think|believe|want|trust|doubt)\b"
+)
 _LAYOUT = re.compile(r"^\s*(?:[-*•]\s+\S|\d{1,2}[.)]\s+\S|#{1,6}\s|\*\*[^*\n]+\*\*:?\s*$)", re.MULTILINE)
 
 
@@ -51,7 +56,9 @@ def own_view(text: str) -> bool:
     if any(holds(text, words) for words in _OWN_VIEW):
         return True
     return any(
-        _THINKS.search(form) is not None or any(_DONE.fullmatch(one[0]) is None for one in _WOULD.finditer(form))
+        _THINKS.search(form) is not None
+        or _VERDICT.search(form) is not None
+        or any(_DONE.fullmatch(one[0]) is None for one in _WOULD.finditer(form))
         for form in forms(text)
     )
 

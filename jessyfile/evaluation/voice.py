@@ -46,7 +46,7 @@ _AFTER_INFINITIVE = re.compile(
     r"ya|veya|mi|mı|de|da|bile|gibi|kadar|ne|demek|hem|en|çok|cok|"
     r"daha|bence|bana|sana|insan|mümkün|şart|mantıklı|saçma|yanlış|doğru|bir|bu|o|ile|ama|olur|olmaz|yet|ayıp|hoş|"
     r"keyif|bambaşka|ayrı|neyse|hiç|bazen|fena|kötü|sonra|önce|istem|isted|isti|ist|zorunda|dışında|harika|süper|"
-    r"tek|en|hakkın|normal|doğal|cesaret|emek|dert|ne|nasıl|kaç|her|başka|mecbur).*"
+    r"başa|\w*[ıiuü][lnr][ıiuü]r|tek|en|hakkın|normal|doğal|cesaret|emek|dert|ne|nasıl|kaç|her|başka|mecbur).*"
 )
 _MAKES_VERB = re.compile(r"old[ıu][mnk]|yap(?:mak|ıyor|t[ıi])\w*|ediyor\w*|yapar\w*")
 _PERSON = {
@@ -79,13 +79,13 @@ def voice_faults(text: str, prompt: str, language: str) -> Iterator[str]:
     Args:
         text: the answer.
         prompt: the question; where it speaks of several people, a plural you is no formal address.
-        language: what the answer should be in; of English only the call centre is looked for.
+        language: what the answer should be in; of Turkish alone the grammar is looked at.
     """
     said, spoken = read(prose(text)), prose(text)
     if sounds(spoken, "call_centre"):
         yield "speaks like a call centre"
     yield from false_claims(spoken)
-    if language == "en":
+    if language in ("en", "any"):
         return
     if _formal(said, prompt):
         yield "says siz"

@@ -57,12 +57,12 @@ def confidences(texts: Sequence[str]) -> list[Mapping[str, float]]:
 
 
 def in_language(text: str, wanted: str) -> bool:
-    """Return whether an answer is in `tr`, `en`, or, for `mixed`, one of the two.
+    """Return whether an answer is in `tr`, `en`, or, for `mixed`, one of the two; `any` takes whichever was spoken.
 
     An empty one is in none, a bare number in all.
     """
     said = prose(text)
-    if not any(map(str.isalpha, said)):
+    if wanted == "any" or not any(map(str.isalpha, said)):
         return bool(text.strip())
     taken = languages(wanted)
     if not is_long(said):

@@ -50,9 +50,9 @@ def test_denied_and_lent_words_are_no_claims(text: str) -> None:
 @pytest.mark.parametrize(
     ("prompt", "text"),
     [
-        ("nihayet balkondaki domatesi kendim budayabildim", "Nihayet balkondaki domatesleri kendim budadım."),
+        ("nihayet balkondaki domatesi kendim budayabildim", "Nihayet balkondaki domatesleri de kendim budayabildim."),
         ("my neighbour sold his boat and cried all night", "My neighbour sold the boat, and he cried at night."),
-        ("pazar günü dayımın bağında üzüm toplayacağız", "Pazar günü bağında üzüm toplamayı düşünür müsün?"),
+        ("pazar günü dayımın bağında üzüm toplamaya gideceğiz", "Pazar günü bağında üzüm toplamayı düşünür müsün?"),
     ],
 )
 def test_the_message_in_other_forms_is_no_answer(prompt: str, text: str) -> None:
@@ -67,6 +67,7 @@ def test_the_message_in_other_forms_is_no_answer(prompt: str, text: str) -> None
         ("nihayet balkondaki domatesi kendim budayabildim", "Balkondaki domatesi nihayet kendin budadın. Aferin sana."),
         ("is a tomato a fruit", "Yes, a tomato is a fruit."),
         ("kedim kaçtı", "Kedin kaçtı mı?"),
+        ("bayramın bereketli geçsin kanka", "Senin de bayramın bereketli geçsin kanka."),
     ],
 )
 def test_a_reaction_or_an_answer_in_the_same_words_stands(prompt: str, text: str) -> None:
