@@ -14,7 +14,19 @@ from jessyfile.text.lexicon import load_table
 
 _AVOIDED = {
     "loss": ("small_talk", "cheer", "applause", "joke", "cold", "blame", "lecture", "light", "mend", "wish"),
-    "crisis": ("small_talk", "cheer", "applause", "joke", "cold", "blame", "lecture", "light", "condolence", "wish", "method"),
+    "crisis": (
+        "small_talk",
+        "cheer",
+        "applause",
+        "joke",
+        "cold",
+        "blame",
+        "lecture",
+        "light",
+        "condolence",
+        "wish",
+        "method",
+    ),
     "worry": ("small_talk", "cheer", "joke", "cold", "blame", "lecture", "condolence", "wish"),
     "hurt": ("small_talk", "cheer", "applause", "joke", "cold", "blame", "lecture", "condolence", "wish"),
     "joy": ("small_talk", "cold", "blame", "lecture", "condolence", "sympathy", "mend"),

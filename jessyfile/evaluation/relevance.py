@@ -66,6 +66,8 @@ def same_stem(one: Word, other: Word) -> bool:
     """Return whether two words begin alike for four letters and all but a suffix's length of the shorter; `otobüs`, `otobüse`."""
     first, second = ascii_folded(one.text), ascii_folded(other.text)
     least = min(len(first), len(second))
+    if least < 2:
+        return first == second
     shared = next((at for at in range(least) if first[at] != second[at]), least)
     return shared == least if least <= _PREFIX else shared >= max(_PREFIX, least - 2)
 

@@ -10,7 +10,8 @@ from jessyfile.evaluation.relevance import asks, same_stem
 
 _ENOUGH, _SHARE = 6, 0.6
 _ASKS_FIRST = re.compile(
-    r"(?:^|[:,.!])\W*(?:is|are|was|were|do|does|did|can|could|should|shall|will|would|has|have|may|must)\b", re.IGNORECASE
+    r"(?:^|[:,.!])\W*(?:is|are|was|were|do|does|did|can|could|should|shall|will|would|has|have|may|must)\b",
+    re.IGNORECASE,
 )
 _REACTS = re.compile(r"\b(?:ha|demek|vay|yani|so|peki|aynen|evet|hayır|yok|yes|no|too|sen(?:in)? de|sana da)\b|!")
 

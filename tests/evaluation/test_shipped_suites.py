@@ -24,6 +24,7 @@ SUITES = {
     "multi_turn": 40,
     "emotional": 30,
     "crisis": 20,
+    "edge": 28,
 }
 
 
