@@ -7,7 +7,9 @@ import pytest
 from jessyfile.evaluation.claims import false_claims
 from jessyfile.evaluation.moods import suits
 from jessyfile.evaluation.restating import restates
+from jessyfile.evaluation.views import own_view
 from jessyfile.evaluation.voice import voice_faults
+from jessyfile.text.answer_language import in_language
 
 
 @pytest.mark.parametrize(
@@ -96,3 +98,25 @@ def test_stiff_translations_are_broken_turkish() -> None:
         assert "is broken Turkish" in list(voice_faults(text, "selam", "tr"))
     for text in ("Heyecan yapma, hallolur.", "Kahvaltıyı yapar mısın?", "Yemeği yapıyorum diyene bak."):
         assert "is broken Turkish" not in list(voice_faults(text, "selam", "tr"))
+
+
+@pytest.mark.parametrize(
+    ("text", "own"),
+    [
+        ("Both, and in that order.", True),
+        ("I still believe it was wrong.", True),
+        ("Borçlu değilsin, ama uğra.", True),
+        ("Friendship has been described by many writers.", False),
+        ("Dostluk birçok yazarın konusudur.", False),
+    ],
+)
+def test_a_side_taken_at_the_head_is_a_view(text: str, own: bool) -> None:
+    """Only `I think` and its kin were a view; who said `both, and in that order` had none."""
+    assert own_view(text) is own
+
+
+def test_a_greeting_in_a_third_language_may_be_returned_in_it() -> None:
+    """A thank-you in German was to be answered in Turkish."""
+    text = "Ein bisschen, gern geschehen! Auf Englisch bin ich viel besser."
+    assert in_language(text, "any")
+    assert not in_language(text, "tr")
