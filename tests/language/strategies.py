@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from jessyfile.language.document import build_document
 from jessyfile.language.layer import Layer, Setting
-from jessyfile.language.metric_table import metric_names, metric_unit
+from jessyfile.language.metric_table import metric_names, metric_unit, needs_references
 from jessyfile.language.source import SourceFile, Span
 from jessyfile.language.table import Node, Schema, is_array, item_schema, root, unit_of
 
@@ -179,7 +179,8 @@ def _criteria(draw: st.DrawFn, found: dict[tuple[str, ...], Any], levels: list[s
             "baseline" if relative else draw(numbers({"minimum": 0, "maximum": 1 if share else 1e5}, whole=False))
         )
         if share and not relative and draw(st.booleans()):
-            found[(*place, "confidence")] = draw(numbers({"minimum": 0.5, "maximum": 0.9999}, whole=False))
+            some = numbers({"minimum": 0.5, "maximum": 0.9999}, whole=False)
+            found[(*place, "confidence")] = 0.95 if needs_references(metric) else draw(some)
 
 
 WORDS = ["JESSY 1", "NAME", "FROM", "LORA {", "}", "{", "rank 16", "SYSTEM", '"""', '"', "TRAIN { epochs 3 }", "${x}", "$${", "ARG x = 1", "LET y = ${x}",
