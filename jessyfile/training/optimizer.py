@@ -25,7 +25,7 @@ def adamw(train: Train, streams: int) -> Any:
     class Spread(optim.AdamW):  # type: ignore[misc]
         """AdamW whose arrays take turns on the streams."""
 
-        def apply_single(self, gradient: Any, parameter: Any, state: dict[str, Any]) -> Any:
+        def apply_single(self, gradient: Any, parameter: Any, state: Any) -> Any:
             with mx.stream(next(turns)):
                 return super().apply_single(gradient, parameter, state)
 
