@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from jessyfile.dataset.places import shown_path
 from jessyfile.errors import EvaluationError
-from jessyfile.evaluation.cases import Case, load_suites
+from jessyfile.evaluation.cases import Case, load_suite, load_suites
 from jessyfile.evaluation.suite_inputs import reference_path
 from jessyfile.resources import resource
 from jessyfile.results.typed_json import read_as
@@ -50,6 +50,20 @@ def load_references(recipe: Recipe, root: Path) -> list[tuple[Case, References]]
     lines = [one for suite in recipe.evaluation.suites for one in suite_references(suite, recipe, root)]
     found = {one.case: one for one in lines if one.split == recipe.evaluation.contrast}
     return [(case, found[case.id]) for case in load_suites(recipe, root) if case.id in found]
+
+
+def has_references(recipe: Recipe, root: Path) -> bool:
+    """Return whether a case that the recipe answers has references in the split of its `contrast`, their form not looked at."""
+    return any(_has_references(suite, recipe, root) for suite in recipe.evaluation.suites)
+
+
+def _has_references(suite: Suite, recipe: Recipe, root: Path) -> bool:
+    path = reference_path(suite, recipe, root)
+    if path is None or suite.limit is None:
+        return path is not None
+    lines = [item.value for item in read_jsonl(path) if isinstance(item, Line)]
+    found = {str(one.get("case")) for one in lines if one.get("split") == recipe.evaluation.contrast}
+    return any(case.id in found for case in load_suite(suite, recipe, root))
 
 
 def suite_references(suite: Suite, recipe: Recipe, root: Path) -> list[References]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,17 @@ def test_the_steps_are_there_for_suites_that_have_references(tmp_path: Path) -> 
     none = make_recipe(tmp_path, evaluation="  contrast none")
     assert names(none) == []
     assert "contrast" not in next(step for step in compile_steps(none) if step.name == "judge").inputs
+
+
+def test_a_recipe_that_asks_for_few_cases_is_not_refused_for_want_of_references(tmp_path: Path) -> None:
+    """A small `limit` that happens to take cases of one split alone stopped the whole apply."""
+    recipe = make_recipe(tmp_path)
+    few = tuple(replace(suite, limit=1) for suite in recipe.evaluation.suites)
+    limited = replace(recipe, evaluation=replace(recipe.evaluation, suites=few))
+    references(tmp_path, "cases.jsonl", "turkish-001", split="development")
+    assert names(limited) == []
+    references(tmp_path, "cases.jsonl", "turkish-001")
+    assert names(limited) == STEPS
 
 
 def findings(recipe: Any) -> list[str]:
