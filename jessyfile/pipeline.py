@@ -316,28 +316,14 @@ def _reference_bytes(recipe: Recipe, root: Path, facts: Mapping[str, Record]) ->
     return reference_bytes(recipe, root)
 
 
-def _measures_references(recipe: Recipe) -> bool:
-    from jessyfile.errors import EvaluationError
-    from jessyfile.evaluation.references import has_references
-    from jessyfile.evaluation.suite_inputs import reference_files
-    from jessyfile.language.metric_table import needs_references
-    from jessyfile.project import find_root
-
-    root = find_root(recipe.path)
-    if any(needs_references(criterion.metric) for criterion in recipe.evaluation.criteria):
-        return bool(reference_files(recipe, root))
-    try:
-        return has_references(recipe, root)
-    except EvaluationError:  # of a suite, which the steps that answer it tell
-        return False
-
-
 def _contrast_steps(recipe: Recipe, reading: tuple[str, ...]) -> tuple[Step, ...]:
     """Return the steps that measure by reference answers: none where no case has some, no criterion asks, or the recipe says so."""
-    if recipe.evaluation.contrast is None or not _measures_references(recipe):
-        return ()
+    from jessyfile.evaluation.references import are_measured
     from jessyfile.evaluation.suite_inputs import reference_inputs
+    from jessyfile.project import find_root
 
+    if not are_measured(recipe, find_root(recipe.path)):
+        return ()
     common = partial(
         Step,
         reads=(*reading, "eval.suite.*", "eval.contrast"),

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from jessyfile.dataset.places import shown_path
 from jessyfile.errors import EvaluationError
 from jessyfile.evaluation.cases import Case, load_suite, load_suites
-from jessyfile.evaluation.suite_inputs import reference_path
+from jessyfile.evaluation.suite_inputs import reference_files, reference_path
+from jessyfile.language.metric_table import needs_references
 from jessyfile.resources import resource
 from jessyfile.results.typed_json import read_as
 from jessyfile.text.json_lines import Fault, Line, read_jsonl
@@ -52,9 +53,16 @@ def load_references(recipe: Recipe, root: Path) -> list[tuple[Case, References]]
     return [(case, found[case.id]) for case in load_suites(recipe, root) if case.id in found]
 
 
-def has_references(recipe: Recipe, root: Path) -> bool:
-    """Return whether a case that the recipe answers has references in the split of its `contrast`, their form not looked at."""
-    return any(_has_references(suite, recipe, root) for suite in recipe.evaluation.suites)
+def are_measured(recipe: Recipe, root: Path) -> bool:
+    """Return whether the recipe measures by references: a criterion asks for them, or a case has some in the split of `contrast`."""
+    if recipe.evaluation.contrast is None:
+        return False
+    if any(needs_references(criterion.metric) for criterion in recipe.evaluation.criteria):
+        return bool(reference_files(recipe, root))
+    try:
+        return any(_has_references(suite, recipe, root) for suite in recipe.evaluation.suites)
+    except EvaluationError:  # of a suite, which the steps that answer it tell
+        return False
 
 
 def _has_references(suite: Suite, recipe: Recipe, root: Path) -> bool:
