@@ -13,6 +13,7 @@ extended attributes of an edited file, which the new one does not have.
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -58,6 +59,16 @@ def write_own(path: Path, data: bytes, ours: Callable[[bytes], bool]) -> None:
         write_new(path, data)
     else:
         edit(path, before, data)
+
+
+def require_own(path: Path, ours: Callable[[bytes], bool]) -> None:
+    """Raise what `write_own` would raise if it wrote there now: asked before long work whose result goes there."""
+    _refuse_home_sign(path)
+    refuse_foreign(path, ours)
+    folder = next(place for place in path.absolute().parents if place.exists())
+    code = errno.ENOTDIR if not folder.is_dir() else 0 if os.access(folder, os.W_OK | os.X_OK) else errno.EACCES
+    if code:
+        raise fsops.storage_error(OSError(code, os.strerror(code)), path, "write")
 
 
 def refuse_foreign(path: Path, ours: Callable[[bytes], bool]) -> bytes | None:

@@ -103,10 +103,10 @@ def eval_(
     from jessyfile.evaluation.falls import locked_verdict, score_changes
     from jessyfile.evaluation.junit import is_junit, junit_xml
     from jessyfile.planning.lockfile import read_lock
-    from jessyfile.user_files import refuse_foreign, write_own
+    from jessyfile.user_files import require_own, write_own
 
     if junit is not None:
-        refuse_foreign(junit, is_junit)
+        require_own(junit, is_junit)
     asking = find_asking(what, arg, variant, set_)
     lock = read_lock(asking.recipe, variant)
     found = ask(asking, suite, quick=quick, quiet=as_json, command="eval")

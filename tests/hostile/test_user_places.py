@@ -46,19 +46,20 @@ WRITTEN = {
     "data make --output": FOLDER,
     "export --output": FOLDER,
     "plan --out": OWN_FILE,
+    "eval --junit": OWN_FILE,
     "import --output": NEW_FILE,
     "fmt FILES": EDITED,
     "init FOLDER": NEW_PROJECT,
 }
 READ = {
     "data lint PATH", "data lint --against", "data show PATH", "data show --mask", "data stats PATH", "diff A", "diff B", "export WHAT", "import FILE", "upgrade RECIPES",
-    "plan --hosts", "apply --hosts", *(f"verify {word}" for word in ("GGUF", "--against", "--adapter", "--modelfile")),
+    "plan --hosts", "apply --hosts", "eval WHAT", "compare A", "compare B", "report WHAT", *(f"verify {word}" for word in ("GGUF", "--against", "--adapter", "--modelfile")),
     *(f"{command} RECIPE" for command in
       ("apply", "check", "data make", "graph", "plan", "show", "watch", "why")),
 }  # fmt: skip
 NO_PLACE = {
     "allow_host", "arg", "base", "category", "code", "language", "level", "name", "ollama", "only", "prompt", "quantize", "replace", "set_", "skip", "step",
-    "tag", "topic", "variant",
+    "suite", "tag", "topic", "variant",
 }  # fmt: skip
 
 
@@ -216,6 +217,7 @@ def words(option: str, place: str) -> list[str]:
         "data make --output": ["data", "make", "r.jessy", "--output", place],
         "export --output": ["export", "small", "--as", "gguf", "-o", place],
         "plan --out": ["plan", "r.jessy", "-o", place],
+        "eval --junit": ["eval", "small", "--junit", place],
         "import --output": ["import", "Modelfile", "-o", place],
         "fmt FILES": ["fmt", place],
         "init FOLDER": ["init", place, "--yes", "--name", "r", "--base", "gemma3:270m"],
