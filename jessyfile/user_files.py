@@ -64,8 +64,9 @@ def write_own(path: Path, data: bytes, ours: Callable[[bytes], bool]) -> None:
 def require_own(path: Path, ours: Callable[[bytes], bool]) -> None:
     """Raise what `write_own` would raise if it wrote there now: asked before long work whose result goes there."""
     _refuse_home_sign(path)
-    refuse_foreign(path, ours)
-    folder = next(place for place in path.absolute().parents if place.exists())
+    if refuse_foreign(path, ours) is not None:
+        require_editable(path)
+    folder = next(place for place in path.resolve().parents if os.path.exists(place))
     code = errno.ENOTDIR if not folder.is_dir() else 0 if os.access(folder, os.W_OK | os.X_OK) else errno.EACCES
     if code:
         raise fsops.storage_error(OSError(code, os.strerror(code)), path, "write")

@@ -26,14 +26,14 @@ def import_(file: Path | None, output: Path | None, name: str | None) -> None:
     """
     from jessyfile.commands.recipe import known_mistakes
     from jessyfile.importing import import_file, importable_in
-    from jessyfile.user_files import refuse_foreign, write_new
+    from jessyfile.user_files import require_own, write_new
 
     if file is None:
         here = importable_in(Path())
         hint = f"as in `jessy import {shlex.quote(here[0])}`" if here else "name a Modelfile or an mlx-lm configuration"
         raise click.UsageError(f"FILE is missing: {hint}")
     if output is not None:
-        refuse_foreign(output, lambda _: False)
+        require_own(output, lambda _: False)
     found = import_file(file, target=output, name=checked_name(name) if name else None, check=known_mistakes)
     _report(found)
     if output is None:

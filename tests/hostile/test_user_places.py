@@ -195,6 +195,7 @@ STANDING: tuple[Callable[[Path], None], ...] = (
     filled_folder, foreign_file, foreign_json, binary_file, link_to_a_file, link_to_a_folder, dangling_link,
     link_to_itself, pipe, socket_file, device,
 )  # fmt: skip
+TO_A_PLACE = [option for option, kind in WRITTEN.items() if kind not in (EDITED, NEW_PROJECT)]
 WELL_KNOWN = (".", "..", "/", "", "./", "../outside", "src", ".jessy", "r.jessy/x", "src/main.py/x")
 
 
@@ -257,7 +258,7 @@ def test_a_folder_of_the_user_is_never_emptied(option, place, project, capsys):
     assert {name: after.get(name) for name in before} == before
 
 
-@pytest.mark.parametrize("option", ["plan --out", "import --output", "data make --output", "export --output"])
+@pytest.mark.parametrize("option", TO_A_PLACE)
 def test_a_sign_that_only_a_shell_reads_is_refused(option, project, capsys):
     """`--output=~/rows` made a folder called `~` in the project."""
     before = everything(project.parent)
@@ -267,7 +268,7 @@ def test_a_sign_that_only_a_shell_reads_is_refused(option, project, capsys):
 
 
 @pytest.mark.parametrize("target", ["r.jessy", "Modelfile", "src/main.py"])
-@pytest.mark.parametrize("option", ["plan --out", "import --output", "data make --output", "export --output"])
+@pytest.mark.parametrize("option", TO_A_PLACE)
 def test_the_recipe_itself_is_not_overwritten(option, target, project, capsys):
     before = everything(project.parent)
     assert main(words(option, target)) == 1
