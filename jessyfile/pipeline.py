@@ -318,7 +318,7 @@ def _reference_bytes(recipe: Recipe, root: Path, facts: Mapping[str, Record]) ->
 
 def _contrast_steps(recipe: Recipe, reading: tuple[str, ...]) -> tuple[Step, ...]:
     """Return the steps that measure by reference answers: none where no case has some, no criterion asks, or the recipe says so."""
-    from jessyfile.evaluation.references import are_measured
+    from jessyfile.evaluation.reference_checks import are_measured
     from jessyfile.evaluation.suite_inputs import reference_inputs
     from jessyfile.project import find_root
 

@@ -1,4 +1,4 @@
-"""Checks of reference answers before anything runs."""
+"""Checks of reference answers before anything runs. Light on purpose: the plan asks."""
 
 from __future__ import annotations
 
@@ -16,6 +16,16 @@ if TYPE_CHECKING:
 
     from jessyfile.language.recipe import Recipe, Suite
     from jessyfile.planning.preflight import Finding, Outlook
+
+
+def are_measured(recipe: Recipe, root: Path) -> bool:
+    """Return whether the recipe measures by references: a criterion asks for them, or a case has some in the split of `contrast`."""
+    if recipe.evaluation.contrast is None:
+        return False
+    if any(needs_references(criterion.metric) for criterion in recipe.evaluation.criteria):
+        return bool(reference_files(recipe, root))
+    known = (suite for suite in recipe.evaluation.suites if reference_path(suite, recipe, root) is not None)
+    return any(suite.limit is None or _measures(suite, recipe, root) for suite in known)
 
 
 def references_preflight(outlook: Outlook) -> Iterator[Finding]:

@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from jessyfile.dataset.places import shown_path
 from jessyfile.errors import EvaluationError
-from jessyfile.evaluation.cases import Case, load_suite, load_suites
-from jessyfile.evaluation.suite_inputs import reference_files, reference_path
-from jessyfile.language.metric_table import needs_references
+from jessyfile.evaluation.cases import Case, load_suites
+from jessyfile.evaluation.suite_inputs import reference_path
 from jessyfile.resources import resource
 from jessyfile.results.typed_json import read_as
 from jessyfile.text.json_lines import Fault, Line, read_jsonl
@@ -51,27 +50,6 @@ def load_references(recipe: Recipe, root: Path) -> list[tuple[Case, References]]
     lines = [one for suite in recipe.evaluation.suites for one in suite_references(suite, recipe, root)]
     found = {one.case: one for one in lines if one.split == recipe.evaluation.contrast}
     return [(case, found[case.id]) for case in load_suites(recipe, root) if case.id in found]
-
-
-def are_measured(recipe: Recipe, root: Path) -> bool:
-    """Return whether the recipe measures by references: a criterion asks for them, or a case has some in the split of `contrast`."""
-    if recipe.evaluation.contrast is None:
-        return False
-    if any(needs_references(criterion.metric) for criterion in recipe.evaluation.criteria):
-        return bool(reference_files(recipe, root))
-    try:
-        return any(_has_references(suite, recipe, root) for suite in recipe.evaluation.suites)
-    except EvaluationError:  # of a suite, which the steps that answer it tell
-        return False
-
-
-def _has_references(suite: Suite, recipe: Recipe, root: Path) -> bool:
-    path = reference_path(suite, recipe, root)
-    if path is None or suite.limit is None:
-        return path is not None
-    lines = [item.value for item in read_jsonl(path) if isinstance(item, Line)]
-    found = {str(one.get("case")) for one in lines if one.get("split") == recipe.evaluation.contrast}
-    return any(case.id in found for case in load_suite(suite, recipe, root))
 
 
 def suite_references(suite: Suite, recipe: Recipe, root: Path) -> list[References]:
