@@ -192,9 +192,13 @@ class EngineError(JessyError):
 
 
 class ContextFullError(EngineError):
-    """A conversation has more tokens than the context window."""
+    """A conversation has more tokens than the context window: `tokens`, 0 where the engine does not say how many."""
 
     code = "E801"
+
+    def __init__(self, message: str, tokens: int = 0, *, hint: str = "raise PARAMETER num_ctx") -> None:
+        super().__init__(message, hint=hint)
+        self.tokens = tokens
 
 
 class EvaluationError(JessyError):

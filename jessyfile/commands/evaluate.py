@@ -179,13 +179,13 @@ def _lines(found: ModelEvaluation, asking: Asking, lock: Lock | None, changes: l
     if lock is not None and lock.digest not in ("", found.digest):
         yield f"the lock file's scores are of another model ({lock.digest[:12]})"
     by_metric = {change.metric: change for change in changes}
-    rows = [(one.metric, one) for one in _measured(found, asking, by_metric)]
-    wide = max((len(name) for name, _ in rows), default=0)
-    for name, one in rows:
-        change = by_metric.get(name)
+    rows = list(_measured(found, asking, by_metric))
+    wide = max((len(one.metric) for one in rows), default=0)
+    for one in rows:
+        change = by_metric.get(one.metric)
         state = "FELL" if change is not None and change.fell else "ok" if change is not None else ""
         beside = f"   lock: {change.said}" if change is not None else ""
-        yield f"  {state:<4}  {name:<{wide}}  {spelled(one)}{beside}"
+        yield f"  {state:<4}  {one.metric:<{wide}}  {spelled(one)}{beside}"
     yield _verdict(lock, changes)
 
 

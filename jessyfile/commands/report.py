@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import webbrowser
 from typing import TYPE_CHECKING
 
@@ -56,4 +55,4 @@ def _last(root: Path, name: str | None) -> Run | None:
 
 
 def _name(run: Run) -> str:
-    return next((event.name for event in itertools.islice(run.events(), 1)), "")
+    return next((event.name for event in run.events()), "")

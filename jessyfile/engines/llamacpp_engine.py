@@ -40,7 +40,7 @@ _LEAST_LOGPROB = -100.0  # below what single precision tells apart from nothing
 class LlamaCpp:
     """llama.cpp in the process. `parallel` requests are answered at once, each with the whole context window.
 
-    For an evaluation it takes as many slots as memory for contexts allows: their answers are made faster together, each slower alone.
+    For an evaluation it takes as many slots as memory for contexts allows.
     """
 
     name = "embedded"
@@ -183,7 +183,7 @@ class LlamaCpp:
 
 
 def default_parallel() -> int:
-    """Return how many answers to make at once: one on few cores, where sharing them gains nothing and blurs latency."""
+    """Return how many answers to make at once: one on few cores, where sharing them blurs latency."""
     return max(1, min(4, cores() // 4))
 
 
@@ -239,10 +239,8 @@ def _checked_chunk(chunk: Json) -> dict[str, Json]:
     if error is None:
         return chunk
     if isinstance(error, dict) and error.get("type") == "exceed_context_size_error":
-        size, room = error.get("n_prompt_tokens"), error.get("n_ctx")
-        raise ContextFullError(
-            f"the conversation has {size} tokens and the context window {room}", hint="raise PARAMETER num_ctx"
-        )
+        size, room = int(error.get("n_prompt_tokens", 0)), error.get("n_ctx")
+        raise ContextFullError(f"the conversation has {size} tokens and the context window {room}", size)
     reason = error.get("message") if isinstance(error, dict) else error
     raise EngineError(f"llama.cpp refused: {' '.join(str(reason).split())[:300]}")
 

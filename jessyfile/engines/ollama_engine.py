@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from jessyfile.engines.engine import SAMPLING
 from jessyfile.engines.gather import Gathered
-from jessyfile.errors import EngineError
+from jessyfile.errors import ContextFullError, EngineError
 
 if TYPE_CHECKING:
     from jessyfile.engines.engine import GenerationSettings, OnPiece, Reply, ServedModel, TokenLogprob
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 _ANSWER_SECONDS = 600.0
 _KEEP_ALIVE = "5m"
+_FULL = re.compile(r"n_prompt_tokens\W+(\d+)|(?:exceeds|longer than) the context length")  # as versions have said it
 
 
 class Ollama:
@@ -71,14 +73,19 @@ class Ollama:
         settings: GenerationSettings | None = None,
         on_piece: OnPiece | None = None,
     ) -> Reply:
-        """Answer a conversation. Raises EngineError."""
+        """Answer a conversation. Raises EngineError, ContextFullError when it does not fit into the context window."""
         gathered, last = Gathered(on_piece), dict[str, Any]()
 
         def event(found: Mapping[str, Any]) -> bool:
             last.update(found)
             return gathered.add(_text(found))
 
-        self._exchange("/api/chat", self._request(messages, settings), event, self._stop)
+        try:
+            self._exchange("/api/chat", self._request(messages, settings), event, self._stop)
+        except EngineError as error:
+            if (told := _FULL.search(error.message)) is None:
+                raise
+            raise ContextFullError("the conversation is longer than the context window", int(told[1] or 0)) from error
         tokens = None if gathered.cut else int(last.get("eval_count") or len(gathered.pieces))
         stopped: Any = "length" if last.get("done_reason") == "length" else "stop"
         return gathered.reply(int(last.get("prompt_eval_count") or 0), tokens, stopped)
@@ -107,7 +114,8 @@ class Ollama:
         if model.system is not None and (not turns or turns[0]["role"] != "system"):
             turns.insert(0, {"role": "system", "content": model.system})
         options = _options(used, model)
-        return {"model": model.name, "messages": turns, "stream": True, "options": options, "keep_alive": _KEEP_ALIVE}
+        body = {"model": model.name, "messages": turns, "stream": True, "options": options, "keep_alive": _KEEP_ALIVE}
+        return {**body, "truncate": False, "shift": False}  # else the beginning of what is too long is dropped
 
     def _exchange(
         self, path: str, body: Mapping[str, Any], take: Callable[[Mapping[str, Any]], bool], stop: Stop | None

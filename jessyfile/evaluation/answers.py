@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from jessyfile.dataset.marker import marked
 from jessyfile.engines.adaptive import read_marker
-from jessyfile.errors import EvaluationError, Interrupted
+from jessyfile.errors import ContextFullError, EvaluationError, Interrupted
 from jessyfile.evaluation.suite_inputs import even_sample
 from jessyfile.fsops import append_line
 from jessyfile.language.recipe import Message
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from jessyfile.planning.steps import Progress, Stop
 
 ANSWERS = "answers.jsonl"
+FULL = "full"
 TIMED = 60  # of a level: a 95th percentile has an upper bound from 59 on
 
 
@@ -38,7 +39,8 @@ class Answered:
 
     `seconds` and `first_token_seconds` are wall time on a warm engine; `alone` says that no other answer was made beside it, so
     that they are a latency. `stopped` is `cut` for an answer of the base model that was ended because it looped: its time is then
-    a lower bound. `model` is the digest of the model that answered, `asked` that of the conversation.
+    a lower bound. It is `full` where nothing was said because the conversation is longer than the context window. `model` is the
+    digest of the model that answered, `asked` that of the conversation.
     """
 
     id: str
@@ -84,8 +86,13 @@ class Asker:
         return digest(conversation(case, self.complexity))
 
     def ask(self, case: Case, alone: bool = True) -> Answered:
-        """Return one case's answer."""
-        reply = self.engine.chat(conversation(case, self.complexity), self.settings, self.on_piece)
+        """Return one case's answer; an empty one where the conversation does not fit into the context window."""
+        try:
+            reply = self.engine.chat(conversation(case, self.complexity), self.settings, self.on_piece)
+        except ContextFullError as error:
+            return Answered(
+                case.id, "", None, None, error.tokens, 0, 0.0, None, FULL, False, self.model, self.mark(case)
+            )
         said = read_marker(reply.text, self.complexity)
         return Answered(
             id=case.id,

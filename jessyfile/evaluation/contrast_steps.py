@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -33,7 +34,7 @@ _TOGETHER = 8  # cases that are read together: enough to keep every core busy, f
 _ROOM = 8  # tokens of context beside the longest answer
 _TUNABLE = "Measured on the development split, on which checks may be tuned."
 Pair = tuple["Case", "References"]
-T = TypeVar("T")
+T = TypeVar("T", CaseLikelihood, ServedCase)
 
 
 def run_likelihood_base(context: StepContext) -> LikelihoodFacts:
@@ -50,19 +51,25 @@ def run_likelihood_tuned(context: StepContext) -> LikelihoodFacts:
 
 
 def _likelihood(context: StepContext, folder: Path) -> LikelihoodFacts:
-    cases, kept = _cases(context), context.work / KEPT
-    done = {one.case: one for one in read_likelihoods(kept)}
-    write_jsonl(kept, map(asdict, done.values()))  # a last line torn by a crash would swallow the next one
-    pending = [pair for pair in cases if pair[0].id not in done]
-    if pending:
-        for one in _read_all(context, folder, pending):
-            append_line(kept, json_text(asdict(one)))
-            done[one.case] = one
-            context.progress.update(len(done), len(cases), text=one.case)
-    found = [done[case.id] for case, _ in cases]
+    found = _each(context, _cases(context), CaseLikelihood, partial(_read_all, context, folder))
     write_jsonl(context.output / LIKELIHOODS, map(asdict, found))
     answers = [answer for one in found for answer in one.answers]
     return LikelihoodFacts(len(found), len(answers), sum(one.tokens for one in answers))
+
+
+def _each(
+    context: StepContext, cases: Sequence[Pair], kind: type[T], read: Callable[[Sequence[Pair]], Iterator[T]]
+) -> list[T]:
+    """Return what `read` yields of every case; what an interrupted run has kept is not read again."""
+    kept = context.work / KEPT
+    done = {one.case: one for one in _lines(kept, kind)}
+    write_jsonl(kept, map(asdict, done.values()))  # a last line torn by a crash would swallow the next one
+    pending = [pair for pair in cases if pair[0].id not in done]
+    for one in read(pending) if pending else ():
+        append_line(kept, json_text(asdict(one)))
+        done[one.case] = one
+        context.progress.update(len(done), len(cases), text=one.case)
+    return [done[case.id] for case, _ in cases]
 
 
 def _read_all(context: StepContext, folder: Path, pending: Sequence[Pair]) -> Iterator[CaseLikelihood]:
@@ -96,7 +103,8 @@ def _layout(context: StepContext) -> AnswerLayout:
 def run_contrast(context: StepContext) -> ContrastFacts:
     """Compare both models, ask the file that is served, and write `contrast.json`. Raises EngineError, Interrupted."""
     before, after = (read_likelihoods(context.inputs[f"likelihood.{name}"] / LIKELIHOODS) for name in ("base", "tuned"))
-    served = _served(context, before, after)
+    cases = even_sample(_cases(context), CASES)
+    served = _each(context, cases, ServedCase, partial(_served, context, before, after))
     note = _TUNABLE if context.recipe.evaluation.contrast == "development" else ""
     found = contrasts(before, after, served, note)
     write_text(context.output / CONTRAST_FILE, readable(found))
@@ -104,26 +112,17 @@ def run_contrast(context: StepContext) -> ContrastFacts:
 
 
 def _served(
-    context: StepContext, before: Sequence[CaseLikelihood], after: Sequence[CaseLikelihood]
-) -> list[ServedCase]:
-    """Ask the file about those cases that have no answer yet. Raises Interrupted between two of them."""
-    cases, kept = even_sample(_cases(context), CASES), context.work / KEPT
-    done = {one.case: one for one in _lines(kept, ServedCase)}
-    write_jsonl(kept, map(asdict, done.values()))
-    pending = [pair for pair in cases if pair[0].id not in done]
-    if pending:
-        base, tuned = ({one.case: one for one in side} for side in (before, after))
-        layout = _layout(context)
-        with _engine(context, layout, pending) as engine:
-            asked = ServedReader(engine, layout, base, tuned)
-            for pair in pending:
-                if context.stop.requested():
-                    raise Interrupted("stopped between two cases; those that were asked are kept")
-                one = asked.read(*pair)
-                append_line(kept, json_text(asdict(one)))
-                done[one.case] = one
-                context.progress.update(len(done), len(cases), text=one.case)
-    return [done[case.id] for case, _ in cases]
+    context: StepContext, before: Sequence[CaseLikelihood], after: Sequence[CaseLikelihood], pending: Sequence[Pair]
+) -> Iterator[ServedCase]:
+    """Yield what the file says of cases. Raises Interrupted between two of them."""
+    base, tuned = ({one.case: one for one in side} for side in (before, after))
+    layout = _layout(context)
+    with _engine(context, layout, pending) as engine:
+        asked = ServedReader(engine, layout, base, tuned)
+        for pair in pending:
+            if context.stop.requested():
+                raise Interrupted("stopped between two cases; those that were asked are kept")
+            yield asked.read(*pair)
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from jessyfile.engines.serving import described, engine_of, loaded, served_model
 from jessyfile.errors import EngineError, Interrupted
 from jessyfile.evaluation.answers import (
     ANSWERS,
+    FULL,
     TIMED,
     Answered,
     Asker,
@@ -189,7 +190,7 @@ def ask_suites(
         The answers, in the order of the cases.
 
     Raises:
-        EngineError: the model cannot be loaded, or a case does not fit into its context.
+        EngineError: the model cannot be loaded, or does not answer.
         Interrupted: a stop was requested; answers so far are kept.
     """
     if _all_known(asker, cases, kept):
@@ -222,7 +223,8 @@ def _write(context: StepContext, answered: SuiteAnswers, asker: Asker, model: Se
 def _warm_up(asker: Asker, cases: Sequence[Case]) -> float | None:
     """Ask for one token and throw it away, so that no measured answer pays for the first; return its seconds."""
     short = replace(asker, settings=replace(asker.settings, max_tokens=1))
-    return short.ask(cases[0]).first_token_seconds
+    fitting = (one for one in map(short.ask, cases) if one.stopped != FULL)
+    return next((one.first_token_seconds for one in fitting), None)
 
 
 def run_judge(context: StepContext) -> JudgeFacts:

@@ -74,8 +74,8 @@ class ModelScores:
     def _outcomes(self, metric: str) -> dict[str, bool]:
         suite, rule = rule_of(metric)
         scores = [score for score in self.scores if suite is None or score.case.suite == suite]
-        judged = {score.case.id: rule(score) for score in scores}
-        outcomes = {case: passed for case, passed in judged.items() if passed is not None}
+        judged = ((score, rule(score)) for score in scores)
+        outcomes = {score.case.id: passed and score.asked for score, passed in judged if passed is not None}
         return self._often(scores, outcomes) if metric == "personality" else outcomes
 
     def _often(self, scores: Sequence[Score], outcomes: dict[str, bool]) -> dict[str, bool]:

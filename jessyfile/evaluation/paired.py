@@ -10,6 +10,7 @@ from jessyfile.errors import DamagedError, EvaluationError, ProjectError, StateE
 from jessyfile.evaluation.ask_model import ModelEvaluation
 from jessyfile.evaluation.criteria import Compared, compare_runs
 from jessyfile.evaluation.metrics import Measurement, metrics_of
+from jessyfile.evaluation.scores import Score, gained
 from jessyfile.evaluation.verdict import read_verdict
 from jessyfile.planning.runs import all_runs
 from jessyfile.planning.store import Store
@@ -19,7 +20,6 @@ from jessyfile.results.typed_json import read_as
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from jessyfile.evaluation.scores import Score
     from jessyfile.planning.runs import RecordedStep, Run
 
 
@@ -49,8 +49,7 @@ class CasePair:
     @property
     def change(self) -> int:
         """How many of shape and relevance the second gained; the worst cases sort first."""
-        after, before = (one.shape + one.relevant for one in (self.second, self.first))
-        return after - before
+        return gained(self.second, self.first)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from jessyfile.errors import EvaluationError
 from jessyfile.evaluation.suite_inputs import suite_files
 from jessyfile.language.metric_table import is_listed, metric_names
-from jessyfile.plugins import CHECKS, METRICS, Plugin, find_plugin, installed
+from jessyfile.plugins import CHECKS, METRICS, Group, Plugin, find_plugin, installed
 from jessyfile.project import find_root
 
 if TYPE_CHECKING:
@@ -65,8 +65,8 @@ def plugin_check(name: str, answer: str, prompt: str, words: tuple[str, ...]) ->
     return said
 
 
-def _require(group: str, name: str) -> Plugin:
-    plugin = find_plugin(METRICS if group == METRICS else CHECKS, name)
+def _require(group: Group, name: str) -> Plugin:
+    plugin = find_plugin(group, name)
     if plugin is None:
         raise EvaluationError(f"nothing measures `{name}`", hint=f"install what brings it (entry point {group})")
     return plugin

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from jessyfile.evaluation.answers import Answered
+from jessyfile.evaluation.answers import FULL, Answered
 from jessyfile.evaluation.cases import Case, Check
 from jessyfile.evaluation.checks import complaint, passes, rule_holds
 from jessyfile.evaluation.clauses import without_echo
@@ -44,7 +44,7 @@ class Score:
     @property
     def shape(self) -> bool:
         """Whether the answer has the right shape, the marker left aside."""
-        return self.language and self.loop is None and not self.failed_form
+        return self.asked and self.language and self.loop is None and not self.failed_form
 
     @property
     def form(self) -> bool:
@@ -54,7 +54,12 @@ class Score:
     @property
     def relevant(self) -> bool:
         """Whether every check of content passes."""
-        return not self.failed_relevance
+        return self.asked and not self.failed_relevance
+
+    @property
+    def asked(self) -> bool:
+        """Whether the model has seen the question: one that is longer than the context window it has not."""
+        return self.answer.stopped != FULL
 
     def called_stock(self) -> Score:
         """Return the score of an answer whose sentences many different questions got."""
@@ -65,8 +70,18 @@ class Score:
         return list(_failures(self))
 
 
+def gained(after: Score, before: Score) -> int:
+    """Return how many of shape and relevance an answer has more than another, the marker left aside."""
+    new, old = (one.shape + one.relevant for one in (after, before))
+    return new - old
+
+
 def _failures(score: Score) -> Iterator[str]:
     case, answer = score.case, score.answer
+    if not score.asked:
+        tokens = f" of {answer.prompt_tokens} tokens" if answer.prompt_tokens else ""
+        yield f"not asked: the conversation{tokens} is longer than the context window"
+        return
     if score.marker is False:
         yield "no marker"
     elif score.level is False:

@@ -1,13 +1,9 @@
-"""Small numbers said honestly: intervals of shares, means and percentiles, whether two models differ on the same cases, and how
-far two judgements agree.
-"""
+"""Small numbers said honestly: intervals of shares, means and percentiles, and whether two models differ on the same cases."""
 
 from __future__ import annotations
 
 import math
-from collections import Counter
-from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from statistics import NormalDist
 
 Interval = tuple[float, float]
@@ -59,68 +55,6 @@ def auc(good: Sequence[float], bad: Sequence[float]) -> float:
         raise ValueError("a share of pairs needs a value on either side")
     won = sum((one > other) + (one == other) / 2 for one in good for other in bad)
     return won / (len(good) * len(bad))
-
-
-def kappa(one: Sequence[Hashable], other: Sequence[Hashable]) -> float | None:
-    """Return Cohen's kappa of two judges' labels of the same things: their agreement beyond chance (Cohen 1960).
-
-    None where it says nothing: no things, or both judges gave one and the same label throughout. Raises ValueError when the
-    judges labelled different numbers of things.
-    """
-    n, agreed = len(one), sum(left == right for left, right in zip(one, other, strict=True))
-    left, right = Counter(one), Counter(other)
-    by_chance = sum(count * right[label] for label, count in left.items())
-    return (n * agreed - by_chance) / (n * n - by_chance) if n * n > by_chance else None
-
-
-@dataclass(frozen=True, slots=True)
-class Detection:
-    """How acceptances agree with the truth, in counts: accepted and right, accepted and wrong, refused though right, refused
-    and wrong.
-    """
-
-    right_accepted: int
-    wrong_accepted: int
-    right_refused: int
-    wrong_refused: int
-
-    @property
-    def precision(self) -> float | None:
-        """The share of what was accepted that is right; None when nothing was accepted."""
-        return _share(*self._of_accepted)
-
-    @property
-    def recall(self) -> float | None:
-        """The share of what is right that was accepted; None when nothing is right."""
-        return _share(*self._of_right)
-
-    @property
-    def precision_interval(self) -> Interval:
-        """The 95 % Wilson interval of the precision."""
-        return wilson(*self._of_accepted)
-
-    @property
-    def recall_interval(self) -> Interval:
-        """The 95 % Wilson interval of the recall."""
-        return wilson(*self._of_right)
-
-    @property
-    def _of_accepted(self) -> tuple[int, int]:
-        return self.right_accepted, self.right_accepted + self.wrong_accepted
-
-    @property
-    def _of_right(self) -> tuple[int, int]:
-        return self.right_accepted, self.right_accepted + self.right_refused
-
-
-def detection(accepted: Sequence[bool], right: Sequence[bool]) -> Detection:
-    """Count how what was accepted agrees with what is right, thing by thing. Raises ValueError for lists of different lengths."""
-    count = Counter((bool(said), bool(true)) for said, true in zip(accepted, right, strict=True))
-    return Detection(count[True, True], count[True, False], count[False, True], count[False, False])
-
-
-def _share(part: int, whole: int) -> float | None:
-    return part / whole if whole else None
 
 
 def percentile(values: Sequence[float], share: float) -> float:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from jessyfile.dataset.supply import unanswered
-from jessyfile.errors import EvaluationError
+from jessyfile.engines.engine import GenerationSettings
+from jessyfile.errors import ContextFullError, EvaluationError
 from jessyfile.evaluation.suite_inputs import even_sample, suite_path
 from jessyfile.planning.consent import judge_sends
 from jessyfile.planning.preflight import Finding
@@ -21,24 +22,28 @@ if TYPE_CHECKING:
     from jessyfile.language.recipe import Recipe, Suite
     from jessyfile.planning.preflight import Outlook
 
+_CHARACTERS = 3  # of a token, about: nothing is tokenized before work begins
+
 
 def suites_preflight(outlook: Outlook) -> Iterator[Finding]:
-    """Yield suites that cannot be read, hold no case, or hold fewer than their limit."""
+    """Yield suites that cannot be read, hold no case or fewer than their limit, and cases that the context window hardly holds."""
     yield from outlook.once(_suites)
 
 
 def _suites(outlook: Outlook) -> list[Finding]:
-    recipe, found, ids = outlook.recipe, list[Finding](), Counter[str]()
+    recipe, found, ids, sizes = outlook.recipe, list[Finding](), Counter[str](), list[int]()
     for suite in recipe.evaluation.suites:
         at = f"eval.suite.{suite.name}"
         try:
-            names = _case_ids(suite, recipe, outlook.root)
+            cases = _sizes(suite, recipe, outlook.root)
         except EvaluationError as error:
             found.append(outlook.error(error, at))
             continue
-        ids.update(even_sample(names, suite.limit))
-        if suite.limit is not None and len(names) < suite.limit:
-            message = f"the suite `{suite.name}` holds {len(names)} cases, fewer than its limit of {suite.limit}"
+        answered = even_sample(cases, suite.limit)
+        ids.update(name for name, _ in answered)
+        sizes += [size for _, size in answered]
+        if suite.limit is not None and len(cases) < suite.limit:
+            message = f"the suite `{suite.name}` holds {len(cases)} cases, fewer than its limit of {suite.limit}"
             short = EvaluationError(message, hint="lower the limit, or write more cases")
             found.append(outlook.warning(short, f"{at}.limit"))
     twice = [name for name, times in ids.items() if times > 1]
@@ -47,17 +52,38 @@ def _suites(outlook: Outlook) -> list[Finding]:
             f"{ids[twice[0]]} cases are called `{twice[0]}`", hint="give every case an id of its own"
         )
         found.append(outlook.error(same, "eval"))
-    return found
+    return [*found, *_too_long(outlook, sizes)]
 
 
-def _case_ids(suite: Suite, recipe: Recipe, root: Path) -> list[str]:
-    """Return the ids of a suite's cases. The cases that come with jessy are right; others are held against the schema."""
+def _too_long(outlook: Outlook, sizes: Sequence[int]) -> Iterator[Finding]:
+    """Yield a warning where conversations of so many characters are likely to be longer than the context window."""
+    recipe = outlook.recipe
+    window = next((int(one.value) for one in recipe.parameters if one.key == "num_ctx"), GenerationSettings().num_ctx)
+    before = len(recipe.system or "") + sum(len(message.content) for message in recipe.messages)
+    long = [tokens for size in sizes if (tokens := (before + size) // _CHARACTERS) > window]
+    if long:
+        message = (
+            f"num_ctx {window} is too small for {len(long)} of {len(sizes)} cases, which will fail unasked: "
+            f"the longest has about {max(long)} tokens, estimated at {_CHARACTERS} characters each"
+        )
+        full = ContextFullError(message, hint="raise PARAMETER num_ctx, or leave those cases out")
+        yield outlook.warning(full, "parameter.num_ctx")
+
+
+def _sizes(suite: Suite, recipe: Recipe, root: Path) -> list[tuple[str, int]]:
+    """Return the id of each of a suite's cases with the characters of its conversation. The cases that come with jessy are right; others
+    are held against the schema."""
     path = suite_path(suite, recipe, root)
+    said: list[tuple[str, ...]]
     if path.is_relative_to(resource("data").resolve()):
-        return [str(item.value["id"]) for item in read_jsonl(path, path.name) if isinstance(item, Line)]
-    from jessyfile.evaluation.cases import load_suite
+        lines = (item.value for item in read_jsonl(path, path.name) if isinstance(item, Line))
+        said = [(one["id"], one["prompt"], *(turn["content"] for turn in one.get("turns", ()))) for one in lines]
+    else:
+        from jessyfile.evaluation.cases import load_suite
 
-    return [case.id for case in load_suite(replace(suite, limit=None), recipe, root)]
+        cases = load_suite(replace(suite, limit=None), recipe, root)
+        said = [(case.id, case.prompt, *(turn.content for turn in case.turns)) for case in cases]
+    return [(name, sum(map(len, texts))) for name, *texts in said]
 
 
 def judge_preflight(outlook: Outlook) -> Iterator[Finding]:

@@ -12,7 +12,7 @@ from jessyfile.errors import EvaluationError
 from jessyfile.evaluation.criteria import Compared, Judged, compare_runs, contrast_measurement, hold, hold_contrast
 from jessyfile.evaluation.length_baseline import level_by_length
 from jessyfile.evaluation.metrics import CONFIDENCE, Measurement, ModelScores, metrics_of
-from jessyfile.evaluation.scores import Score, score
+from jessyfile.evaluation.scores import Score, gained, score
 from jessyfile.evaluation.stock import stock_answers
 from jessyfile.fsops import write_text
 from jessyfile.language.metric_table import needs_references
@@ -61,8 +61,8 @@ class ScoredCase:
         """Whether the answer got better or worse, the marker left aside: shape and relevance together."""
         if self.before is None:
             return "same"
-        after, before = (one.shape + one.relevant for one in (self.after, self.before))
-        return "better" if after > before else "worse" if after < before else "same"
+        change = gained(self.after, self.before)
+        return "better" if change > 0 else "worse" if change < 0 else "same"
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +93,7 @@ class Verdict:
         """Return how often each level was given each marker: `{wanted: {said: count}}`, `none` for no marker."""
         table: dict[str, dict[str, int]] = {}
         for one in (case.after for case in self.cases):
-            if one.marker is not None:
+            if one.asked and one.marker is not None:
                 row, said = table.setdefault(one.case.level, {}), one.answer.level or NO_MARKER
                 row[said] = row.get(said, 0) + 1
         return table

@@ -13,7 +13,7 @@ import pytest
 
 from jessyfile.engines.engine import GenerationSettings, ServedModel
 from jessyfile.engines.ollama_engine import Ollama
-from jessyfile.errors import EngineError, Interrupted
+from jessyfile.errors import ContextFullError, EngineError, Interrupted
 from jessyfile.language.recipe import Message
 
 EXAMPLE = Message("user", "örnek")
@@ -111,6 +111,24 @@ def test_a_failure_after_a_200_is_one_clear_line(server: Server, lines: tuple[An
     server.lines = lines
     with pytest.raises(EngineError, match=words):
         engine.chat([Message("user", "selam")])
+
+
+@pytest.mark.parametrize(
+    ("said", "tokens"),
+    [
+        ("the input length exceeds the context length", 0),
+        ("the prompt is longer than the context length currently available to the model", 0),
+        (json.dumps({"error": {"type": "exceed_context_size_error", "n_prompt_tokens": 2622, "n_ctx": 512}}), 2622),
+    ],
+)
+def test_a_prompt_that_is_too_long_is_refused_and_not_answered_in_part(server: Server, said: str, tokens: int) -> None:
+    """Left alone Ollama drops the beginning of such a prompt, the system prompt with it, and answers what is left."""
+    engine = loaded(server)
+    server.status, server.lines = 400, ({"error": said},)
+    with pytest.raises(ContextFullError) as error:
+        engine.chat([Message("user", "selam")])
+    assert error.value.tokens == tokens
+    assert (server.asked[-1][1]["truncate"], server.asked[-1][1]["shift"]) == (False, False)
 
 
 def test_an_ollama_that_does_not_answer_is_said_in_one_line() -> None:

@@ -10,10 +10,14 @@ import pytest
 from evaluation_fakes import USUAL, FakeEngine, Told, make_case
 
 from jessyfile.dataset.example import Turn
-from jessyfile.engines.engine import GenerationSettings
-from jessyfile.errors import Interrupted
+from jessyfile.engines.engine import GenerationSettings, ServedModel
+from jessyfile.errors import ContextFullError, Interrupted
 from jessyfile.evaluation.answers import Asker, answer_all, conversation, read_answers, timed_cases
+from jessyfile.evaluation.evaluation_steps import ask_suites
+from jessyfile.evaluation.metrics import ModelScores
 from jessyfile.evaluation.repetition import looping
+from jessyfile.evaluation.scores import score
+from jessyfile.language.recipe import Personality
 
 CASES = [make_case(f"turkish-{n:03}") for n in range(6)]
 
@@ -87,6 +91,32 @@ def test_a_line_torn_by_a_crash_costs_only_itself(tmp_path: Path) -> None:
     answer_all(asker(engine), CASES, kept, Told(), Told())
     assert len(engine.asked) == 4
     assert {answer.id for answer in read_answers(kept)} == {case.id for case in CASES}
+
+
+def refusing(prompt: str) -> str:
+    """Answer everything but one question, which is longer than the context window."""
+    if "turkish-000" in prompt:
+        raise ContextFullError("the conversation has 1554 tokens and the context window 1024", 1554)
+    return "[low 1]\nBence pilav."
+
+
+@pytest.mark.parametrize("parallel", [1, 3])
+def test_a_case_longer_than_the_context_fails_and_the_others_are_asked(tmp_path: Path, parallel: int) -> None:
+    """One such case of the shipped suite `edge` ended the whole evaluation."""
+    engine, kept = FakeEngine(refusing, parallel=parallel), tmp_path / "kept.jsonl"
+    found = ask_suites(asker(engine), ServedModel("m", None, "gemma"), CASES, kept, Told(), Told())
+    full, *others = found.answers
+    assert (full.text, full.stopped, full.prompt_tokens, full.alone) == ("", "full", 1554, False)
+    assert [answer.stopped for answer in others] == ["stop"] * 5
+    assert found.first_token_seconds is not None  # another case has warmed the engine up
+    assert read_answers(kept)[0] == full
+    plain = Personality(0, (), (), ())
+    scores = ModelScores([score(case, one, USUAL, plain) for case, one in zip(CASES, found.answers, strict=True)])
+    reason = "not asked: the conversation of 1554 tokens is longer than the context window"
+    assert scores.scores[0].failures() == [reason]
+    for metric in ("no_loops", "level_accuracy", "language", "turkish_accuracy", "turkish.form", "turkish.relevance"):
+        assert (scores.measure(metric).n, scores.measure(metric).failing) == (6, ("turkish-000",)), metric
+    assert "turkish-000" not in scores.measure("latency.low").samples
 
 
 def test_a_looping_answer_is_cut_where_it_loops(tmp_path: Path) -> None:

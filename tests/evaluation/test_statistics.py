@@ -11,11 +11,8 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from jessyfile.evaluation.statistics import (
-    Detection,
     auc,
     cases_to_prove,
-    detection,
-    kappa,
     mcnemar,
     mean_interval,
     percentile,
@@ -142,47 +139,3 @@ def test_the_share_of_pairs_is_mann_whitneys_statistic(good: list[int], bad: lis
 def test_a_share_of_no_pairs_is_no_number() -> None:
     with pytest.raises(ValueError, match="either side"):
         auc([1.0], [])
-
-
-def labels(table: list[list[int]]) -> tuple[list[int], list[int]]:
-    """Return both judges' labels from a table of counts, the first judge's by rows."""
-    cells = [(row, column) for row, counts in enumerate(table) for column, n in enumerate(counts) for _ in range(n)]
-    return [row for row, _ in cells], [column for _, column in cells]
-
-
-def test_kappa_agrees_with_a_published_value() -> None:
-    """Fleiss, Cohen and Everitt, Psychological Bulletin 72 (1969): 200 patients, three diagnoses, kappa = 0.429."""
-    one, other = labels([[106, 10, 4], [22, 28, 10], [2, 12, 6]])
-    assert kappa(one, other) == pytest.approx(0.429, abs=5e-4)
-    assert kappa(other, one) == kappa(one, other)
-
-
-@pytest.mark.parametrize(
-    ("table", "expected"), [([[5, 0], [0, 3]], 1.0), ([[2, 2], [2, 2]], 0.0), ([[0, 4], [4, 0]], -1.0)]
-)
-def test_kappa_of_agreement_chance_and_contradiction(table: list[list[int]], expected: float) -> None:
-    assert kappa(*labels(table)) == pytest.approx(expected)
-
-
-def test_kappa_is_no_number_where_there_was_nothing_to_tell_apart() -> None:
-    assert kappa([], []) is None
-    assert kappa(["yes"] * 9, ["yes"] * 9) is None
-    assert kappa(["yes"] * 9, ["no"] * 9) == 0.0
-    with pytest.raises(ValueError, match="shorter"):
-        kappa([True, False], [True])
-
-
-def test_precision_and_recall_are_of_what_was_accepted_and_of_what_is_right() -> None:
-    """Four answers were accepted, three of them right; two right ones were refused."""
-    accepted, right = [1, 1, 1, 1, 0, 0, 0], [1, 1, 1, 0, 1, 1, 0]
-    found = detection([bool(one) for one in accepted], [bool(one) for one in right])
-    assert found == Detection(right_accepted=3, wrong_accepted=1, right_refused=2, wrong_refused=1)
-    assert (found.precision, found.recall) == (0.75, 0.6)
-    assert found.precision_interval == wilson(3, 4)
-    assert found.recall_interval == wilson(3, 5)
-
-
-def test_precision_of_nothing_accepted_is_no_number() -> None:
-    found = detection([False, False], [True, True])
-    assert (found.precision, found.recall) == (None, 0.0)
-    assert detection([], []).recall is None

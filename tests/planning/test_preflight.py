@@ -561,6 +561,18 @@ def test_a_snapshot_in_the_hubs_cache_is_looked_at(project):
     assert "'stablelm'" in project.plan().errors[0].message
 
 
+def test_cases_that_the_context_window_hardly_holds_are_told_before_work(project):
+    """The shipped suite `edge` holds prompts of 5,000 characters, which were found too long after the training."""
+    project.suite(CASE, {**CASE, "id": "s-2", "prompt": "a" * 5000}, {**CASE, "id": "s-3", "prompt": "b" * 4000})
+    project.says("DATASET {", "PARAMETER num_ctx 1500\nDATASET {")
+    (finding,) = problems(project)
+    assert (finding.severity, finding.where) == ("warning", "tiny.jessy:4")
+    assert "num_ctx 1500 is too small for 1 of 3 cases" in finding.message
+    assert "about 1666 tokens, estimated at 3 characters each" in finding.message
+    project.says("num_ctx 1500", "num_ctx 2000")
+    assert problems(project) == []
+
+
 def test_the_end_that_is_no_token_is_said_and_refused_only_with_a_weight(project):
     no_format(project)
     project.says("end_weight 4", "end_weight 1")
