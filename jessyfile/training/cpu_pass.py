@@ -52,9 +52,7 @@ class CpuPass:
         rows = self.head[np.concatenate([part.batch.targets for part in parts])]
         weights = np.concatenate([part.batch.weights for part in parts])
         whole = self._softmax(chosen, wanted=wanted)
-        with np.errstate(
-            all="ignore"
-        ):  # MLX does not warn either; the trainer refuses what is not finite, and says why
+        with np.errstate(all="ignore"):  # as MLX; the trainer refuses what is not finite, and says why
             value, gradient = cross_entropy(chosen, rows, weights, whole, self.cap)
         if not wanted:
             return value, {}

@@ -27,9 +27,17 @@ if TYPE_CHECKING:
 
 FOUR_NORMS, QUERY_NORMS = ("gemma2", "gemma3_text"), ("gemma3_text", "qwen3")
 _GATES = {"gemma": ops.gelu, "gemma2": ops.gelu_tanh, "gemma3_text": ops.gelu_tanh}
-KEPT_BYTES = (
-    1 << 30
-)  # of one part: with more, its lowest layers keep only what enters them, and are computed again for their gradient
+# of one part: with more, its lowest layers keep only what enters them, and are computed again for their gradient
+KEPT_BYTES = 1 << 30
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What a layer is told of a part: how rows lie, what dropout is drawn from, which tokens are wanted of it; None for no, for all."""
+
+    rows: Layout
+    draw: np.random.Generator | None
+    where: NDArray[np.int64] | None
 
 
 @dataclass(slots=True)
@@ -72,7 +80,7 @@ class Decoder:
 
         def computed(number: int, tape: Tape, x: Traced) -> Traced:
             draw = None if seed is None else np.random.default_rng([seed, number])
-            return self._layer(tape, x, number, batch.rows, draw, batch.where if number == count - 1 else None)
+            return self._layer(tape, x, number, _Asked(batch.rows, draw, batch.where if number == count - 1 else None))
 
         x, count = Traced(self.embedded(batch.ids), needed=False), len(self.model.layers)
         again = count - KEPT_BYTES // (4 * len(batch.ids) * kept_numbers(shape_of(vars(self.model.args))))
@@ -82,41 +90,24 @@ class Decoder:
             x = tape.again(x, work) if trained and number < again else work(tape, x)
         return x
 
-    def _layer(
-        self,
-        tape: Tape,
-        x: Traced,
-        number: int,
-        rows: Layout,
-        draw: np.random.Generator | None,
-        where: NDArray[np.int64] | None,
-    ) -> Traced:
+    def _layer(self, tape: Tape, x: Traced, number: int, asked: _Asked) -> Traced:
         """Return a layer's result: attention and gate, each behind a norm, each added to what came in; only at some tokens, if told so."""
         layer, path = self.model.layers[number], f"model.layers.{number}"
         sandwich = "pre_feedforward_layernorm" in layer
-        attention = self._attention(tape, _norm(tape, x, layer.input_layernorm), layer, path, rows, draw, where)
-        if where is not None:
-            x = ops.picked(tape, x, where)
+        attention = self._attention(tape, _norm(tape, x, layer.input_layernorm), layer, path, asked)
+        if asked.where is not None:
+            x = ops.picked(tape, x, asked.where)
         if sandwich:
             attention = _norm(tape, attention, layer.post_attention_layernorm)
         x = ops.added(tape, x, attention)
         before = layer.pre_feedforward_layernorm if sandwich else layer.post_attention_layernorm
-        gate = self._gate(tape, _norm(tape, x, before), layer.mlp, f"{path}.mlp", draw)
+        gate = self._gate(tape, _norm(tape, x, before), layer.mlp, f"{path}.mlp", asked.draw)
         if sandwich:
             gate = _norm(tape, gate, layer.post_feedforward_layernorm)
         return ops.added(tape, x, gate)
 
-    def _attention(
-        self,
-        tape: Tape,
-        x: Traced,
-        layer: Any,
-        path: str,
-        rows: Layout,
-        draw: np.random.Generator | None,
-        where: NDArray[np.int64] | None,
-    ) -> Traced:
-        one, path = layer.self_attn, f"{path}.self_attn"
+    def _attention(self, tape: Tape, x: Traced, layer: Any, path: str, asked: _Asked) -> Traced:
+        one, path, draw = layer.self_attn, f"{path}.self_attn", asked.draw
         if "qkv_proj" in one:
             fused = projected(tape, x, one.qkv_proj, f"{path}.qkv_proj", draw)
             size = fused.value.shape[1] // (one.n_heads + 2 * one.n_kv_heads)
@@ -125,9 +116,10 @@ class Decoder:
             q, k, v = (projected(tape, x, one[name], f"{path}.{name}", draw) for name in ("q_proj", "k_proj", "v_proj"))
         if "q_norm" in one:
             q, k = _norm(tape, q, one.q_norm), _norm(tape, k, one.k_norm)
-        gathered = attended(tape, q, k, v, self._heads(layer, q.value.shape[1] // one.n_heads, rows), rows)
-        if where is not None:
-            gathered = ops.picked(tape, gathered, where)
+        heads = self._heads(layer, q.value.shape[1] // one.n_heads, asked.rows)
+        gathered = attended(tape, q, k, v, heads, asked.rows)
+        if asked.where is not None:
+            gathered = ops.picked(tape, gathered, asked.where)
         return projected(tape, gathered, one.o_proj, f"{path}.o_proj", draw)
 
     def _gate(self, tape: Tape, x: Traced, mlp: Any, path: str, draw: np.random.Generator | None) -> Traced:

@@ -17,7 +17,7 @@ from jessyfile.models.load import load_model
 from jessyfile.training import adapter, attention, decoder, gradient, loss
 from jessyfile.training.batches import build, pack_rows
 from jessyfile.training.encoded import Encoded, EncodedRow, common_prefix, pack
-from jessyfile.training.tape import Tape, gelu, gelu_tanh, silu
+from jessyfile.training.tape import Tape, Traced, gelu, gelu_tanh, silu
 from jessyfile.training.trainer import Trainer
 from jessyfile.training.workers import Workers
 
@@ -95,6 +95,23 @@ def test_loss_and_gradient_are_those_of_the_models_own_code(
     monkeypatch.setattr(attention, "_QUERIES", 7)  # a row's scores in several pieces, the last one short
     model, rows = made(tmp_path, model_type, changes), encoded(6)
     same(sums(model, rows, [0, 3, 5]), by_mlx(model, rows, [0, 3, 5]))
+
+
+def test_the_last_layer_computes_the_targets_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It computed every token, of which nothing but the targets was read. That the gradient stays the same is held above, and by
+    test_reference_gradient.
+    """
+    model, rows, entered, real = made(tmp_path, "gemma3_text"), encoded(6), list[int](), decoder.Decoder._gate
+
+    def counted(self: decoder.Decoder, tape: Tape, x: Traced, *rest: Any) -> Traced:
+        entered.append(len(x.value))
+        return real(self, tape, x, *rest)
+
+    monkeypatch.setattr(decoder.Decoder, "_gate", counted)
+    sums(model, rows, [0, 3, 5])
+    batch = pack_rows(rows, [0, 3, 5])
+    assert len(batch.targets) < len(batch.ids)
+    assert entered == [*[len(batch.ids)] * (len(model.layers) - 1), len(batch.targets)]
 
 
 def test_every_architecture_is_among_them() -> None:
