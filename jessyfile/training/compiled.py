@@ -8,34 +8,25 @@ the gradient and the optimizer, and hear from each other by the same sum.
 
 from __future__ import annotations
 
-import itertools
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from jessyfile import machine
 from jessyfile.errors import InsufficientMemoryError
 from jessyfile.language.recipe import Train
-from jessyfile.models.shape import shape_of
 from jessyfile.training.batches import EVEN, LossWeights
 from jessyfile.training.bins import Bins, Shapes, fill, shapes_of
 from jessyfile.training.encoded import Encoded, with_prefix
 from jessyfile.training.gradient import guarded
+from jessyfile.training.optimizer import moved
 from jessyfile.training.ranks import Ranks
-from jessyfile.training.sequences import binned_loss
+from jessyfile.training.sequences import binned_loss, shares_its_prefix
+from jessyfile.training.vectors import Array, Arrays, Vectors, cut, flat, vectors_of
 
-BETAS = (0.9, 0.999)
-_EPSILON = 1e-8
 _LOGITS = 1 << 31  # bytes of float32 logits that may be in memory at once
-_WORK = (
-    5e11  # tokens times weights that a CUDA card multiplies before the host has asked for the kernels of one more pass
-)
 _TOLD = 5  # numbers behind the gradient: loss, weights, targets, whether a stop is asked for, whether memory was short
-
-Array = Any  # mx.array; MLX ships no complete types
-Arrays = Mapping[str, Array]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +56,7 @@ class Started:
 
 @dataclass(slots=True)
 class Compiled:
-    """The adapter and its optimizer as vectors on the GPU, and the functions that train them.
+    """An adapter and its optimizer as vectors, and the functions that train them.
 
     scales  what each number is multiplied by where the model computes with it, which is done in `dtype`
     """
@@ -75,12 +66,7 @@ class Compiled:
     rows: Encoded
     counted: LossWeights
     fitting: Shapes
-    names: Sequence[str]
-    shapes: Sequence[tuple[int, ...]]
-    values: Array
-    first: Array
-    second: Array
-    step: Array
+    vectors: Vectors
     scales: Array
     dtype: Any
     chunk: int
@@ -122,8 +108,9 @@ class Compiled:
         def begun() -> Started:
             before, known = time.perf_counter(), len(self._met)
             sums = self.ranks.summed(self._own_sums(parts, seed_of, asked=asked))
-            told, *after = self._apply(self.values, self.first, self.second, self.step, sums, mx.array(rate))
-            self.values, self.first, self.second, self.step = after
+            held = self.vectors
+            told, *after = self._apply(held.values, held.first, held.second, held.step, sums, mx.array(rate))
+            held.values, held.first, held.second, held.step = after
             mx.async_eval(told, *after)  # type: ignore[no-untyped-call]
             return Started(told, time.perf_counter() - before if len(self._met) > known else 0.0)
 
@@ -140,7 +127,7 @@ class Compiled:
             value, count = mx.array(0.0), 0
             for batch in batches[self.ranks.rank :: self.ranks.size]:
                 bins = fill(rows, batch, shapes.holding(batch), EVEN)
-                value = value + self._held_out(self.values, self._arrays(bins))
+                value = value + self._held_out(self.vectors.values, self._arrays(bins))
                 count += int((bins.weights > 0).sum())
                 mx.async_eval(value)  # type: ignore[no-untyped-call]
             return [float(value), count]
@@ -156,30 +143,9 @@ class Compiled:
         """Return whether a row's own loss and gradient are finite."""
         import mlx.core as mx
 
-        bins = fill(self.rows, [row], self.fitting.holding([row]), self.counted)
-        sums = self._accumulate(
-            self.values, mx.zeros(self.values.size + _TOLD), self._arrays(bins), mx.zeros(_TOLD - 1)
-        )
+        bins, values = fill(self.rows, [row], self.fitting.holding([row]), self.counted), self.vectors.values
+        sums = self._accumulate(values, mx.zeros(values.size + _TOLD), self._arrays(bins), mx.zeros(_TOLD - 1))
         return bool(mx.all(mx.isfinite(sums)))
-
-    def parameters(self) -> dict[str, Array]:
-        """Return the adapter's arrays by path."""
-        return dict(zip(self.names, self._views(self.values), strict=True))
-
-    def state(self) -> dict[str, Array]:
-        """Return the optimizer's state under the names that MLX's AdamW gives it."""
-        moments = zip(self.names, self._views(self.first), self._views(self.second), strict=True)
-        named = {f"{name}.{key}": array for name, m, v in moments for key, array in (("m", m), ("v", v))}
-        return {"step": self.step, **named}
-
-    def load(self, adapter: Arrays, state: Arrays) -> None:
-        """Take an adapter and the optimizer's state from a checkpoint."""
-        import mlx.core as mx
-
-        self.values = _flat([adapter[name] for name in self.names])
-        self.first = _flat([state[f"{name}.m"] for name in self.names])
-        self.second = _flat([state[f"{name}.v"] for name in self.names])
-        self.step = state["step"].astype(mx.float32)
 
     # one update ---------------------------------------------------------------------------------------------------------------
 
@@ -190,14 +156,16 @@ class Compiled:
         """
         import mlx.core as mx
 
+        values = self.vectors.values
+
         def added() -> Array:
-            sums = mx.zeros(self.values.size + _TOLD)
+            sums = mx.zeros(values.size + _TOLD)
             for number, part in parts.items():
                 size = self.fitting.holding(part)
                 bins = fill(self.rows, part, size, self.counted)
                 mx.random.seed(seed_of(number))
                 told = [float(bins.weights.sum(dtype="float64")), float((bins.weights > 0).sum()), float(asked), 0.0]
-                sums = self._accumulate(self.values, sums, self._arrays(bins), mx.array(told))
+                sums = self._accumulate(values, sums, self._arrays(bins), mx.array(told))
                 self._met.add(size)
             if self.ranks.size > 1:
                 mx.async_eval(sums)  # type: ignore[no-untyped-call]
@@ -208,7 +176,7 @@ class Compiled:
         except InsufficientMemoryError:
             if self.ranks.size == 1:
                 raise
-            return mx.concatenate([mx.zeros(self.values.size), mx.array([math.nan, 1.0, 0.0, float(asked), 1.0])])
+            return mx.concatenate([mx.zeros(values.size), mx.array([math.nan, 1.0, 0.0, float(asked), 1.0])])
 
     # what is compiled ---------------------------------------------------------------------------------------------------------
 
@@ -218,14 +186,13 @@ class Compiled:
 
         # by array, for the gradient of cutting a vector is a vector of its whole length for each piece
         value, gradients = mx.value_and_grad(self._of_views)(self._low(values), arrays)
-        return sums + mx.concatenate([_flat(gradients) * self.scales, value.reshape(1), told])
+        gradient = flat(gradients[path] for path in self.vectors.shapes) * self.scales
+        return sums + mx.concatenate([gradient, value.reshape(1), told])
 
     def _applied(
         self, values: Array, first: Array, second: Array, step: Array, sums: Array, rate: Array
     ) -> tuple[Array, ...]:
-        """Return what is told and the gradient's norm, and the vectors after AdamW with bias correction; unchanged when something
-        is not finite.
-        """
+        """Return what is told and the gradient's norm, and the vectors after AdamW; unchanged when something is not finite."""
         import mlx.core as mx
 
         told = sums[-_TOLD:]
@@ -233,28 +200,25 @@ class Compiled:
         norm = mx.sqrt(mx.sum(gradient * gradient))
         if self.train.max_grad_norm:
             gradient = gradient * mx.minimum(1.0, self.train.max_grad_norm / (norm + 1e-6))
-        step_after = step + 1
-        m = BETAS[0] * first + (1 - BETAS[0]) * gradient
-        v = BETAS[1] * second + (1 - BETAS[1]) * gradient * gradient
-        corrected = mx.sqrt(v / (1 - BETAS[1] ** step_after)) + _EPSILON
-        moved = (m / (1 - BETAS[0] ** step_after)) / corrected
-        after = values * (1 - rate * self.train.weight_decay) - rate * moved
+        before = (values, first, second, step)
+        decayed = values * (1 - rate * self.train.weight_decay)
+        after = moved((decayed, first, second, step), gradient, rate)
         sound = mx.isfinite(norm) & mx.isfinite(told[0])
-        pairs = ((after, values), (m, first), (v, second), (step_after, step))
-        return mx.concatenate([told, norm.reshape(1)]), *(mx.where(sound, new, old) for new, old in pairs)
+        vectors = (mx.where(sound, new, old) for new, old in zip(after, before, strict=True))
+        return mx.concatenate([told, norm.reshape(1)]), *vectors
 
     def _loss(self, values: Array, arrays: Arrays) -> Array:
         return self._of_views(self._low(values), arrays)
 
-    def _low(self, values: Array) -> list[Array]:
+    def _low(self, values: Array) -> dict[str, Array]:
         """Return the adapter's arrays as the model computes with them."""
-        return self._views((values * self.scales).astype(self.dtype))
+        return cut((values * self.scales).astype(self.dtype), self.vectors.shapes)
 
-    def _of_views(self, views: Sequence[Array], arrays: Arrays) -> Array:
+    def _of_views(self, views: Arrays, arrays: Arrays) -> Array:
         import mlx.core as mx
         from mlx.utils import tree_unflatten
 
-        self.model.update(tree_unflatten(list(zip(self.names, views, strict=True))))
+        self.model.update(tree_unflatten(list(views.items())))
         return binned_loss(self.model, mx.array(self.rows.prefix[:-1]), arrays, self.chunk)
 
     def _arrays(self, bins: Bins) -> dict[str, Array]:
@@ -263,13 +227,6 @@ class Compiled:
 
         unseen = () if self.train.pack == "rows" else ("positions", "segments")
         return {name: mx.array(value) for name, value in asdict(bins).items() if name not in unseen}
-
-    def _views(self, flat: Array) -> list[Array]:
-        import mlx.core as mx
-
-        ends = list(itertools.accumulate(math.prod(shape) for shape in self.shapes))
-        pieces = mx.split(flat, ends[:-1]) if len(ends) > 1 else [flat]
-        return [piece.reshape(shape) for piece, shape in zip(pieces, self.shapes, strict=True)]
 
 
 def compiled(
@@ -296,9 +253,8 @@ def compiled(
 
     from jessyfile.training.adapter import parameters
 
-    rows = rows if _shares_its_prefix(model, len(rows.prefix) * train.batch_size) else with_prefix(rows)
+    rows = rows if shares_its_prefix(model, len(rows.prefix) * train.batch_size) else with_prefix(rows)
     arrays = parameters(model)
-    flat = _flat(list(arrays.values()))
     held = model.model.norm.weight.dtype
     return Compiled(
         model,
@@ -306,28 +262,10 @@ def compiled(
         rows,
         counted,
         shapes_of(rows, parts, together=train.pack == "rows"),
-        list(arrays),
-        [array.shape for array in arrays.values()],
-        flat,
-        mx.zeros_like(flat),
-        mx.zeros_like(flat),
-        mx.array(0.0),
-        _flat([mx.full(array.shape, scales.get(name, 1.0)) for name, array in arrays.items()]),
+        vectors_of(arrays),
+        flat(mx.full(array.shape, scales.get(path, 1.0)) for path, array in arrays.items()),
         # in bfloat16 where every array is one of a lean layer's; a length of DoRA's needs more digits
         held if len(arrays) == 2 * len(scales) else mx.float32,
         max(256, _LOGITS // (4 * int(vars(model.args)["vocab_size"]))),
         ranks,
     )
-
-
-def _shares_its_prefix(model: Any, tokens: int) -> bool:
-    """Return whether to compute the prefix that rows share once, which takes kernels of its own, and not so many tokens of it."""
-    shape = shape_of(vars(model.args))
-    weights = shape.layers * sum(inner * outer for inner, outer in shape.linear.values())
-    return machine.chip() != "CUDA" or tokens * weights > _WORK
-
-
-def _flat(arrays: Sequence[Array]) -> Array:
-    import mlx.core as mx
-
-    return mx.concatenate([array.reshape(-1) for array in arrays]).astype(mx.float32)

@@ -59,30 +59,34 @@ class _Recorder:
         self.keys, self.values = left
 
 
-class _Continuation:
+class Continuation:
     """Stands where a key-value cache would: puts the prefix's keys and values before every row's own."""
 
-    def __init__(self, keys: Array, values: Array) -> None:
-        self._prefix = (keys, values)
-        self.offset = keys.shape[2]
+    def __init__(self, prefix: Sequence[Array], offset: Array) -> None:
+        self._prefix, self.offset = prefix, offset
 
     def make_mask(self, length: int, return_array: bool = False, window_size: int | None = None) -> Array:
+        """Return which tokens see which."""
         return _mask(length, self.offset, window_size, return_array)
 
     def update_and_fetch(self, keys: Array, values: Array) -> tuple[Array, Array]:
+        """Return the prefix's keys and values before the rows' own."""
         return self._joined(self._prefix[0], keys), self._joined(self._prefix[1], values)
 
-    def given(self) -> tuple[Array, Array]:
-        return self._prefix
+    def given(self) -> tuple[Array, ...]:
+        """Return the arrays that it brings into a layer."""
+        return tuple(self._prefix)
 
-    @staticmethod
-    def over(given: Sequence[Array]) -> _Continuation:
-        return _Continuation(*given)
+    def over(self, given: Sequence[Array]) -> Continuation:
+        """Return one of its kind over other arrays."""
+        return Continuation(given, self.offset)
 
     def left(self) -> tuple[Array, ...]:
+        """Return the arrays that it takes out of a layer: none."""
         return ()
 
-    def take(self, left: Sequence[Array]) -> None: ...
+    def take(self, left: Sequence[Array]) -> None:
+        """Keep what was taken out."""
 
     @staticmethod
     def _joined(prefix: Array, own: Array) -> Array:
@@ -105,7 +109,7 @@ def states(model: Any, prefix: Array, inputs: Array) -> Array:
     """Return the last hidden states, shape (rows, length, hidden), of rows that follow a shared prefix of token ids."""
     if prefix.size == 0:
         return model.model(inputs)
-    return model.model(inputs, cache=[_Continuation(*found) for found in keys_and_values(model, prefix)])
+    return model.model(inputs, cache=[Continuation(found, prefix.size) for found in keys_and_values(model, prefix)])
 
 
 def keys_and_values(model: Any, prefix: Array) -> list[tuple[Array, Array]]:

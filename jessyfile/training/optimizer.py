@@ -1,6 +1,7 @@
-"""AdamW on a CPU, its arrays shared out to several streams: MLX computes element-wise operations on one core for each stream.
+"""AdamW: MLX's own on a CPU, its arrays shared out to several streams; and for a GPU its step over vectors that hold every array.
 
-The same bits as MLX's own AdamW: every array is computed as there, only beside another.
+MLX computes element-wise operations on one core for each stream. The bits stay those of one stream: every array is computed
+as there, only beside another.
 """
 
 from __future__ import annotations
@@ -9,10 +10,13 @@ from functools import cache
 from itertools import cycle
 from typing import TYPE_CHECKING, Any
 
-from jessyfile.training.compiled import BETAS
-
 if TYPE_CHECKING:
     from jessyfile.language.recipe import Train
+
+_BETAS = (0.9, 0.999)
+_EPSILON = 1e-8
+
+Array = Any  # mx.array; MLX ships no complete types
 
 
 def adamw(train: Train, streams: int) -> Any:
@@ -30,7 +34,20 @@ def adamw(train: Train, streams: int) -> Any:
                 return super().apply_single(gradient, parameter, state)
 
     kind = Spread if streams > 1 else optim.AdamW
-    return kind(train.learning_rate, betas=list(BETAS), weight_decay=train.weight_decay, bias_correction=True)
+    return kind(train.learning_rate, betas=list(_BETAS), weight_decay=train.weight_decay, bias_correction=True)
+
+
+def moved(before: tuple[Array, ...], gradient: Array, rate: Array) -> tuple[Array, ...]:
+    """Return values that are decayed already, both moments and the number of steps, after one more step with bias correction."""
+    import mlx.core as mx
+
+    values, first, second, step = before
+    step = step + 1
+    first = _BETAS[0] * first + (1 - _BETAS[0]) * gradient
+    second = _BETAS[1] * second + (1 - _BETAS[1]) * gradient * gradient
+    corrected = mx.sqrt(second / (1 - _BETAS[1] ** step)) + _EPSILON
+    forward = (first / (1 - _BETAS[0] ** step)) / corrected
+    return values - rate * forward, first, second, step
 
 
 @cache

@@ -7,15 +7,13 @@ have none. MLX's distributed group carries the sums: a ring of sockets, or NCCL 
 from __future__ import annotations
 
 import hashlib
-import itertools
 import struct
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from jessyfile.errors import InsufficientMemoryError, TrainingError
-
-Array = Any  # mx.array; MLX ships no complete types
+from jessyfile.training.vectors import Array, cut, flat
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,14 +48,12 @@ class Ranks:
         """Return the sums of float32 arrays over all processes, each of which has the same names and shapes."""
         import mlx.core as mx
 
-        names = sorted(arrays)
-        if self.size == 1 or not names:
+        shapes = {name: arrays[name].shape for name in sorted(arrays)}
+        if self.size == 1 or not shapes:
             return dict(arrays)
-        summed = self.summed(mx.concatenate([arrays[name].reshape(-1) for name in names]))
+        summed = self.summed(flat(arrays[name] for name in shapes))
         mx.eval(summed)
-        ends = list(itertools.accumulate(arrays[name].size for name in names))
-        pieces = mx.split(summed, ends[:-1])
-        return {name: piece.reshape(arrays[name].shape) for name, piece in zip(names, pieces, strict=True)}
+        return cut(summed, shapes)
 
     def summed(self, array: Array) -> Array:
         """Return the sum of an array over all processes, not waited for."""

@@ -6,7 +6,12 @@ import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from jessyfile.training.loss import keys_and_values, logits, states
+from jessyfile import machine
+from jessyfile.models.shape import shape_of
+from jessyfile.training.loss import Continuation, keys_and_values, logits, states
+
+# tokens times weights that a CUDA card multiplies before the host has asked for the kernels of one more pass
+_WORK = 5e11
 
 Array = Any  # mx.array; MLX ships no complete types
 
@@ -39,19 +44,14 @@ def rotated_by_position(model: Any) -> Iterator[None]:
             attention.rope = attention.rope.rope
 
 
-class _Rows:
+class _Rows(Continuation):
     """Stands where a key-value cache would: lets a row's tokens see the prefix and the row, and nothing else."""
 
     def __init__(
         self, positions: Array, segments: Array, prefix: Sequence[Array], *, grouped: bool, dtype: Any
     ) -> None:
-        self.offset, self._segments, self._prefix, self._grouped, self._dtype = (
-            positions,
-            segments,
-            prefix,
-            grouped,
-            dtype,
-        )
+        super().__init__(prefix, positions)
+        self._segments, self._grouped, self._dtype = segments, grouped, dtype
 
     def make_mask(self, length: int, return_array: bool = False, window_size: int | None = None) -> Array:
         import mlx.core as mx
@@ -65,34 +65,15 @@ class _Rows:
             before = mx.arange(self._prefix[0].shape[2])
             near = self.offset[:, :, None] - before < (window_size or 1 << 30)
             seen = mx.concatenate([near, seen], axis=2)
-        added = mx.where(seen, 0, -mx.inf).astype(
-            self._dtype
-        )  # its gradient takes no kernel, as that of a choice would
+        # a sum's gradient takes no kernel, as that of a choice would
+        added = mx.where(seen, 0, -mx.inf).astype(self._dtype)
         return added[:, None, None] if self._grouped else added[:, None]
 
     def update_and_fetch(self, keys: Array, values: Array) -> tuple[Array, Array]:
-        import mlx.core as mx
-
-        if not self._prefix:
-            return keys, values
-
-        def joined(prefix: Array, own: Array) -> Array:
-            return mx.concatenate([mx.broadcast_to(prefix, (own.shape[0], *prefix.shape[1:])), own], axis=2)
-
-        return joined(self._prefix[0], keys), joined(self._prefix[1], values)
-
-    # what `recompute` asks of a cache
-
-    def given(self) -> tuple[Array, ...]:
-        return tuple(self._prefix)
+        return super().update_and_fetch(keys, values) if self._prefix else (keys, values)
 
     def over(self, given: Sequence[Array]) -> _Rows:
         return _Rows(self.offset, self._segments, given, grouped=self._grouped, dtype=self._dtype)
-
-    def left(self) -> tuple[Array, ...]:
-        return ()
-
-    def take(self, left: Sequence[Array]) -> None: ...
 
 
 def binned_loss(model: Any, prefix: Array, arrays: Mapping[str, Array], chunk: int) -> Array:
@@ -119,6 +100,13 @@ def _together(model: Any, prefix: Array, arrays: Mapping[str, Array]) -> Array:
     dtype = model.model.norm.weight.dtype
     seen = [_Rows(arrays["positions"], arrays["segments"], one, grouped=grouped, dtype=dtype) for one in before]
     return model.model(arrays["inputs"], cache=seen)
+
+
+def shares_its_prefix(model: Any, tokens: int) -> bool:
+    """Return whether to compute the prefix that rows share once, which takes kernels of its own, and not so many tokens of it."""
+    shape = shape_of(vars(model.args))
+    weights = shape.layers * sum(inner * outer for inner, outer in shape.linear.values())
+    return machine.chip() != "CUDA" or tokens * weights > _WORK
 
 
 def cross_entropy(model: Any, chosen: Array, targets: Array, weights: Array, chunk: int) -> Array:

@@ -46,7 +46,8 @@ _CACHE_BYTES = 1 << 26  # freed arrays that MLX may keep on a CPU: a gigabyte of
 class Trainer:
     """Trains the adapter that `adapter.attach` put on `model`.
 
-    `work` keeps checkpoints. `run` returns when training is done; `best` then holds the adapter that the recipe keeps.
+    `work` keeps checkpoints. `run` returns when training is done; `best` then holds the adapter that the recipe keeps, and `shapes`
+    says how many shapes of updates were compiled.
     """
 
     model: Any
@@ -64,6 +65,7 @@ class Trainer:
     checkpointing: bool = False
     log: MetricsLog = field(default_factory=MetricsLog)
     ranks: Ranks = field(default_factory=here)
+    shapes: int = 0
     _lowest: float = math.inf
     _optimizer: Any = None
     _passes: Passes = field(init=False)
@@ -72,7 +74,6 @@ class Trainer:
     _compiled: Compiled | None = None
     _ahead: deque[Started] = field(default_factory=deque)
     _stopping: bool = False
-    _shapes: int = 0
 
     def __post_init__(self) -> None:
         self._passes = self._over(Workers([self.model]))
@@ -95,11 +96,6 @@ class Trainer:
             self._into_model()
             self._compiled = None
             self._passes = self._over(Workers([self.model]))
-
-    @property
-    def shapes(self) -> int:
-        """How many shapes of updates were compiled on a GPU."""
-        return self._shapes
 
     def _over(self, threads: Workers) -> Passes:
         return passes(threads, self.splits, LossWeights(self.train.end_weight, self.train.level_weight))
@@ -136,7 +132,7 @@ class Trainer:
             parts = [part for group in self._plan() for part in self._passes.parts(self.rows, group)]
             counted = LossWeights(self.train.end_weight, self.train.level_weight)
             self._compiled = compiled(self.model, self.train, self.rows, counted, parts, scales, self.ranks)
-            count = self._shapes = len(self._compiled.fitting.sizes)
+            count = self.shapes = len(self._compiled.fitting.sizes)
             shapes = ", ".join(f"{one.count} sequences of {one.width} tokens" for one in self._compiled.fitting.sizes)
             self.progress.note(f"{count} shape{'s' * (count > 1)}, each compiled when it first comes: {shapes}")
             yield
@@ -329,7 +325,7 @@ class Trainer:
         from mlx.utils import tree_flatten
 
         on_gpu = self._compiled
-        state = dict(tree_flatten(self._optimizer.state)) if on_gpu is None else on_gpu.state()
+        state = dict(tree_flatten(self._optimizer.state)) if on_gpu is None else on_gpu.vectors.state()
         groups = {"adapter": self._parameters(), "best": self.best, "optimizer": state}
         checkpoint.save(self.work, self.cursor, groups)
 
@@ -349,7 +345,7 @@ class Trainer:
         self._lowest = min(means, default=math.inf)
         self.best = dict(groups["best"])
         if self._compiled is not None:
-            self._compiled.load(groups["adapter"], groups["optimizer"])
+            self._compiled.vectors.load(groups["adapter"], groups["optimizer"])
         else:
             self.model.load_weights(list(groups["adapter"].items()), strict=False)
             self._optimizer.state = tree_unflatten(list(groups["optimizer"].items()))
@@ -358,12 +354,13 @@ class Trainer:
             self.progress.note(f"going on after update {self.cursor.update}")
 
     def _parameters(self) -> Gradients:
-        return self._compiled.parameters() if self._compiled is not None else adapter.parameters(self.model)
+        on_gpu = self._compiled
+        return on_gpu.vectors.parameters() if on_gpu is not None else adapter.parameters(self.model)
 
     def _into_model(self) -> None:
         """Give the model what was trained on a GPU, in place of what stood there while its functions were compiled."""
         if self._compiled is not None:
-            self.model.load_weights(list(self._compiled.parameters().items()), strict=False)
+            self.model.load_weights(list(self._compiled.vectors.parameters().items()), strict=False)
 
 
 def _seed(seed: int, update: int, part: int) -> int:

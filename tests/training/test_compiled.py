@@ -21,7 +21,7 @@ from reference_world import SETTINGS, SYSTEM, hold, world
 from training_fakes import LORA, Silent, loud, trainer
 
 from jessyfile.errors import ConvergenceError, Interrupted
-from jessyfile.training import compiled
+from jessyfile.training import compiled, sequences
 from jessyfile.training import trainer as training
 from jessyfile.training.bins import PAD, fill, first_fit, shapes_of
 from jessyfile.training.encoded import EncodedRow, pack
@@ -70,7 +70,7 @@ def test_a_prefix_that_each_row_brings_itself_changes_nothing(
     """Small batches on a CUDA card waited for the kernels of a pass over the system prompt alone."""
     shared = trainer(tmp_path / "shared", epochs=1, pack=packed)
     shared.run()
-    monkeypatch.setattr(compiled.machine, "chip", lambda: "CUDA")
+    monkeypatch.setattr(sequences.machine, "chip", lambda: "CUDA")
     own = trainer(tmp_path / "own", epochs=1, pack=packed)
     with own._compiling():
         assert own._compiled is not None
@@ -154,10 +154,11 @@ def test_a_loss_that_is_not_finite_leaves_the_vectors_as_they_were(tmp_path: Pat
         made._prepare()
         on_gpu = made._compiled
         assert on_gpu is not None
-        before = np.array(on_gpu.values)
-        sums = mx.concatenate([mx.ones(on_gpu.values.size), mx.array([3.0, 4.0, 4.0, 0.0, 0.0])])
+        held = on_gpu.vectors
+        before = np.array(held.values)
+        sums = mx.concatenate([mx.ones(held.values.size), mx.array([3.0, 4.0, 4.0, 0.0, 0.0])])
         sums[3] = float("inf")
-        state = (on_gpu.values, on_gpu.first, on_gpu.second, on_gpu.step)
+        state = (held.values, held.first, held.second, held.step)
         told, after, first, _, step = on_gpu._applied(*state, sums, mx.array(0.1))
         assert not np.isfinite(float(told[-1]))
         assert np.array_equal(np.array(after), before)
