@@ -45,6 +45,7 @@ from jessyfile.models.model_json import read_json
 from jessyfile.models.tokenizer import load_tokenizer
 from jessyfile.parity.readings import put_on
 from jessyfile.planning.steps import StepContext
+from jessyfile.text.json_lines import write_jsonl
 from jessyfile.text.printable import json_text
 from jessyfile.training.likelihood import reader
 from jessyfile.training.train_steps import run_encode, run_train
@@ -124,6 +125,7 @@ def read(applied: Applied, name: str, cases: Sequence[Pair], work: Path) -> list
     """Return what a model makes of the cases' answers; what was read before is not read again."""
     kept = work / f"{name}.jsonl"
     done = {one.case: one for one in read_likelihoods(kept)}
+    write_jsonl(kept, map(asdict, done.values()))  # a last line torn by a crash would swallow the next one
     pending = [pair for pair in cases if pair[0].id not in done]
     if pending:
         base, since = applied.steps["base"], time.perf_counter()
