@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Literal
 
 from jessyfile.dataset.completions import Address, Failure, KeptAnswers, read_key, without_thoughts
 from jessyfile.errors import EvaluationError, Interrupted
+from jessyfile.evaluation.answers import FULL
 from jessyfile.evaluation.statistics import mcnemar, wilson
 from jessyfile.evaluation.suite_inputs import even_sample
 from jessyfile.resources import resource
@@ -132,9 +133,9 @@ class JudgedPairs:
 def answer_pairs(
     cases: Sequence[Case], after: Mapping[str, Answered], before: Mapping[str, Answered]
 ) -> list[AnswerPair]:
-    """Return the candidate's and the base's answer to every case that both answered."""
-    shared = [case for case in cases if case.id in after and case.id in before]
-    return [AnswerPair(case, after[case.id].text, before[case.id].text) for case in shared]
+    """Return the candidate's and the base's answer to every case that both were asked."""
+    both = [(case, after[case.id], before[case.id]) for case in cases if case.id in after and case.id in before]
+    return [AnswerPair(case, new.text, old.text) for case, new, old in both if FULL not in (new.stopped, old.stopped)]
 
 
 def reference_pairs(cases: Iterable[tuple[Case, References]]) -> list[AnswerPair]:

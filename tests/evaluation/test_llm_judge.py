@@ -71,6 +71,11 @@ def ask(tmp_path: Path) -> Ask:
     return made
 
 
+def test_a_case_that_a_model_was_not_asked_is_not_compared() -> None:
+    unasked = {**AFTER, CASES[0].id: make_answer(CASES[0].id, "", stopped="full")}
+    assert [pair.case for pair in opinion.answer_pairs(CASES, unasked, BEFORE)] == list(CASES[1:])
+
+
 def test_every_pair_is_asked_in_both_orders_and_nothing_says_whose_it_is(
     server: Callable[[Rule], list[str]], ask: Ask
 ) -> None:
