@@ -20,9 +20,8 @@ from jessyfile.training.loss import CHUNK
 
 _FLOAT32 = 4
 _PROCESS = 170_000_000  # the interpreter and its libraries, MLX's cache of freed arrays, pages that malloc keeps
-_STEP = (
-    5  # arrays of the adapter's size in a step of AdamW: gradient, scaled gradient, both moments and the adapter anew
-)
+# arrays of the adapter's size in a step of AdamW: gradient, scaled gradient, both moments and the adapter anew
+_STEP = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +103,8 @@ def cpu_bytes(shape: Shape, lora: Lora, part: Workload) -> int:
 def gpu_bytes(shape: Shape, precision: Precision, lora: Lora, part: Workload) -> int:
     """Return what a GPU computes with: what each adapted layer keeps for its gradient, one layer more, scores or logits.
 
-    An adapter is float32, so a narrower input of an adapted product is kept in float32 as well, once for each product.
+    The adapter counts as float32, which it is where updates are not compiled: a narrower input of an adapted product is kept in
+    float32 as well, once for each product.
 
     Args:
         shape: the base's sizes.
