@@ -143,8 +143,16 @@ def long_rows(rows: Sequence[EncodedRow], length: int, count: int) -> list[Encod
 
 
 def fitted(rows: Sequence[EncodedRow], vocabulary: int) -> list[EncodedRow]:
-    """Return rows for another base: every id inside its vocabulary, the lengths as they are."""
-    return [replace(row, tokens=tuple(token % vocabulary for token in row.tokens)) for row in rows]
+    """Return rows as both trainers can learn them from any base: every id inside its vocabulary, and everything trained from the
+    first trained token on. mlx-lm knows no other mask; a row that teaches a marker alone would be another task for it.
+    """
+
+    def one(row: EncodedRow) -> EncodedRow:
+        first = row.trained.index(True)
+        trained = tuple(place >= first for place in range(len(row.tokens)))
+        return replace(row, tokens=tuple(token % vocabulary for token in row.tokens), trained=trained)
+
+    return [one(row) for row in rows]
 
 
 def prepare(case: Case, folder: Path) -> None:
@@ -232,6 +240,7 @@ def with_jessy(folder: Path, case: Case) -> tuple[Measured, Any]:
 
 def with_mlx_lm(folder: Path, case: Case, held: str = "float32") -> tuple[Measured, Any]:
     """Train with mlx-lm's trainer, on jessy's batches in jessy's order."""
+    import mlx.core as mx
     import mlx.optimizers as optim
     from mlx_lm.tuner.callbacks import TrainingCallback
     from mlx_lm.tuner.trainer import TrainingArgs, iterate_batches
@@ -248,7 +257,8 @@ def with_mlx_lm(folder: Path, case: Case, held: str = "float32") -> tuple[Measur
 
     def batches(**_: object) -> Iterator[Any]:
         for chosen in plan(rows, train, case):
-            yield from iterate_batches([texts[i] for i in chosen], len(chosen), case.length + 1)
+            for batch, spans in iterate_batches([texts[i] for i in chosen], len(chosen), case.length + 1):
+                yield batch, spans - mx.array([0, 1])  # its own spans train the padding behind each row too
 
     optimizer = optim.AdamW(
         train.learning_rate, betas=[0.9, 0.999], weight_decay=train.weight_decay, bias_correction=True
