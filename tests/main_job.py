@@ -24,11 +24,11 @@ DATASET {
     TOPIC casual 12
     TOPIC questions 4
   }
-  CATEGORY technical 8 "Technical questions" {
+  CATEGORY technical 16 "Technical questions" {
     language mixed
     level medium
-    TOPIC rust 5
-    TOPIC architecture 3
+    TOPIC rust 12
+    TOPIC architecture 4
   }
   CATEGORY philosophical 8 "Philosophical depth" {
     language mixed

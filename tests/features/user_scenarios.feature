@@ -1,7 +1,7 @@
 Feature: Small talk stays small, hard questions get thought
   JESSY used to answer a greeting with an essay. The questions are asked of the model that the tests train: a Gemma of 270M
-  parameters, 92 rows, minutes on a processor. It learns the form: what is small talk, what needs thought, what needs much.
-  What it says then, in technical answers its language too (their rows mix Turkish and English), is marked `content`; the nine iterations are marked `iterations` until an answer really takes them.
+  parameters, 100 rows, minutes on a processor. It learns the form: what is small talk, what needs thought, what needs much.
+  What it says then is marked `content`; the nine iterations are marked `iterations` until an answer really takes them.
 
   Background:
     Given the model that the main job trained
@@ -17,12 +17,12 @@ Feature: Small talk stays small, hard questions get thought
     When someone writes "Rust'ta ownership nedir?"
     Then the answer comes within 15 seconds
     And the level is medium
+    And the answer is in Turkish
 
   @content
   Scenario: Ownership is explained
     When someone writes "Rust'ta ownership nedir?"
-    Then the answer is in Turkish
-    And it explains ownership clearly
+    Then it explains ownership clearly
     And it says "I think" or "I believe"
 
   Scenario: A philosophical question
