@@ -35,7 +35,7 @@ from functools import partial
 from importlib.metadata import version
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import memory
 
@@ -53,6 +53,7 @@ RECIPE = Path(__file__).resolve().parents[1] / "recipes" / "quickstart.jessy"
 CHAT, LONG = 96, 512
 ROUNDS = int(os.environ.get("ROUNDS", "2"))
 CHUNK = 8192  # columns of the vocabulary in one product of the head
+Held = Literal["float32", "bfloat16"]
 Products = dict[tuple[int, int, int], float]  # how often a product of (rows, inner, columns) is computed
 
 
@@ -179,7 +180,7 @@ def plan(rows: Encoded, train: Train, case: Case) -> list[list[int]]:
     return epoch_batches(rows, train, 0, 0)[: case.updates]
 
 
-def model_of(folder: Path, train: Train, lora: Lora, held: str = "float32") -> Any:  # noqa: ANN401 (MLX ships no complete types)
+def model_of(folder: Path, train: Train, lora: Lora, held: Held = "float32") -> Any:  # noqa: ANN401 (MLX ships no complete types)
     """Return the base with a fresh adapter; both trainers use mlx-lm's model and its LoRA layers."""
     from jessyfile.models.load import load_model
     from jessyfile.training import adapter
@@ -238,7 +239,7 @@ def with_jessy(folder: Path, case: Case) -> tuple[Measured, Any]:
     return clock.measured(), model
 
 
-def with_mlx_lm(folder: Path, case: Case, held: str = "float32") -> tuple[Measured, Any]:
+def with_mlx_lm(folder: Path, case: Case, held: Held = "float32") -> tuple[Measured, Any]:
     """Train with mlx-lm's trainer, on jessy's batches in jessy's order."""
     import mlx.core as mx
     import mlx.optimizers as optim

@@ -66,6 +66,12 @@ def metric_suites(metric: str) -> tuple[str, ...]:
     return tuple(found[1] if found and suite == "<suite>" else suite for suite in suites)
 
 
+def judges_content(metric: str) -> bool:
+    """Return whether a metric of some suite looks at what answers say, and not at their form or level alone."""
+    found = _pattern_of(metric)
+    return found is not None and found[0] not in ("iteration_efficiency", "<suite>.form")
+
+
 def needs_references(metric: str) -> bool:
     """Return whether a metric is measured by a suite's reference answers, and not by the answers that a model gives."""
     return bool(_metrics().get(metric, {}).get("references", False))

@@ -12,7 +12,7 @@ from jessyfile.dataset.card import DatasetCard
 from jessyfile.dataset.data_steps import CARD
 from jessyfile.errors import StateError
 from jessyfile.evaluation.verdict import NO_MARKER, VERDICT, Metric, Verdict
-from jessyfile.language.metric_table import metric_suites, needs_references
+from jessyfile.language.metric_table import judges_content, metric_suites, needs_references
 from jessyfile.planning.change_text import duration, size
 from jessyfile.report.charts import Lane, latency_lanes, loss_curve
 from jessyfile.resources import resource
@@ -132,8 +132,8 @@ def _checks(verdict: Verdict | None) -> ChecksQuality | None:
 
 
 def _beside(checks: ChecksQuality | None, metric: str) -> str:
-    """Return how good the checks behind a share are, `checks 88% / 91%` (precision and recall); empty where nobody knows."""
-    known = {one.suite: one for one in checks.suites} if checks is not None else {}
+    """Return how good the checks behind a share are, `checks 88% / 91%` (precision and recall); empty where none is known."""
+    known = {one.suite: one for one in checks.suites} if checks is not None and judges_content(metric) else {}
     found = [known[suite] for suite in metric_suites(metric) if suite in known]
     if len(found) != 1 or found[0].precision is None or found[0].recall is None:
         return ""

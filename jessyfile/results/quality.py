@@ -51,8 +51,8 @@ class Contrasts:
 
 @dataclass(frozen=True, slots=True)
 class CheckQuality:
-    """How a suite's checks agree with readers: of the answers that they accept, the share that readers call good (`precision`),
-    and of those that readers call good, the share that they accept (`recall`), over `answers` labelled ones.
+    """How good a suite's checks are: of the answers that they accept, the share that is good (`precision`), and of the good ones,
+    the share that they accept (`recall`), over `answers` known to be good or bad.
     """
 
     suite: str

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from functools import partial
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -164,6 +165,9 @@ def test_contrasts_the_checks_own_quality_and_the_judges_worth_have_their_sectio
         assert words in text
     assert "prefers the good one in <b>87%</b> (79% to 92%)" in text
     assert text.count("checks 91% / 88%") >= 4  # the criterion's line and the bars of the suite's shares
+    quality_of = partial(page._beside, ChecksQuality((quality,)))
+    assert quality_of("turkish_accuracy") == quality_of("turkish.relevance") == "checks 91% / 88%"
+    assert quality_of("turkish.form") == quality_of("level_accuracy") == ""  # no check of content stands behind them
     assert "<td>technical</td>" not in text  # a suite that was not answered
     assert "alert(1)" in text
     assert "<script>alert(1)" not in text
