@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from jessyfile.dataset.example import Turn
 from jessyfile.errors import EvaluationError
 from jessyfile.evaluation.plugin_rules import built_in_checks
 from jessyfile.evaluation.suite_inputs import even_sample, suite_path
+from jessyfile.evaluation.words import says_nothing
 from jessyfile.plugins import CHECKS, find_plugin
 from jessyfile.resources import resource
 from jessyfile.text.json_lines import Fault, Line, read_jsonl
@@ -128,9 +130,16 @@ def _mistakes(line: Line) -> Iterator[str]:
 
 
 def _check_mistake(check: Mapping[str, Any]) -> str | None:
-    fault, kind = pattern_fault(check["pattern"]) if "pattern" in check else None, str(check["check"])
-    if fault is not None or kind in built_in_checks() or find_plugin(CHECKS, kind) is not None:
-        return fault
+    kind = str(check["check"])
+    if kind not in built_in_checks():
+        return None if find_plugin(CHECKS, kind) is not None else _unknown(kind)
+    for word in chain(check.get("words", ()), *check.get("options", ())):
+        if says_nothing(word):
+            return f"`{word}` is found in every text: write a word, a beginning such as `felsef*`, or a sign"
+    return pattern_fault(check["pattern"]) if "pattern" in check else None
+
+
+def _unknown(kind: str) -> str:
     return f"there is no check `{kind}`: jessy has none, and no installed plugin brings it (entry point {CHECKS})"
 
 

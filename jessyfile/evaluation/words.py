@@ -62,18 +62,23 @@ def forms(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys((lower(text), nfc(text).lower())))
 
 
+def says_nothing(word: str) -> bool:
+    """Return whether a word, or one of the ideas that it joins, is empty or a bare `*`: every text would hold it."""
+    return any(part.strip() in ("", "*") for part in word.strip().split(_BOTH))
+
+
 def _plain(wanted: str) -> bool:
-    bare = re.sub(r"(?:^|(?<=\s))=|\*", "", wanted)
-    return tokens(bare) == bare.split()
+    """Return whether a text is searched word by word; a part without letters makes the whole a sign."""
+    bare = [part.removeprefix("=").replace("*", "") for part in wanted.split()]
+    return all(bare) and tokens(" ".join(bare)) == bare
 
 
 def _together(text: str, words: list[str]) -> Iterator[Place]:
     """Yield the last word's places in sentences that hold the others too; one denied part denies the whole."""
-    said = read(text)
+    sentences = [token.sentence for token in read(text).tokens] or [0]
     *others, last = ([*places(text, word)] for word in words)
     for start, end, affirmed in last:
-        sentence = said.tokens[start].sentence if said.tokens else 0
-        near = [[place for place in found if said.tokens[place[0]].sentence == sentence] for found in others]
+        near = [[place for place in found if sentences[place[0]] == sentences[start]] for found in others]
         if all(near):
             yield start, end, affirmed and all(any(place[2] for place in found) for found in near)
 

@@ -42,6 +42,17 @@ def test_a_word_is_found(text: str, word: str) -> None:
     assert holds(text, word)
 
 
+@pytest.mark.parametrize("word", ["=", "= null", "= + x", "!= + ==", "a * b"])
+def test_a_part_without_letters_is_a_sign_looked_for_as_written(word: str) -> None:
+    """`=` stopped the scoring with an IndexError, and a `*` between words took any word in its place."""
+    assert holds("if a * b != c == x = null", word)
+    assert not holds("a ile b hiç aynı olmaz", word)
+
+
+def test_signs_are_looked_for_in_a_text_without_words() -> None:
+    assert holds("!= ==", "!= + ==")
+
+
 @pytest.mark.parametrize(
     "form",
     [
