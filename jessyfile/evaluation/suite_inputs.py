@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from jessyfile.dataset.places import existing_file
+from jessyfile.dataset.places import existing_file, suite_paths
 from jessyfile.errors import EvaluationError
 from jessyfile.language.recipe import Recipe, Suite
+from jessyfile.language.suggest import help_for
 
 T = TypeVar("T")
 REFERENCES = "references"
@@ -19,9 +20,9 @@ def suite_path(suite: Suite, recipe: Recipe, root: Path) -> Path:
     path = existing_file(suite.file, recipe, root)
     if path is not None:
         return path
-    raise EvaluationError(
-        f"the suite `{suite.name}` has no file `{suite.file}`", hint='name its file: SUITE name "cases.jsonl"'
-    )
+    known = {found.stem for found in suite_paths(recipe, root)}
+    hint = help_for(suite.name, known, "suite", 'name its file: SUITE name "cases.jsonl"')
+    raise EvaluationError(f"the suite `{suite.name}` has no file `{suite.file}`", hint=hint)
 
 
 def suite_files(recipe: Recipe, root: Path) -> Sequence[Path]:

@@ -147,6 +147,7 @@ def test_a_shipped_suite_may_be_asked_that_the_recipe_does_not_answer(project: P
         (("nobody",), 1, "there is no model `nobody:latest`"),
         (("none.jessy",), 1, "there is no recipe `none.jessy`"),
         (("tiny", "--suite", "nonsense"), 1, "the suite `nonsense` has no file"),
+        (("tiny", "--suite", "turkis"), 1, "a similar suite exists: `turkish`"),
         (("tiny:newest",), 64, "a model's tag is latest, candidate, previous"),
         (("cases.jsonl",), 1, "is a file of rows, not a recipe"),
         (("tiny", "--junit", "cases.jsonl"), 1, "is there already, and jessy did not write it"),
