@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 from jessyfile.text.turkish import ascii_folded, lower, nfc
@@ -43,7 +44,7 @@ _ENGLISH_REACH = 5
 @dataclass(frozen=True, slots=True)
 class Word:
     """One word in lower case by Turkish and by plain rules (`If` begins with ı by the first), the places of its
-    sentence and clause, and the word without Turkish letters."""
+    sentence and clause, and its spellings without Turkish letters, that by Turkish rules first."""
 
     text: str
     plain: str
@@ -59,9 +60,10 @@ class Word:
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """A text as its words in order."""
+    """A text as its words in order, and where those stand that begin with a letter, without Turkish letters."""
 
     tokens: tuple[Word, ...]
+    starts: Mapping[str, Sequence[int]] = field(default_factory=dict, compare=False)
 
     def clause_of(self, at: int) -> range:
         """Return the places of the words that share a clause with one."""
@@ -125,11 +127,15 @@ def read(text: str) -> Said:
             same = words if len(words) != len(plain) else plain
             found += [_word(word, other, sentence, clause) for word, other in zip(words, same, strict=True)]
             clause += 1
-    return Said(tuple(found))
+    starts = dict[str, list[int]]()
+    for at, word in enumerate(found):
+        for letter in {folded[0] for folded in word.folded}:
+            starts.setdefault(letter, []).append(at)
+    return Said(tuple(found), starts)
 
 
 def _word(text: str, plain: str, sentence: int, clause: int) -> Word:
-    return Word(text, plain, sentence, clause, tuple({ascii_folded(text), ascii_folded(plain)}))
+    return Word(text, plain, sentence, clause, tuple(dict.fromkeys((ascii_folded(text), ascii_folded(plain)))))
 
 
 def sentences(text: str) -> list[str]:

@@ -33,16 +33,14 @@ def nearest(text: str, good: tuple[str, ...], bad: tuple[str, ...]) -> Literal["
 
 def likeness(one: str, other: str) -> float:
     """Return from 0 (no run of letters shared) to 1 (the same text)."""
-    first, second = _runs(one), _runs(other)
-    shared = sum(count * second[run] for run, count in first.items())
-    return shared / (_length(first) * _length(second)) if shared else 0
-
-
-def _length(runs: Counter[str]) -> float:
-    return sqrt(sum(count * count for count in runs.values()))
+    (first, length), (second, other_length) = _runs(one), _runs(other)
+    shared = sum(first[run] * second[run] for run in first.keys() & second.keys())
+    return shared / (length * other_length) if shared else 0
 
 
 @lru_cache(maxsize=4096)
-def _runs(text: str) -> Counter[str]:
+def _runs(text: str) -> tuple[Counter[str], float]:
+    """Return how often each run of letters stands in a text, and the length of these counts as a vector."""
     words = [f" {word} " for word in folded_normal(text).split()]
-    return Counter(word[at : at + size] for word in words for size in _RUNS for at in range(len(word) - size + 1))
+    found = Counter(word[at : at + size] for word in words for size in _RUNS for at in range(len(word) - size + 1))
+    return found, sqrt(sum(count * count for count in found.values()))

@@ -12,7 +12,6 @@ from jessyfile.evaluation.clauses import Said, Word, read, without_echo
 from jessyfile.evaluation.common_words import is_common
 from jessyfile.evaluation.voice import is_salad
 from jessyfile.evaluation.words import places
-from jessyfile.text.turkish import ascii_folded
 
 _ASKING = re.compile(
     r"ne|neyi|neden|niye|nasıl|nasil|nere\w*|kim\w*|kaç\w*|hangi\w*|m[ıiuü](?:yd\w+|s[ıiuü]n\w*|y[ıiuü]m)?"
@@ -58,13 +57,18 @@ def touches(text: str, words: tuple[str, ...], prompt: str, known: tuple[str, ..
 
 def _taken_up(said: Said, texts: tuple[str, ...]) -> set[int]:
     """Return the places of words that share their beginning with a word of these texts that says what they are about."""
-    known = {word for text in texts for word in read(text).tokens if not is_common(word)}
-    return {at for at, word in enumerate(said.tokens) if any(same_stem(word, other) for other in known)}
+    known = {word.folded[0]: word for text in texts for word in read(text).tokens if not is_common(word)}
+    return {
+        at
+        for word in known.values()
+        for at in said.starts.get(word.folded[0][0], ())
+        if same_stem(said.tokens[at], word)
+    }
 
 
 def same_stem(one: Word, other: Word) -> bool:
     """Return whether two words begin alike for four letters and all but a suffix's length of the shorter; `otobüs`, `otobüse`."""
-    first, second = ascii_folded(one.text), ascii_folded(other.text)
+    first, second = one.folded[0], other.folded[0]
     least = min(len(first), len(second))
     if least < 2:
         return first == second

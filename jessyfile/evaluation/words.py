@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 from functools import cache
 
-from jessyfile.evaluation.clauses import Said, read
+from jessyfile.evaluation.clauses import Word, read
 from jessyfile.text.inflection import Forms, forms_of
 from jessyfile.text.turkish import ascii_folded, lower, nfc, tokens
 
@@ -50,9 +50,9 @@ def places(text: str, word: str) -> Iterator[Place]:
         yield from ((0, 0, True) for form in forms(text) if wanted in form)
     else:
         said, parts = read(text), [_part(part) for part in wanted.split()]
-        for start in range(len(said.tokens) - len(parts) + 1):
-            matched = [_matched(part, said, start + offset) for offset, part in enumerate(parts)]
-            if None not in matched:
+        for start in said.starts.get(ascii_folded(wanted.removeprefix("="))[0], ()):
+            matched = [_matched(*pair) for pair in zip(parts, said.tokens[start : start + len(parts)], strict=False)]
+            if len(matched) == len(parts) and None not in matched:
                 end = start + len(parts)
                 yield start, end, said.affirmed(start, end) == all(matched)
 
@@ -83,10 +83,9 @@ def _together(text: str, words: list[str]) -> Iterator[Place]:
             yield start, end, affirmed and all(any(place[2] for place in found) for found in near)
 
 
-def _matched(part: str | Forms, said: Said, at: int) -> bool | None:
+def _matched(part: str | Forms, word: Word) -> bool | None:
     """Return None for another word, False for a negated form of it, True for any other form."""
-    word = said.tokens[at]
-    head = part.head if isinstance(part, Forms) else ascii_folded(part)[:-1]
+    head = part.head if isinstance(part, Forms) else _head(part)
     if not any(folded.startswith(head) for folded in word.folded):
         return None
     for token in word.spellings:
@@ -94,6 +93,11 @@ def _matched(part: str | Forms, said: Said, at: int) -> bool | None:
         if found is not None:
             return found
     return None
+
+
+@cache
+def _head(part: str) -> str:
+    return ascii_folded(part)[:-1]
 
 
 @cache
