@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from jessyfile.language.recipe import Lora, Train
 from jessyfile.models.precision import BYTES, Precision
 from jessyfile.models.shape import Shape
+from jessyfile.training.cpu_parts import turns
 from jessyfile.training.decoder import FOUR_NORMS, KEPT_BYTES, QUERY_NORMS, kept_numbers
 from jessyfile.training.footprint import Footprint, adapter_size
-from jessyfile.training.gradient import CPU_TOKENS
 from jessyfile.training.loss import CHUNK
 
 _FLOAT32 = 4
@@ -56,8 +56,9 @@ def part_of(train: Train, longest: int, prefix: int, workers: int, targets: floa
     if not workers:
         many, again = round(targets * train.batch_size * longest), train.grad_checkpointing
         return Workload(train.batch_size, longest, prefix, many, checkpointing=again)
-    parts = max(workers, math.ceil(train.batch_size * longest / CPU_TOKENS))
-    return Workload(math.ceil(train.batch_size / parts), longest, prefix, workers=min(workers, train.batch_size))
+    together = min(workers, train.batch_size)
+    parts = together * turns(train.batch_size * longest, train.batch_size, together)
+    return Workload(math.ceil(train.batch_size / parts), longest, prefix, workers=together)
 
 
 def peak(shape: Shape, precision: Precision, lora: Lora, held: Footprint, part: Workload, *, on_gpu: bool) -> int:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from jessyfile.training.batches import Layout
+    from jessyfile.training.prefix import PrefixAt
     from jessyfile.training.tape import Matrix, Tape, Traced
 
 _QUERIES = 128
@@ -38,7 +39,15 @@ class Heads:
     interleaved: bool
 
 
-def attended(tape: Tape, queries: Traced, keys: Traced, values: Traced, heads: Heads, rows: Layout) -> Traced:
+def attended(
+    tape: Tape,
+    queries: Traced,
+    keys: Traced,
+    values: Traced,
+    heads: Heads,
+    rows: Layout,
+    prefix: PrefixAt | None = None,
+) -> Traced:
     """Return what each token's heads gather from the tokens before it, shape (tokens, heads * size).
 
     Args:
@@ -48,6 +57,7 @@ def attended(tape: Tape, queries: Traced, keys: Traced, values: Traced, heads: H
         values: as the keys.
         heads: how the layer attends.
         rows: where the rows lie.
+        prefix: the way to a prefix that several parts share; None where nothing is shared.
     """
     import numpy as np
 
@@ -55,6 +65,10 @@ def attended(tape: Tape, queries: Traced, keys: Traced, values: Traced, heads: H
     v, shapes = values.value.reshape(k.shape), (queries.value.shape, keys.value.shape)
     queries.let_go()
     keys.let_go()
+    if prefix is not None and rows.apart:
+        k, v = (np.concatenate(pair) for pair in zip(prefix.take(), (k, v), strict=True))
+    elif prefix is not None:
+        prefix.give(k[: rows.shared], v[: rows.shared])
     out, spread = np.empty_like(q), np.empty(q.shape[:2], np.float32)
     for piece in _pieces(heads, rows):
         scores, _ = piece.scores(q, k)
@@ -87,6 +101,13 @@ def attended(tape: Tape, queries: Traced, keys: Traced, values: Traced, heads: H
             pull *= np.float32(heads.scale)
             piece.queries(of_q)[...] = pull @ piece.seen(k)
             piece.give(of_k, pull.swapaxes(-1, -2) @ piece.queries(q))
+        if prefix is not None and rows.apart:
+            prefix.give_back(of_k[: rows.shared], of_v[: rows.shared])
+            of_k, of_v = of_k[rows.shared :], of_v[rows.shared :]
+        elif prefix is not None:
+            for keys_of_others, values_of_others in prefix.take_back():
+                of_k[: rows.shared] += keys_of_others
+                of_v[: rows.shared] += values_of_others
         queries.receive(_rotated(of_q, heads.count, heads, rows, back=True).reshape(shapes[0]))
         keys.receive(_rotated(of_k, heads.kv_count, heads, rows, back=True).reshape(shapes[1]))
         values.receive(of_v.reshape(shapes[1]))
@@ -97,9 +118,12 @@ def attended(tape: Tape, queries: Traced, keys: Traced, values: Traced, heads: H
 
 @dataclass(frozen=True, slots=True)
 class _Piece:
-    """Some queries of a row, from `first` to `last`, and the keys that they may see: the prefix and the row's from `start` to `last`."""
+    """Some queries of a row, from `first` to `last`, and the keys that they may see: the prefix and the row's from `start` to `last`,
+    which lie `ahead` places further on than the queries.
+    """
 
     heads: Heads
+    ahead: int
     before: int
     start: int
     first: int
@@ -115,7 +139,7 @@ class _Piece:
         """Return the keys' part of an array (tokens, kv heads, size) as (kv heads, 1, keys, size)."""
         import numpy as np
 
-        own = matrix[self.start : self.last]
+        own = matrix[self.ahead + self.start : self.ahead + self.last]
         part = np.concatenate([matrix[: self.before], own]) if self.before else own
         return part.transpose(1, 0, 2)[:, None]
 
@@ -123,7 +147,7 @@ class _Piece:
         """Add a gradient, shape (kv heads, group, keys, size), to the keys' part of an array."""
         summed = gradient.sum(axis=1).transpose(1, 0, 2)
         matrix[: self.before] += summed[: self.before]
-        matrix[self.start : self.last] += summed[self.before :]
+        matrix[self.ahead + self.start : self.ahead + self.last] += summed[self.before :]
 
     def scores(self, q: Matrix, k: Matrix) -> tuple[Matrix, Matrix | None]:
         """Return the masked scores, shape (kv heads, group, queries, keys), and the slope of the cap."""
@@ -152,9 +176,10 @@ class _Piece:
 
 
 def _pieces(heads: Heads, rows: Layout) -> Iterator[_Piece]:
+    ahead = rows.shared if rows.apart else 0
     for start, end, before in rows.spans():
         for first in range(start, end, _QUERIES):
-            yield _Piece(heads, before, start, first, min(first + _QUERIES, end))
+            yield _Piece(heads, ahead, before, start, first, min(first + _QUERIES, end))
 
 
 def _rotated(matrix: Matrix, count: int, heads: Heads, rows: Layout, *, back: bool = False) -> Matrix:

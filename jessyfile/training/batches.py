@@ -5,7 +5,7 @@ The order of an epoch follows from (seed, epoch) alone, so a resumed run sees wh
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -33,14 +33,17 @@ EVEN = LossWeights()
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Where rows lie in a matrix of tokens: the prefix in the first `shared` places, then the rows, cut at `starts`."""
+    """Where rows lie in a matrix of tokens: the prefix in the first `shared` places, then the rows, cut at `starts`; `apart` says
+    that the prefix lies in another matrix.
+    """
 
     shared: int
     starts: tuple[int, ...]
+    apart: bool = False
 
     def spans(self) -> Iterator[tuple[int, int, int]]:
         """Yield each row's first place, its end, and how many tokens of the prefix come before it."""
-        if self.shared:
+        if self.shared and not self.apart:
             yield 0, self.shared, 0
         yield from ((start, end, self.shared) for start, end in zip(self.starts[:-1], self.starts[1:], strict=True))
 
@@ -81,10 +84,12 @@ class Packed(Targets):
 
     ids      (tokens,) the prefix without its last token; of every row: that token, then the row's own without its last
     rows     where they lie
+    numbers  which rows they are
     """
 
     ids: NDArray[np.int32]
     rows: Layout
+    numbers: Sequence[int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,16 +185,17 @@ def build(rows: Encoded, chosen: list[int], step: int, counted: LossWeights = EV
     return Batch(where, packed.targets, packed.weights, inputs)
 
 
-def pack_rows(rows: Encoded, chosen: list[int], counted: LossWeights = EVEN) -> Packed:
-    """Put the chosen rows one after the other.
+def pack_rows(rows: Encoded, chosen: list[int], counted: LossWeights = EVEN, *, apart: bool = False) -> Packed:
+    """Put the chosen rows one after the other, behind their prefix unless that lies apart.
 
     A row's last token is never an input: nothing is predicted after it. A target at a row's first place follows the prefix, whose
     last token therefore opens every row of the batch; without a prefix a row's first token is never a target.
     """
     import numpy as np
 
-    lead = min(len(rows.prefix), 1)
-    ids, starts, where, targets, levels = [rows.prefix[:-1]], [max(len(rows.prefix) - 1, 0)], [], [], []
+    lead, shared = min(len(rows.prefix), 1), rows.prefix[:-1]
+    first = shared[:0] if apart else shared
+    ids, starts, where, targets, levels = [first], [len(first)], [], [], []
     for row in chosen:
         tokens, trained = rows.row(row)
         ids += [rows.prefix[-1:], tokens[:-1]]
@@ -202,5 +208,5 @@ def pack_rows(rows: Encoded, chosen: list[int], counted: LossWeights = EVEN) -> 
     predicted = np.concatenate(targets)
     weights = np.where(predicted == rows.end[0], np.float32(counted.end), np.float32(1))
     weights[np.concatenate(levels)] = counted.level
-    layout = Layout(starts[0], tuple(starts))
-    return Packed(np.concatenate(where), predicted, weights, np.concatenate(ids), layout)
+    layout = Layout(len(shared), tuple(starts), apart)
+    return Packed(np.concatenate(where), predicted, weights, np.concatenate(ids), layout, chosen)

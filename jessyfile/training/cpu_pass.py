@@ -7,13 +7,14 @@ largest of a small model, is read once for all of them, and its products are as 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial, reduce
 from operator import add
 from typing import TYPE_CHECKING, Any
 
 from jessyfile.training.decoder import Decoder
 from jessyfile.training.loss import CHUNK, HeadRows, Softmax, cross_entropy, streamed, target_logprobs
+from jessyfile.training.prefix import PrefixAt, failing_together, seats
 from jessyfile.training.tape import Tape, Traced
 
 if TYPE_CHECKING:
@@ -24,10 +25,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Portion:
-    """Rows for one worker; `seed` is what their dropout is drawn from, None where no gradient is wanted."""
+    """Rows for one worker; `seed` is what their dropout is drawn from, None where no gradient is wanted; `prefix` is the way to a prefix
+    that they share with the others.
+    """
 
     batch: Packed
     seed: int | None = None
+    prefix: PrefixAt | None = None
 
 
 @dataclass(slots=True)
@@ -40,12 +44,18 @@ class CpuPass:
     _decoders: dict[int, Decoder] = field(default_factory=dict)
 
     def sums(self, parts: Sequence[Portion]) -> tuple[float, dict[str, Matrix]]:
-        """Return the summed loss of no more parts than there are workers, and the gradients by path, where they are wanted."""
+        """Return the summed loss of no more parts than there are workers, and the gradients by path, where they are wanted.
+
+        All have a prefix of their own, or the first alone has it.
+        """
         import mlx.core as mx
         import numpy as np
 
         for model in self.workers.models:  # an array that is not computed yet belongs to this thread
             mx.eval(model.trainable_parameters())
+        if parts[-1].batch.rows.apart:
+            ways = seats(len(self.workers.models[0].layers), len(parts))
+            parts = [replace(part, prefix=way) for part, way in zip(parts, ways, strict=True)]
         begun = self.workers.map(self._begin, parts)
         states = [last.value for _, last in begun]
         chosen, wanted = np.concatenate(states), parts[0].seed is not None
@@ -57,7 +67,8 @@ class CpuPass:
         if not wanted:
             return value, {}
         ends = np.cumsum([len(one) for one in states])[:-1]
-        return value, self._added(self.workers.map(_finish, list(zip(begun, np.split(gradient, ends), strict=True))))
+        work = list(zip(begun, np.split(gradient, ends), [part.prefix for part in parts], strict=True))
+        return value, self._added(self.workers.map(_finish, work))
 
     def _added(self, found: Sequence[dict[str, Matrix]]) -> dict[str, Matrix]:
         """Return the sums of the parts' gradients, each worker having added some of the paths."""
@@ -83,7 +94,8 @@ class CpuPass:
     def _begin(self, model: Any, part: Portion) -> tuple[Tape, Traced]:
         decoder = self._decoders.setdefault(id(model), Decoder(model))
         tape = Tape(recording=part.seed is not None)
-        return tape, decoder.predicting(tape, part.batch, part.seed)
+        with failing_together(part.prefix):
+            return tape, decoder.predicting(tape, part.batch, part.seed, part.prefix)
 
     def _softmax(self, chosen: Matrix, *, wanted: bool) -> Softmax:
         import numpy as np
@@ -96,9 +108,10 @@ class CpuPass:
             return reduce(add, found)
 
 
-def _finish(model: Any, work: tuple[tuple[Tape, Traced], Matrix]) -> dict[str, Matrix]:
+def _finish(model: Any, work: tuple[tuple[Tape, Traced], Matrix, PrefixAt | None]) -> dict[str, Matrix]:
     del model
-    (tape, last), gradient = work
+    (tape, last), gradient, prefix = work
     last.gradient = gradient
-    tape.backward()
+    with failing_together(prefix):
+        tape.backward()
     return tape.gradients

@@ -7,7 +7,7 @@ padding, behind the prefix that they share. Layers below the lowest adapted one 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,8 @@ from jessyfile.models.shape import Shape, shape_of
 from jessyfile.training import tape as ops
 from jessyfile.training.attention import Heads, attended, rope_tables
 from jessyfile.training.batches import Layout, Packed
+from jessyfile.training.dropout import Drops, drops, targets_of_rows
+from jessyfile.training.prefix import PrefixAt
 from jessyfile.training.projection import float32, projected
 from jessyfile.training.tape import Tape, Traced
 from jessyfile.training.widened import WideRows, is_narrow
@@ -33,11 +35,20 @@ KEPT_BYTES = 1 << 30
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """What a layer is told of a part: how rows lie, what dropout is drawn from, which tokens are wanted of it; None for no, for all."""
+    """What a layer is told of a part; None for no, for all.
+
+    rows    how they lie
+    drops   what is dropped of them
+    where   which tokens are wanted of it
+    prefix  the way to a prefix that several parts share
+    later   what is dropped of the tokens that are wanted
+    """
 
     rows: Layout
-    draw: np.random.Generator | None
+    drops: Drops | None
     where: NDArray[np.int64] | None
+    prefix: PrefixAt | None
+    later: Drops | None
 
 
 @dataclass(slots=True)
@@ -61,26 +72,30 @@ class Decoder:
             found = found * np.float32(width**0.5)
         return found
 
-    def predicting(self, tape: Tape, batch: Packed, seed: int | None = None) -> Traced:
+    def predicting(self, tape: Tape, batch: Packed, seed: int | None = None, prefix: PrefixAt | None = None) -> Traced:
         """Return the last states, normed, that predict the batch's targets, shape (targets, hidden).
 
         Args:
             tape: where the operations are recorded.
             batch: the rows and their targets.
             seed: what dropout is drawn from; None for no dropout.
+            prefix: the way to a prefix that several parts share.
         """
         import numpy as np
 
         with np.errstate(all="ignore"):  # the trainer refuses what is not finite
-            return _norm(tape, self._states(tape, batch, seed), self.model.model.norm)
+            return _norm(tape, self._states(tape, batch, seed, prefix), self.model.model.norm)
 
-    def _states(self, tape: Tape, batch: Packed, seed: int | None) -> Traced:
+    def _states(self, tape: Tape, batch: Packed, seed: int | None, prefix: PrefixAt | None) -> Traced:
         """Return the last layer's states at the targets, before the last norm; of other tokens that layer gives keys and values alone."""
-        import numpy as np
 
         def computed(number: int, tape: Tape, x: Traced) -> Traced:
-            draw = None if seed is None else np.random.default_rng([seed, number])
-            return self._layer(tape, x, number, _Asked(batch.rows, draw, batch.where if number == count - 1 else None))
+            dropped = None if seed is None else drops(batch, seed, number)
+            where, later = None, dropped
+            if number == count - 1:
+                where, later = batch.where, dropped and dropped.at(targets_of_rows(batch))
+            here = prefix and replace(prefix, layer=number)
+            return self._layer(tape, x, number, _Asked(batch.rows, dropped, where, here, later))
 
         x, count = Traced(self.embedded(batch.ids), needed=False), len(self.model.layers)
         again = count - KEPT_BYTES // (4 * len(batch.ids) * kept_numbers(shape_of(vars(self.model.args))))
@@ -101,35 +116,37 @@ class Decoder:
             attention = _norm(tape, attention, layer.post_attention_layernorm)
         x = ops.added(tape, x, attention)
         before = layer.pre_feedforward_layernorm if sandwich else layer.post_attention_layernorm
-        gate = self._gate(tape, _norm(tape, x, before), layer.mlp, f"{path}.mlp", asked.draw)
+        gate = self._gate(tape, _norm(tape, x, before), layer.mlp, f"{path}.mlp", asked.later)
         if sandwich:
             gate = _norm(tape, gate, layer.post_feedforward_layernorm)
         return ops.added(tape, x, gate)
 
     def _attention(self, tape: Tape, x: Traced, layer: Any, path: str, asked: _Asked) -> Traced:
-        one, path, draw = layer.self_attn, f"{path}.self_attn", asked.draw
+        one, path, dropped = layer.self_attn, f"{path}.self_attn", asked.drops
         if "qkv_proj" in one:
-            fused = projected(tape, x, one.qkv_proj, f"{path}.qkv_proj", draw)
+            fused = projected(tape, x, one.qkv_proj, f"{path}.qkv_proj", dropped)
             size = fused.value.shape[1] // (one.n_heads + 2 * one.n_kv_heads)
             q, k, v = ops.columns(tape, fused, [n * size for n in (one.n_heads, one.n_kv_heads, one.n_kv_heads)])
         else:
-            q, k, v = (projected(tape, x, one[name], f"{path}.{name}", draw) for name in ("q_proj", "k_proj", "v_proj"))
+            q, k, v = (
+                projected(tape, x, one[name], f"{path}.{name}", dropped) for name in ("q_proj", "k_proj", "v_proj")
+            )
         if "q_norm" in one:
             q, k = _norm(tape, q, one.q_norm), _norm(tape, k, one.k_norm)
         heads = self._heads(layer, q.value.shape[1] // one.n_heads, asked.rows)
-        gathered = attended(tape, q, k, v, heads, asked.rows)
+        gathered = attended(tape, q, k, v, heads, asked.rows, asked.prefix)
         if asked.where is not None:
             gathered = ops.picked(tape, gathered, asked.where)
-        return projected(tape, gathered, one.o_proj, f"{path}.o_proj", draw)
+        return projected(tape, gathered, one.o_proj, f"{path}.o_proj", asked.later)
 
-    def _gate(self, tape: Tape, x: Traced, mlp: Any, path: str, draw: np.random.Generator | None) -> Traced:
+    def _gate(self, tape: Tape, x: Traced, mlp: Any, path: str, dropped: Drops | None) -> Traced:
         if "gate_up_proj" in mlp:
-            fused = projected(tape, x, mlp.gate_up_proj, f"{path}.gate_up_proj", draw)
+            fused = projected(tape, x, mlp.gate_up_proj, f"{path}.gate_up_proj", dropped)
             gate, up = ops.columns(tape, fused, [fused.value.shape[1] // 2] * 2)
         else:
-            gate, up = (projected(tape, x, mlp[name], f"{path}.{name}", draw) for name in ("gate_proj", "up_proj"))
+            gate, up = (projected(tape, x, mlp[name], f"{path}.{name}", dropped) for name in ("gate_proj", "up_proj"))
         inside = ops.gated(tape, gate, up, _GATES.get(self.model.model_type, ops.silu))
-        return projected(tape, inside, mlp.down_proj, f"{path}.down_proj", draw)
+        return projected(tape, inside, mlp.down_proj, f"{path}.down_proj", dropped)
 
     def _heads(self, layer: Any, size: int, rows: Layout) -> Heads:
         one, inner = layer.self_attn, self.model.model

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import zip_longest
 from typing import Any, TypeVar
 
 from jessyfile.errors import InsufficientMemoryError
-from jessyfile.models.shape import shape_of
 from jessyfile.training import loss
 from jessyfile.training.batches import EVEN, LossWeights, build, pack_rows
+from jessyfile.training.cpu_parts import cut
 from jessyfile.training.cpu_pass import CpuPass, Portion
 from jessyfile.training.encoded import Encoded
 from jessyfile.training.ranks import Ranks, here
 from jessyfile.training.workers import Workers, shares
 
 _MEMORY_WORDS = ("out of memory", "unable to allocate", "allocation", "insufficient memory")
-CPU_TOKENS = 320  # padded tokens in one part on a CPU: larger parts are not faster, and memory grows by 8 MB a token
 _STEP = 16  # lengths are rounded up to this on a GPU, which compiles kernels for a shape
 
 Gradients = dict[str, Any]
@@ -52,7 +49,6 @@ class Passes:
 
     splits     divides the rows of a part when memory was too small; it changes no mathematics
     on_cpu     what computes on a CPU, through NumPy; None on a GPU, where MLX does
-    head_cost  the work of a target's logits beside that of a token's layers
     ranks      the processes that share the parts
     """
 
@@ -60,11 +56,13 @@ class Passes:
     splits: int
     on_cpu: CpuPass | None
     counted: LossWeights = EVEN
-    head_cost: float = 0
     ranks: Ranks = field(default_factory=here)
 
     def gradient(self, rows: Encoded, group: Sequence[list[int]], seed_of: Callable[[int], int]) -> Totals:
-        """Return the sums over a group of batches; `seed_of(part)` seeds a part's dropout. Raises InsufficientMemoryError."""
+        """Return the sums over a group of batches; `seed_of(number)` seeds the dropout of a batch on a CPU, of a part on a GPU.
+
+        Raises InsufficientMemoryError.
+        """
         import mlx.core as mx
         import mlx.nn as nn
         from mlx.utils import tree_flatten
@@ -78,14 +76,11 @@ class Passes:
             mx.eval(value, gradients)
             return Totals(float(value), len(batch.targets), batch.mass, gradients)
 
-        def packed(number: int) -> Portion:
-            return Portion(pack_rows(rows, parts[number], self.counted), seed_of(number))
-
-        parts = list(self.parts(rows, group))
-        own = partial(self._by_mlx, rows, parts, one)
+        like = dict(tree_flatten(self.workers.models[0].trainable_parameters()))
         if self.on_cpu is not None:
-            own = partial(self._by_numpy, self.on_cpu, rows, parts, packed)
-        return self._together(own, dict(tree_flatten(self.workers.models[0].trainable_parameters())))
+            return self._together(partial(self._by_numpy, self.on_cpu, rows, group, seed_of), like)
+        parts = list(self.parts(rows, group))
+        return self._together(partial(self._by_mlx, rows, parts, one), like)
 
     def loss(self, rows: Encoded, batch_size: int) -> Totals:
         """Return the sums over all rows, without gradient and without dropout."""
@@ -97,13 +92,11 @@ class Passes:
             model.train()
             return Totals(value, len(batch.targets), batch.mass)
 
-        parts = list(self.by_length(rows, batch_size))
-        own = partial(self._by_mlx, rows, parts, one)
+        batches = by_length(rows, batch_size)
         if self.on_cpu is not None:
-            own = partial(
-                self._by_numpy, self.on_cpu, rows, parts, lambda number: Portion(pack_rows(rows, parts[number]))
-            )
-        return self._together(own, {})
+            return self._together(partial(self._by_numpy, self.on_cpu, rows, batches, None), {})
+        parts = list(self.parts(rows, batches))
+        return self._together(partial(self._by_mlx, rows, parts, one), {})
 
     def parts(self, rows: Encoded, group: Sequence[Sequence[int]]) -> Iterator[list[int]]:
         """Yield the rows of each part of some batches."""
@@ -114,12 +107,6 @@ class Passes:
         """Return the rows of each part of some batches that this process computes, by the part's number."""
         parts = list(self.parts(rows, group))
         return {number: parts[number] for numbers in self._dealt(rows, parts) for number in numbers}
-
-    def by_length(self, rows: Encoded, batch_size: int) -> Iterator[list[int]]:
-        """Yield the rows of each part of all rows, those of similar length together."""
-        lengths = rows.lengths()
-        order = sorted(range(len(rows)), key=lambda i: (int(lengths[i]), i))
-        return self.parts(rows, [order[i : i + batch_size] for i in range(0, len(order), batch_size)])
 
     def _together(self, own: Callable[[], Totals], like: Gradients) -> Totals:
         """Return the sums over all processes; `like` has the shapes of the gradient, for a process without parts."""
@@ -138,17 +125,27 @@ class Passes:
         return Totals(loss, int(tokens), mass, self.ranks.added(gradients))
 
     def _by_numpy(
-        self, work: CpuPass, rows: Encoded, parts: list[list[int]], packed: Callable[[int], Portion]
+        self,
+        work: CpuPass,
+        rows: Encoded,
+        batches: Sequence[Sequence[int]],
+        seed_of: Callable[[int], int] | None,
     ) -> Totals:
-        """Return the sums of this process's parts on a CPU; `packed` makes a part of its number."""
+        """Return this process's sums on a CPU; without seeds there is no gradient, and every token counts once."""
         import mlx.core as mx
 
-        sums = Totals()
-        for together in zip_longest(*self._dealt(rows, parts)):
-            chosen = [packed(number) for number in together if number is not None]
-            most = max(len(parts[number]) for number in together if number is not None)
-            value, gradients = guarded(partial(work.sums, chosen), most)
-            tokens, mass = sum(len(one.batch.targets) for one in chosen), sum(one.batch.mass for one in chosen)
+        sums, counted = Totals(), EVEN if seed_of is None else self.counted
+        size, ranks = self.workers.count, self.ranks
+        groups = [
+            (number, group)
+            for number, batch in enumerate(batches)
+            for group in cut(rows, batch, size, ranks.size, self.splits)
+        ]
+        for number, parts in groups[ranks.rank :: ranks.size]:
+            packed = [pack_rows(rows, part, counted, apart=i > 0) for i, part in enumerate(parts)]
+            chosen = [Portion(part, seed_of and seed_of(number)) for part in packed]
+            value, gradients = guarded(partial(work.sums, chosen), max(map(len, parts)))
+            tokens, mass = sum(len(one.targets) for one in packed), sum(one.mass for one in packed)
             sums.add(Totals(value, tokens, mass, dict(gradients)))
         sums.gradients = {path: mx.array(gradient) for path, gradient in sums.gradients.items()}
         return sums
@@ -172,31 +169,23 @@ class Passes:
 
     def _dealt(self, rows: Encoded, parts: list[list[int]]) -> list[list[int]]:
         """Deal the parts to the workers of all processes; return those of this process's."""
-        costs = [sum(self._cost(rows, row) for row in part) for part in parts]
+        lengths = rows.lengths()
+        costs = [float(lengths[part].sum()) for part in parts]
         return shares(costs, self.ranks.size * self.workers.count)[self.ranks.own(self.workers.count)]
 
     def _parts(self, rows: Encoded, batch: Sequence[int]) -> list[list[int]]:
-        """Cut a batch into `splits` parts or more, of about as much work; on a CPU one a worker, of a bounded size."""
+        """Cut a batch into `splits` parts or more, of about as much work; rows of about one length together: a GPU pads them."""
         lengths = rows.lengths()
         ordered = sorted(batch, key=lambda i: (lengths[i], i))
         tokens = sum(int(lengths[i]) for i in batch)
         count = max(self.splits, self.ranks.size * self.workers.count)
-        if self.on_cpu is not None:
-            count = max(count, math.ceil(tokens / CPU_TOKENS))
-            dealt = shares([self._cost(rows, row) for row in ordered], count)
-            return [[ordered[place] for place in part] for part in dealt if part]
         parts: list[list[int]] = [[] for _ in range(count)]
         before = 0
-        for row in ordered:  # rows of about one length together: a GPU pads them
+        for row in ordered:
             middle = before + int(lengths[row]) / 2
             parts[int(middle / tokens * count)].append(row)
             before += int(lengths[row])
         return [part for part in parts if part]
-
-    def _cost(self, rows: Encoded, row: int) -> float:
-        """Return a row's work: its tokens, and its targets by what the head is to the layers."""
-        tokens, trained = rows.row(row)
-        return len(tokens) + self.head_cost * int(trained.sum())
 
     def _loss(self, model: Any, rows: Encoded, batch: Any) -> tuple[Any, Any]:
         import mlx.core as mx
@@ -204,15 +193,20 @@ class Passes:
         return loss.direct_loss(model, mx.array(rows.prefix[:-1]), batch)
 
 
+def by_length(rows: Encoded, batch_size: int) -> list[list[int]]:
+    """Return batches of all rows, those of similar length together."""
+    lengths = rows.lengths()
+    order = sorted(range(len(rows)), key=lambda i: (int(lengths[i]), i))
+    return [order[i : i + batch_size] for i in range(0, len(order), batch_size)]
+
+
 def passes(workers: Workers, splits: int, counted: LossWeights = EVEN) -> Passes:
     """Return the passes that suit the device MLX computes on."""
     model = workers.models[0]
     if on_gpu():
         return Passes(workers, splits, None, counted)
-    shape = shape_of(vars(model.args))
-    layers = shape.layers * sum(inner * outer for inner, outer in shape.linear.values())
     on_cpu = CpuPass(workers, loss.head_rows(model), getattr(model, "final_logit_softcapping", None))
-    return Passes(workers, splits, on_cpu, counted, shape.vocabulary * shape.hidden / layers)
+    return Passes(workers, splits, on_cpu, counted)
 
 
 def on_gpu() -> bool:

@@ -8,14 +8,13 @@ from jessyfile.training.product import product
 from jessyfile.training.widened import WideRows, is_narrow
 
 if TYPE_CHECKING:
-    import numpy as np
-
+    from jessyfile.training.dropout import Drops
     from jessyfile.training.tape import Matrix, Tape, Traced
 
 _LEAST = 1e-15  # the length of a row of zeros, which has no direction
 
 
-def projected(tape: Tape, x: Traced, module: Any, path: str, dropout: np.random.Generator | None) -> Traced:
+def projected(tape: Tape, x: Traced, module: Any, path: str, dropout: Drops | None) -> Traced:
     """Return what a linear layer makes of a value.
 
     Args:
@@ -23,7 +22,7 @@ def projected(tape: Tape, x: Traced, module: Any, path: str, dropout: np.random.
         x: the layer's input.
         module: a linear layer of MLX, plain or quantized, or mlx-lm's adapter around one.
         path: the layer's path, under which its adapter's gradients are kept.
-        dropout: draws what does not enter the adapter; None while nothing is dropped.
+        dropout: what does not enter the adapter; None while nothing is dropped.
     """
     if "lora_a" in module:
         return _adapted(tape, x, module, path, dropout)
@@ -33,7 +32,7 @@ def projected(tape: Tape, x: Traced, module: Any, path: str, dropout: np.random.
     return tape.record(value, lambda gradient: x.receive(product(gradient, weight_of(module))), needed=x.needed)
 
 
-def _adapted(tape: Tape, x: Traced, module: Any, path: str, dropout: np.random.Generator | None) -> Traced:
+def _adapted(tape: Tape, x: Traced, module: Any, path: str, dropout: Drops | None) -> Traced:
     import numpy as np
 
     a, b, scale = float32(module.lora_a), float32(module.lora_b), np.float32(module.scale)
@@ -71,15 +70,12 @@ def _adapted(tape: Tape, x: Traced, module: Any, path: str, dropout: np.random.G
     return tape.record(value, back, needed=True)
 
 
-def _mask(value: Matrix, module: Any, dropout: np.random.Generator | None) -> Matrix | None:
+def _mask(value: Matrix, module: Any, dropout: Drops | None) -> Matrix | None:
     """Return what a value is multiplied by before it enters the adapter: 0 where it is dropped; None where nothing is."""
-    import numpy as np
-
     kept = module.dropout._p_1 if "dropout" in module else 1  # noqa: SLF001 (MLX keeps it nowhere else)
     if dropout is None or kept >= 1:
         return None
-    drawn = dropout.random(value.shape, dtype=np.float32)
-    return (drawn < kept).astype(np.float32) / np.float32(kept)
+    return dropout.factors(value.shape[1], kept)
 
 
 def weight_of(layer: Any) -> Matrix:

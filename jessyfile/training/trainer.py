@@ -24,7 +24,7 @@ from jessyfile.training.batches import LossWeights, epoch_batches
 from jessyfile.training.checkpoint import Cursor
 from jessyfile.training.compiled import Compiled, Started, compiled
 from jessyfile.training.encoded import Encoded
-from jessyfile.training.gradient import Gradients, Passes, Totals, on_gpu, passes
+from jessyfile.training.gradient import Gradients, Passes, Totals, by_length, on_gpu, passes
 from jessyfile.training.lean import lean
 from jessyfile.training.metrics import MetricsLog, TrainingMetrics
 from jessyfile.training.optimizer import adamw
@@ -283,7 +283,7 @@ class Trainer:
     def validation_loss(self) -> float:
         """Return the mean cross-entropy in nats of the held-out rows' trained tokens, without dropout."""
         if self._compiled is not None:
-            batches = list(self._passes.by_length(self.held_out, self.train.batch_size))
+            batches = list(self._passes.parts(self.held_out, by_length(self.held_out, self.train.batch_size)))
             value, count = self._compiled.held_out(self.held_out, batches)
             return value / max(count, 1)
         sums = self._passes.loss(self.held_out, self.train.batch_size)

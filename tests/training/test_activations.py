@@ -66,7 +66,7 @@ def test_the_parts_make_the_whole():
 
 def test_a_cpu_cuts_batches_and_a_gpu_does_not():
     train = replace(TRAIN, batch_size=8)
-    assert part_of(train, 96, 0, workers=2) == Workload(3, 96, workers=2)
+    assert part_of(train, 96, 0, workers=2) == Workload(4, 96, workers=2)
     assert part_of(train, 512, 0, workers=16) == Workload(1, 512, workers=8)
     assert part_of(train, 512, 30, workers=0, targets=0.5) == Workload(8, 512, 30, targets=2048)
 

@@ -2,14 +2,19 @@
 
 import subprocess
 import sys
+import threading
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from training_fakes import LORA, trainer
+from training_fakes import LORA, encoded, trainer
 
+from jessyfile.errors import InsufficientMemoryError
+from jessyfile.training import cpu_parts, decoder, tape
 from jessyfile.training import trainer as loop
+from jessyfile.training.decoder import Decoder
 from jessyfile.training.gradient import passes
 from jessyfile.training.workers import Workers, shares, workers
 
@@ -45,6 +50,19 @@ def test_with_dropout_the_bits_are_the_same_every_time(tmp_path: Path) -> None:
         assert first.loss == again.loss
         assert all(np.array_equal(first.gradients[key], again.gradients[key]) for key in first.gradients)
     assert first.loss != sums(made, 3, seed=8).loss
+
+
+@pytest.mark.parametrize("splits", [1, 5])
+def test_what_is_dropped_follows_from_the_row_alone(tmp_path: Path, splits: int) -> None:
+    """It followed from the part that a row was computed in: another number of processors, or less memory, was another training."""
+    made = trainer(tmp_path, lora=replace(LORA, dropout=0.3))
+    stir(made)
+    one = passes(Workers([made.model]), 1).gradient(made.rows, [list(range(9))], lambda _: 7)
+    with workers(made.model, 3) as side_by_side:
+        many = passes(side_by_side, splits).gradient(made.rows, [list(range(8, -1, -1))], lambda _: 7)
+    assert one.loss == pytest.approx(many.loss, rel=1e-6)
+    for key, array in one.gradients.items():
+        np.testing.assert_allclose(np.array(many.gradients[key]), np.array(array), rtol=1e-3, atol=1e-5, err_msg=key)
 
 
 def test_every_model_follows_the_trained_one(tmp_path: Path) -> None:
@@ -92,13 +110,72 @@ trainer(Path({str(tmp_path)!r})).run()
         assert done.returncode == 0, done.stderr
 
 
-def test_the_workers_get_about_as_much_work(tmp_path: Path) -> None:
-    """Rows were shared out by length in one order, and one processor waited for the other for a tenth of every update."""
-    made = trainer(tmp_path, count=14)
-    with workers(made.model, 2) as side_by_side:
-        work = passes(side_by_side, 1)
-        parts = work._parts(made.rows, list(range(14)))
-    costs = [sum(work._cost(made.rows, row) for row in part) for part in parts]
-    assert sorted(row for part in parts for row in part) == list(range(14))
-    assert max(costs) < 1.05 * min(costs)
-    assert work.head_cost > 0
+@pytest.mark.parametrize(
+    ("size", "splits", "most"),
+    [(14, 1, 1.05), (14, 4, 1.1), (60, 1, 1.05)],
+    ids=["one turn", "cut for memory", "several turns"],
+)
+def test_the_workers_get_about_as_much_work(
+    size: int, splits: int, most: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rows were shared out by what the head costs each, which all compute together: one processor waited for the other for a tenth of
+    an update. Long batches were cut into three parts for two processors, and one waited for the whole third.
+    """
+    monkeypatch.setattr(cpu_parts, "CPU_TOKENS", 300)
+    rows, batch = encoded(size), list(range(size))
+    groups = cpu_parts.cut(rows, batch, 2, 1, splits)
+    tokens = [
+        [len(rows.prefix) * (i == 0) + int(rows.lengths()[part].sum()) for i, part in enumerate(g)] for g in groups
+    ]
+    assert sorted(row for group in groups for part in group for row in part) == batch
+    assert len(groups) == max(splits // 2, -(-int(rows.lengths().sum()) // 600))
+    assert all(len(parts) == 2 and max(parts) < most * min(parts) for parts in tokens), tokens
+
+
+def test_a_prefix_is_computed_by_one_part_for_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every part computed it, which was a tenth of the layers' work where rows are short."""
+    made, entered, real = trainer(tmp_path, count=13), list[int](), Decoder.embedded
+
+    def counted(self: Decoder, ids: np.ndarray) -> np.ndarray:
+        entered.append(len(ids))
+        return real(self, ids)
+
+    monkeypatch.setattr(Decoder, "embedded", counted)
+    sums(made, 2)
+    assert len(made.rows.prefix) > 1
+    assert sum(entered) == int(made.rows.lengths()[:13].sum()) + 2 * (
+        len(made.rows.prefix) - 1
+    )  # in each of two batches
+
+
+def test_layers_that_are_computed_again_share_the_prefix_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = trainer(tmp_path, lora=replace(LORA, dropout=0.3))
+    stir(made)
+    kept = sums(made, 3)
+    monkeypatch.setattr(decoder, "KEPT_BYTES", 0)
+    again = sums(made, 3)
+    assert kept.loss == again.loss
+    assert all(np.array_equal(kept.gradients[key], again.gradients[key]) for key in kept.gradients)
+
+
+@pytest.mark.parametrize("number", [0, 1])
+@pytest.mark.parametrize("way", ["forward", "back"])
+def test_a_part_that_fails_ends_those_that_wait_for_it(
+    tmp_path: Path, number: int, way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The part with the prefix, or the one that waits for it: the error is raised, nothing hangs, and the next update is whole."""
+    made = trainer(tmp_path)
+    whole = sums(made, 2)
+    owner, name = (tape, "gated") if way == "forward" else (tape.Tape, "trained")
+    real = getattr(owner, name)
+
+    def broken(*given: Any) -> Any:
+        if threading.current_thread().name.startswith(f"jessy-train-{number}"):
+            raise MemoryError("no more")
+        return real(*given)
+
+    monkeypatch.setattr(owner, name, broken)
+    with pytest.raises(InsufficientMemoryError):
+        sums(made, 2)
+    monkeypatch.undo()
+    assert sums(made, 2).loss == whole.loss

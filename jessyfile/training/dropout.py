@@ -1,0 +1,57 @@
+"""What dropout drops on a CPU: drawn for each row by itself, so that it matters to no row beside which others it is computed, nor where."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from jessyfile.training.batches import Packed
+    from jessyfile.training.tape import Matrix
+
+_STEPS = 1 << 16  # a unit is kept with a probability of so many steps
+
+
+@dataclass(frozen=True, slots=True)
+class Drops:
+    """What one layer drops of some rows: how many tokens each has, and what its numbers are drawn from."""
+
+    counts: Sequence[int]
+    keys: Sequence[Sequence[int]]
+    _streams: list[np.random.SFC64] = field(default_factory=list)
+
+    def at(self, counts: Sequence[int]) -> Drops:
+        """Return what goes on with so many tokens of each row."""
+        return replace(self, counts=counts)
+
+    def factors(self, width: int, kept: float) -> Matrix:
+        """Return what the units of each token are multiplied by, shape (tokens, width): 0 where dropped."""
+        import numpy as np
+
+        if not self._streams:
+            self._streams.extend(np.random.SFC64(key) for key in self.keys)
+        least = max(1, round(kept * _STEPS))
+        drawn = [
+            stream.random_raw(-(-count * width // 4)).view(np.uint16)[: count * width]
+            for count, stream in zip(self.counts, self._streams, strict=True)
+        ]
+        below = np.concatenate(drawn).reshape(-1, width) < least
+        return np.multiply(below, np.float32(_STEPS / least), dtype=np.float32)
+
+
+def drops(batch: Packed, seed: int, layer: int) -> Drops:
+    """Return what a layer drops of a batch's rows, the prefix among them where it lies with them."""
+    spans = list(batch.rows.spans())
+    numbers = [-1, *batch.numbers][-len(spans) :]
+    return Drops([end - start for start, end, _ in spans], [(seed, layer, number + 1) for number in numbers])
+
+
+def targets_of_rows(batch: Packed) -> list[int]:
+    """Return how many targets lie in each row, and in the prefix where it lies with them: none."""
+    import numpy as np
+
+    ends = [end for _, end, _ in batch.rows.spans()]
+    return [int(count) for count in np.diff(np.searchsorted(batch.where, ends), prepend=0)]
