@@ -186,10 +186,16 @@ def build(rows: Encoded, chosen: list[int], step: int, counted: LossWeights = EV
 
 
 def pack_rows(rows: Encoded, chosen: list[int], counted: LossWeights = EVEN, *, apart: bool = False) -> Packed:
-    """Put the chosen rows one after the other, behind their prefix unless that lies apart.
+    """Put the chosen rows one after the other.
 
     A row's last token is never an input: nothing is predicted after it. A target at a row's first place follows the prefix, whose
     last token therefore opens every row of the batch; without a prefix a row's first token is never a target.
+
+    Args:
+        rows: the encoded rows.
+        chosen: numbers of the rows.
+        counted: the weights of end-of-turn and level tokens in the loss.
+        apart: whether the rest of the prefix lies in another matrix, and not before the rows.
     """
     import numpy as np
 
