@@ -129,6 +129,13 @@ def epoch_batches(rows: Encoded, train: Train, per_batch: int, epoch: int) -> li
     return [batches[i] for i in generator.permutation(len(batches))]
 
 
+def update_batches(rows: Encoded, train: Train, per_batch: int) -> list[list[list[int]]]:
+    """Return every update's batches over all epochs; accumulation runs across epochs."""
+    batches = [batch for epoch in range(train.epochs) for batch in epoch_batches(rows, train, per_batch, epoch)]
+    step = train.grad_accumulation
+    return [batches[i : i + step] for i in range(0, len(batches), step)]
+
+
 def _spread(rows: Encoded, generator: np.random.Generator) -> list[int]:
     """Shuffle within each (language, persona) group and interleave the groups evenly."""
     groups: dict[tuple[int, bool], list[int]] = {}

@@ -1,8 +1,10 @@
-"""Why a training does not converge: a row that no rate can learn, a rate that is too high, or a loss that stays where it is."""
+"""That a training does not converge, and why: a row that no rate can learn, a rate that is too high, a loss that stays where it is."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from jessyfile.errors import ConvergenceError
@@ -15,6 +17,31 @@ _ENOUGH = 32  # updates; fewer prove nothing
 _FLAT = 0.002  # a plateau: the mean loss of an epoch is, to this share, that of the first
 _LEARNED = 0.05  # nats a token; below it there is hardly anything left to learn
 _STILL = 1e-3  # AdamW moves no number by more than the sum of its rates: less than this is no movement
+_SMOOTHED = 16  # updates whose mean loss is looked at: batches of short rows and of long ones differ by nature
+_DIVERGED = 2.5  # that mean may not exceed this many times its best
+_SMALL_LOSS = 1.0  # nats a token; below it a factor says nothing
+
+
+@dataclass(slots=True)
+class Divergence:
+    """Whether the mean loss over the last updates is far above the best such mean; one batch alone proves nothing."""
+
+    _lowest: float = math.inf
+
+    def seen(self, cursor: Cursor, loss: float) -> bool:
+        """Return whether the loss of the update after the cursor's says so."""
+        losses = [*(entry["loss"] for entry in cursor.curve[1 - _SMOOTHED :]), loss]
+        if len(losses) < _SMOOTHED:
+            return False
+        now = sum(losses) / _SMOOTHED
+        self._lowest = min(self._lowest, now)
+        return cursor.update >= 2 * _SMOOTHED - 1 and now > _DIVERGED * max(self._lowest, _SMALL_LOSS)
+
+    def back_to(self, cursor: Cursor) -> None:
+        """Know what the cursor's curve shows, and nothing else."""
+        losses = [entry["loss"] for entry in cursor.curve]
+        means = (sum(losses[i - _SMOOTHED : i]) / _SMOOTHED for i in range(_SMOOTHED, len(losses) + 1))
+        self._lowest = min(means, default=math.inf)
 
 
 def refuse_broken(rows: Sequence[int], is_finite: Callable[[int], bool], trained: int) -> None:

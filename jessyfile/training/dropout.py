@@ -42,6 +42,11 @@ class Drops:
         return np.multiply(below, np.float32(_STEPS / least), dtype=np.float32)
 
 
+def seed_at(seed: int, update: int, part: int) -> int:
+    """Mix seed and place into 63 bits (SplitMix64's multiplier), so that dropout follows from where training is."""
+    return (seed * 0x9E3779B97F4A7C15 + update * 0xBF58476D1CE4E5B9 + part * 0x94D049BB133111EB) % (1 << 63)
+
+
 def drops(batch: Packed, seed: int, layer: int) -> Drops:
     """Return what a layer drops of a batch's rows, the prefix among them where it lies with them."""
     spans = list(batch.rows.spans())

@@ -6,12 +6,16 @@ as there, only beside another.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
 from itertools import cycle
 from typing import TYPE_CHECKING, Any
 
+from jessyfile.training import adapter
+
 if TYPE_CHECKING:
     from jessyfile.language.recipe import Train
+    from jessyfile.training.workers import Workers
 
 _BETAS = (0.9, 0.999)
 _EPSILON = 1e-8
@@ -35,6 +39,44 @@ def adamw(train: Train, streams: int) -> Any:
 
     kind = Spread if streams > 1 else optim.AdamW
     return kind(train.learning_rate, betas=list(_BETAS), weight_decay=train.weight_decay, bias_correction=True)
+
+
+class InModel:
+    """An adapter that lies in the model, with MLX's AdamW of it; its steps are computed on as many streams as there are workers."""
+
+    def __init__(self, model: Any, train: Train, workers: Workers) -> None:
+        self._model, self._workers = model, workers
+        self._optimizer = adamw(train, workers.count)
+        self._optimizer.init(model.trainable_parameters())
+
+    def parameters(self) -> dict[str, Array]:
+        """Return the adapter's arrays by path."""
+        return adapter.parameters(self._model)
+
+    def state(self) -> dict[str, Array]:
+        """Return the optimizer's state by path."""
+        from mlx.utils import tree_flatten
+
+        return dict(tree_flatten(self._optimizer.state))
+
+    def load(self, arrays: Mapping[str, Array], state: Mapping[str, Array]) -> None:
+        """Take an adapter and the optimizer's state from a checkpoint."""
+        from mlx.utils import tree_unflatten
+
+        self._model.load_weights(list(arrays.items()), strict=False)
+        self._optimizer.state = tree_unflatten(list(state.items()))
+        self._workers.share()
+
+    def step(self, gradients: Mapping[str, Array], factor: float, rate: float) -> None:
+        """Move the adapter by its gradients, which are multiplied by a factor, and give it to every worker."""
+        import mlx.core as mx
+        from mlx.utils import tree_unflatten
+
+        scaled = tree_unflatten([(path, array * factor) for path, array in gradients.items()])
+        self._optimizer.learning_rate = rate
+        self._optimizer.update(self._model, scaled)
+        mx.eval(self._model.trainable_parameters(), self._optimizer.state)
+        self._workers.share()
 
 
 def moved(before: tuple[Array, ...], gradient: Array, rate: Array) -> tuple[Array, ...]:

@@ -17,6 +17,16 @@ def updates(rows: int, train: Train) -> int:
     return math.ceil(micro_batches(rows, train) / train.grad_accumulation)
 
 
+def validation_step(train: Train, total: int) -> int:
+    """Return after how many updates the held-out rows are measured: what the recipe says, else an epoch."""
+    return train.validate_every or math.ceil(total / train.epochs)
+
+
+def due(update: int, every: int, total: int) -> bool:
+    """Return whether something that happens every so many updates, and after the last, happens after this one."""
+    return update % every == 0 or update == total
+
+
 def learning_rate(update: int, total: int, train: Train) -> float:
     """Return the rate of an update, counted from 0: linear warm-up to the recipe's rate, then its schedule down to zero."""
     if update < train.warmup_steps:

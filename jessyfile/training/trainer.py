@@ -20,25 +20,25 @@ from jessyfile.language.recipe import Lora, Train
 from jessyfile.machine import cores
 from jessyfile.planning.steps import Progress, Stop
 from jessyfile.training import adapter, checkpoint, convergence, schedule
-from jessyfile.training.batches import LossWeights, epoch_batches
+from jessyfile.training.batches import LossWeights, update_batches
 from jessyfile.training.checkpoint import Cursor
 from jessyfile.training.compiled import Compiled, Started, compiled
+from jessyfile.training.convergence import Divergence
+from jessyfile.training.dropout import seed_at
 from jessyfile.training.encoded import Encoded
 from jessyfile.training.gradient import Gradients, Passes, Totals, by_length, on_gpu, passes
 from jessyfile.training.lean import lean
-from jessyfile.training.metrics import MetricsLog, TrainingMetrics
-from jessyfile.training.optimizer import adamw
+from jessyfile.training.metrics import MetricsLog
+from jessyfile.training.optimizer import InModel
 from jessyfile.training.ranks import Ranks, here
 from jessyfile.training.recompute import recomputed
 from jessyfile.training.sequences import rotated_by_position
 from jessyfile.training.throughput import Meter
 from jessyfile.training.utilization import Utilization
+from jessyfile.training.vectors import Vectors
 from jessyfile.training.workers import Workers, workers
 
 _AHEAD = 3  # updates on a GPU whose loss is not read yet: it has work while the host prepares the next
-_SMOOTHED = 16  # updates whose mean loss is looked at: batches of short rows and of long ones differ by nature
-_DIVERGED = 2.5  # that mean may not exceed this many times its best
-_SMALL_LOSS = 1.0  # nats a token; below it a factor says nothing
 _CACHE_BYTES = 1 << 26  # freed arrays that MLX may keep on a CPU: a gigabyte of them made no step faster
 
 
@@ -66,18 +66,17 @@ class Trainer:
     log: MetricsLog = field(default_factory=MetricsLog)
     ranks: Ranks = field(default_factory=here)
     shapes: int = 0
-    _lowest: float = math.inf
-    _optimizer: Any = None
+    _divergence: Divergence = field(default_factory=Divergence)
+    _held: InModel | Vectors = field(init=False)
     _passes: Passes = field(init=False)
-    _meter: Meter = field(default_factory=Meter)
-    _busy: Utilization = field(init=False)
+    _meter: Meter = field(init=False)
     _compiled: Compiled | None = None
     _ahead: deque[Started] = field(default_factory=deque)
     _stopping: bool = False
 
     def __post_init__(self) -> None:
         self._passes = self._over(Workers([self.model]))
-        self._busy = Utilization(on_gpu())
+        self._meter = Meter(Utilization(on_gpu()))
 
     def run(self) -> Cursor:
         """Train to the end, from the newest checkpoint if there is one. Raises Interrupted, ConvergenceError, InsufficientMemoryError."""
@@ -93,7 +92,8 @@ class Trainer:
                 self._passes = self._over(side_by_side)
                 return self._run()
         finally:
-            self._into_model()
+            if self._compiled is not None:  # in place of what stood there while its functions were compiled
+                self.model.load_weights(list(self._compiled.vectors.parameters().items()), strict=False)
             self._compiled = None
             self._passes = self._over(Workers([self.model]))
 
@@ -112,7 +112,7 @@ class Trainer:
                 self._step_back(plan[self.cursor.update])
                 continue
             convergence.refuse_plateau(self.cursor, self.train, total)
-            if self._due(self.cursor.update, self._validation_step(total), total):
+            if schedule.due(self.cursor.update, schedule.validation_step(self.train, total), total):
                 if not self._validate():
                     self._step_back()
                     continue
@@ -121,7 +121,7 @@ class Trainer:
             if self.cursor.update % self.train.checkpoint_every == 0:
                 self._save()
         if self.train.keep == "last" or not self.best:
-            self.best, self.cursor.best_update = self._parameters(), self.cursor.update
+            self.best, self.cursor.best_update = self._held.parameters(), self.cursor.update
         return self.cursor
 
     @contextlib.contextmanager
@@ -140,23 +140,15 @@ class Trainer:
     def _prepare(self) -> None:
         import mlx.core as mx
 
-        if self._compiled is None:
-            self._optimizer = adamw(self.train, self._passes.workers.count)
-            self._optimizer.init(self.model.trainable_parameters())
+        own = self._compiled
+        self._held = InModel(self.model, self.train, self._passes.workers) if own is None else own.vectors
         if not on_gpu():
             mx.set_cache_limit(_CACHE_BYTES)
         self._restore()
         self.ranks.agree("checkpoint", f"{self.cursor.update}")
 
     def _plan(self) -> list[list[list[int]]]:
-        """Return every update's batches, as lists of row numbers."""
-        batches = [
-            batch
-            for epoch in range(self.train.epochs)
-            for batch in epoch_batches(self.rows, self.train, self.per_batch, epoch)
-        ]
-        step = self.train.grad_accumulation
-        return [batches[i : i + step] for i in range(0, len(batches), step)]
+        return update_batches(self.rows, self.train, self.per_batch)
 
     # one update -------------------------------------------------------------------------------------------------------------
 
@@ -168,7 +160,7 @@ class Trainer:
         sums = self._gradients(plan[self.cursor.update])
         count = sums.tokens
         mean, size = sums.loss / sums.mass, adapter.norm(sums.gradients) / sums.mass
-        if not math.isfinite(mean) or not math.isfinite(size) or self._diverges(mean):
+        if not math.isfinite(mean) or not math.isfinite(size) or self._divergence.seen(self.cursor, mean):
             return False
         rate = self._rate(self.cursor.update, total)
         self._apply(sums, size, rate)
@@ -187,7 +179,11 @@ class Trainer:
             compiling += self._ahead[-1].compiling
         done = self._ahead.popleft().read(self.train.batch_size // self.splits)
         self._stopping = done.asked
-        if not math.isfinite(done.loss) or not math.isfinite(done.norm) or self._diverges(done.loss):
+        if (
+            not math.isfinite(done.loss)
+            or not math.isfinite(done.norm)
+            or self._divergence.seen(self.cursor, done.loss)
+        ):
             self._ahead.clear()
             return False
         self._record(total, done.loss, done.norm, done.tokens, start, compiling)
@@ -197,71 +193,42 @@ class Trainer:
         """Whether an update may begin before the loss of those before it is known: not past a place where all must be."""
         if not self._ahead:
             return True
-        every = (self._validation_step(total), self.train.checkpoint_every)
+        every = (schedule.validation_step(self.train, total), self.train.checkpoint_every)
         stopping = self._stopping or (self.ranks.size == 1 and self.stop.requested()) or update == total
         return not stopping and not any(
-            self._due(past, step, total) for past in range(self.cursor.update + 1, update + 1) for step in every
+            schedule.due(past, step, total) for past in range(self.cursor.update + 1, update + 1) for step in every
         )
 
     def _record(self, total: int, mean: float, size: float, count: int, start: float, compiling: float = 0.0) -> None:
-        rate = self._rate(self.cursor.update, total)
+        rate, seconds = self._rate(self.cursor.update, total), time.perf_counter() - start
         self.cursor.update += 1
         self.cursor.trained_tokens += count
-        self.cursor.seconds += time.perf_counter() - start
+        self.cursor.seconds += seconds
         self.cursor.curve.append(
             {"update": self.cursor.update, "loss": mean, "learning_rate": rate, "gradient_norm": size}
         )
-        self._report(total, mean, rate, count, time.perf_counter() - start, compiling)
+        epoch = min(math.ceil(self.cursor.update * self.train.epochs / total), self.train.epochs)
+        done = self._meter.read(self.cursor, epoch, count, seconds, compiling)
+        self.log.add(done)
+        self.progress.update(self.cursor.update, total, text=done.live())
 
     def _rate(self, update: int, total: int) -> float:
         return schedule.learning_rate(update, total, self.train) * self.cursor.rate_factor
 
     def _seeds(self, update: int) -> Callable[[int], int]:
         """Return what seeds the dropout of each part of an update: it follows from where training is."""
-        return lambda part: _seed(self.train.seed, update, part)
+        return lambda part: seed_at(self.train.seed, update, part)
 
     def _gradients(self, group: list[list[int]]) -> Totals:
         return self._passes.gradient(self.rows, group, self._seeds(self.cursor.update))
 
     def _apply(self, sums: Totals, size: float, rate: float) -> None:
-        import mlx.core as mx
-        from mlx.utils import tree_unflatten
-
         limit = self.train.max_grad_norm
         factor = min(1.0, limit / (size + 1e-6)) / sums.mass if limit else 1 / sums.mass
-        scaled = {key: array * factor for key, array in sums.gradients.items()}
-        self._optimizer.learning_rate = rate
-        self._optimizer.update(self.model, tree_unflatten(list(scaled.items())))
-        mx.eval(self.model.trainable_parameters(), self._optimizer.state)
-        self._passes.workers.share()
-
-    def _report(self, total: int, mean: float, rate: float, count: int, seconds: float, compiling: float) -> None:
-        self._meter.add(count, seconds - compiling)
-        if compiling:
-            self._busy.forget()
-        done = TrainingMetrics(
-            epoch=min(math.ceil(self.cursor.update * self.train.epochs / total), self.train.epochs),
-            iteration=self.cursor.update,
-            loss=mean,
-            learning_rate=rate,
-            gpu_utilization=self._busy.gpu(),
-            memory_usage=self._meter.peak_gigabytes(),
-            time_elapsed=self.cursor.seconds,
-            tokens_per_second=self._meter.tokens_per_second(),
-            cpu_utilization=self._busy.cpu(),
-            compile_seconds=compiling,
-        )
-        self.log.add(done)
-        self.progress.update(self.cursor.update, total, text=done.live())
+        if isinstance(self._held, InModel):  # a compiled update moves the vectors itself
+            self._held.step(sums.gradients, factor, rate)
 
     # validation, recovery, checkpoints --------------------------------------------------------------------------------------
-
-    @staticmethod
-    def _due(update: int, every: int, total: int) -> bool:
-        return update % every == 0 or update == total
-
-    def _validation_step(self, total: int) -> int:
-        return self.train.validate_every or math.ceil(total / self.train.epochs)
 
     def _validate(self) -> bool:
         """Measure the held-out rows and keep the adapter if it is the best so far; return False when the loss is not finite."""
@@ -275,7 +242,7 @@ class Trainer:
         self.progress.note(f"validation loss {value:.4f} after update {self.cursor.update}")
         if self.cursor.best_loss is None or value < self.cursor.best_loss:
             self.cursor.best_loss, self.cursor.best_update, self.cursor.stale = value, self.cursor.update, 0
-            self.best = self._parameters()
+            self.best = self._held.parameters()
         else:
             self.cursor.stale += 1
         return True
@@ -288,15 +255,6 @@ class Trainer:
             return value / max(count, 1)
         sums = self._passes.loss(self.held_out, self.train.batch_size)
         return sums.loss / max(sums.tokens, 1)
-
-    def _diverges(self, mean: float) -> bool:
-        """Return True when the mean over the last updates is far above the best such mean; one batch alone proves nothing."""
-        losses = [*(entry["loss"] for entry in self.cursor.curve[1 - _SMOOTHED :]), mean]
-        if len(losses) < _SMOOTHED:
-            return False
-        now = sum(losses) / _SMOOTHED
-        self._lowest = min(self._lowest, now)
-        return self.cursor.update >= 2 * _SMOOTHED - 1 and now > _DIVERGED * max(self._lowest, _SMALL_LOSS)
 
     def _step_back(self, group: Sequence[Sequence[int]] = ()) -> None:
         """Return to the last good checkpoint with half the rate, as often as the recipe allows; `group` are the rows that failed."""
@@ -320,19 +278,13 @@ class Trainer:
         return math.isfinite(sums.loss) and math.isfinite(adapter.norm(sums.gradients))
 
     def _save(self) -> None:
-        if not self.ranks.first:
-            return
-        from mlx.utils import tree_flatten
-
-        on_gpu = self._compiled
-        state = dict(tree_flatten(self._optimizer.state)) if on_gpu is None else on_gpu.vectors.state()
-        groups = {"adapter": self._parameters(), "best": self.best, "optimizer": state}
-        checkpoint.save(self.work, self.cursor, groups)
+        if self.ranks.first:
+            held = self._held
+            groups = {"adapter": held.parameters(), "best": self.best, "optimizer": held.state()}
+            checkpoint.save(self.work, self.cursor, groups)
 
     def _restore(self) -> None:
         """Go to the newest whole checkpoint; write one at the very start, so that there always is one."""
-        from mlx.utils import tree_unflatten
-
         found = checkpoint.latest(self.work)
         if found is None:
             self.log.back_to(0)
@@ -340,29 +292,8 @@ class Trainer:
             return
         self.cursor, groups = found
         self.log.back_to(self.cursor.update)
-        losses = [entry["loss"] for entry in self.cursor.curve]
-        means = (sum(losses[i - _SMOOTHED : i]) / _SMOOTHED for i in range(_SMOOTHED, len(losses) + 1))
-        self._lowest = min(means, default=math.inf)
+        self._divergence.back_to(self.cursor)
         self.best = dict(groups["best"])
-        if self._compiled is not None:
-            self._compiled.vectors.load(groups["adapter"], groups["optimizer"])
-        else:
-            self.model.load_weights(list(groups["adapter"].items()), strict=False)
-            self._optimizer.state = tree_unflatten(list(groups["optimizer"].items()))
-            self._passes.workers.share()
+        self._held.load(groups["adapter"], groups["optimizer"])
         if self.cursor.update:
             self.progress.note(f"going on after update {self.cursor.update}")
-
-    def _parameters(self) -> Gradients:
-        on_gpu = self._compiled
-        return on_gpu.vectors.parameters() if on_gpu is not None else adapter.parameters(self.model)
-
-    def _into_model(self) -> None:
-        """Give the model what was trained on a GPU, in place of what stood there while its functions were compiled."""
-        if self._compiled is not None:
-            self.model.load_weights(list(self._compiled.vectors.parameters().items()), strict=False)
-
-
-def _seed(seed: int, update: int, part: int) -> int:
-    """Mix seed and place into 63 bits (SplitMix64's multiplier), so that dropout follows from where training is."""
-    return (seed * 0x9E3779B97F4A7C15 + update * 0xBF58476D1CE4E5B9 + part * 0x94D049BB133111EB) % (1 << 63)
