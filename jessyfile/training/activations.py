@@ -16,6 +16,7 @@ from jessyfile.models.shape import Shape
 from jessyfile.training.cpu_parts import turns
 from jessyfile.training.decoder import FOUR_NORMS, KEPT_BYTES, QUERY_NORMS, kept_numbers
 from jessyfile.training.footprint import Footprint, adapter_size
+from jessyfile.training.frozen import FROZEN_BYTES
 from jessyfile.training.loss import CHUNK
 
 _FLOAT32 = 4
@@ -77,7 +78,9 @@ def peak(shape: Shape, precision: Precision, lora: Lora, held: Footprint, part: 
     widened = (
         0 if precision.held == "float32" else _FLOAT32 * max(inner * outer for inner, outer in shape.linear.values())
     )
-    return _PROCESS + held.total + max(_STEP * held.adapter, part.workers * (widened + cpu_bytes(shape, lora, part)))
+    frozen = 2 * FROZEN_BYTES * (lora.layers is not None and lora.layers < shape.layers)
+    computing = part.workers * (widened + cpu_bytes(shape, lora, part))
+    return _PROCESS + held.total + frozen + max(_STEP * held.adapter, computing)
 
 
 def cpu_bytes(shape: Shape, lora: Lora, part: Workload) -> int:

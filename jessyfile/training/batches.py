@@ -85,11 +85,13 @@ class Packed(Targets):
     ids      (tokens,) the prefix without its last token; of every row: that token, then the row's own without its last
     rows     where they lie
     numbers  which rows they are
+    entering what enters the lowest adapted layer, shape (tokens, hidden); None where that is to be computed
     """
 
     ids: NDArray[np.int32]
     rows: Layout
     numbers: Sequence[int]
+    entering: NDArray[np.float32] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,6 +205,9 @@ def pack_rows(rows: Encoded, chosen: list[int], counted: LossWeights = EVEN, *, 
         chosen: numbers of the rows.
         counted: the weights of end-of-turn and level tokens in the loss.
         apart: whether the rest of the prefix lies in another matrix, and not before the rows.
+
+    Returns:
+        The tokens, where each row lies, and the targets.
     """
     import numpy as np
 

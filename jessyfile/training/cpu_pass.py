@@ -53,9 +53,7 @@ class CpuPass:
 
         for model in self.workers.models:  # an array that is not computed yet belongs to this thread
             mx.eval(model.trainable_parameters())
-        if parts[-1].batch.rows.apart:
-            ways = seats(len(self.workers.models[0].layers), len(parts))
-            parts = [replace(part, prefix=way) for part, way in zip(parts, ways, strict=True)]
+        parts = self._seated(parts)
         begun = self.workers.map(self._begin, parts)
         states = [last.value for _, last in begun]
         chosen, wanted = np.concatenate(states), parts[0].seed is not None
@@ -69,6 +67,24 @@ class CpuPass:
         ends = np.cumsum([len(one) for one in states])[:-1]
         work = list(zip(begun, np.split(gradient, ends), [part.prefix for part in parts], strict=True))
         return value, self._added(self.workers.map(_finish, work))
+
+    def below(self, parts: Sequence[Portion]) -> list[Matrix]:
+        """Return what enters the lowest adapted layer of each part, for no more parts than there are workers."""
+
+        def work(model: Any, part: Portion) -> Matrix:
+            with failing_together(part.prefix):
+                return self._decoder(model).below(part.batch, part.prefix)
+
+        return self.workers.map(work, self._seated(parts))
+
+    def _seated(self, parts: Sequence[Portion]) -> Sequence[Portion]:
+        if not parts[-1].batch.rows.apart:
+            return parts
+        ways = seats(len(self.workers.models[0].layers), len(parts))
+        return [replace(part, prefix=way) for part, way in zip(parts, ways, strict=True)]
+
+    def _decoder(self, model: Any) -> Decoder:
+        return self._decoders.setdefault(id(model), Decoder(model))
 
     def _added(self, found: Sequence[dict[str, Matrix]]) -> dict[str, Matrix]:
         """Return the sums of the parts' gradients, each worker having added some of the paths."""
@@ -92,10 +108,9 @@ class CpuPass:
         return np.split(found, np.cumsum([len(one) for one in states])[:-1])
 
     def _begin(self, model: Any, part: Portion) -> tuple[Tape, Traced]:
-        decoder = self._decoders.setdefault(id(model), Decoder(model))
         tape = Tape(recording=part.seed is not None)
         with failing_together(part.prefix):
-            return tape, decoder.predicting(tape, part.batch, part.seed, part.prefix)
+            return tape, self._decoder(model).predicting(tape, part.batch, part.seed, part.prefix)
 
     def _softmax(self, chosen: Matrix, *, wanted: bool) -> Softmax:
         import numpy as np

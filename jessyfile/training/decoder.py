@@ -83,11 +83,26 @@ class Decoder:
         """
         import numpy as np
 
+        entering, count = batch.entering, len(self.model.layers)
+        first = 0 if entering is None else frozen_layers(self.model)
+        x = Traced(self.embedded(batch.ids) if entering is None else entering, needed=False)
         with np.errstate(all="ignore"):  # the trainer refuses what is not finite
-            return _norm(tape, self._states(tape, batch, seed, prefix), self.model.model.norm)
+            x = self._through(tape, x, batch, seed, prefix, range(first, count))
+            return _norm(tape, x, self.model.model.norm)
 
-    def _states(self, tape: Tape, batch: Packed, seed: int | None, prefix: PrefixAt | None) -> Traced:
-        """Return the last layer's states at the targets, before the last norm; of other tokens that layer gives keys and values alone."""
+    def below(self, batch: Packed, prefix: PrefixAt | None = None) -> Matrix:
+        """Return what enters the lowest adapted layer, shape (tokens, hidden); `prefix` is the way to one that several parts share."""
+        import numpy as np
+
+        x = Traced(self.embedded(batch.ids), needed=False)
+        with np.errstate(all="ignore"):
+            return self._through(Tape(recording=False), x, batch, None, prefix, range(frozen_layers(self.model))).value
+
+    def _through(
+        self, tape: Tape, x: Traced, batch: Packed, seed: int | None, prefix: PrefixAt | None, layers: range
+    ) -> Traced:
+        """Return what layers make of the states before them; the last of all gives those at the targets, of others keys and values alone."""
+        count = len(self.model.layers)
 
         def computed(number: int, tape: Tape, x: Traced) -> Traced:
             dropped = None if seed is None else drops(batch, seed, number)
@@ -97,9 +112,8 @@ class Decoder:
             here = prefix and replace(prefix, layer=number)
             return self._layer(tape, x, number, _Asked(batch.rows, dropped, where, here, later))
 
-        x, count = Traced(self.embedded(batch.ids), needed=False), len(self.model.layers)
         again = count - KEPT_BYTES // (4 * len(batch.ids) * kept_numbers(shape_of(vars(self.model.args))))
-        for number in range(count):
+        for number in layers:
             work = partial(computed, number)
             trained = x.needed or bool(self.model.layers[number].trainable_parameters())
             x = tape.again(x, work) if trained and number < again else work(tape, x)
@@ -174,6 +188,11 @@ class Decoder:
         if known is None or len(known[0]) < positions:
             known = self._tables[id(rope)] = rope_tables(rope, rotated, size, positions, interleaved=interleaved)
         return known
+
+
+def frozen_layers(model: Any) -> int:
+    """Return how many layers lie below the lowest adapted one."""
+    return next((n for n, layer in enumerate(model.layers) if layer.trainable_parameters()), len(model.layers))
 
 
 def kept_numbers(shape: Shape) -> int:

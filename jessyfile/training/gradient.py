@@ -8,11 +8,13 @@ from functools import partial
 from typing import Any, TypeVar
 
 from jessyfile.errors import InsufficientMemoryError
+from jessyfile.language.recipe import Train
 from jessyfile.training import loss
-from jessyfile.training.batches import EVEN, LossWeights, build, pack_rows
+from jessyfile.training.batches import EVEN, LossWeights, Packed, build, pack_rows
 from jessyfile.training.cpu_parts import cut
 from jessyfile.training.cpu_pass import CpuPass, Portion
 from jessyfile.training.encoded import Encoded
+from jessyfile.training.frozen import FrozenStates, frozen_states, worth_keeping
 from jessyfile.training.ranks import Ranks, here
 from jessyfile.training.workers import Workers, shares
 
@@ -50,6 +52,7 @@ class Passes:
     splits     divides the rows of a part when memory was too small; it changes no mathematics
     on_cpu     what computes on a CPU, through NumPy; None on a GPU, where MLX does
     ranks      the processes that share the parts
+    frozen     what the frozen layers make of rows, where it is kept
     """
 
     workers: Workers
@@ -57,6 +60,7 @@ class Passes:
     on_cpu: CpuPass | None
     counted: LossWeights = EVEN
     ranks: Ranks = field(default_factory=here)
+    frozen: list[FrozenStates] = field(default_factory=list)
 
     def gradient(self, rows: Encoded, group: Sequence[list[int]], seed_of: Callable[[int], int]) -> Totals:
         """Return the sums over a group of batches; `seed_of(number)` seeds the dropout of a batch on a CPU, of a part on a GPU.
@@ -135,20 +139,39 @@ class Passes:
         import mlx.core as mx
 
         sums, counted = Totals(), EVEN if seed_of is None else self.counted
-        size, ranks = self.workers.count, self.ranks
-        groups = [
-            (number, group)
-            for number, batch in enumerate(batches)
-            for group in cut(rows, batch, size, ranks.size, self.splits)
-        ]
-        for number, parts in groups[ranks.rank :: ranks.size]:
-            packed = [pack_rows(rows, part, counted, apart=i > 0) for i, part in enumerate(parts)]
-            chosen = [Portion(part, seed_of and seed_of(number)) for part in packed]
-            value, gradients = guarded(partial(work.sums, chosen), max(map(len, parts)))
+        known = next((states for states in self.frozen if states.of is rows), None)
+        for number, packed in self._groups(rows, batches, counted):
+            given = packed if known is None else [known.given(part) for part in packed]
+            chosen = [Portion(part, seed_of and seed_of(number)) for part in given]
+            value, gradients = guarded(partial(work.sums, chosen), max(len(one.numbers) for one in packed))
             tokens, mass = sum(len(one.targets) for one in packed), sum(one.mass for one in packed)
             sums.add(Totals(value, tokens, mass, dict(gradients)))
         sums.gradients = {path: mx.array(gradient) for path, gradient in sums.gradients.items()}
         return sums
+
+    def _groups(
+        self, rows: Encoded, batches: Sequence[Sequence[int]], counted: LossWeights
+    ) -> Iterator[tuple[int, list[Packed]]]:
+        """Yield this process's parts of each batch with its number, those together that are computed at once."""
+        cuts = [
+            (number, group)
+            for number, batch in enumerate(batches)
+            for group in cut(rows, batch, self.workers.count, self.ranks.size, self.splits)
+        ]
+        for number, parts in cuts[self.ranks.rank :: self.ranks.size]:
+            yield number, [pack_rows(rows, part, counted, apart=i > 0) for i, part in enumerate(parts)]
+
+    def keep_frozen(self, splits: Sequence[Encoded], train: Train) -> None:
+        """Compute once what the frozen layers make of rows, where several epochs need it and it is little enough to be kept.
+
+        Raises InsufficientMemoryError.
+        """
+        if self.on_cpu is None or self.ranks.size > 1 or train.epochs == 1:
+            return
+        for rows in splits:
+            if worth_keeping(self.workers.models[0], rows):
+                groups = [packed for _, packed in self._groups(rows, by_length(rows, train.batch_size), EVEN)]
+                self.frozen.append(guarded(partial(frozen_states, self.on_cpu, rows, groups), train.batch_size))
 
     def _by_mlx(self, rows: Encoded, parts: list[list[int]], one: Callable[[Any, int], Totals]) -> Totals:
         """Return the sums of this process's parts, computed by MLX."""

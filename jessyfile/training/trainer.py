@@ -90,6 +90,7 @@ class Trainer:
                 self._compiling() if compiling else contextlib.nullcontext(),
             ):
                 self._passes = self._over(side_by_side)
+                self._passes.keep_frozen((self.rows, self.held_out), self.train)
                 return self._run()
         finally:
             if self._compiled is not None:  # in place of what stood there while its functions were compiled
@@ -101,7 +102,7 @@ class Trainer:
         return passes(threads, self.splits, LossWeights(self.train.end_weight, self.train.level_weight))
 
     def _run(self) -> Cursor:
-        plan = self._plan()
+        plan = update_batches(self.rows, self.train, self.per_batch)
         self._prepare()
         total = len(plan)
         while self.cursor.update < total:
@@ -129,7 +130,8 @@ class Trainer:
         """Train by compiled updates inside the block."""
         together = rotated_by_position(self.model) if self.train.pack == "rows" else contextlib.nullcontext()
         with lean(self.model) as scales, together:
-            parts = [part for group in self._plan() for part in self._passes.parts(self.rows, group)]
+            plan = update_batches(self.rows, self.train, self.per_batch)
+            parts = [part for group in plan for part in self._passes.parts(self.rows, group)]
             counted = LossWeights(self.train.end_weight, self.train.level_weight)
             self._compiled = compiled(self.model, self.train, self.rows, counted, parts, scales, self.ranks)
             count = self.shapes = len(self._compiled.fitting.sizes)
@@ -146,9 +148,6 @@ class Trainer:
             mx.set_cache_limit(_CACHE_BYTES)
         self._restore()
         self.ranks.agree("checkpoint", f"{self.cursor.update}")
-
-    def _plan(self) -> list[list[list[int]]]:
-        return update_batches(self.rows, self.train, self.per_batch)
 
     # one update -------------------------------------------------------------------------------------------------------------
 
