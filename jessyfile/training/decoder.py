@@ -102,7 +102,7 @@ class Decoder:
         self, tape: Tape, x: Traced, batch: Packed, seed: int | None, prefix: PrefixAt | None, layers: range
     ) -> Traced:
         """Return what layers make of the states before them; the last of all gives those at the targets, of others keys and values alone."""
-        count = len(self.model.layers)
+        count, lowest = len(self.model.layers), frozen_layers(self.model)
 
         def computed(number: int, tape: Tape, x: Traced) -> Traced:
             dropped = None if seed is None else drops(batch, seed, number)
@@ -115,8 +115,7 @@ class Decoder:
         again = count - KEPT_BYTES // (4 * len(batch.ids) * kept_numbers(shape_of(vars(self.model.args))))
         for number in layers:
             work = partial(computed, number)
-            trained = x.needed or bool(self.model.layers[number].trainable_parameters())
-            x = tape.again(x, work) if trained and number < again else work(tape, x)
+            x = tape.again(x, work) if lowest <= number < again else work(tape, x)
         return x
 
     def _layer(self, tape: Tape, x: Traced, number: int, asked: _Asked) -> Traced:
@@ -192,7 +191,10 @@ class Decoder:
 
 def frozen_layers(model: Any) -> int:
     """Return how many layers lie below the lowest adapted one."""
-    return next((n for n, layer in enumerate(model.layers) if layer.trainable_parameters()), len(model.layers))
+    from mlx.utils import tree_flatten
+
+    trained = (n for n, layer in enumerate(model.layers) if tree_flatten(layer.trainable_parameters()))
+    return next(trained, len(model.layers))
 
 
 def kept_numbers(shape: Shape) -> int:

@@ -10,7 +10,7 @@ from mlx.utils import tree_flatten
 from training_fakes import LORA, StopAfter, encoded, trainer
 
 from jessyfile.errors import Interrupted
-from jessyfile.training import frozen, gradient
+from jessyfile.training import decoder, frozen, gradient
 from jessyfile.training import trainer as loop
 from jessyfile.training.decoder import Decoder
 from jessyfile.training.trainer import Trainer
@@ -79,3 +79,20 @@ def test_nothing_is_kept_where_it_brings_nothing_or_takes_much(
     work.keep_frozen((made.rows, made.held_out), made.train)
     assert not work.frozen
     assert tree_flatten(made.model.trainable_parameters())
+
+
+def test_a_frozen_layer_is_not_computed_again_for_a_gradient_that_nothing_needs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where memory was short it was, and the gradient went on through it down to the embeddings."""
+    made, computed, real = trainer(tmp_path, lora=LAST), list[int](), Decoder._layer
+
+    def seen(self: Decoder, tape: Any, x: Any, number: int, asked: Any) -> Any:
+        computed.append(number)
+        return real(self, tape, x, number, asked)
+
+    monkeypatch.setattr(Decoder, "_layer", seen)
+    monkeypatch.setattr(decoder, "KEPT_BYTES", 0)
+    gradient.passes(made._passes.workers, 1).gradient(made.rows, [[0, 1]], lambda part: part)
+    last = len(made.model.layers) - 1
+    assert computed == [*range(last + 1), last]
