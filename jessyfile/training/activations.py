@@ -87,7 +87,8 @@ def cpu_bytes(shape: Shape, lora: Lora, part: Workload) -> int:
     """Return what one worker computes with: what the trained layers keep, one more at work, the head's scores, the gradients."""
     tokens, layers = part.tokens + part.prefix, min(lora.layers or shape.layers, shape.layers)
     widths, dora = [shape.linear[one] for one in lora.targets if one in shape.linear], lora.kind == "dora"
-    adapted = sum(lora.rank + dora * outer for _, outer in widths)
+    dropped = 2 * (lora.dropout > 0)  # what enters an adapter, and the factors that made it so
+    adapted = sum(lora.rank + dora * outer + dropped * inner for inner, outer in widths)
     layer = _FLOAT32 * tokens * (kept_numbers(shape) + adapted)
     kept = min(layers * layer, KEPT_BYTES)
     at_work = _FLOAT32 * tokens * (5 * shape.intermediate + 6 * shape.hidden) + (layer if kept == KEPT_BYTES else 0)

@@ -71,15 +71,18 @@ def test_a_cpu_cuts_batches_and_a_gpu_does_not():
     assert part_of(train, 512, 30, workers=0, targets=0.5) == Workload(8, 512, 30, targets=2048)
 
 
+@pytest.mark.parametrize("dropout", [0.0, 0.1])
 @pytest.mark.parametrize("kept", [1 << 30, 1 << 16], ids=["all is kept", "layers are computed again"])
 @pytest.mark.parametrize("model_type", ["llama", "qwen3", "gemma3_text"])
 def test_the_forecast_is_near_what_is_allocated(
-    tmp_path: Path, model_type: str, kept: int, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, model_type: str, kept: int, dropout: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Dropout keeps two more arrays for each adapted product: the forecast had none of them."""
     for module in (activations, decoder):
         monkeypatch.setattr(module, "KEPT_BYTES", kept)
     model, config = load_model(tiny_model(tmp_path, model_type, num_hidden_layers=6))
-    adapter.attach(loud(model), LORA, 0)
+    lora = replace(LORA, dropout=dropout)
+    adapter.attach(loud(model), lora, 0)
     mx.eval(model.parameters())
     rows, work = encoded(16), gradient.passes(Workers([model]), 1)
     work.gradient(rows, [list(range(16))], lambda part: part)  # tables of positions are made
@@ -89,5 +92,5 @@ def test_the_forecast_is_near_what_is_allocated(
     measured = tracemalloc.get_traced_memory()[1] - before
     tracemalloc.stop()
     tokens = int(rows.lengths().sum())
-    expected = cpu_bytes(shape_of(config), LORA, Workload(1, tokens, len(rows.prefix)))
+    expected = cpu_bytes(shape_of(config), lora, Workload(1, tokens, len(rows.prefix)))
     assert measured / expected == pytest.approx(1, abs=0.2)
