@@ -57,6 +57,13 @@ def _train(context: StepContext, hosts: Hosts | None = None) -> Facts:
     return run_train(context)
 
 
+def _preferences(context: StepContext) -> Facts:
+    from jessyfile.dataset.preference_steps import run_preferences
+    from jessyfile.evaluation.reference_pairs import reference_pairs
+
+    return run_preferences(context, reference_pairs(context.recipe, context.root))
+
+
 def _merge(context: StepContext) -> Facts:
     from jessyfile.export.export_steps import run_merge
 
@@ -213,6 +220,13 @@ def _plugins(recipe: Recipe) -> Mapping[str, str]:
     return plugin_versions(recipe)
 
 
+def _preferences_known(outlook: Outlook) -> Iterator[Finding]:
+    from jessyfile.dataset.preference_steps import preferences_preflight
+    from jessyfile.evaluation.reference_pairs import reference_pairs
+
+    return preferences_preflight(outlook, reference_pairs(outlook.recipe, outlook.root))
+
+
 def _gguf_known(outlook: Outlook) -> Iterator[Finding]:
     from jessyfile.export.export_checks import gguf_preflight
 
@@ -326,7 +340,7 @@ def _contrast_steps(recipe: Recipe, reading: tuple[str, ...]) -> tuple[Step, ...
         return ()
     common = partial(
         Step,
-        reads=(*reading, "eval.suite.*", "eval.contrast"),
+        reads=(*reading, "eval.contrast"),
         files=reference_inputs,
         preflight=_references_known,
         resumable=True,
@@ -346,6 +360,27 @@ def _contrast_steps(recipe: Recipe, reading: tuple[str, ...]) -> tuple[Step, ...
             "hold good answers against bad ones, and ask the GGUF",
             _contrast,
             ("base", "gguf", "likelihood.base", "likelihood.tuned"),
+        ),
+    )
+
+
+def _preference_steps(recipe: Recipe) -> tuple[Step, ...]:
+    """Return the step that reads and splits what PREFER names: none without it."""
+    from jessyfile.dataset.dataset_inputs import preference_inputs
+
+    if recipe.prefer is None:
+        return ()
+    return (
+        Step(
+            "preferences",
+            "read, compare and split the preferences",
+            _preferences,
+            reads=(
+                *("prefer.method", "prefer.files", "prefer.references", "prefer.validation", "prefer.seed"),
+                *("dataset.similarity", "complexity.level.*.iterations", "complexity.marker"),
+            ),
+            files=preference_inputs,
+            preflight=_preferences_known,
         ),
     )
 
@@ -390,8 +425,11 @@ def compile_steps(recipe: Recipe, hosts: Hosts | None = None) -> tuple[Step, ...
     # the rows that weigh the errors; what they do not change is kept when they change
     weighing = ("encode",) if weighed else ()
     packing = ("export.quantize", *(("export.imatrix",) if weighed else ()))
+    # cases whose references are trained are not asked
+    trained = ("prefer.references",) if recipe.prefer and recipe.prefer.references else ()
+    suites, asked = ("eval.suite.*", *trained), reference_inputs if trained else suite_files
     sampling = ("system", "template", "message.*", "parameter.*", "eval.max_tokens")
-    contrast = _contrast_steps(recipe, ("train.include_system", *system, *rows))
+    contrast = _contrast_steps(recipe, ("train.include_system", *system, *rows, *suites))
     return (
         Step(
             "base",
@@ -404,6 +442,7 @@ def compile_steps(recipe: Recipe, hosts: Hosts | None = None) -> tuple[Step, ...
             disk=_base_disk,
         ),
         *data,
+        *_preference_steps(recipe),
         Step(
             "dataset",
             "filter, split and format the rows",
@@ -487,8 +526,8 @@ def compile_steps(recipe: Recipe, hosts: Hosts | None = None) -> tuple[Step, ...
             "answer every suite with the base model",
             _baseline,
             inputs=("base", *weighing),
-            reads=(*sampling, "eval.suite.*", *rows, *packing, "deploy.engine", "deploy.ollama"),
-            files=suite_files,
+            reads=(*sampling, *suites, *rows, *packing, "deploy.engine", "deploy.ollama"),
+            files=asked,
             preflight=_suites_known,
             disk=_gguf_disk,
             resumable=True,
@@ -500,8 +539,8 @@ def compile_steps(recipe: Recipe, hosts: Hosts | None = None) -> tuple[Step, ...
             "answer every suite with the candidate",
             _evaluate,
             inputs=("import",),
-            reads=(*sampling, "eval.suite.*", *rows),
-            files=suite_files,
+            reads=(*sampling, *suites, *rows),
+            files=asked,
             preflight=_suites_known,
             resumable=True,
             units=_cases,
@@ -520,6 +559,7 @@ def compile_steps(recipe: Recipe, hosts: Hosts | None = None) -> tuple[Step, ...
                 "personality.always",
                 "personality.never",
                 "personality.often",
+                *trained,
             ),
             files=reference_inputs,
             preflight=_judge_known,

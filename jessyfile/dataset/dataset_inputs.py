@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from jessyfile.dataset.places import MARKERS, reference_paths, replay_file, seed_files, suite_paths
+from jessyfile.dataset.places import MARKERS, preference_files, reference_paths, replay_file, seed_files, suite_paths
 from jessyfile.dataset.select import Wanted, wanted_topics
 from jessyfile.dataset.settings import DataRecipe
+from jessyfile.language.recipe import Recipe
 from jessyfile.resources import resource
 
 Files = Callable[[DataRecipe, Path], Sequence[Path]]
@@ -73,6 +74,12 @@ def dataset_files(recipe: DataRecipe, root: Path) -> Sequence[Path]:
     markers = seed_files(recipe, root, MARKERS) if recipe.dataset.markers else ()
     replay = (replay_file(recipe, root),) if recipe.dataset.replay else ()
     return (*markers, *_suite_files(recipe, root), *replay)
+
+
+def preference_inputs(recipe: Recipe, root: Path) -> Sequence[Path]:
+    """List what `preferences` reads: PREFER's files, the suites that they must not meet, and what a row may be."""
+    named = preference_files(recipe.prefer, root) if recipe.prefer else ()
+    return (*named, *_suite_files(recipe, root), resource("grammar", "preference.schema.json"))
 
 
 def _suite_files(recipe: DataRecipe, root: Path) -> tuple[Path, ...]:

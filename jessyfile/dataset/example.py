@@ -105,7 +105,7 @@ class TrainingExample:
 
         With a marker (`"[{level} {iterations}]"`) every assistant turn begins with its own marker line.
         """
-        messages = [_message(turn, marker) for turn in self.turns]
+        messages = [turn_message(turn, marker) for turn in self.turns]
         messages.append({"role": "user", "content": self.query.strip()})
         answer = marked(marker, self.level, self.iterations_needed, self.response or "")
         messages.append({"role": "assistant", "content": answer})
@@ -120,7 +120,8 @@ class TrainingExample:
         return [*shape_faults(self), *level_faults(self, bands)]
 
 
-def _message(turn: Turn, marker: str | None) -> dict[str, str]:
+def turn_message(turn: Turn, marker: str | None) -> dict[str, str]:
+    """Return a turn as training reads it: an answer that says its level begins with the marker's line."""
     if turn.role == "user":
         return {"role": "user", "content": turn.content.strip()}
     if turn.complexity is None or turn.iterations is None:

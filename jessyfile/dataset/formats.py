@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from jessyfile.dataset.example import TrainingExample
 
 SPEAKERS = {"user": "human", "assistant": "jessy", "system": "system"}
-_ROLES = {
+ROLES = {
     "human": "user",
     "user": "user",
     "jessy": "assistant",
@@ -75,9 +75,9 @@ def from_sharegpt(value: Mapping[str, Any]) -> dict[str, Any]:
 def _heard(turn: object) -> dict[str, Any]:
     if not isinstance(turn, Mapping):
         raise ValueError("holds a turn that is no object")  # noqa: TRY004 (a fault of the row)
-    role = _ROLES.get(str(turn.get("from", "")))
+    role = ROLES.get(str(turn.get("from", "")))
     if role is None or not isinstance(turn.get("value"), str):
-        raise ValueError(f"holds a turn from `{str(turn.get('from'))[:40]}`, not one of {', '.join(_ROLES)}")
+        raise ValueError(f"holds a turn from `{str(turn.get('from'))[:40]}`, not one of {', '.join(ROLES)}")
     heard: dict[str, Any] = {"role": role, "content": turn["value"]}
     metadata = turn.get("metadata")
     if role != "assistant" or not isinstance(metadata, Mapping):
@@ -129,7 +129,7 @@ def learned_answers(value: Mapping[str, Any]) -> tuple[bool, ...]:
     own = [*value.get("turns", ()), {"role": "assistant"}]
     told = next((value[key] for key in ("messages", "conversations") if isinstance(value.get(key), list)), own)
     turns = (turn for turn in told if isinstance(turn, Mapping))
-    learned = tuple(_is_learned(turn) for turn in turns if _ROLES.get(_speaker(turn)) == "assistant")
+    learned = tuple(_is_learned(turn) for turn in turns if ROLES.get(_speaker(turn)) == "assistant")
     if (learned and not any(learned)) or _stands(value):
         raise ValueError("leaves no answer to learn: each is marked as not to be trained")
     return () if all(learned) else learned
@@ -176,7 +176,7 @@ def _told(value: Mapping[str, Any]) -> list[dict[str, str]]:
         raise ValueError(  # noqa: TRY004 (a fault of the row)
             "is in none of the forms messages, conversations, prompt and completion"
         )
-    return [{"role": _ROLES.get(str(role), str(role)), "content": _text(content)} for role, content in turns]
+    return [{"role": ROLES.get(str(role), str(role)), "content": message_text(content)} for role, content in turns]
 
 
 def _object(turn: object) -> Mapping[str, Any]:
@@ -185,7 +185,7 @@ def _object(turn: object) -> Mapping[str, Any]:
     return turn
 
 
-def _text(content: object) -> str:
+def message_text(content: object) -> str:
     """Return a message's text, which may come in parts; what is no text (an image, a tool's call) cannot be trained."""
     if isinstance(content, str):
         return content
@@ -329,7 +329,7 @@ def _from_messages(value: Mapping[str, Any]) -> dict[str, Any]:
 
 def _message(turn: object) -> dict[str, str]:
     said = _object(turn)
-    return {"role": str(said.get("role")), "content": _text(said.get("content"))}
+    return {"role": str(said.get("role")), "content": message_text(said.get("content"))}
 
 
 def _levelled(turn: dict[str, str], levels: Any) -> dict[str, Any]:  # noqa: ANN401 (an iterator over JSON)

@@ -89,25 +89,30 @@ def _folded(asked: Sequence[str]) -> str:
     return folded_normal(text) or text.strip()
 
 
-def find_leaks(rows: Sequence[Row], cases: Sequence[KnownCase], bound: float) -> list[Leak]:
-    """Return every row that leaks, once, with the first case that it gives away, in the rows' order."""
+def find_leaks(rows: Sequence[Row], cases: Sequence[KnownCase], bound: float | None) -> list[Leak]:
+    """Return every row that leaks, once, with the first case that it gives away, in the rows' order.
+
+    Without a bound questions that are nearly the same are not looked for: what a plan can tell, which imports no NumPy.
+    """
     if not rows or not cases:
         return []
     found: dict[int, tuple[int, str]] = {}
     asked = [_asked(row) for row in rows]
     _same(asked, cases, found)
-    worded = [index for index, case in enumerate(cases) if folded_normal(case.asked)]
-    left, right, _ = cross_pairs(asked, [cases[index].asked for index in worded], bound)
-    for row, case in zip(left.tolist(), right.tolist(), strict=True):
-        found.setdefault(row, (worded[case], "asks nearly the same as"))
+    if bound is not None:
+        worded = [index for index, case in enumerate(cases) if folded_normal(case.asked)]
+        left, right, _ = cross_pairs(asked, [cases[index].asked for index in worded], bound)
+        for row, case in zip(left.tolist(), right.tolist(), strict=True):
+            found.setdefault(row, (worded[case], "asks nearly the same as"))
     _shared_words(rows, cases, found)
     return [Leak(rows[row], cases[case], how) for row, (case, how) in sorted(found.items())]
 
 
-def refuse_leaks(recipe: DataRecipe, root: Path, rows: Sequence[Row]) -> None:
-    """Raise DatasetError that names row and case, file and line, when a row gives an evaluation case away."""
+def refuse_leaks(recipe: DataRecipe, root: Path, rows: Sequence[Row], *, nearly: bool = True) -> None:
+    """Raise DatasetError that names row and case, file and line, when a row gives an evaluation case away, or asks nearly
+    the same as one."""
     cases = load_cases([(path, shown_path(path, root)) for path in suite_paths(recipe, root)])
-    leaks = find_leaks(rows, cases, recipe.dataset.similarity)
+    leaks = find_leaks(rows, cases, recipe.dataset.similarity if nearly else None)
     if leaks:
         raise DatasetError(
             f"{len(leaks)} training row{'s' if len(leaks) > 1 else ''} would leak into the evaluation" + listed(leaks),

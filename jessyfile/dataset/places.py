@@ -11,6 +11,7 @@ from jessyfile.resources import resource
 
 if TYPE_CHECKING:
     from jessyfile.dataset.settings import DataRecipe
+    from jessyfile.language.recipe import Prefer
 
 MARKERS = "markers"  # the seeds' folder, and the category, of the marker-only rows
 SEEDS = "data/seeds"
@@ -98,6 +99,11 @@ def existing_file(file: str, recipe: DataRecipe, root: Path) -> Path | None:
         if path.is_file():
             return path
     return None
+
+
+def preference_files(prefer: Prefer, root: Path) -> tuple[Path, ...]:
+    """Return the files that PREFER names."""
+    return tuple(root / name for name in prefer.files)
 
 
 def replay_file(recipe: DataRecipe, root: Path) -> Path:

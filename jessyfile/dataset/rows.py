@@ -97,12 +97,19 @@ def schema_faults(value: Mapping[str, Any], rules: Collection[str] | None = None
     if validator.is_valid(value):
         return []
     found = (error for error in validator.iter_errors(value) if rules is None or error.validator in rules)
-    errors = sorted(found, key=lambda error: [str(part) for part in error.absolute_path])
+    errors = list(found)
     missing = _missing(errors)
     form = form_of(value)
     if form is not None and missing:
         rest = [key for key in missing.get("", ()) if key not in ("query", "response")]
         return [f"is in the {form.name} form: {form.reading}; it lacks {_quoted(rest)}"]
+    return sentences(errors)
+
+
+def sentences(errors: Iterable[Any]) -> list[str]:
+    """Return what jsonschema found against an object, one sentence a fault, at most five."""
+    errors = sorted(errors, key=lambda error: [str(part) for part in error.absolute_path])
+    missing = _missing(errors)
     lacking = [f"{f'`{where}` ' if where else ''}lacks {_quoted(keys)}" for where, keys in missing.items()]
     others = [_sentence(error) for error in errors if error.validator != "required"]
     return [*lacking, *dict.fromkeys(others)][:5]
@@ -130,6 +137,8 @@ def _sentence(error: Any) -> str:  # noqa: ANN401 (jsonschema's ValidationError)
     if error.validator == "additionalProperties":
         extra = sorted(set(error.instance) - set(error.schema["properties"]))
         return f"unknown field{'s' if len(extra) > 1 else ''} {_quoted(extra[:5])}"
+    if error.validator == "dependentRequired":
+        return "has one of `level` and `iterations` without the other"
     if error.schema is False:
         return "`response` does not belong in a marker row"
     return f"`{_where(error)}` {_rule(error)}"
@@ -147,6 +156,7 @@ def _rule(error: Any) -> str:  # noqa: ANN401 (jsonschema's ValidationError)
         "pattern": f"is {_short(value)}, which does not match {limit}",
         "maxItems": f"has more than {limit} items",
         "uniqueItems": "holds an item twice",
+        "minItems": "is empty",
     }
     return rules.get(error.validator, "does not fit the schema")
 

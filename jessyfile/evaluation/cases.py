@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from jessyfile.dataset.example import Turn
 from jessyfile.errors import EvaluationError
 from jessyfile.evaluation.plugin_rules import built_in_checks
-from jessyfile.evaluation.suite_inputs import even_sample, suite_path
+from jessyfile.evaluation.suite_inputs import even_sample, suite_path, trained_cases
 from jessyfile.evaluation.words import says_nothing
 from jessyfile.plugins import CHECKS, find_plugin
 from jessyfile.resources import resource
@@ -69,7 +69,8 @@ class Case:
 
 
 def load_suites(recipe: Recipe, root: Path) -> list[Case]:
-    """Return every case the recipe answers, suite by suite, each suite cut to its limit. Raises EvaluationError."""
+    """Return every case the recipe answers, suite by suite, each suite cut to its limit; those whose reference answers PREFER
+    trains are left out. Raises EvaluationError."""
     cases = [case for suite in recipe.evaluation.suites for case in load_suite(suite, recipe, root)]
     name, times = Counter(case.id for case in cases).most_common(1)[0] if cases else ("", 0)
     if times > 1:
@@ -87,11 +88,14 @@ def load_suite(suite: Suite, recipe: Recipe, root: Path) -> list[Case]:
         raise EvaluationError(
             f"the suite `{suite.name}` has mistakes: {shown}{rest}", hint="data/README.md describes a case"
         )
-    if not cases:
+    trained = trained_cases(path, recipe)
+    asked = [case for case in cases if case.id not in trained]
+    if not asked:
         raise EvaluationError(
-            f"the suite `{suite.name}` has no cases", hint="write cases into its file, or leave the SUITE out"
+            f"the suite `{suite.name}` has no cases{' besides those that PREFER trains' if cases else ''}",
+            hint="write cases into its file, or leave the SUITE out",
         )
-    return even_sample(cases, suite.limit)
+    return even_sample(asked, suite.limit)
 
 
 def read_cases(path: Path, name: str | None = None) -> tuple[list[Case], list[Fault]]:

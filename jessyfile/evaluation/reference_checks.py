@@ -6,7 +6,13 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from jessyfile.errors import EvaluationError
-from jessyfile.evaluation.suite_inputs import even_sample, no_references, reference_files, reference_path
+from jessyfile.evaluation.suite_inputs import (
+    even_sample,
+    no_references,
+    reference_files,
+    reference_path,
+    trained_cases,
+)
 from jessyfile.language.metric_table import needs_references
 from jessyfile.resources import is_shipped
 from jessyfile.text.json_lines import Line, read_jsonl
@@ -60,7 +66,10 @@ def _measures(suite: Suite, recipe: Recipe, root: Path) -> bool:
     if path is None:
         return False
     splits = {str(line.get("case")): line.get("split") for line in _objects(path)}
-    answered = even_sample([str(line.get("id")) for line in _objects(path.parent.parent / path.name)], suite.limit)
+    suite_file = path.parent.parent / path.name
+    trained = trained_cases(suite_file, recipe)
+    names = [name for name in (str(line.get("id")) for line in _objects(suite_file)) if name not in trained]
+    answered = even_sample(names, suite.limit)
     return any(splits.get(case) == recipe.evaluation.contrast for case in answered)
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from jessyfile.dataset.supply import unanswered
 from jessyfile.engines.engine import GenerationSettings
 from jessyfile.errors import ContextFullError, EvaluationError
-from jessyfile.evaluation.suite_inputs import even_sample, suite_path
+from jessyfile.evaluation.suite_inputs import even_sample, suite_path, trained_cases
 from jessyfile.planning.consent import judge_sends
 from jessyfile.planning.preflight import Finding
 from jessyfile.resources import resource
@@ -77,7 +77,12 @@ def _sizes(suite: Suite, recipe: Recipe, root: Path) -> list[tuple[str, int]]:
     said: list[tuple[str, ...]]
     if path.is_relative_to(resource("data").resolve()):
         lines = (item.value for item in read_jsonl(path, path.name) if isinstance(item, Line))
-        said = [(one["id"], one["prompt"], *(turn["content"] for turn in one.get("turns", ()))) for one in lines]
+        trained = trained_cases(path, recipe)
+        said = [
+            (one["id"], one["prompt"], *(turn["content"] for turn in one.get("turns", ())))
+            for one in lines
+            if one["id"] not in trained
+        ]
     else:
         from jessyfile.evaluation.cases import load_suite
 

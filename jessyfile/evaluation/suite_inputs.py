@@ -10,6 +10,7 @@ from jessyfile.dataset.places import existing_file, suite_paths
 from jessyfile.errors import EvaluationError
 from jessyfile.language.recipe import Recipe, Suite
 from jessyfile.language.suggest import help_for
+from jessyfile.text.json_lines import Line, read_jsonl
 
 T = TypeVar("T")
 REFERENCES = "references"
@@ -49,6 +50,16 @@ def reference_files(recipe: Recipe, root: Path) -> Sequence[Path]:
 def reference_inputs(recipe: Recipe, root: Path) -> Sequence[Path]:
     """Return what is read to measure by reference answers: these, and the suites."""
     return (*suite_files(recipe, root), *reference_files(recipe, root))
+
+
+def trained_cases(path: Path, recipe: Recipe) -> frozenset[str]:
+    """Return the ids of a suite's cases whose reference answers PREFER trains: a score on these would measure memory."""
+    split = recipe.prefer.references if recipe.prefer else None
+    beside = path.parent / REFERENCES / path.name
+    if split is None or not beside.is_file():
+        return frozenset()
+    lines = (item.value for item in read_jsonl(beside) if isinstance(item, Line))
+    return frozenset(str(line.get("case")) for line in lines if line.get("split") == split)
 
 
 def no_references(recipe: Recipe) -> EvaluationError:

@@ -44,6 +44,7 @@ def build_recipe(
         dataset=_dataset(document["dataset"]),
         lora=tree.Lora(**{**document["lora"], "targets": tuple(document["lora"]["targets"])}),
         train=tree.Train(**document["train"]),
+        prefer=_prefer(document["prefer"]),
         export=tree.Export(**document["export"]),
         deploy=_deploy(document["deploy"]),
         evaluation=_evaluation(document["eval"]),
@@ -114,6 +115,10 @@ def _dataset(dataset: Object) -> tree.Dataset:
         teacher=tree.Teacher(**dataset["teacher"]) if dataset["teacher"] else None,
         replay=tree.Replay(**dataset["replay"]) if dataset["replay"] else None,
     )
+
+
+def _prefer(prefer: Object | None) -> tree.Prefer | None:
+    return tree.Prefer(**{**prefer, "files": tuple(prefer["files"])}) if prefer else None
 
 
 def _deploy(deploy: Object) -> tree.Deploy:

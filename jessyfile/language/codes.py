@@ -271,6 +271,32 @@ CODES: dict[str, Code] = {
         "A recipe extends one other; a VARIANT holds what a recipe sets, not how it is put together.",
         'VARIANT small {\n  INCLUDE "part.jessy"\n}',
     ),
+    "J047": Code(
+        "no preferences",
+        "PREFER learns from pairs: from the files that it names, from the suites' reference answers, or from both.",
+        "PREFER dpo",
+        'PREFER dpo "pairs.jsonl"',
+    ),
+    "J048": Code(
+        "a setting of the other method",
+        "dpo compares the two answers of a pair, so both weigh the same; kto judges answers one by one, and weighs the "
+        "good ones and the bad ones apart.",
+        "PREFER dpo {\n  references development\n  desirable_weight 2\n}",
+        "PREFER kto {\n  references development\n  desirable_weight 2\n}",
+    ),
+    "J049": Code(
+        "nothing to compare with",
+        "kto measures how far an answer's likelihood moved beyond that of the other answers in its batch.",
+        "PREFER kto {\n  references development\n  batch_size 1\n}",
+        "PREFER kto {\n  references development\n  batch_size 8\n}",
+    ),
+    "J050": Code(
+        "measured by what was trained",
+        "`references development` trains on reference answers, and `contrast development` measures by the same ones: a "
+        "model that knows them by heart would look good.",
+        "PREFER dpo {\n  references development\n}\nEVAL {\n  contrast development\n}",
+        "PREFER dpo {\n  references development\n}\nEVAL {\n  contrast final\n}",
+    ),
     "J201": Code(
         "the warm-up never ends",
         "The learning rate rises over `warmup_steps` optimizer updates. With fewer updates than that it never "

@@ -259,6 +259,63 @@ def dotenv_usable(draft: Draft) -> Iterator[Diagnostic]:
         )
 
 
+def preferences_named(draft: Draft) -> Iterator[Diagnostic]:
+    """PREFER names pairs to learn from."""
+    prefer = draft.get("prefer")
+    if prefer and not prefer["files"] and prefer["references"] is None:
+        yield mistake(
+            "J047",
+            "PREFER names nothing to learn from",
+            draft.at("prefer"),
+            "no pairs",
+            helps=f'name a file, as in `PREFER {prefer["method"]} "pairs.jsonl"`, or write `references development`',
+        )
+
+
+def preference_settings_fit(draft: Draft) -> Iterator[Diagnostic]:
+    """What is set inside PREFER is read by its method."""
+    prefer = draft.get("prefer")
+    if not prefer or prefer["method"] == "kto":
+        return
+    for name in ("desirable_weight", "undesirable_weight"):
+        if ("prefer", name) in draft.merged.settings:
+            yield mistake(
+                "J048",
+                f"`{name}` is a setting of kto, and this PREFER is {prefer['method']}",
+                draft.at("prefer", name),
+                "not read",
+                helps="delete it: both answers of a pair weigh the same (`DROP PREFER` removes what EXTENDS brings)",
+            )
+
+
+def preferences_compared(draft: Draft) -> Iterator[Diagnostic]:
+    """A batch of kto holds an answer to compare each with."""
+    prefer = draft.get("prefer")
+    if prefer and prefer["method"] == "kto" and prefer["batch_size"] == 1:
+        yield mistake(
+            "J049",
+            "kto holds an answer against the others of its batch, and batch_size 1 leaves none",
+            draft.at("prefer", "batch_size"),
+            "too small",
+            helps="write at least 2; 8 is usual",
+        )
+
+
+def references_unseen(draft: Draft) -> Iterator[Diagnostic]:
+    """No reference answer is both trained and measured."""
+    prefer, split = draft.get("prefer"), draft.get("eval", "contrast")
+    if prefer and split is not None and prefer["references"] == split:
+        second = draft.at("prefer", "references")
+        yield mistake(
+            "J050",
+            f"`contrast {split}` measures by the answers that PREFER trains",
+            draft.at("eval", "contrast"),
+            "would measure memory",
+            second=(second, "trained here") if second else None,
+            helps="delete the line: `contrast final` measures by the others",
+        )
+
+
 CHECKS: tuple[RecipeCheck, ...] = (
     topics_add_up,
     levels_exist,
@@ -271,4 +328,8 @@ CHECKS: tuple[RecipeCheck, ...] = (
     suites_found,
     rules_readable,
     dotenv_usable,
+    preferences_named,
+    preference_settings_fit,
+    preferences_compared,
+    references_unseen,
 )

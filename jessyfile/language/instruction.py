@@ -57,7 +57,9 @@ class Instruction:
             return self.node.kind != "named"
         if self.node.kind == "named":
             return self._named(found)
-        {"value": self._value, "list": self._item, "block": self._block}[self.node.kind](found)
+        if self.node.kind == "block":
+            return self._block(found)
+        (self._value if self.node.kind == "value" else self._item)(found)
         return True
 
     def check_block(self) -> bool:
@@ -81,11 +83,12 @@ class Instruction:
             name = self.node.name if placeholder == "value" else placeholder
             self._set((*self.around, name), self.node.placeholder(placeholder, None), tokens)
 
-    def _block(self, found: Matched) -> None:
-        if found or not self.statement.block:
-            self._enter(self.statement.span, again=bool(found))
+    def _block(self, found: Matched) -> bool:
+        if (found or not self.statement.block) and not self._enter(self.statement.span, again=bool(found)):
+            return False
         for placeholder, tokens in found.items():
             self._set((*self.address, placeholder), self.node.placeholder(placeholder, None), tokens)
+        return True
 
     def _item(self, found: Matched) -> None:
         read = {name: self._read(self.address, self.node.placeholder(name, None), t) for name, t in found.items()}

@@ -157,7 +157,7 @@ class _Printer:
         return lines if bare else [*lines[:-1], lines[-1] + self._origin(address)]
 
     def _group(self, group: Group, node: Node, inside: Mapping[str, Json]) -> Iterator[str | list[str]]:
-        if group.optional and all(inside.get(p.text) in (None, "") for p in group.parts if p.kind == "value"):
+        if group.optional and all(inside.get(p.text) in (None, "", []) for p in group.parts if p.kind != "word"):
             return
         for part in group.parts:
             yield from self._part(part, node, inside)
@@ -169,7 +169,8 @@ class _Printer:
         value, schema = inside.get(part.text), node.placeholder(part.text, inside.get("name"))
         unit = unit_of(schema)
         if part.kind == "rest":
-            yield from (spell(one, unit, item_schema(schema)) for one in ([None] if value is None else value))
+            for one in [None] if value is None else value:
+                yield self._path(str(one), unit, schema) if unit == "path" else spell(one, unit, item_schema(schema))
         elif part.text == "name" and node.kind == "named":
             yield str(value)
         elif unit == "text" and isinstance(value, str) and "\n" in value:

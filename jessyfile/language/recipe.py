@@ -201,6 +201,29 @@ class Train:
 
 
 @dataclass(frozen=True, slots=True)
+class Prefer:
+    """Which of two answers is better, learned after `train`: from pairs (dpo) or from judged answers (kto).
+
+    `files` count from the project's root; `references` is the split of the suites' reference answers that are pairs too.
+    """
+
+    method: Literal["dpo", "kto"]
+    files: tuple[str, ...]
+    references: Literal["development"] | None
+    validation: float
+    beta: float
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    warmup_steps: int
+    schedule: Literal["cosine", "linear", "constant"]
+    max_length: int
+    seed: int
+    desirable_weight: float
+    undesirable_weight: float
+
+
+@dataclass(frozen=True, slots=True)
 class Export:
     """What file the tuned model becomes."""
 
@@ -291,6 +314,7 @@ class Recipe:
     dataset: Dataset
     lora: Lora
     train: Train
+    prefer: Prefer | None
     export: Export
     deploy: Deploy
     evaluation: Evaluation

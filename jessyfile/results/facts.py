@@ -94,6 +94,31 @@ class DatasetFacts(Facts):
 
 
 @dataclass(frozen=True, slots=True)
+class PreferencesFacts(Facts):
+    """`preferences`: its pairs (dpo) or judged answers (kto) by split, by source and by level ("" for those that say none).
+
+    `good` and `bad` count answers, `good_length` and `bad_length` are their median lengths in characters; `duplicates` were
+    left out.
+    """
+
+    method: Literal["dpo", "kto"]
+    train: int
+    valid: int
+    good: int
+    bad: int
+    good_length: int
+    bad_length: int
+    duplicates: int
+    sources: Mapping[str, int]
+    levels: Mapping[str, int]
+
+    @property
+    def length_ratio(self) -> float:
+        """How many times as long the median good answer is as the median bad one."""
+        return self.good_length / max(1, self.bad_length)
+
+
+@dataclass(frozen=True, slots=True)
 class MaskCount:
     """Tokens of one category, and those of them that are trained."""
 

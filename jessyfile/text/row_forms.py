@@ -22,6 +22,16 @@ CASE = RowForm(
 )
 _FORMS = (
     RowForm(
+        "preference",
+        frozenset({"chosen", "rejected"}),
+        "PREFER names files of these; as a row, the last user message is `query`, `chosen` is `response`",
+    ),
+    RowForm(
+        "judged answer's",
+        frozenset({"completion", "label"}),
+        "PREFER names files of these; as a row, the last user message is `query`, a good `completion` is `response`",
+    ),
+    RowForm(
         "Alpaca", frozenset({"instruction", "output"}), "`instruction` and `input` are `query`, `output` is `response`"
     ),
     RowForm(
@@ -34,7 +44,6 @@ _FORMS = (
         frozenset({"messages"}),
         "the last user message is `query`, the last assistant message is `response`, what comes before is `turns`",
     ),
-    RowForm("preference", frozenset({"chosen", "rejected"}), "`prompt` is `query`, `chosen` is `response`"),
     RowForm(
         "prompt and completion",
         frozenset({"prompt", "completion"}),

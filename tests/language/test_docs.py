@@ -30,6 +30,7 @@ FILES = {
     "adapters/old": "x",
     "data/replay/general.jsonl": "{}",
     "cases.jsonl": "{}",
+    "pairs.jsonl": "{}",
 }
 
 

@@ -23,7 +23,7 @@ BESIDES = {
     "watch": ["watch.debounce", "watch.max_retrains", "watch.per"],
 }
 
-RETRAIN = ("base", "data.*", "dataset", "encode", "train", "merge")
+RETRAIN = ("base", "data.*", "dataset", "encode", "train", "preferences", "prefer", "merge")
 REPACKAGE = ("gguf", "parity", "modelfile", "import", "promote")
 RECHECK = ("baseline", "evaluate", "likelihood.base", "likelihood.tuned", "contrast", "judge")
 
@@ -45,6 +45,7 @@ DATASET {
   }
   REPLAY general 20% "general.jsonl"
 }
+PREFER kto "pairs.jsonl" { references development }
 EXPORT gguf { quantize q6_k }
 EVAL {
   judge qwen3:8b at http://127.0.0.1:11434/v1
@@ -58,7 +59,12 @@ TEACHER = "DATASET {\n  TEACHER qwen3:8b at http://127.0.0.1:11434/v1\n}\n"
 def load(tmp_path):
     references = tmp_path / "data" / "eval" / "references"
     references.mkdir(parents=True)
-    for path in (tmp_path / "general.jsonl", references.parent / "turkish.jsonl", references / "turkish.jsonl"):
+    for path in (
+        tmp_path / "general.jsonl",
+        tmp_path / "pairs.jsonl",
+        references.parent / "turkish.jsonl",
+        references / "turkish.jsonl",
+    ):
         path.write_text("{}\n", "utf-8")
 
     def loaded(text: str):

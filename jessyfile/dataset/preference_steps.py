@@ -1,0 +1,108 @@
+"""The step `preferences`, and what is known of it before it runs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from jessyfile.dataset.preference_set import PreferenceSet, counted, held_out, load_set, whole_rows
+from jessyfile.dataset.preferences import Preference
+from jessyfile.errors import DatasetError
+from jessyfile.results.facts import PreferencesFacts
+from jessyfile.text.json_lines import write_jsonl
+
+if TYPE_CHECKING:
+    from jessyfile.language.recipe import Prefer
+    from jessyfile.planning.preflight import Finding, Outlook
+    from jessyfile.planning.steps import StepContext
+
+TRAIN, VALID = "train.jsonl", "valid.jsonl"
+_UNEVEN = 1.5  # from here on the longer answers are preferred, or avoided, for their length
+_WEIGHED = (1.0, 4 / 3)  # good answers to bad ones, by number and weight: what kto was published with
+
+
+def run_preferences(context: StepContext, references: Sequence[Preference]) -> PreferencesFacts:
+    """Write `train.jsonl` and `valid.jsonl`: pairs for dpo, judged answers for kto.
+
+    `references` are the pairs of the suites' reference answers. Raises DatasetError as `load_set` does.
+    """
+    from jessyfile.dataset.split import split_exactly
+
+    prefer = context.recipe.prefer
+    assert prefer is not None  # noqa: S101 (the step is there only when the recipe has a PREFER)
+    found = load_set(context.recipe, prefer, context.root, references, nearly=True)
+    rows = whole_rows(found.rows, context.recipe.complexity)
+    row_of = {id(row): preference for row, preference in zip(rows, found.rows, strict=True)}
+    split = split_exactly(rows, held_out(prefer, found), prefer.seed)
+    for name, part in ((TRAIN, split.train), (VALID, split.valid)):
+        write_jsonl(context.output / name, (asdict(row_of[id(row)]) for row in part))
+    context.progress.note(f"{len(split.train)} preferences to train on, {len(split.valid)} held out")
+    return counted(prefer, found, len(split.train), len(split.valid))
+
+
+def preferences_preflight(outlook: Outlook, references: Sequence[Preference]) -> Iterator[Finding]:
+    """Yield what is wrong with the preferences, and what makes them poor to learn from."""
+    prefer = outlook.recipe.prefer
+    if prefer is None:
+        return
+    try:
+        found = load_set(outlook.recipe, prefer, outlook.root, references, nearly=False)
+    except DatasetError as error:
+        yield outlook.error(error, "prefer.files")
+        return
+    for warning in (*_doubtful(prefer, found), *_few(prefer, found)):
+        yield outlook.warning(warning, "prefer")
+
+
+def _doubtful(prefer: Prefer, found: PreferenceSet) -> Iterator[DatasetError]:
+    facts = counted(prefer, found, 0, 0)
+    if found.duplicates:
+        first = f"{len(found.duplicates)} preferences are told twice and taken once; the first is {found.duplicates[0]}"
+        yield DatasetError(first, hint="delete the copies")
+    if found.other_systems:
+        said = f"{len(found.other_systems)} conversations begin with another system prompt; the first is {found.other_systems[0]}"
+        yield DatasetError(said, hint="the recipe's SYSTEM stands in its place: check that the answers are still right")
+    ratio = facts.length_ratio
+    if not 1 / _UNEVEN < ratio < _UNEVEN:
+        longer, shorter, times = ("good", "bad", ratio) if ratio > 1 else ("bad", "good", 1 / ratio)
+        medians = f"medians {facts.good_length} and {facts.bad_length} characters"
+        message = f"the {longer} answers are {times:.1f} times as long as the {shorter} ones ({medians})"
+        yield DatasetError(message, hint=f"{prefer.method} would learn the length: write answers of about the same")
+    if prefer.method == "kto":
+        yield from _unweighed(prefer, facts)
+
+
+def _unweighed(prefer: Prefer, facts: PreferencesFacts) -> Iterator[DatasetError]:
+    good, bad = facts.good * prefer.desirable_weight, facts.bad * prefer.undesirable_weight
+    low, high = _WEIGHED
+    if not low * 0.99 <= good / bad <= high * 1.01:
+        message = f"{facts.good} good answers and {facts.bad} bad ones weigh {good / bad:.2g} to 1"
+        name, weight = (
+            ("undesirable_weight", good / facts.bad) if good > bad else ("desirable_weight", bad / facts.good)
+        )
+        yield DatasetError(message, hint=f"bring it between 1 and 1.33, as with `{name} {weight:.3g}`")
+
+
+def _few(prefer: Prefer, found: PreferenceSet) -> Iterator[DatasetError]:
+    total, kept_out = len(found.rows), held_out(prefer, found)
+    what = "pairs" if prefer.method == "dpo" else "judged answers"
+    if kept_out == 0:
+        needed = math.ceil(0.5 / prefer.validation)
+        yield DatasetError(
+            f"validation {prefer.validation:.0%} of {total} {what} holds none out: nothing measures what is learned",
+            hint=f"add {what}, {needed} or more in all, or raise validation in PREFER",
+        )
+    trained = total - kept_out
+    if trained < prefer.batch_size:
+        yield DatasetError(
+            f"batch_size {prefer.batch_size} of PREFER is more than the {trained} {what} that are trained on",
+            hint="lower it, or add some",
+        )
+    updates = prefer.epochs * math.ceil(trained / prefer.batch_size)
+    if prefer.warmup_steps > updates:
+        yield DatasetError(
+            f"warmup_steps {prefer.warmup_steps} of PREFER is more than its {updates} updates: the rate never reaches its peak",
+            hint="lower it, or write more epochs",
+        )
