@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
@@ -14,9 +14,11 @@ from jessyfile.text.printable import printable
 
 if TYPE_CHECKING:
     from jessyfile.dataset.card import Card
+    from jessyfile.dataset.preferences import AnyPreference
     from jessyfile.dataset.rows import Row
     from jessyfile.language.recipe import Recipe
     from jessyfile.planning.steps import Stop
+    from jessyfile.results.facts import PreferencesFacts
 
 MAKE = "make"
 
@@ -71,13 +73,18 @@ def make(
     single = options("--output", [str(output)] if output is not None else [])
     words = [*Call(str(recipe), arg, variant, set_).words(), *options(OPTION, allow_host), *single]
     with stopping(lambda: shell_line("data", MAKE, *words)) as stop:
-        card = _made(loaded, root, folder, stop)
+        card, compared = _made(loaded, root, folder, stop)
     click.echo(printable(card_text(card)), nl=False)
+    if compared is not None:
+        from jessyfile.dataset.preference_card import preference_text
+
+        click.echo(f"\n{printable(preference_text(compared))}", nl=False)
     click.echo(f"\nrows: {printable(str(folder))}/train.jsonl, valid.jsonl   card: {printable(str(folder))}/card.html")
 
 
-def _made(recipe: Recipe, root: Path, folder: Path, stop: Stop) -> Card:
-    """Run the data steps into a folder that is filled when everything is there; return the card."""
+def _made(recipe: Recipe, root: Path, folder: Path, stop: Stop) -> tuple[Card, PreferencesFacts | None]:
+    """Run the data steps into a folder that is filled when everything is there; return the card, and what is told of the
+    preferences, if the recipe has any."""
     from jessyfile.dataset.card import DatasetCard
     from jessyfile.dataset.data_steps import CARD, run_category, run_dataset
     from jessyfile.fsops import remove_tree
@@ -100,7 +107,26 @@ def _made(recipe: Recipe, root: Path, folder: Path, stop: Stop) -> Card:
         run_dataset(StepContext(recipe, root, staging, staging, inputs, facts, _Quiet(), stop, "dataset"))
         for part in inputs.values():
             remove_tree(part)
-        return load_as(DatasetCard, staging / CARD)
+        return load_as(DatasetCard, staging / CARD), _preferences(recipe, root, staging, stop)
+
+
+def _preferences(recipe: Recipe, root: Path, staging: Path, stop: Stop) -> PreferencesFacts | None:
+    """Run the step `preferences`, if the recipe has it; its files stand beside the rows under its name."""
+    from jessyfile.dataset.preference_steps import TRAIN, VALID, run_preferences
+    from jessyfile.evaluation.reference_pairs import reference_pairs
+    from jessyfile.fsops import remove_tree
+    from jessyfile.planning.steps import StepContext
+
+    if recipe.prefer is None:
+        return None
+    made = staging / "preferences"
+    made.mkdir()
+    context = StepContext(recipe, root, made, staging, {}, {}, _Quiet(), stop, made.name)
+    facts = run_preferences(context, reference_pairs(recipe, root))
+    for name in (TRAIN, VALID):
+        (made / name).rename(staging / f"{made.name}.{name}")
+    remove_tree(made)
+    return facts
 
 
 class _Quiet:
@@ -119,15 +145,17 @@ class _Quiet:
     "--against", multiple=True, type=click.Path(path_type=Path), help="A suite whose cases no row may give away."
 )
 def lint_command(path: Path, against: tuple[Path, ...]) -> None:
-    """Find every fault in a file of rows or a suite of cases, or in every file below a folder."""
-    from jessyfile.dataset.lint import files_below, lint
+    """Find every fault in a file of rows or preferences or a suite of cases, or in every file below a folder."""
+    from jessyfile.dataset.lint import files_below, lint, lint_preferences
     from jessyfile.evaluation.cases import read_cases
 
     if not path.exists():
         raise ProjectError(f"`{path}` is not there")
-    files, suites = files_below(path)
-    count, faults = lint(files, against or _suites_near(path))
-    for suite in suites:
+    below, against = files_below(path), against or _suites_near(path)
+    count, faults = lint(below.rows, against)
+    compared, wrong = lint_preferences(below.preferences, against)
+    count, faults = count + compared, faults + wrong
+    for suite in below.suites:
         cases, wrong = read_cases(suite, str(suite))
         count, faults = count + len(cases) + len({fault.line for fault in wrong}), faults + wrong
     for fault in faults:
@@ -184,7 +212,11 @@ def show(path: Path | None, count: int, mask: Path | None, as_json: bool, **want
     click.echo(f"{min(count, len(rows))} of {len(rows)} rows")
 
 
-def _conversation(row: Row) -> str:
+def _conversation(row: Row | AnyPreference) -> str:
+    from jessyfile.dataset.rows import Row
+
+    if not isinstance(row, Row):
+        return _compared(row)
     example = row.example
     thought = f"{example.level} {example.iterations_needed}"
     lines = [f"{row.place}  {thought}  {example.language}  {' '.join(example.tags)}".rstrip()]
@@ -194,19 +226,37 @@ def _conversation(row: Row) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _compared(row: AnyPreference) -> str:
+    thought = "" if row.level is None else f"{row.level} {row.iterations}  "
+    lines = [f"{row.place}  {thought}{row.source}"]
+    lines += [f"  {'you' if turn.role == 'user' else 'jessy'}: {turn.content}" for turn in row.messages]
+    lines += [f"  {'good' if good else 'bad'}: {answer}" for answer, good in row.answers]
+    return "\n".join(lines) + "\n"
+
+
 @data.command("stats")
 @_filters
 def stats(path: Path | None, **wanted: str | None) -> None:
     """Count rows: topics by level, languages, lengths, how even and how alike they are."""
     from jessyfile.dataset.card import Card, describe
     from jessyfile.dataset.card_text import card_text
+    from jessyfile.dataset.preference_card import preference_text
+    from jessyfile.dataset.preference_set import PreferenceSet, counted
+    from jessyfile.dataset.preferences import Preference
+    from jessyfile.dataset.rows import Row
 
-    rows = _chosen(path, wanted)
-    marked = sum(row.example.is_marker for row in rows)
-    click.echo(printable(card_text(Card(len(rows) - marked, marked, describe(rows)))), nl=False)
+    chosen = _chosen(path, wanted)
+    rows = [row for row in chosen if isinstance(row, Row)]
+    compared = tuple(row for row in chosen if not isinstance(row, Row))
+    if rows:
+        marked = sum(row.example.is_marker for row in rows)
+        click.echo(printable(card_text(Card(len(rows) - marked, marked, describe(rows)))), nl=False)
+    if compared:
+        method: Literal["dpo", "kto"] = "dpo" if all(isinstance(row, Preference) for row in compared) else "kto"
+        click.echo(printable(preference_text(counted(method, PreferenceSet(compared), 0))), nl=False)
 
 
-def _chosen(path: Path | None, wanted: dict[str, str | None]) -> list[Row]:
+def _chosen(path: Path | None, wanted: dict[str, str | None]) -> list[Row | AnyPreference]:
     """Return the rows of a file, a folder, or the project's seeds (else the shipped ones) that fit the filters."""
     rows = [row for row in _read(path or _seeds()) if _fits(row, wanted)]
     if not rows:
@@ -222,18 +272,27 @@ def _seeds() -> Path:
     return own if own.is_dir() else resource("data", "seeds")
 
 
-def _read(path: Path) -> list[Row]:
+def _read(path: Path) -> list[Row | AnyPreference]:
     from jessyfile.dataset.formats import read_examples
     from jessyfile.dataset.lint import files_below
-    from jessyfile.text.json_lines import raise_faults
+    from jessyfile.dataset.preferences import read_file
+    from jessyfile.language.build import default_complexity
+    from jessyfile.text.json_lines import Fault, raise_faults
 
-    files, _ = files_below(path)
-    found = [read_examples(file, str(file)) for file in files]
-    raise_faults([fault for _, faults in found for fault in faults], "the rows are malformed")
-    return [row for rows, _ in found for row in rows]
+    below = files_below(path)
+    found = [read_examples(file, str(file)) for file in below.rows]
+    told = [one for file in below.preferences for one in read_file(file, str(file), default_complexity())]
+    wrong = [one for one in told if isinstance(one, Fault)]
+    raise_faults([*(fault for _, faults in found for fault in faults), *wrong], "the rows are malformed")
+    compared = [one.row for one in told if not isinstance(one, Fault)]
+    return [*(row for rows, _ in found for row in rows), *compared]
 
 
-def _fits(row: Row, wanted: dict[str, str | None]) -> bool:
+def _fits(row: Row | AnyPreference, wanted: dict[str, str | None]) -> bool:
+    from jessyfile.dataset.rows import Row
+
+    if not isinstance(row, Row):
+        return all(value is None or (name == "level" and value == row.level) for name, value in wanted.items())
     example = row.example
     has = {
         "category": example.category,

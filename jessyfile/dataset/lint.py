@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from jessyfile.dataset.filters import Check, row_checks
 from jessyfile.dataset.language import language_faults
 from jessyfile.dataset.leaks import find_leaks, load_cases
 from jessyfile.dataset.places import MARKERS
+from jessyfile.dataset.preference_forms import is_preference
+from jessyfile.dataset.preference_set import Seen, fault_at, whole_rows
+from jessyfile.dataset.preferences import read_file
 from jessyfile.dataset.rows import Row, from_json, schema_faults
 from jessyfile.dataset.similarity import near_pairs
 from jessyfile.errors import DatasetError
@@ -25,9 +29,18 @@ _OPENING_SHARE = 0.04
 _OPENING_LEAST = 3
 
 
-def files_below(path: Path) -> tuple[list[Path], list[Path]]:
-    """Return the files of rows and the suites of cases that a file or a folder holds; a suite lies in a folder `eval` or
-    begins with a case. Hidden folders and the suites' reference answers are left aside.
+@dataclass(frozen=True, slots=True)
+class Below:
+    """What a file or a folder holds: files of rows, files of preferences, and suites of cases."""
+
+    rows: list[Path]
+    preferences: list[Path]
+    suites: list[Path]
+
+
+def files_below(path: Path) -> Below:
+    """Return the files that a file or a folder holds, by their first object; a suite lies in a folder `eval` or begins with
+    a case. Hidden folders and the suites' reference answers are left aside.
 
     Raises DatasetError for a folder without JSON lines, and for a file that is named otherwise.
     """
@@ -43,8 +56,10 @@ def files_below(path: Path) -> tuple[list[Path], list[Path]]:
         others = sum(other.is_file() for other in path.rglob("*"))
         said = f"; {others} file{'s' if others > 1 else ''} of another kind {'are' if others > 1 else 'is'} not read"
         raise DatasetError(f"there is no .jsonl file below `{path}`{said if others else ''}", hint=_WRITE)
-    suites = [file for file in found if _is_suite(file)]
-    return [file for file in found if file not in suites], suites
+    below = Below([], [], [])
+    for file in found:
+        _place(file, below).append(file)
+    return below
 
 
 def _is_aside(file: Path, below: Path) -> bool:
@@ -53,11 +68,13 @@ def _is_aside(file: Path, below: Path) -> bool:
     return hidden or file.resolve().parts[-3:-1] == ("eval", "references")
 
 
-def _is_suite(file: Path) -> bool:
+def _place(file: Path, below: Below) -> list[Path]:
     if file.suffix == ".parquet":
-        return False
-    first = next((item for item in read_jsonl(file) if isinstance(item, Line)), None)
-    return file.parent.name == "eval" or (first is not None and form_of(first.value) is CASE)
+        return below.rows
+    first = next((item.value for item in read_jsonl(file) if isinstance(item, Line)), {})
+    if file.parent.name == "eval" or form_of(first) is CASE:
+        return below.suites
+    return below.preferences if is_preference(first) else below.rows
 
 
 def lint(files: Sequence[Path], suites: Sequence[Path] = ()) -> tuple[int, list[Fault]]:
@@ -77,6 +94,24 @@ def lint(files: Sequence[Path], suites: Sequence[Path] = ()) -> tuple[int, list[
     read = {row.place for row in rows} | {f"{fault.file}:{fault.line}" for fault in faults}
     faults += [_fault(rows[index], reason) for index, reason in language_faults(rows)]
     faults += [*_alike(rows), *_openings(rows), *_leaks(rows, suites)]
+    return len(read), sorted(faults, key=lambda fault: (fault.file, fault.line, fault.message))
+
+
+def lint_preferences(files: Sequence[Path], suites: Sequence[Path] = ()) -> tuple[int, list[Fault]]:
+    """Judge files of preferences: each line, those that contradict or repeat another, and those that give a case away.
+
+    Returns how many lines were read and every fault, by place.
+    """
+    seen, faults = Seen(), list[Fault]()
+    for file in files:
+        for item in read_file(file, str(file), default_complexity()):
+            if isinstance(item, Fault):
+                faults.append(item)
+            else:
+                seen.take(item.row)
+    faults += [*seen.faults, *(fault_at(place, f"says what {first} says") for place, first in seen.duplicates)]
+    read = {row.place for row in seen.kept} | {f"{fault.file}:{fault.line}" for fault in faults}
+    faults += _leaks(whole_rows(seen.kept, default_complexity()), suites)
     return len(read), sorted(faults, key=lambda fault: (fault.file, fault.line, fault.message))
 
 
@@ -111,8 +146,7 @@ def _manners(file: Path, item: Line, row: Row) -> Iterator[str]:
 
 
 def _fault(row: Row, reason: str) -> Fault:
-    file, _, line = row.place.rpartition(":")
-    return Fault(file, int(line), reason)
+    return fault_at(row.place, reason)
 
 
 def _alike(rows: Sequence[Row]) -> Iterator[Fault]:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from jessyfile.dataset.leaks import refuse_leaks
 from jessyfile.dataset.places import preference_files, shown_path
@@ -49,11 +49,13 @@ class PreferenceSet:
 
 
 @dataclass(slots=True)
-class _Seen:
-    """What was read so far: where each preference stands, by what it says."""
+class Seen:
+    """What was read so far: where each preference stands, by what it says; `duplicates` are copies, each with the place of the
+    first, `faults` are rows that contradict an earlier one.
+    """
 
     rows: dict[Key, str] = field(default_factory=dict)
-    duplicates: list[str] = field(default_factory=list)
+    duplicates: list[tuple[str, str]] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
     kept: list[AnyPreference] = field(default_factory=list)
 
@@ -61,10 +63,10 @@ class _Seen:
         """Keep a row unless it was read already; one that says the opposite of an earlier one is a fault."""
         asked, (same, opposite) = conversation_key(row), _keys(row)
         if (asked, same) in self.rows:
-            self.duplicates.append(row.place)
+            self.duplicates.append((row.place, self.rows[asked, same]))
         elif (asked, opposite) in self.rows:
             earlier = self.rows[asked, opposite]
-            self.faults.append(_fault(row.place, f"says the opposite of {earlier} on the same answers"))
+            self.faults.append(fault_at(row.place, f"says the opposite of {earlier} on the same answers"))
         else:
             self.rows[asked, same] = row.place
             self.kept.append(row)
@@ -79,7 +81,8 @@ def _keys(row: AnyPreference) -> tuple[tuple[str, ...], tuple[str, ...]]:
     return (answer, good), (answer, str(not row.label))
 
 
-def _fault(place: str, message: str) -> Fault:
+def fault_at(place: str, message: str) -> Fault:
+    """Return a fault at a row's place, `file:line`."""
     file, _, line = place.rpartition(":")
     return Fault(file, int(line), message)
 
@@ -103,13 +106,15 @@ def load_set(
     told: list[Told] = []
     for path in preference_files(prefer, root):
         told += _file(path, shown_path(path, root), recipe.complexity, prefer)
-    seen = _Seen()
+    seen = Seen()
     for row in (*(one.row for one in told), *references):
         for one in judged(row) if prefer.method == "kto" else (row,):
             seen.take(one)
     raise_faults(seen.faults, "preferences contradict each other", hint="keep the line that is right")
     refuse_leaks(recipe, root, whole_rows([one.row for one in told], recipe.complexity), nearly=nearly)
-    found = PreferenceSet(tuple(seen.kept), tuple(seen.duplicates), _other_systems(told, recipe.system))
+    found = PreferenceSet(
+        tuple(seen.kept), tuple(place for place, _ in seen.duplicates), _other_systems(told, recipe.system)
+    )
     _refuse_one_sided(found, prefer)
     return found
 
@@ -124,7 +129,7 @@ def _file(path: Path, name: str, complexity: Complexity, prefer: Prefer) -> Iter
             faults.append(item)
         elif prefer.method == "dpo" and isinstance(item.row, Judged):
             faults.append(
-                _fault(item.row.place, "is one judged answer, and dpo compares two: kto takes it (`PREFER kto`)")
+                fault_at(item.row.place, "is one judged answer, and dpo compares two: kto takes it (`PREFER kto`)")
             )
         else:
             told.append(item)
@@ -166,17 +171,17 @@ def whole_rows(rows: Iterable[AnyPreference], complexity: Complexity) -> list[Ro
     ]
 
 
-def counted(prefer: Prefer, found: PreferenceSet, train: int, valid: int) -> PreferencesFacts:
-    """Return the figures of a set, of which `train` rows are trained and `valid` are held out."""
+def counted(method: Literal["dpo", "kto"], found: PreferenceSet, valid: int) -> PreferencesFacts:
+    """Return the figures of a set, of which `valid` rows are held out."""
     good, bad = found.lengths(good=True), found.lengths(good=False)
     return PreferencesFacts(
-        method=prefer.method,
-        train=train,
+        method=method,
+        train=len(found.rows) - valid,
         valid=valid,
         good=len(good),
         bad=len(bad),
-        good_length=round(median(good)),
-        bad_length=round(median(bad)),
+        good_length=round(median(good or [0])),
+        bad_length=round(median(bad or [0])),
         duplicates=len(found.duplicates),
         sources=_counts(row.source for row in found.rows),
         levels=_counts(row.level or "" for row in found.rows),

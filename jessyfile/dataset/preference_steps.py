@@ -39,7 +39,7 @@ def run_preferences(context: StepContext, references: Sequence[Preference]) -> P
     for name, part in ((TRAIN, split.train), (VALID, split.valid)):
         write_jsonl(context.output / name, (asdict(row_of[id(row)]) for row in part))
     context.progress.note(f"{len(split.train)} preferences to train on, {len(split.valid)} held out")
-    return counted(prefer, found, len(split.train), len(split.valid))
+    return counted(prefer.method, found, len(split.valid))
 
 
 def preferences_preflight(outlook: Outlook, references: Sequence[Preference]) -> Iterator[Finding]:
@@ -57,7 +57,7 @@ def preferences_preflight(outlook: Outlook, references: Sequence[Preference]) ->
 
 
 def _doubtful(prefer: Prefer, found: PreferenceSet) -> Iterator[DatasetError]:
-    facts = counted(prefer, found, 0, 0)
+    facts = counted(prefer.method, found, 0)
     if found.duplicates:
         first = f"{len(found.duplicates)} preferences are told twice and taken once; the first is {found.duplicates[0]}"
         yield DatasetError(first, hint="delete the copies")
