@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from jessyfile.dataset.preference_set import PreferenceSet, counted, held_out, load_set, whole_rows
 from jessyfile.dataset.preferences import Preference
 from jessyfile.errors import DatasetError
+from jessyfile.language.without_effect import many
 from jessyfile.results.facts import PreferencesFacts
 from jessyfile.text.json_lines import write_jsonl
 
@@ -59,10 +60,12 @@ def preferences_preflight(outlook: Outlook, references: Sequence[Preference]) ->
 def _doubtful(prefer: Prefer, found: PreferenceSet) -> Iterator[DatasetError]:
     facts = counted(prefer.method, found, 0)
     if found.duplicates:
-        first = f"{len(found.duplicates)} preferences are told twice and taken once; the first is {found.duplicates[0]}"
-        yield DatasetError(first, hint="delete the copies")
+        said = (
+            f"{many(len(found.duplicates), 'preference')} told before and left out; the first is {found.duplicates[0]}"
+        )
+        yield DatasetError(said, hint="delete the copies")
     if found.other_systems:
-        said = f"{len(found.other_systems)} conversations begin with another system prompt; the first is {found.other_systems[0]}"
+        said = f"{many(len(found.other_systems), 'conversation')} with another system prompt; the first is {found.other_systems[0]}"
         yield DatasetError(said, hint="the recipe's SYSTEM stands in its place: check that the answers are still right")
     ratio = facts.length_ratio
     if not 1 / _UNEVEN < ratio < _UNEVEN:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from jessyfile.dataset.card import DatasetCard
 from jessyfile.dataset.card_tables import CardTable, summary_lines, topic_table
 from jessyfile.dataset.data_steps import CARD
+from jessyfile.dataset.preference_card import preference_lines
 from jessyfile.errors import JessyError, ModelError
 from jessyfile.language.model_names import is_path
 from jessyfile.models.chat_format import chat_format
@@ -22,7 +23,7 @@ from jessyfile.models.resolve import places_of
 from jessyfile.models.rope import served_context
 from jessyfile.planning.change_text import duration, size
 from jessyfile.resources import resource
-from jessyfile.results.facts import BaseFacts, JudgeFacts, MergeFacts, ParityFacts, TrainFacts
+from jessyfile.results.facts import BaseFacts, JudgeFacts, MergeFacts, ParityFacts, PreferencesFacts, TrainFacts
 from jessyfile.results.typed_json import load_as
 from jessyfile.text.lines import lines
 from jessyfile.text.printable import printable
@@ -155,9 +156,10 @@ def _data(lineage: Lineage) -> _Data | None:
     figures = card.figures
     named = ", ".join(f"{_LANGUAGES.get(one, one)} {count}" for one, count in figures.languages.items())
     categories = dict.fromkeys(topic.partition("/")[0].replace("_", " ") for topic in figures.topics)
-    return _Data(
-        ", ".join(categories), [*summary_lines(card), ("languages", named)], topic_table(card), [*figures.languages]
-    )
+    compared = lineage.facts("preferences", PreferencesFacts)
+    preferences = [(f"preferences, {name}", value) for name, value in preference_lines(compared)] if compared else []
+    told = [*summary_lines(card), ("languages", named), *preferences]
+    return _Data(", ".join(categories), told, topic_table(card), [*figures.languages])
 
 
 def _front(lineage: Lineage, base: _Base, data: _Data | None) -> str:

@@ -10,13 +10,23 @@ from typing import TYPE_CHECKING, TypeVar
 from jessyfile import __version__
 from jessyfile.dataset.card import DatasetCard
 from jessyfile.dataset.data_steps import CARD
+from jessyfile.dataset.preference_card import preference_lines
 from jessyfile.errors import StateError
 from jessyfile.evaluation.verdict import NO_MARKER, VERDICT, Metric, Verdict
 from jessyfile.language.metric_table import judges_content, metric_suites, needs_references
 from jessyfile.planning.change_text import duration, size
 from jessyfile.report.charts import Lane, latency_lanes, loss_curve
 from jessyfile.resources import resource
-from jessyfile.results.facts import AnswersFacts, Curve, Facts, Mask, ParityFacts, PromoteFacts, TrainFacts
+from jessyfile.results.facts import (
+    AnswersFacts,
+    Curve,
+    Facts,
+    Mask,
+    ParityFacts,
+    PreferencesFacts,
+    PromoteFacts,
+    TrainFacts,
+)
 from jessyfile.results.outcome import chance, spell
 from jessyfile.results.quality import CONTRAST_FILE, QUALITY_FILE, ChecksQuality, Contrasts
 from jessyfile.results.typed_json import load_as
@@ -100,6 +110,7 @@ def render_reported(reported: Reported) -> str:
     )
     bars, matrix = _bars(left.verdict), _matrix(reported, left.verdict)
     promote = reported.facts_of("promote", PromoteFacts)
+    compared = reported.facts_of("preferences", PreferencesFacts)
     return render_template(
         "report.html.j2",
         _FILTERS,
@@ -108,6 +119,7 @@ def render_reported(reported: Reported) -> str:
         promoted=promote is not None and promote.promoted,
         sections=list(_sections(left, bars, matrix)),
         trained=reported.facts_of("train", TrainFacts),
+        preferences=preference_lines(compared) if compared else [],
         evaluated=reported.facts_of("evaluate", AnswersFacts),
         parity=reported.facts_of("parity", ParityFacts),
         left=left,

@@ -89,7 +89,6 @@ FOREIGN = {
     "ShareGPT": {"conversations": [{"from": "human", "value": "naber"}, {"from": "gpt", "value": "İyiyim, sen?"}]},
     "messages": {"messages": [{"role": "user", "content": "naber"}, {"role": "assistant", "content": "İyiyim, sen?"}]},
     "prompt and completion": {"prompt": "naber", "completion": "İyiyim, sen nasılsın?"},
-    "preference": {"prompt": "naber", "chosen": "İyiyim, sen?", "rejected": "Bilmem."},
     "question and answer": {"question": "naber", "answer": "İyiyim, sen nasılsın?"},
     "plain text": {"text": "naber"},
 }
@@ -106,6 +105,14 @@ def test_a_row_in_another_tools_form_is_one_fault_that_names_the_form(project, c
     assert first.endswith("it lacks `complexity`, `iterations`, `category`, `topic`, `language`, `source`")
     assert second.startswith(f"{path}:2: ")
     assert "2 faults in 2 lines" in captured.err
+
+
+def test_a_preference_among_rows_is_told_where_it_belongs(project, seed, capsys):
+    pair = {"messages": [{"role": "user", "content": "naber"}], "chosen": "İyiyim, sen?", "rejected": "Bilmem."}
+    path = project("rows.jsonl", seed("hava nasıl", "Bugün biraz serin ama güzel."), pair)
+    assert main(["data", "lint", str(path)]) == 1
+    (line,) = capsys.readouterr().out.splitlines()
+    assert line.startswith(f"{path}:2: is in the preference form: PREFER names files of these")
 
 
 @pytest.mark.parametrize("indent", [None, 2])
