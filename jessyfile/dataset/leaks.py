@@ -109,8 +109,17 @@ def find_leaks(rows: Sequence[Row], cases: Sequence[KnownCase], bound: float | N
 
 
 def refuse_leaks(recipe: DataRecipe, root: Path, rows: Sequence[Row], *, nearly: bool = True) -> None:
-    """Raise DatasetError that names row and case, file and line, when a row gives an evaluation case away, or asks nearly
-    the same as one."""
+    """Refuse rows that give an evaluation case away.
+
+    Args:
+        recipe: the recipe's data settings.
+        root: the project's root folder.
+        rows: the rows.
+        nearly: whether a question that is nearly the same as a case's counts too.
+
+    Raises:
+        DatasetError: the first rows and their cases, each with file and line.
+    """
     cases = load_cases([(path, shown_path(path, root)) for path in suite_paths(recipe, root)])
     leaks = find_leaks(rows, cases, recipe.dataset.similarity if nearly else None)
     if leaks:

@@ -13,7 +13,7 @@ from jessyfile.dataset.leaks import refuse_leaks
 from jessyfile.dataset.places import preference_files, shown_path
 from jessyfile.dataset.preferences import (
     AnyPreference,
-    Judged,
+    JudgedAnswer,
     Preference,
     Told,
     comparable,
@@ -127,7 +127,7 @@ def _file(path: Path, name: str, complexity: Complexity, prefer: Prefer) -> Iter
     for item in read_file(path, name, complexity):
         if isinstance(item, Fault):
             faults.append(item)
-        elif prefer.method == "dpo" and isinstance(item.row, Judged):
+        elif prefer.method == "dpo" and isinstance(item.row, JudgedAnswer):
             faults.append(
                 fault_at(item.row.place, "is one judged answer, and dpo compares two: kto takes it (`PREFER kto`)")
             )

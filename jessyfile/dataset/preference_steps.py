@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 
 TRAIN, VALID = "train.jsonl", "valid.jsonl"
 _UNEVEN = 1.5  # from here on the longer answers are preferred, or avoided, for their length
-_WEIGHED = (1.0, 4 / 3)  # good answers to bad ones, by number and weight: what kto was published with
+_MOST_GOOD = (
+    1.34  # good answers to bad ones, by number and weight, are 1 to 4/3 in the settings that kto was published with
+)
+Doubt = tuple[str, str]  # what makes preferences poor to learn from, and what to do about it
 
 
 def run_preferences(context: StepContext, references: Sequence[Preference]) -> PreferencesFacts:
@@ -53,59 +56,49 @@ def preferences_preflight(outlook: Outlook, references: Sequence[Preference]) ->
     except DatasetError as error:
         yield outlook.error(error, "prefer.files")
         return
-    for warning in (*_doubtful(prefer, found), *_few(prefer, found)):
-        yield outlook.warning(warning, "prefer")
+    facts = counted(prefer.method, found, held_out(prefer, found))
+    doubts = (*_passed_over(found), *_uneven(prefer, facts), *_few(prefer, facts))
+    for said, hint in doubts:
+        yield outlook.warning(DatasetError(said, hint=hint), "prefer")
 
 
-def _doubtful(prefer: Prefer, found: PreferenceSet) -> Iterator[DatasetError]:
-    facts = counted(prefer.method, found, 0)
+def _passed_over(found: PreferenceSet) -> Iterator[Doubt]:
     if found.duplicates:
-        said = (
-            f"{many(len(found.duplicates), 'preference')} told before and left out; the first is {found.duplicates[0]}"
-        )
-        yield DatasetError(said, hint="delete the copies")
+        count = many(len(found.duplicates), "preference")
+        yield f"{count} told before and left out; the first is {found.duplicates[0]}", "delete the copies"
     if found.other_systems:
-        said = f"{many(len(found.other_systems), 'conversation')} with another system prompt; the first is {found.other_systems[0]}"
-        yield DatasetError(said, hint="the recipe's SYSTEM stands in its place: check that the answers are still right")
+        count = many(len(found.other_systems), "conversation")
+        stands = "the recipe's SYSTEM stands in its place: check that the answers are still right"
+        yield f"{count} with another system prompt; the first is {found.other_systems[0]}", stands
+
+
+def _uneven(prefer: Prefer, facts: PreferencesFacts) -> Iterator[Doubt]:
+    """Yield good answers that are told from bad ones by their length, or, to kto, by how many there are."""
     ratio = facts.length_ratio
     if not 1 / _UNEVEN < ratio < _UNEVEN:
         longer, shorter, times = ("good", "bad", ratio) if ratio > 1 else ("bad", "good", 1 / ratio)
         medians = f"medians {facts.good_length} and {facts.bad_length} characters"
         message = f"the {longer} answers are {times:.1f} times as long as the {shorter} ones ({medians})"
-        yield DatasetError(message, hint=f"{prefer.method} would learn the length: write answers of about the same")
-    if prefer.method == "kto":
-        yield from _unweighed(prefer, facts)
-
-
-def _unweighed(prefer: Prefer, facts: PreferencesFacts) -> Iterator[DatasetError]:
+        yield message, f"{prefer.method} would learn the length: write answers of about the same"
     good, bad = facts.good * prefer.desirable_weight, facts.bad * prefer.undesirable_weight
-    low, high = _WEIGHED
-    if not low * 0.99 <= good / bad <= high * 1.01:
+    if prefer.method == "kto" and not 0.99 <= good / bad <= _MOST_GOOD:
+        lacking = ("undesirable_weight", good / facts.bad) if good > bad else ("desirable_weight", bad / facts.good)
         message = f"{facts.good} good answers and {facts.bad} bad ones weigh {good / bad:.2g} to 1"
-        name, weight = (
-            ("undesirable_weight", good / facts.bad) if good > bad else ("desirable_weight", bad / facts.good)
-        )
-        yield DatasetError(message, hint=f"bring it between 1 and 1.33, as with `{name} {weight:.3g}`")
+        yield message, f"bring it between 1 and 1.33, as with `{lacking[0]} {lacking[1]:.3g}`"
 
 
-def _few(prefer: Prefer, found: PreferenceSet) -> Iterator[DatasetError]:
-    total, kept_out = len(found.rows), held_out(prefer, found)
+def _few(prefer: Prefer, facts: PreferencesFacts) -> Iterator[Doubt]:
     what = "pairs" if prefer.method == "dpo" else "judged answers"
-    if kept_out == 0:
-        needed = math.ceil(0.5 / prefer.validation)
-        yield DatasetError(
-            f"validation {prefer.validation:.0%} of {total} {what} holds none out: nothing measures what is learned",
-            hint=f"add {what}, {needed} or more in all, or raise validation in PREFER",
+    if facts.valid == 0:
+        share = f"validation {prefer.validation:.0%} of {facts.train} {what}"
+        yield (
+            f"{share} holds none out: nothing measures what is learned",
+            f"add {what}, {math.floor(0.5 / prefer.validation) + 1} in all, or raise validation in PREFER",
         )
-    trained = total - kept_out
-    if trained < prefer.batch_size:
-        yield DatasetError(
-            f"batch_size {prefer.batch_size} of PREFER is more than the {trained} {what} that are trained on",
-            hint="lower it, or add some",
-        )
-    updates = prefer.epochs * math.ceil(trained / prefer.batch_size)
+    if facts.train < prefer.batch_size:
+        said = f"batch_size {prefer.batch_size} of PREFER is more than the {facts.train} {what} that are trained on"
+        yield said, "lower it, or add some"
+    updates = prefer.epochs * math.ceil(facts.train / prefer.batch_size)
     if prefer.warmup_steps > updates:
-        yield DatasetError(
-            f"warmup_steps {prefer.warmup_steps} of PREFER is more than its {updates} updates: the rate never reaches its peak",
-            hint="lower it, or write more epochs",
-        )
+        said = f"warmup_steps {prefer.warmup_steps} of PREFER is more than its {many(updates, 'update')}"
+        yield said, "lower it: the rate never reaches its peak"

@@ -50,7 +50,7 @@ class Preference:
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class JudgedAnswer:
     """One answer to a conversation, and whether it is a good one (`label`); the rest is as in `Preference`."""
 
     messages: tuple[Turn, ...]
@@ -67,7 +67,7 @@ class Judged:
         return ((self.completion, self.label),)
 
 
-AnyPreference = Preference | Judged
+AnyPreference = Preference | JudgedAnswer
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,12 +78,12 @@ class Told:
     system: str | None = None
 
 
-def judged(row: AnyPreference) -> tuple[Judged, ...]:
+def judged(row: AnyPreference) -> tuple[JudgedAnswer, ...]:
     """Return a preference as judged answers: a pair is a good and a bad one."""
-    if isinstance(row, Judged):
+    if isinstance(row, JudgedAnswer):
         return (row,)
     about = (row.level, row.iterations, row.source, row.place)
-    return tuple(Judged(row.messages, answer, good, *about) for answer, good in row.answers)
+    return tuple(JudgedAnswer(row.messages, answer, good, *about) for answer, good in row.answers)
 
 
 def answered(row: AnyPreference, answer: str, marker: str | None) -> FormattedRow:
@@ -151,7 +151,7 @@ def _read(item: Line, name: str) -> Told | str:
     system, turns = _conversation(value["messages"])
     about = (value.get("level"), value.get("iterations"), value.get("source", "hand"), f"{name}:{item.number}")
     if "completion" in value:
-        return Told(Judged(turns, _text(value["completion"]), value["label"], *about), system)
+        return Told(JudgedAnswer(turns, _text(value["completion"]), value["label"], *about), system)
     return Told(Preference(turns, _text(value["chosen"]), _text(value["rejected"]), *about), system)
 
 
@@ -222,6 +222,6 @@ def read_preferences(path: Path) -> list[Preference]:
     return [read_as(Preference, value, f"a pair of `{path}`") for value in read_result(path)]
 
 
-def read_judged(path: Path) -> list[Judged]:
+def read_judged(path: Path) -> list[JudgedAnswer]:
     """Return the judged answers that the step `preferences` wrote. Raises StorageError or StateError for a damaged file."""
-    return [read_as(Judged, value, f"a judged answer of `{path}`") for value in read_result(path)]
+    return [read_as(JudgedAnswer, value, f"a judged answer of `{path}`") for value in read_result(path)]

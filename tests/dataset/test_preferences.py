@@ -8,7 +8,7 @@ import pytest
 
 from jessyfile.cli import main
 from jessyfile.dataset.preference_steps import preferences_preflight, run_preferences
-from jessyfile.dataset.preferences import Judged, Preference, answered, read_file, read_judged, read_preferences
+from jessyfile.dataset.preferences import JudgedAnswer, Preference, answered, read_file, read_judged, read_preferences
 from jessyfile.errors import DatasetError
 from jessyfile.evaluation.cases import load_suites
 from jessyfile.evaluation.reference_pairs import reference_pairs
@@ -278,7 +278,7 @@ def test_texts_are_composed_and_trimmed(prefers):
 def test_kto_takes_judged_answers_and_both_answers_of_pairs(prefers):
     facts, train, valid = prefers.run(*JUDGED, PAIRS[0], prefer='PREFER kto "pairs.jsonl"')
     told = [*train, *valid]
-    assert all(isinstance(one, Judged) for one in told)
+    assert all(isinstance(one, JudgedAnswer) for one in told)
     # the pair's good answer was judged good before
     assert (facts.good, facts.bad, facts.duplicates) == (6, 7, 1)
     assert [one.label for one in told if one.completion == "Masa yok."] == [False]
@@ -498,3 +498,41 @@ def test_a_pair_reads_back_as_it_was_written(prefers):
     assert {one.place: (one.chosen, one.rejected) for one in (*train, *valid)} == {
         f"pairs.jsonl:{n}": (told["chosen"], told["rejected"]) for n, told in enumerate(PAIRS, start=1)
     }
+
+
+def test_the_example_of_the_docs_is_one_to_copy(prefers, root):
+    lines = [json.loads(line) for line in (root / "docs" / "examples" / "pairs.jsonl").read_text("utf-8").splitlines()]
+    assert len(lines) == 12
+    assert prefers.findings(*lines) == []
+    assert main(["data", "lint", str(root / "docs" / "examples")]) == 0
+
+
+def test_a_child_sets_one_thing_and_keeps_the_parents_files(project):
+    from jessyfile.language import load_recipe
+
+    project("pairs.jsonl", *PAIRS)
+    (project.root / "base.jessy").write_text(RECIPE + 'PREFER dpo "pairs.jsonl" { beta 0.3 }\n', "utf-8")
+    child = project.root / "child.jessy"
+    (project.root / "data/eval").mkdir(parents=True)
+    project("data/eval/own.jsonl", CASE)
+
+    def prefer(text, variant=None):
+        child.write_text(f'JESSY 1\nEXTENDS "base.jessy"\n{text}\n', "utf-8")
+        loaded = load_recipe(child, root=project.root, variant=variant)
+        assert loaded.recipe is not None, loaded.diagnostics
+        return loaded.recipe.prefer
+
+    other = prefer("PREFER kto { epochs 2 }")
+    assert (other.method, other.files, other.beta, other.epochs) == ("kto", ("pairs.jsonl",), 0.3, 2)
+    assert prefer("DROP PREFER") is None
+    assert prefer("VARIANT plain {\n  DROP PREFER\n}", "plain") is None
+    assert prefer("VARIANT bold {\n  PREFER dpo { beta 0.5 }\n}", "bold").beta == 0.5
+
+
+def test_a_recipe_with_preferences_is_printed_as_it_was_written(prefers):
+    """A list of files after the keyword was left out of what `show` prints."""
+    from jessyfile.language.printer import flatten
+
+    recipe = prefers.recipe(*PAIRS, prefer='PREFER dpo "pairs.jsonl" { beta 0.2 }')
+    assert 'PREFER dpo "pairs.jsonl" {\n  beta 0.2\n}' in flatten(recipe)
+    assert load_text(flatten(recipe), recipe.path, root=prefers.root).recipe.prefer == recipe.prefer

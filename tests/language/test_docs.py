@@ -31,6 +31,8 @@ FILES = {
     "data/replay/general.jsonl": "{}",
     "cases.jsonl": "{}",
     "pairs.jsonl": "{}",
+    "judged.jsonl": "{}",
+    "examples/pairs.jsonl": "{}",
 }
 
 
