@@ -77,9 +77,16 @@ def dataset_files(recipe: DataRecipe, root: Path) -> Sequence[Path]:
 
 
 def preference_inputs(recipe: Recipe, root: Path) -> Sequence[Path]:
-    """List what `preferences` reads: PREFER's files, the suites that they must not meet, and what a row may be."""
+    """List what `preferences` reads: PREFER's files, the suites that they must not meet, and what a row may be.
+
+    What is no file is left to the preflight: to hash a pipe would wait for ever.
+    """
     named = preference_files(recipe.prefer, root) if recipe.prefer else ()
-    return (*named, *_suite_files(recipe, root), resource("grammar", "preference.schema.json"))
+    return (
+        *(path for path in named if path.is_file()),
+        *_suite_files(recipe, root),
+        resource("grammar", "preference.schema.json"),
+    )
 
 
 def _suite_files(recipe: DataRecipe, root: Path) -> tuple[Path, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import unicodedata
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from jessyfile.language.recipe import Complexity
 
 CATEGORY = "preferences"
+_UNSEEN = re.compile(
+    "[\\u00ad\\u061c\\u180e\\u200b-\\u200f\\u202a-\\u202e\\u2060-\\u206f\\ufeff]"
+)  # Unicode's format characters
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +114,7 @@ def answered(row: AnyPreference, answer: str, marker: str | None) -> FormattedRo
 
 def comparable(text: str) -> str:
     """Return a text as answers are compared: composed, without characters that nobody sees, its white space single."""
-    return " ".join("".join(c for c in nfc(text) if unicodedata.category(c) != "Cf").split())
+    return " ".join(_UNSEEN.sub("", nfc(text)).split())
 
 
 def conversation_key(row: AnyPreference) -> tuple[str, ...]:
