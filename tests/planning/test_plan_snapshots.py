@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from jessyfile.language import load_recipe
+from jessyfile.language import load_recipe, load_text
 from jessyfile.pipeline import compile_steps
 from jessyfile.planning.effects import step_effects, strongest
 from jessyfile.planning.forecast import Forecast
@@ -235,7 +235,10 @@ def test_the_effect_of_every_setting_in_the_table_is_that_of_the_steps_that_read
     """The schema says what a change of a setting costs, the graph decides it: they must not drift apart."""
     from jessyfile.language.table import node_at
 
-    recipe = load(resource("recipes") / name)
+    path = resource("recipes") / name
+    text = path.read_text("utf-8") + "PREFER kto { references development }\n"  # without it no step reads preferences
+    recipe = load_text(text, path, root=path.parent).recipe
+    assert recipe is not None
     recipe = dataclasses.replace(
         recipe,
         export=dataclasses.replace(recipe.export, quantize="q4_k_m"),  # q8_0 has no use for an importance matrix
