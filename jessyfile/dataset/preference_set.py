@@ -106,14 +106,18 @@ def load_set(
     told: list[Told] = []
     for path in preference_files(prefer, root):
         told += _file(path, shown_path(path, root), recipe.complexity, prefer)
-    seen = Seen()
+    seen, answers = Seen(), Seen()
     for row in (*(one.row for one in told), *references):
-        for one in judged(row) if prefer.method == "kto" else (row,):
-            seen.take(one)
-    raise_faults(seen.faults, "preferences contradict each other", hint="keep the line that is right")
+        seen.take(row)
+    for answer in (answer for row in seen.kept for answer in judged(row)) if prefer.method == "kto" else ():
+        answers.take(answer)
+    kept = answers.kept if prefer.method == "kto" else seen.kept
+    raise_faults(
+        [*seen.faults, *answers.faults], "preferences contradict each other", hint="keep the line that is right"
+    )
     refuse_leaks(recipe, root, whole_rows([one.row for one in told], recipe.complexity), nearly=nearly)
     found = PreferenceSet(
-        tuple(seen.kept), tuple(place for place, _ in seen.duplicates), _other_systems(told, recipe.system)
+        tuple(kept), tuple(place for place, _ in seen.duplicates), _other_systems(told, recipe.system)
     )
     _refuse_one_sided(found, prefer)
     return found

@@ -139,7 +139,7 @@ def read_file(path: Path, name: str, complexity: Complexity) -> Iterator[Told | 
         except ValueError as error:
             yield Fault(name, item.number, str(error))
             continue
-        faults = [told] if isinstance(told, str) else list(_faults(told.row, complexity))
+        faults = [told] if isinstance(told, str) else list(preference_faults(told.row, complexity))
         yield from (Fault(name, item.number, fault) for fault in faults)
         if isinstance(told, Told) and not faults:
             yield told
@@ -183,7 +183,7 @@ def _conversation(messages: list[Mapping[str, Any]]) -> tuple[str | None, tuple[
     return opening[0]["content"] if opening else None, tuple(found)
 
 
-def _faults(row: AnyPreference, complexity: Complexity) -> Iterator[str]:
+def preference_faults(row: AnyPreference, complexity: Complexity) -> Iterator[str]:
     """Yield what is wrong with a preference by itself: empty or equal texts, and what the filters refuse of any row."""
     if not all(turn.content for turn in row.messages):
         yield "holds an empty turn"

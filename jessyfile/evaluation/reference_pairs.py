@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from jessyfile.dataset.example import Turn
 from jessyfile.dataset.places import shown_path
-from jessyfile.dataset.preferences import Preference
+from jessyfile.dataset.preferences import Preference, preference_faults
 from jessyfile.evaluation.cases import read_cases
 from jessyfile.evaluation.references import suite_references
 from jessyfile.evaluation.suite_inputs import reference_path, suite_path
@@ -23,11 +23,15 @@ if TYPE_CHECKING:
 
 def reference_pairs(recipe: Recipe, root: Path) -> list[Preference]:
     """Return the pairs that PREFER takes from the recipe's suites, none unless it asks for them: each bad answer of the split
-    once, beside the good one of the nearest length. Raises EvaluationError for references that have mistakes."""
+    once, beside the good one of the nearest length. Those that no file may hold are left out, as a case of thousands of characters.
+
+    Raises EvaluationError for references that have mistakes.
+    """
     split = recipe.prefer.references if recipe.prefer else None
     if split is None:
         return []
-    return [pair for suite in recipe.evaluation.suites for pair in _of_suite(suite, recipe, root, split)]
+    found = (pair for suite in recipe.evaluation.suites for pair in _of_suite(suite, recipe, root, split))
+    return [pair for pair in found if not any(preference_faults(pair, recipe.complexity))]
 
 
 def _of_suite(suite: Suite, recipe: Recipe, root: Path, split: str) -> Iterator[Preference]:
@@ -48,7 +52,7 @@ def _pairs(case: Case, references: References, complexity: Complexity, place: st
         chosen = min(references.good, key=lambda good: (taken[good], abs(len(good) - len(answer))))
         taken[chosen] += 1
         yield Preference(
-            messages=(*case.turns, Turn("user", case.prompt)),
+            messages=(*case.turns, Turn("user", case.prompt.strip())),
             chosen=chosen,
             rejected=answer,
             level=level,

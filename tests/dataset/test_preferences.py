@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -14,6 +17,7 @@ from jessyfile.evaluation.cases import load_suites
 from jessyfile.evaluation.reference_pairs import reference_pairs
 from jessyfile.language import load_text
 from jessyfile.language.build import default_complexity
+from jessyfile.language.recipe import Suite
 from jessyfile.pipeline import compile_steps
 from jessyfile.planning.preflight import Outlook
 from jessyfile.planning.steps import StepContext
@@ -249,10 +253,14 @@ def test_line_ends_of_windows_and_what_looks_like_one_belong_to_the_text(prefers
     assert not [one for one in preferences_preflight(outlook, []) if one.severity == "error"]
 
 
-def test_what_is_no_file_is_said(prefers):
+@pytest.mark.parametrize("make", [Path.mkdir, os.mkfifo])
+def test_what_is_no_file_is_said(prefers, make):
+    """A plan hashed a pipe, and waited for somebody to write into it."""
     recipe = prefers.recipe(*PAIRS)
     (prefers.root / "pairs.jsonl").unlink()
-    (prefers.root / "pairs.jsonl").mkdir()
+    make(prefers.root / "pairs.jsonl")
+    step = next(step for step in compile_steps(recipe) if step.name == "preferences")
+    assert prefers.root / "pairs.jsonl" not in step.files(recipe, prefers.root)
     outlook = Outlook(recipe, prefers.root, ("preferences",), reach="recipe", step="preferences")
     (finding,) = preferences_preflight(outlook, [])
     assert "`pairs.jsonl`, which is no file" in finding.message
@@ -279,8 +287,8 @@ def test_kto_takes_judged_answers_and_both_answers_of_pairs(prefers):
     facts, train, valid = prefers.run(*JUDGED, PAIRS[0], prefer='PREFER kto "pairs.jsonl"')
     told = [*train, *valid]
     assert all(isinstance(one, JudgedAnswer) for one in told)
-    # the pair's good answer was judged good before
-    assert (facts.good, facts.bad, facts.duplicates) == (6, 7, 1)
+    # the pair's good answer was judged good before: it is taken once, and no line is a copy
+    assert (facts.good, facts.bad, facts.duplicates) == (6, 7, 0)
     assert [one.label for one in told if one.completion == "Masa yok."] == [False]
 
 
@@ -409,6 +417,20 @@ def test_references_of_the_development_split_are_pairs_and_their_cases_are_not_a
     assert [case.id for case in load_suites(plain, prefers.root)] == ["own-1", "own-2"]
     before = {step.name: step.reads for step in compile_steps(load_text(RECIPE, recipe.path, root=prefers.root).recipe)}
     assert {step.name: step.reads for step in compile_steps(plain) if step.name in before} == before
+
+
+def test_the_shipped_references_can_be_learned_as_they_are(prefers):
+    """A case of 5,000 characters is in a suite on purpose, and is no question to learn from."""
+    for method in ("dpo", "kto"):
+        recipe = prefers.recipe(prefer=f"PREFER {method} {{ references development }}")
+        recipe = replace(
+            recipe, evaluation=replace(recipe.evaluation, suites=(Suite("edge", "data/eval/edge.jsonl", None),))
+        )
+        pairs = reference_pairs(recipe, prefers.root)
+        assert len(pairs) > 40
+        assert max(len(turn.content) for pair in pairs for turn in pair.messages) < 4000
+        outlook = Outlook(recipe, prefers.root, ("preferences",), reach="recipe", step="preferences")
+        assert not [one for one in preferences_preflight(outlook, pairs) if "weigh" not in one.message]
 
 
 def test_references_of_no_suite_are_an_error(prefers):
