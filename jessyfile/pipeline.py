@@ -11,10 +11,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jessyfile.language.recipe import Recipe, Train
+from jessyfile.language.recipe import Prefer, Recipe, Train
 from jessyfile.planning.preflight import Finding, Outlook
 from jessyfile.planning.steps import Step, StepContext
-from jessyfile.results.facts import EncodeFacts, Facts
+from jessyfile.results.facts import EncodeFacts, Facts, PreferencesFacts
 from jessyfile.results.typed_json import Record, read_as
 
 if TYPE_CHECKING:
@@ -62,6 +62,16 @@ def _preferences(context: StepContext) -> Facts:
     from jessyfile.evaluation.reference_pairs import reference_pairs
 
     return run_preferences(context, reference_pairs(context.recipe, context.root))
+
+
+def _prefer(context: StepContext, hosts: Hosts | None = None) -> Facts:
+    if hosts is not None:
+        from jessyfile.training.launch import prefer_together
+
+        return prefer_together(context, hosts)
+    from jessyfile.training.prefer_step import run_prefer
+
+    return run_prefer(context)
 
 
 def _merge(context: StepContext) -> Facts:
@@ -201,6 +211,18 @@ def _train_smaller(outlook: Outlook, share: float) -> str:
     return what_fits(outlook, share)
 
 
+def _prefer_peak(outlook: Outlook, hosts: Hosts | None = None) -> int | None:
+    from jessyfile.training.memory import prefer_peak
+
+    return prefer_peak(outlook, hosts.here if hosts is not None else 1)
+
+
+def _prefer_smaller(outlook: Outlook, share: float) -> str:
+    from jessyfile.training.memory import what_preferences_fit
+
+    return what_preferences_fit(outlook, share)
+
+
 def _learned() -> tuple[str, ...]:
     """Return the settings of TRAIN that decide what is learned; a tracker only looks on."""
     return tuple(f"train.{setting.name}" for setting in fields(Train) if setting.name != "tracker")
@@ -315,6 +337,16 @@ def _rows_trained(recipe: Recipe, root: Path, facts: Mapping[str, Record]) -> fl
     return rows * recipe.train.epochs
 
 
+def _compared(recipe: Recipe, root: Path, facts: Mapping[str, Record]) -> float | None:  # noqa: ARG001 (`Step.units`)
+    """Return the pairs or judged answers that PREFER's training sees, epochs counted; None while nobody has counted them."""
+    if recipe.prefer is None or "preferences" not in facts:
+        return None
+    return (
+        float(read_as(PreferencesFacts, facts["preferences"], "the record of `preferences`").train)
+        * recipe.prefer.epochs
+    )
+
+
 def _cases(recipe: Recipe, root: Path, facts: Mapping[str, Record]) -> float | None:  # noqa: ARG001 (`Step.units`)
     """Return how many cases the suites hold."""
     from jessyfile.evaluation.suite_inputs import suite_path
@@ -364,12 +396,15 @@ def _contrast_steps(recipe: Recipe, reading: tuple[str, ...]) -> tuple[Step, ...
     )
 
 
-def _preference_steps(recipe: Recipe) -> tuple[Step, ...]:
-    """Return the step that reads and splits what PREFER names: none without it."""
+def _preference_steps(recipe: Recipe, hosts: Hosts | None, encoding: tuple[str, ...]) -> tuple[Step, ...]:
+    """Return the step that reads and splits what PREFER names, and the one that learns from it: none without it."""
     from jessyfile.dataset.dataset_inputs import preference_inputs
 
     if recipe.prefer is None:
         return ()
+    own = tuple(f"prefer.{one.name}" for one in fields(Prefer) if one.name not in ("files", "references", "validation"))
+    # what PREFER has no setting for is TRAIN's
+    common = ("max_grad_norm", "on_memory", "retries", "checkpoint_every", "grad_checkpointing", "include_system")
     return (
         Step(
             "preferences",
@@ -381,6 +416,18 @@ def _preference_steps(recipe: Recipe) -> tuple[Step, ...]:
             ),
             files=preference_inputs,
             preflight=_preferences_known,
+        ),
+        Step(
+            "prefer",
+            "train the adapter onward on preferences",
+            partial(_prefer, hosts=hosts),
+            inputs=("base", "train", "preferences"),
+            reads=(*own, *(f"train.{name}" for name in common), "lora.*", "base.precision", *encoding),
+            resolved=_precision,
+            resumable=True,
+            units=_compared,
+            peak=partial(_prefer_peak, hosts=hosts),
+            smaller=_prefer_smaller,
         ),
     )
 
@@ -430,6 +477,9 @@ def compile_steps(recipe: Recipe, hosts: Hosts | None = None) -> tuple[Step, ...
     suites, asked = ("eval.suite.*", *trained), reference_inputs if trained else suite_files
     sampling = ("system", "template", "message.*", "parameter.*", "eval.max_tokens")
     contrast = _contrast_steps(recipe, ("train.include_system", *system, *rows, *suites))
+    preferences = _preference_steps(recipe, hosts, ("complexity.marker", *system))
+    # the step whose adapter is merged, compared and served
+    adapted = "prefer" if preferences else "train"
     return (
         Step(
             "base",
@@ -442,7 +492,7 @@ def compile_steps(recipe: Recipe, hosts: Hosts | None = None) -> tuple[Step, ...
             disk=_base_disk,
         ),
         *data,
-        *_preference_steps(recipe),
+        *preferences[:1],
         Step(
             "dataset",
             "filter, split and format the rows",
@@ -484,7 +534,8 @@ def compile_steps(recipe: Recipe, hosts: Hosts | None = None) -> tuple[Step, ...
             peak=partial(_train_peak, hosts=hosts),
             smaller=_train_smaller,
         ),
-        Step("merge", "merge the adapter in full precision", _merge, inputs=("base", "train"), disk=_merge_disk),
+        *preferences[1:],
+        Step("merge", "merge the adapter in full precision", _merge, inputs=("base", adapted), disk=_merge_disk),
         Step(
             "gguf",
             "write and check the GGUF",
@@ -508,7 +559,7 @@ def compile_steps(recipe: Recipe, hosts: Hosts | None = None) -> tuple[Step, ...
             "parity",
             "prove that the GGUF answers as the trained model does",
             _parity,
-            inputs=("base", "dataset", "encode", "train", "merge", "gguf", "modelfile"),
+            inputs=("base", "dataset", "encode", adapted, "merge", "gguf", "modelfile"),
             version=2,
             preflight=_parity_known,
         ),
@@ -551,7 +602,7 @@ def compile_steps(recipe: Recipe, hosts: Hosts | None = None) -> tuple[Step, ...
             "judge",
             "compare the measurements with the criteria",
             _judge,
-            inputs=("train", "baseline", "evaluate", *(step.name for step in contrast[-1:])),
+            inputs=(*dict.fromkeys(("train", adapted)), "baseline", "evaluate", *(step.name for step in contrast[-1:])),
             reads=(
                 "eval.criterion.*",
                 "eval.judge.*",

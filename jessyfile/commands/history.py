@@ -57,14 +57,21 @@ def show_run(number: str) -> None:
 
 
 def _trained(run: Run) -> Iterator[str]:
-    """Yield what the run's training reported: the last update of each epoch, and where all of them are."""
-    from jessyfile.training.metrics import METRICS_FILE, read_metrics
+    """Yield what the run's trainings reported: the last update of each epoch, where all of them are, and what preferences have done."""
+    from jessyfile.results.facts import PreferFacts
+    from jessyfile.results.typed_json import read_as
+    from jessyfile.training.metrics import metrics_file, read_metrics
 
-    found = read_metrics(run.folder / METRICS_FILE)
-    last = {one.epoch: one for one in found}
-    yield from (f"epoch {one.epoch}, update {one.iteration}: {one.live()}" for one in last.values())
-    if found:
-        yield f"metrics of {len(found)} updates: {run.folder / METRICS_FILE}"
+    for path in (run.folder / metrics_file(step) for step in ("train", "prefer")):
+        found = read_metrics(path)
+        last = {one.epoch: one for one in found}
+        yield from (f"epoch {one.epoch}, update {one.iteration}: {one.live()}" for one in last.values())
+        if found:
+            yield f"metrics of {len(found)} updates: {path}"
+    result = run.result()
+    for step in result.steps if result is not None else ():
+        if step.name == "prefer":
+            yield read_as(PreferFacts, step.facts, "the record of `prefer`").summary
 
 
 def run_line(run: Run) -> str:

@@ -12,7 +12,6 @@ from pathlib import Path
 from jessyfile.evaluation.cases import Case, read_cases
 from jessyfile.evaluation.repetition import find_loop
 from jessyfile.evaluation.scores import form_misses, misses
-from jessyfile.evaluation.statistics import wilson
 from jessyfile.evaluation.voice import voice_faults
 from jessyfile.fsops import write_text
 from jessyfile.planning.canonical import normal, readable
@@ -47,7 +46,7 @@ def quality(suite: str, labelled: Sequence[Labelled]) -> CheckQuality:
 
 
 def _estimate(part: int, whole: int) -> Estimate | None:
-    return Estimate(part / whole, *wilson(part, whole)) if whole else None
+    return Estimate.of_share(part, whole) if whole else None
 
 
 def labelled_references(suite: Path, split: str = "final") -> Iterator[tuple[Case, str, str]]:

@@ -6,22 +6,12 @@ import math
 from collections.abc import Sequence
 from statistics import NormalDist
 
+from jessyfile.results.quality import wilson as wilson
+
 Interval = tuple[float, float]
 _RESAMPLES = 2000
 _DRAWN = 1 << 20  # numbers drawn at a time: memory stays the same however many values there are
 _SEED = 20240229
-
-
-def wilson(passed: int, n: int, confidence: float = 0.95) -> Interval:
-    """Return the Wilson score interval of a share (Wilson 1927), two-sided at `confidence`."""
-    if n == 0:
-        return 0.0, 1.0
-    z = NormalDist().inv_cdf(0.5 + confidence / 2)
-    share, square = passed / n, z * z
-    centre = share + square / (2 * n)
-    spread = z * math.sqrt(share * (1 - share) / n + square / (4 * n * n))
-    scale = 1 + square / n
-    return max(0.0, (centre - spread) / scale), min(1.0, (centre + spread) / scale)
 
 
 def mcnemar(better: int, worse: int) -> float:

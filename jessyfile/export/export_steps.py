@@ -25,7 +25,7 @@ def run_merge(context: StepContext) -> MergeFacts:
     """Fill the output with the merged model folder, what changed in float32. Raises ExportError."""
     from jessyfile.export.merge import merge
 
-    merged = merge(context.inputs["base"], context.inputs["train"], context.output, _reporter(context))
+    merged = merge(context.inputs["base"], context.adapter, context.output, _reporter(context))
     return MergeFacts(merged.changed, round(merged.relative_change, 6))
 
 

@@ -113,7 +113,7 @@ class _Job:
                 f"the adapter was trained on `{wanted}` with another adapter in it, a base that nobody else has",
                 hint="export the whole model: `--as hf` or `--as mlx`",
             )
-        trained, base = self.lineage.folder("train"), self.lineage.folder("base")
+        trained, base = self.lineage.folder(self.lineage.adapter_step), self.lineage.folder("base")
         require_room(self.place, sum(path.stat().st_size for path in trained.iterdir()))
         name = hub_name(wanted, self.lineage.store.root, facts.source if facts is not None else "")
         if (base / METADATA_FILE).is_file():

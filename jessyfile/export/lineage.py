@@ -37,6 +37,12 @@ class Lineage:
         """What is exported, in words: `jessy-v2:latest`, or the recipe's model."""
         return f"{self.name}:{self.entry.tag}" if self.entry is not None else self.name
 
+    @property
+    def adapter_step(self) -> str:
+        """The step whose adapter was merged: `prefer` where preferences were learned."""
+        merge = self.steps.get("merge")
+        return "prefer" if merge is not None and "prefer" in merge.inputs else "train"
+
     def folder(self, step: str) -> Path:
         """Return the folder of a step's result, every byte checked.
 

@@ -23,7 +23,15 @@ from jessyfile.models.resolve import places_of
 from jessyfile.models.rope import served_context
 from jessyfile.planning.change_text import duration, size
 from jessyfile.resources import resource
-from jessyfile.results.facts import BaseFacts, JudgeFacts, MergeFacts, ParityFacts, PreferencesFacts, TrainFacts
+from jessyfile.results.facts import (
+    BaseFacts,
+    JudgeFacts,
+    MergeFacts,
+    ParityFacts,
+    PreferencesFacts,
+    PreferFacts,
+    TrainFacts,
+)
 from jessyfile.results.typed_json import load_as
 from jessyfile.text.lines import lines
 from jessyfile.text.printable import printable
@@ -246,6 +254,9 @@ def _training(lineage: Lineage) -> Iterator[tuple[str, str]]:
     yield "took", f"{duration(facts.training_seconds)}, {size(facts.peak_bytes)} of memory ({facts.blas})"
     for rung in facts.rungs:
         yield "gave up", rung
+    preferred = lineage.facts("prefer", PreferFacts) if lineage.adapter_step == "prefer" else None
+    if preferred is not None:
+        yield from preferred.lines()
 
 
 def _limits(lineage: Lineage, config: Mapping[str, Any], data: _Data | None) -> Iterator[str]:

@@ -52,13 +52,13 @@ def run_parity(context: StepContext) -> ParityFacts:
 
     passages = _passages(context.inputs["encode"])
     context.progress.note("reading the base and the trained model")
-    base, trained = read_trained(context.inputs["base"], context.inputs["train"], passages)
+    base, trained = read_trained(context.inputs["base"], context.adapter, passages)
     subject = Trained(passages, trained, base)
     merged = subject.facts("merged", "f32", best_of(read_folder(context.inputs["merge"], passages)))
     _refuse([*stage_faults(merged, "merged")])
     kind, path = context.facts_of("gguf", GgufFacts).type, context.inputs["gguf"] / GGUF_FILE
     last: Stage = "gguf" if kind in _FLOATS else "quantized"
-    truth = Truth(context.inputs["base"], context.inputs["train"])
+    truth = Truth(context.inputs["base"], context.adapter)
     weights = compare_adapted(read_gguf(path), truth).survival
     found, faults, texts = _asked(context, subject, path, (last, kind), weights)
     stages = [merged]

@@ -17,10 +17,10 @@ ORDER: tuple[Effect, ...] = ("cosmetic", "recheck", "repackage", "retrain")
 
 
 def step_effects(steps: Sequence[Step]) -> dict[str, Effect]:
-    """Return each step's effect: what `train` needs retrains, what is packed or handed out repackages, all else
+    """Return each step's effect: what a training needs retrains, what is packed or handed out repackages, all else
     rechecks."""
     names = {step.name for step in steps}
-    training = needs(steps, {"train"} & names)
+    training = needs(steps, {"train", "prefer"} & names)
     packaging = needs(steps, {"import"} & names) | ({"merge", "gguf", "promote"} & names)
     return {name: "retrain" if name in training else "repackage" if name in packaging else "recheck" for name in names}
 

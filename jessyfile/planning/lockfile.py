@@ -24,7 +24,15 @@ _CRITERION = re.compile(
     r"(?:must|should|may)\s+(?P<claim>(?P<metric>\S+) .+?)  "
     r"(?P<measured>(?P<value>\S+)(?: \[(?P<low>\S+), (?P<high>\S+)\])? n=(?P<n>\d+))  (?:pass|fail)$"
 )
-_MADE = (("base", "base"), ("dataset", "dataset"), ("train", "adapter"), ("gguf", "gguf"), ("modelfile", "modelfile"))
+_MADE = (
+    ("base", "base"),
+    ("dataset", "dataset"),
+    ("preferences", "compared"),
+    ("train", "adapter"),
+    ("prefer", "preferred"),
+    ("gguf", "gguf"),
+    ("modelfile", "modelfile"),
+)
 
 
 def lock_place(recipe: Recipe, variant: str | None) -> Path:

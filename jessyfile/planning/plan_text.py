@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 Told = tuple[str, str]
 _WIDTH = 78
 _MANY = 3
-_LONG = ("train", "baseline", "evaluate")  # named first where their time is not known
+_TRAININGS = ("train", "prefer")
+_LONG = (*_TRAININGS, "baseline", "evaluate")  # named first where their time is not known
 _LEGEND = {
     "+": "runs for the first time",
     "~": "runs again",
@@ -146,7 +147,7 @@ def _header(step: PlannedStep) -> str:
         if kind in kinds and "value" not in kinds and "file" not in kinds:
             return text
     text = _rows(step) or (
-        "retrain" if step.name == "train" else step.title if step.effect == "retrain" else step.effect
+        "retrain" if step.name in _TRAININGS else step.title if step.effect == "retrain" else step.effect
     )
     return f"{text}, from its last checkpoint" if step.resumes else text
 
@@ -243,9 +244,10 @@ def _sum(plan: Plan) -> str:
 
 
 def _price(plan: Plan) -> str:
-    train = next((step for step in plan.steps if step.name == "train"), None)
-    if plan.effect == "retrain" and train is not None and not train.cause:
-        return "Retraining follows, unless its inputs turn out unchanged." if train.runs else "Nothing is retrained."
+    trainings = [step for step in plan.steps if step.name in _TRAININGS]
+    if plan.effect == "retrain" and trainings and not any(step.cause for step in trainings):
+        follows = any(step.runs for step in trainings)
+        return "Retraining follows, unless its inputs turn out unchanged." if follows else "Nothing is retrained."
     if plan.effect == "retrain" and not plan.state.run:
         return "Nothing was trained yet."
     return _SUMS[plan.effect]

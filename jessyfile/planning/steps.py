@@ -57,6 +57,11 @@ class StepContext:
     replaced: bool = False
     log: Path | None = None
 
+    @property
+    def adapter(self) -> Path:
+        """The folder of the adapter that the last training left: that of `prefer` where the recipe has preferences."""
+        return self.inputs["prefer" if "prefer" in self.inputs else "train"]
+
     def facts_of(self, step: str, kind: type[F]) -> F:
         """Return what an input step has said of its result. Raises StateError when its record does not fit."""
         return read_as(kind, self.facts[step], f"the record of `{step}`")

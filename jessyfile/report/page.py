@@ -24,6 +24,7 @@ from jessyfile.results.facts import (
     Mask,
     ParityFacts,
     PreferencesFacts,
+    PreferFacts,
     PromoteFacts,
     TrainFacts,
 )
@@ -81,6 +82,7 @@ class Left:
 
     verdict: Verdict | None
     curve: Curve | None
+    preferred: Curve | None
     card: DatasetCard | None
     mask: Mask | None
     contrasts: Contrasts | None
@@ -101,6 +103,7 @@ def render_reported(reported: Reported) -> str:
     left = Left(
         verdict=verdict,
         curve=reported.left("train", "curve.json", Curve),
+        preferred=reported.left("prefer", "curve.json", Curve),
         card=reported.left("dataset", CARD, DatasetCard),
         mask=reported.left("encode", "mask.json", Mask),
         contrasts=next(
@@ -111,6 +114,7 @@ def render_reported(reported: Reported) -> str:
     bars, matrix = _bars(left.verdict), _matrix(reported, left.verdict)
     promote = reported.facts_of("promote", PromoteFacts)
     compared = reported.facts_of("preferences", PreferencesFacts)
+    preferred = reported.facts_of("prefer", PreferFacts)
     return render_template(
         "report.html.j2",
         _FILTERS,
@@ -120,6 +124,8 @@ def render_reported(reported: Reported) -> str:
         sections=list(_sections(left, bars, matrix)),
         trained=reported.facts_of("train", TrainFacts),
         preferences=preference_lines(compared) if compared else [],
+        preferred=[*preferred.lines()] if preferred else [],
+        margins=loss_curve(left.preferred.curve, left.preferred.validations) if left.preferred else None,
         evaluated=reported.facts_of("evaluate", AnswersFacts),
         parity=reported.facts_of("parity", ParityFacts),
         left=left,

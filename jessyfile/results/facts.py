@@ -6,7 +6,7 @@ hash. A class may gain a field with a default at any time; any other change of o
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -200,6 +200,51 @@ class TrainFacts(Facts):
     gpu_utilization: float | None = None
     cpu_utilization: float | None = None
     compile_seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class PreferFacts(TrainFacts):
+    """`prefer`: as `train`, over `compared` pairs or judged answers, `held_out` of which were not trained.
+
+    `margin` is the mean reward margin over those (over the last update's, where none are held out): by how many nats, times beta, a
+    wanted answer has gained on an unwanted one. The rest are shares of pairs, answers to one question, in which the wanted answer is
+    the likelier one, before and after; None without such pairs.
+    """
+
+    method: Literal["dpo", "kto"] = "dpo"
+    compared: int = 0
+    held_out: int = 0
+    margin: float = 0.0
+    trained_before: Estimate | None = None
+    trained_after: Estimate | None = None
+    held_out_before: Estimate | None = None
+    held_out_after: Estimate | None = None
+
+    def lines(self) -> Iterator[tuple[str, str]]:
+        """Yield what a page says of it: a name and a value."""
+        what = "pairs" if self.method == "dpo" else "judged answers"
+        yield (
+            "trained onward",
+            f"{self.method} on {self.compared} {what}, {self.updates} updates, {self.held_out} held out",
+        )
+        yield "kept update", f"{self.best_update} of {self.updates}"
+        yield "reward margin", f"{self.margin:.3f}"
+        yield from self._shares()
+
+    def _shares(self) -> Iterator[tuple[str, str]]:
+        for what, before, after in (
+            ("held-out pairs", self.held_out_before, self.held_out_after),
+            ("trained pairs", self.trained_before, self.trained_after),
+        ):
+            if before is not None and after is not None:
+                spelled = (f"{one.value:.0%} ({one.low:.0%} to {one.high:.0%})" for one in (before, after))
+                yield what, " before, ".join(spelled) + " after"
+
+    @property
+    def summary(self) -> str:
+        """Return in words in which share of pairs the wanted answer is the likelier one, before and after."""
+        told = "; ".join(f"{share} of {what}" for what, share in self._shares())
+        return f"the wanted answer is the likelier one in {told}" if told else "no question has two answers to compare"
 
 
 @dataclass(frozen=True, slots=True)

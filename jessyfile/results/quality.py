@@ -6,11 +6,25 @@ suites' `ChecksQuality`. The report reads both, and shows no section for one tha
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from statistics import NormalDist
 from typing import Literal
 
 ContrastName = Literal["knows", "fits", "voice", "kind"]
 CONTRAST_FILE, QUALITY_FILE = "contrast.json", "quality.json"
+
+
+def wilson(passed: int, n: int, confidence: float = 0.95) -> tuple[float, float]:
+    """Return the Wilson score interval of a share (Wilson 1927), two-sided at `confidence`."""
+    if n == 0:
+        return 0.0, 1.0
+    z = NormalDist().inv_cdf(0.5 + confidence / 2)
+    share, square = passed / n, z * z
+    centre = share + square / (2 * n)
+    spread = z * math.sqrt(share * (1 - share) / n + square / (4 * n * n))
+    scale = 1 + square / n
+    return max(0.0, (centre - spread) / scale), min(1.0, (centre + spread) / scale)
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +34,11 @@ class Estimate:
     value: float
     low: float
     high: float
+
+    @classmethod
+    def of_share(cls, part: int, whole: int) -> Estimate:
+        """Return a share with Wilson's interval."""
+        return cls(part / whole, *wilson(part, whole))
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,11 +66,13 @@ class Targets:
     where    (targets,) the places of the states that predict a trained token
     targets  (targets,) the tokens to predict there
     weights  (targets,) how much each counts, float32: 1, or the weight asked for where the target ends an answer or names a level
+    row      (targets,) which of the batch's rows each belongs to
     """
 
     where: NDArray[np.int64]
     targets: NDArray[np.int32]
     weights: NDArray[np.float32]
+    row: NDArray[np.int64]
 
     @property
     def mass(self) -> float:
@@ -191,7 +193,7 @@ def build(rows: Encoded, chosen: list[int], step: int, counted: LossWeights = EV
     for r, (start, end) in enumerate(pairwise(starts)):
         inputs[r, : end - start] = packed.ids[start:end]
         where[(packed.where >= start) & (packed.where < end)] += r * width - start
-    return Batch(where, packed.targets, packed.weights, inputs)
+    return Batch(where, packed.targets, packed.weights, packed.row, inputs)
 
 
 def pack_rows(rows: Encoded, chosen: list[int], counted: LossWeights = EVEN, *, apart: bool = False) -> Packed:
@@ -227,4 +229,5 @@ def pack_rows(rows: Encoded, chosen: list[int], counted: LossWeights = EVEN, *, 
     weights = np.where(predicted == rows.end[0], np.float32(counted.end), np.float32(1))
     weights[np.concatenate(levels)] = counted.level
     layout = Layout(len(shared), tuple(starts), apart)
-    return Packed(np.concatenate(where), predicted, weights, np.concatenate(ids), layout, chosen)
+    rows_of = np.repeat(np.arange(len(where)), [len(places) for places in where])
+    return Packed(np.concatenate(where), predicted, weights, rows_of, np.concatenate(ids), layout, chosen)

@@ -18,7 +18,7 @@ from jessyfile import fsops
 from jessyfile.errors import StorageError
 
 _KEPT = 2
-_CURVE = ("update", "loss", "learning_rate", "gradient_norm")
+_CURVE = ("update", "loss", "learning_rate", "gradient_norm")  # of every entry; one may have more
 
 
 @dataclass(slots=True)
@@ -47,7 +47,8 @@ def save(folder: Path, cursor: Cursor, groups: Mapping[str, Arrays]) -> None:
     from safetensors.numpy import save as serialize
 
     number = max((int(path.name.rpartition("-")[2]) for path in _found(folder)), default=-1) + 1
-    curve = {key: np.array([entry[key] for entry in cursor.curve], np.float64) for key in _CURVE}
+    keys = cursor.curve[0] if cursor.curve else _CURVE
+    curve = {key: np.array([entry[key] for entry in cursor.curve], np.float64) for key in keys}
     with fsops.staged_folder(folder / f"checkpoint-{number:07d}") as staging:
         hashes = {}
         for name, arrays in {**groups, "curve": curve}.items():
@@ -83,8 +84,9 @@ def _read(folder: Path) -> tuple[Cursor, dict[str, Arrays]] | None:
             return None
         stored = {Path(name).stem: load((folder / name).read_bytes()) for name in record["hashes"]}
         columns = stored.pop("curve")  # float64, which MLX would round
-        rows = zip(*(columns[key].tolist() for key in _CURVE), strict=True)
-        curve = [dict(zip(_CURVE, (int(update), *rest), strict=True)) for update, *rest in rows]
+        keys = (*_CURVE, *sorted(set(columns) - set(_CURVE)))
+        rows = zip(*(columns[key].tolist() for key in keys), strict=True)
+        curve = [dict(zip(keys, (int(update), *rest), strict=True)) for update, *rest in rows]
         groups: dict[str, Arrays] = {
             name: {key: mx.array(array) for key, array in group.items()} for name, group in stored.items()
         }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from jessyfile.errors import ConvergenceError
 
@@ -16,6 +16,12 @@ if TYPE_CHECKING:
 _ENOUGH = 32  # updates; fewer prove nothing
 _FLAT = 0.002  # a plateau: the mean loss of an epoch is, to this share, that of the first
 _LEARNED = 0.05  # nats a token; below it there is hardly anything left to learn
+_LINES = "they are counted as the lines of `train.jsonl` in the result of the step `preferences`"
+_COUNTED = {
+    "row": "rows are counted as `jessy data show --mask` shows them",
+    "pair": _LINES,
+    "judged answer": _LINES,
+}
 _STILL = 1e-3  # AdamW moves no number by more than the sum of its rates: less than this is no movement
 _SMOOTHED = 16  # updates whose mean loss is looked at: batches of short rows and of long ones differ by nature
 _DIVERGED = 2.5  # that mean may not exceed this many times its best
@@ -44,22 +50,34 @@ class Divergence:
         self._lowest = min(means, default=math.inf)
 
 
-def refuse_broken(rows: Sequence[int], is_finite: Callable[[int], bool], trained: int) -> None:
+What = Literal["row", "pair", "judged answer"]
+
+
+def refuse_broken(rows: Sequence[int], is_finite: Callable[[int], bool], trained: int, what: What = "row") -> None:
     """Raise ConvergenceError when rows have no finite loss or gradient on a good adapter: no lower rate mends that.
 
     Args:
-        rows: numbers of the rows of the update that failed.
-        is_finite: whether one row's loss and gradient are finite.
-        trained: how many rows there are in all.
+        rows: numbers of the rows, or of the pairs, of the update that failed.
+        is_finite: whether one's loss and gradient are finite.
+        trained: how many there are in all.
+        what: what they are called.
     """
     broken = [row + 1 for row in rows if not is_finite(row)]
     if broken:
         named = ", ".join(map(str, broken[:5])) + (f" and {len(broken) - 5} more" if len(broken) > 5 else "")
         raise ConvergenceError(
-            f"row {named} of the {trained} trained ones has no finite loss or gradient, at any rate",
-            hint="take the row out: rows are counted as `jessy data show --mask` shows them; "
-            "where every row is named, the base itself is damaged",
+            f"{what} {named} of the {trained} trained ones has no finite loss or gradient, at any rate",
+            hint=f"take the {what} out: {_COUNTED[what]}; where every {what} is named, the base itself is damaged",
         )
+
+
+def broken_start() -> ConvergenceError:
+    """Return the error of held-out answers that have no finite loss before anything was trained."""
+    return ConvergenceError(
+        "the held-out answers have no finite loss before the first update",
+        hint="the base is damaged, or one of the answers: with `validation 0` in PREFER none is held out, "
+        "and the training names what is wrong",
+    )
 
 
 def rate_too_high(update: int, train: Train, factor: float) -> ConvergenceError:

@@ -18,7 +18,16 @@ def turns(tokens: int, rows: int, together: int) -> int:
     return max(1, min(math.ceil(tokens / (CPU_TOKENS * together)), math.ceil(rows / together)))
 
 
-def cut(rows: Encoded, batch: Sequence[int], workers: int, processes: int, splits: int) -> list[list[list[int]]]:
+def units_of(rows: Encoded, chosen: Sequence[int], unit: int) -> list[list[int]]:
+    """Return rows in whole units of so many that lie side by side, the shortest first."""
+    lengths = rows.lengths()
+    units = [list(chosen[start : start + unit]) for start in range(0, len(chosen), unit)]
+    return sorted(units, key=lambda one: (int(lengths[one].sum()), one))
+
+
+def cut(
+    rows: Encoded, batch: Sequence[int], workers: int, processes: int, splits: int, unit: int = 1
+) -> list[list[list[int]]]:
     """Return the parts of a batch, those together that one process computes at once.
 
     Args:
@@ -27,12 +36,13 @@ def cut(rows: Encoded, batch: Sequence[int], workers: int, processes: int, split
         workers: how many parts a process computes at once; the first of them computes the prefix too.
         processes: among how many processes the work is divided.
         splits: into how many parts a batch is cut at least.
+        unit: how many rows that lie side by side stay together.
     """
     lengths, together = rows.lengths(), workers * processes
-    ordered = sorted(batch, key=lambda i: (lengths[i], i))
-    costs = [int(lengths[i]) for i in ordered]
-    groups = processes * max(turns(sum(costs), len(batch), together), math.ceil(splits / together))
+    ordered = units_of(rows, batch, unit)
+    costs = [int(lengths[one].sum()) for one in ordered]
+    groups = processes * max(turns(sum(costs), len(ordered), together), math.ceil(splits / together))
     prefixes = [len(rows.prefix) * (not i % workers) for i in range(groups * workers)]
-    parts = [[ordered[place] for place in part] for part in shares(costs, len(prefixes), prefixes)]
+    parts = [[row for place in part for row in ordered[place]] for part in shares(costs, len(prefixes), prefixes)]
     found = [[part for part in parts[i : i + workers] if part] for i in range(0, len(parts), workers)]
     return [group for group in found if group]

@@ -6,7 +6,7 @@ largest of a small model, is read once for all of them, and its products are as 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial, reduce
 from operator import add
@@ -18,18 +18,24 @@ from jessyfile.training.prefix import PrefixAt, failing_together, seats
 from jessyfile.training.tape import Tape, Traced
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from jessyfile.training.batches import Packed
+    from jessyfile.training.objective import Weighed
     from jessyfile.training.tape import Matrix
     from jessyfile.training.workers import Workers
 
 
 @dataclass(frozen=True, slots=True)
 class Portion:
-    """Rows for one worker; `seed` is what their dropout is drawn from, None where no gradient is wanted; `prefix` is the way to a prefix
-    that they share with the others.
+    """Rows for one worker; `weighed` makes of their targets' cross-entropies what they come to, which is not asked where only states
+    are wanted; `seed` is what their dropout is drawn from, None where no gradient is wanted; `prefix` is the way to a prefix that they
+    share with the others.
     """
 
     batch: Packed
+    weighed: Callable[[Sequence[int], Packed, NDArray[np.float64]], Weighed] | None = None
     seed: int | None = None
     prefix: PrefixAt | None = None
 
@@ -43,8 +49,8 @@ class CpuPass:
     cap: float | None
     _decoders: dict[int, Decoder] = field(default_factory=dict)
 
-    def sums(self, parts: Sequence[Portion]) -> tuple[float, dict[str, Matrix]]:
-        """Return the summed loss of no more parts than there are workers, and the gradients by path, where they are wanted.
+    def sums(self, parts: Sequence[Portion]) -> tuple[list[Weighed], dict[str, Matrix]]:
+        """Return what each of no more parts than there are workers comes to, and the summed gradients by path, where they are wanted.
 
         All have a prefix of their own, or the first alone has it.
         """
@@ -58,15 +64,17 @@ class CpuPass:
         states = [last.value for _, last in begun]
         chosen, wanted = np.concatenate(states), parts[0].seed is not None
         rows = self.head[np.concatenate([part.batch.targets for part in parts])]
-        weights = np.concatenate([part.batch.weights for part in parts])
         whole = self._softmax(chosen, wanted=wanted)
-        with np.errstate(all="ignore"):  # as MLX; the trainer refuses what is not finite, and says why
-            value, gradient = cross_entropy(chosen, rows, weights, whole, self.cap)
-        if not wanted:
-            return value, {}
         ends = np.cumsum([len(one) for one in states])[:-1]
+        with np.errstate(all="ignore"):  # as MLX; the trainer refuses what is not finite, and says why
+            losses, gradient = cross_entropy(chosen, rows, whole, self.cap)
+            told = zip(parts, np.split(losses, ends), strict=True)
+            found = [part.weighed(part.batch.numbers, part.batch, own) for part, own in told if part.weighed]
+            if not wanted:
+                return found, {}
+            gradient *= np.concatenate([one.weights for one in found])[:, None]
         work = list(zip(begun, np.split(gradient, ends), [part.prefix for part in parts], strict=True))
-        return value, self._added(self.workers.map(_finish, work))
+        return found, self._added(self.workers.map(_finish, work))
 
     def below(self, parts: Sequence[Portion]) -> list[Matrix]:
         """Return what enters the lowest adapted layer of each part, for no more parts than there are workers."""

@@ -51,7 +51,7 @@ class MaskProof:
 @dataclass(frozen=True, slots=True)
 class Encoder:
     """Encodes rows for one base: its tokenizer, chat format, system prompt (None: not trained with), length limit in tokens and the
-    marker that answers begin with (None: no marker).
+    marker that answers begin with (None: no marker). With `marker_given` the marker's line only stands there and is not learned.
     """
 
     tokenizer: Tokenizer
@@ -59,6 +59,7 @@ class Encoder:
     system: str | None
     max_length: int
     marker: str | None = None
+    marker_given: bool = False
 
     @property
     def end(self) -> int:
@@ -105,6 +106,10 @@ class Encoder:
                 yield text, _TRAINED if trained else _GIVEN
                 continue
             lead = len(self.chat_format.reply_lead)
+            if self.marker_given:
+                line = text.index("\n", lead) + 1
+                yield from ((text[:line], _GIVEN), (text[line:], _TRAINED))
+                continue
             start, end = (lead + place for place in level_span(self.marker, *named))
             yield from ((text[:start], _TRAINED), (text[start:end], _LEVEL), (text[end:], _TRAINED))
 

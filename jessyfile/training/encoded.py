@@ -61,6 +61,19 @@ class Encoded:
         span = slice(int(self.offsets[index]), int(self.offsets[index + 1]))
         return self.tokens[span], self.trained[span]
 
+    def part(self, start: int, end: int) -> Encoded:
+        """Return the rows from one number up to another."""
+        rows, span = slice(start, end), slice(int(self.offsets[start]), int(self.offsets[min(end, len(self))]))
+        return replace(
+            self,
+            tokens=self.tokens[span],
+            trained=self.trained[span],
+            level=self.level[span],
+            offsets=self.offsets[start : end + 1] - self.offsets[start],
+            language=self.language[rows],
+            persona=self.persona[rows],
+        )
+
 
 def common_prefix(rows: Sequence[EncodedRow]) -> tuple[int, ...]:
     """Return the tokens that all rows begin with, none of them trained, leaving every row at least one of its own."""

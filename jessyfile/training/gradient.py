@@ -10,11 +10,12 @@ from typing import Any, TypeVar
 from jessyfile.errors import InsufficientMemoryError
 from jessyfile.language.recipe import Train
 from jessyfile.training import loss
-from jessyfile.training.batches import EVEN, LossWeights, Packed, build, pack_rows
-from jessyfile.training.cpu_parts import cut
+from jessyfile.training.batches import EVEN, Batch, LossWeights, Packed, build, pack_rows
+from jessyfile.training.cpu_parts import cut, units_of
 from jessyfile.training.cpu_pass import CpuPass, Portion
 from jessyfile.training.encoded import Encoded
 from jessyfile.training.frozen import FrozenStates, frozen_states, worth_keeping
+from jessyfile.training.objective import ANSWERS, Objective
 from jessyfile.training.ranks import Ranks, here
 from jessyfile.training.workers import Workers, shares
 
@@ -27,18 +28,24 @@ T = TypeVar("T")
 
 @dataclass(slots=True)
 class Totals:
-    """Summed cross-entropy in nats, each token times its weight; trained tokens and their weights' sum; the gradient by adapter path."""
+    """Summed loss in nats, each token times its weight, or each pair's; trained tokens; what the loss is divided by; the gradient by
+    adapter path; and where answers are compared, the summed reward margins and how many of them are above 0.
+    """
 
     loss: float = 0.0
     tokens: int = 0
     mass: float = 0.0
     gradients: Gradients = field(default_factory=dict)
+    margin: float = 0.0
+    preferred: float = 0.0
 
     def add(self, other: Totals) -> None:
         """Add another's sums."""
         self.loss += other.loss
         self.tokens += other.tokens
         self.mass += other.mass
+        self.margin += other.margin
+        self.preferred += other.preferred
         if not self.gradients:
             self.gradients = other.gradients
         elif other.gradients:
@@ -51,6 +58,7 @@ class Passes:
 
     splits     divides the rows of a part when memory was too small; it changes no mathematics
     on_cpu     what computes on a CPU, through NumPy; None on a GPU, where MLX does
+    objective  what the gradient makes smaller
     ranks      the processes that share the parts
     frozen     what the frozen layers make of rows, where it is kept
     """
@@ -58,7 +66,7 @@ class Passes:
     workers: Workers
     splits: int
     on_cpu: CpuPass | None
-    counted: LossWeights = EVEN
+    objective: Objective = ANSWERS
     ranks: Ranks = field(default_factory=here)
     frozen: list[FrozenStates] = field(default_factory=list)
 
@@ -71,41 +79,58 @@ class Passes:
         import mlx.nn as nn
         from mlx.utils import tree_flatten
 
+        objective = self.objective.for_rows([row for batch in group for row in batch], self)
+
         def one(model: Any, number: int) -> Totals:
             mx.random.seed(seed_of(number))
-            batch = build(rows, parts[number], _STEP, self.counted)
+            batch = build(rows, parts[number], _STEP, objective.counted)
             # the model stays out of the arguments: MLX leaves an argument's arrays exchanged when the function raises
-            (_, value), tree = nn.value_and_grad(model, partial(self._loss, model, rows, batch))()
+            loss = partial(self._loss, model, rows, objective, parts[number], batch)
+            (_, told), tree = nn.value_and_grad(model, loss)()
             gradients = dict(tree_flatten(tree))
-            mx.eval(value, gradients)
-            return Totals(float(value), len(batch.targets), batch.mass, gradients)
+            mx.eval(told, gradients)
+            return _totals(told, len(batch.targets), gradients)
 
         like = dict(tree_flatten(self.workers.models[0].trainable_parameters()))
         if self.on_cpu is not None:
-            return self._together(partial(self._by_numpy, self.on_cpu, rows, group, seed_of), like)
+            return self._together(partial(self._by_numpy, self.on_cpu, rows, group, seed_of, objective), like)
         parts = list(self.parts(rows, group))
         return self._together(partial(self._by_mlx, rows, parts, one), like)
 
-    def loss(self, rows: Encoded, batch_size: int) -> Totals:
-        """Return the sums over all rows, without gradient and without dropout."""
+    def loss(
+        self, rows: Encoded, batch_size: int, objective: Objective = ANSWERS, chosen: Sequence[int] | None = None
+    ) -> Totals:
+        """Return the sums over all rows, or over those that are chosen, without gradient and without dropout.
+
+        Args:
+            rows: the encoded rows.
+            batch_size: so many units are computed at once at most.
+            objective: what is summed.
+            chosen: numbers of whole units' rows; None for all.
+
+        Returns:
+            The sums.
+        """
+        import mlx.core as mx
 
         def one(model: Any, number: int) -> Totals:
             model.eval()
-            batch = build(rows, parts[number], _STEP)
-            value = float(self._loss(model, rows, batch)[1])
+            batch = build(rows, parts[number], _STEP, objective.counted)
+            told = self._loss(model, rows, objective, parts[number], batch)[1]
+            mx.eval(told)
             model.train()
-            return Totals(value, len(batch.targets), batch.mass)
+            return _totals(told, len(batch.targets), {})
 
-        batches = by_length(rows, batch_size)
+        batches = by_length(rows, batch_size, objective.unit, chosen)
         if self.on_cpu is not None:
-            return self._together(partial(self._by_numpy, self.on_cpu, rows, batches, None), {})
-        parts = list(self.parts(rows, batches))
+            return self._together(partial(self._by_numpy, self.on_cpu, rows, batches, None, objective), {})
+        parts = [part for batch in batches for part in self._parts(rows, batch, objective.unit)]
         return self._together(partial(self._by_mlx, rows, parts, one), {})
 
     def parts(self, rows: Encoded, group: Sequence[Sequence[int]]) -> Iterator[list[int]]:
         """Yield the rows of each part of some batches."""
         for batch in group:
-            yield from self._parts(rows, batch)
+            yield from self._parts(rows, batch, self.objective.unit)
 
     def own_parts(self, rows: Encoded, group: Sequence[Sequence[int]]) -> dict[int, list[int]]:
         """Return the rows of each part of some batches that this process computes, by the part's number."""
@@ -124,9 +149,10 @@ class Passes:
         except InsufficientMemoryError as error:
             short = error
         self.ranks.fail_together(short)
-        loss, tokens, mass = self.ranks.total([sums.loss, sums.tokens, sums.mass])
+        own_sums = [sums.loss, sums.tokens, sums.mass, sums.margin, sums.preferred]
+        loss, tokens, mass, *compared = self.ranks.total(own_sums)
         gradients = sums.gradients or {key: mx.zeros_like(array) for key, array in like.items()}
-        return Totals(loss, int(tokens), mass, self.ranks.added(gradients))
+        return Totals(loss, int(tokens), mass, self.ranks.added(gradients), *compared)
 
     def _by_numpy(
         self,
@@ -134,29 +160,31 @@ class Passes:
         rows: Encoded,
         batches: Sequence[Sequence[int]],
         seed_of: Callable[[int], int] | None,
+        objective: Objective,
     ) -> Totals:
-        """Return this process's sums on a CPU; without seeds there is no gradient, and every token counts once."""
+        """Return this process's sums on a CPU; without seeds there is no gradient."""
         import mlx.core as mx
 
-        sums, counted = Totals(), EVEN if seed_of is None else self.counted
+        sums = Totals()
         known = next((states for states in self.frozen if states.of is rows), None)
-        for number, packed in self._groups(rows, batches, counted):
+        for number, packed in self._groups(rows, batches, objective.counted, objective.unit):
             given = packed if known is None else [known.given(part) for part in packed]
-            chosen = [Portion(part, seed_of and seed_of(number)) for part in given]
-            value, gradients = guarded(partial(work.sums, chosen), max(len(one.numbers) for one in packed))
-            tokens, mass = sum(len(one.targets) for one in packed), sum(one.mass for one in packed)
-            sums.add(Totals(value, tokens, mass, dict(gradients)))
+            chosen = [Portion(part, objective.weighed, seed_of and seed_of(number)) for part in given]
+            found, gradients = guarded(partial(work.sums, chosen), max(len(one.numbers) for one in packed))
+            for part, one in zip(packed, found, strict=True):
+                sums.add(Totals(one.loss, len(part.targets), one.mass, {}, one.margin, one.preferred))
+            sums.add(Totals(gradients=dict(gradients)))
         sums.gradients = {path: mx.array(gradient) for path, gradient in sums.gradients.items()}
         return sums
 
     def _groups(
-        self, rows: Encoded, batches: Sequence[Sequence[int]], counted: LossWeights
+        self, rows: Encoded, batches: Sequence[Sequence[int]], counted: LossWeights, unit: int = 1
     ) -> Iterator[tuple[int, list[Packed]]]:
         """Yield this process's parts of each batch with its number, those together that are computed at once."""
         cuts = [
             (number, group)
             for number, batch in enumerate(batches)
-            for group in cut(rows, batch, self.workers.count, self.ranks.size, self.splits)
+            for group in cut(rows, batch, self.workers.count, self.ranks.size, self.splits, unit)
         ]
         for number, parts in cuts[self.ranks.rank :: self.ranks.size]:
             yield number, [pack_rows(rows, part, counted, apart=i > 0) for i, part in enumerate(parts)]
@@ -196,40 +224,55 @@ class Passes:
         costs = [float(lengths[part].sum()) for part in parts]
         return shares(costs, self.ranks.size * self.workers.count)[self.ranks.own(self.workers.count)]
 
-    def _parts(self, rows: Encoded, batch: Sequence[int]) -> list[list[int]]:
-        """Cut a batch into `splits` parts or more, of about as much work; rows of about one length together: a GPU pads them."""
-        lengths = rows.lengths()
-        ordered = sorted(batch, key=lambda i: (lengths[i], i))
-        tokens = sum(int(lengths[i]) for i in batch)
+    def _parts(self, rows: Encoded, batch: Sequence[int], unit: int = 1) -> list[list[int]]:
+        """Cut a batch into `splits` parts or more, of about as much work, no unit in two; rows of about one length together: a GPU pads
+        them."""
+        ordered = units_of(rows, batch, unit)
+        sizes = [int(rows.lengths()[one].sum()) for one in ordered]
         count = max(self.splits, self.ranks.size * self.workers.count)
         parts: list[list[int]] = [[] for _ in range(count)]
         before = 0
-        for row in ordered:
-            middle = before + int(lengths[row]) / 2
-            parts[int(middle / tokens * count)].append(row)
-            before += int(lengths[row])
+        for one, size in zip(ordered, sizes, strict=True):
+            parts[int((before + size / 2) / sum(sizes) * count)] += one
+            before += size
         return [part for part in parts if part]
 
-    def _loss(self, model: Any, rows: Encoded, batch: Any) -> tuple[Any, Any]:
+    def _loss(
+        self, model: Any, rows: Encoded, objective: Objective, chosen: Sequence[int], batch: Batch
+    ) -> tuple[Any, Any]:
         import mlx.core as mx
 
-        return loss.direct_loss(model, mx.array(rows.prefix[:-1]), batch)
+        return objective.value(chosen, batch, loss.token_losses(model, mx.array(rows.prefix[:-1]), batch))
 
 
-def by_length(rows: Encoded, batch_size: int) -> list[list[int]]:
-    """Return batches of all rows, those of similar length together."""
-    lengths = rows.lengths()
-    order = sorted(range(len(rows)), key=lambda i: (int(lengths[i]), i))
-    return [order[i : i + batch_size] for i in range(0, len(order), batch_size)]
+def _totals(told: Any, tokens: int, gradients: Gradients) -> Totals:
+    value, mass, margin, preferred = told.tolist()
+    return Totals(value, tokens, mass, gradients, margin, preferred)
 
 
-def passes(workers: Workers, splits: int, counted: LossWeights = EVEN) -> Passes:
+def by_length(rows: Encoded, batch_size: int, unit: int = 1, chosen: Sequence[int] | None = None) -> list[list[int]]:
+    """Return batches of whole units, those of similar length together.
+
+    Args:
+        rows: the encoded rows.
+        batch_size: how many units a batch has.
+        unit: how many rows lie side by side.
+        chosen: numbers of the rows; None for all.
+
+    Returns:
+        The row numbers of each batch.
+    """
+    order = units_of(rows, range(len(rows)) if chosen is None else chosen, unit)
+    return [[row for one in order[i : i + batch_size] for row in one] for i in range(0, len(order), batch_size)]
+
+
+def passes(workers: Workers, splits: int, objective: Objective = ANSWERS) -> Passes:
     """Return the passes that suit the device MLX computes on."""
     model = workers.models[0]
     if on_gpu():
-        return Passes(workers, splits, None, counted)
+        return Passes(workers, splits, None, objective)
     on_cpu = CpuPass(workers, loss.head_rows(model), getattr(model, "final_logit_softcapping", None))
-    return Passes(workers, splits, on_cpu, counted)
+    return Passes(workers, splits, on_cpu, objective)
 
 
 def on_gpu() -> bool:

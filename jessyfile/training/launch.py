@@ -1,4 +1,4 @@
-"""Train in several processes: hand the step `train` to mlx.launch, pass on what its processes say, and end all when one ends."""
+"""Train in several processes: hand the step `train` or `prefer` to mlx.launch, pass on what its processes say, and end all when one ends."""
 
 from __future__ import annotations
 
@@ -16,12 +16,13 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import entry_points
 from pathlib import Path
+from typing import Literal
 
 from jessyfile import fsops, machine
 from jessyfile.errors import ConvergenceError, InsufficientMemoryError, Interrupted, TrainingError
 from jessyfile.planning.steps import StepContext
-from jessyfile.results.facts import TrainFacts
-from jessyfile.results.typed_json import read_as
+from jessyfile.results.facts import PreferFacts, TrainFacts
+from jessyfile.results.typed_json import Record, read_as
 from jessyfile.training.hosts import HERE, Hosts
 from jessyfile.training.rank import STOP, RankEvent, RankJob
 
@@ -36,26 +37,37 @@ def train_together(context: StepContext, hosts: Hosts) -> TrainFacts:
 
     Raises Interrupted once all have stopped, TrainingError when one has died, and whatever the training itself raises.
     """
+    return read_as(TrainFacts, _together(context, hosts, "train"), "what process 0 returned")
+
+
+def prefer_together(context: StepContext, hosts: Hosts) -> PreferFacts:
+    """Run the step `prefer` there. Raises as `train_together` does."""
+    return read_as(PreferFacts, _together(context, hosts, "prefer"), "what process 0 returned")
+
+
+def _together(context: StepContext, hosts: Hosts, step: Literal["train", "prefer"]) -> Record:
     fsops.sweep_temporaries(context.work, ".ranks.*.tmp")
     with fsops.temporary_folder(context.work / "ranks") as folder:
         watch = RankWatch(context, folder)
-        with _launched(context, hosts, folder) as process:
+        with _launched(context, hosts, folder, step) as process:
             watch.until_the_end(process)
         return watch.outcome(hosts)
 
 
 @contextlib.contextmanager
-def _launched(context: StepContext, hosts: Hosts, folder: Path) -> Iterator[subprocess.Popen[bytes]]:
+def _launched(
+    context: StepContext, hosts: Hosts, folder: Path, step: Literal["train", "prefer"]
+) -> Iterator[subprocess.Popen[bytes]]:
     """Start mlx.launch in a session of its own, so that the apply alone hears a terminal's signals; end it with the block."""
-    backend, inputs = hosts.carried_by(machine.chip()), context.inputs
+    backend = hosts.carried_by(machine.chip())
     job = RankJob(
+        step=step,
         document=context.recipe.document,
         recipe=str(context.recipe.path),
         root=str(context.root.resolve()),
         work=str(context.work.resolve()),
         output=str(context.output.resolve()),
-        base=str(inputs["base"].resolve()),
-        encode=str(inputs["encode"].resolve()),
+        inputs={name: str(place.resolve()) for name, place in context.inputs.items()},
         hosts=tuple(host.ssh for host in hosts.hosts),
         backend=backend,
         log=str(context.log.resolve()) if context.log is not None else None,
@@ -126,11 +138,11 @@ class RankWatch:
             time.sleep(_PAUSE)
         self._look()
 
-    def outcome(self, hosts: Hosts) -> TrainFacts:
+    def outcome(self, hosts: Hosts) -> Record:
         """Return process 0's facts, or raise what ended the training."""
         first = self.ends.get(0)
-        if first is not None and first.event == "done":
-            return read_as(TrainFacts, first.facts, "what process 0 returned")
+        if first is not None and first.event == "done" and first.facts is not None:
+            return first.facts
         failed = next((self.ends[rank] for rank in sorted(self.ends) if self.ends[rank].event != "done"), None)
         if failed is not None:
             raise _ERRORS.get(failed.event, TrainingError)(failed.text, hint=failed.hint)

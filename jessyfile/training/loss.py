@@ -208,31 +208,22 @@ def streamed(
 
 
 def cross_entropy(
-    chosen: NDArray[np.float32],
-    rows: NDArray[np.float32],
-    weights: NDArray[np.float32],
-    whole: Softmax,
-    cap: float | None,
-) -> tuple[float, NDArray[np.float32]]:
-    """Return the summed cross-entropy and its gradient.
+    chosen: NDArray[np.float32], rows: NDArray[np.float32], whole: Softmax, cap: float | None
+) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
+    """Return the cross-entropy of each target in nats, shape (n,), and its gradient with respect to `chosen`, of the same shape.
 
     Args:
         chosen: hidden states at the targets, shape (n, hidden).
         rows: the output matrix's rows of the targets, shape (n, hidden).
-        weights: how much each target counts, shape (n,).
         whole: the softmax over the whole vocabulary.
         cap: logits are bent to stay below it (Gemma 2); None for no cap.
-
-    Returns:
-        The loss in nats, and its gradient with respect to `chosen`, of the same shape.
     """
     import numpy as np
 
     picked = np.einsum("nd,nd->n", chosen, rows)[:, None]
     slope = _bend(picked, cap)
     losses = np.log(whole.total).astype(np.float64) + whole.top - picked[:, 0]
-    gradient = whole.pulled / whole.total[:, None] - (rows if slope is None else rows * slope)
-    return float(losses @ weights), gradient * weights[:, None]
+    return losses, whole.pulled / whole.total[:, None] - (rows if slope is None else rows * slope)
 
 
 def target_logprobs(
@@ -267,13 +258,19 @@ def _bend(scores: NDArray[np.float32], cap: float | None) -> NDArray[np.float32]
     return slope
 
 
-def direct_loss(model: Any, prefix: Array, batch: Batch) -> tuple[Array, Array]:
-    """Return the summed loss twice, computed by MLX (GPU)."""
+def token_losses(model: Any, prefix: Array, batch: Batch) -> Array:
+    """Return the cross-entropy of each target in nats, shape (targets,), computed by MLX (GPU)."""
     import mlx.core as mx
     import mlx.nn as nn
 
     hidden = states(model, prefix, mx.array(batch.inputs))
     chosen = hidden.reshape(-1, hidden.shape[-1])[mx.array(batch.where)]
     scores = logits(model, chosen).astype(mx.float32)
-    loss = nn.losses.cross_entropy(scores, mx.array(batch.targets), mx.array(batch.weights), reduction="sum")
-    return loss, loss
+    return nn.losses.cross_entropy(scores, mx.array(batch.targets))
+
+
+def direct_loss(model: Any, prefix: Array, batch: Batch) -> Array:
+    """Return the summed loss, each target as often as it counts, computed by MLX (GPU)."""
+    import mlx.core as mx
+
+    return mx.sum(token_losses(model, prefix, batch) * mx.array(batch.weights))

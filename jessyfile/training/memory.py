@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,7 @@ from jessyfile.training.activations import part_of, peak
 from jessyfile.training.footprint import footprint, loading_bytes
 
 if TYPE_CHECKING:
-    from jessyfile.language.recipe import Lora, Train
+    from jessyfile.language.recipe import Lora, Recipe, Train
     from jessyfile.models.shape import Shape
     from jessyfile.planning.preflight import Outlook
 
@@ -27,18 +27,46 @@ SMALL: tuple[Wanted, ...] = ("q8", "q4")
 def train_peak(outlook: Outlook, processes: int = 1) -> int | None:
     """Return the bytes at the peak of a training whose rows have `max_length` tokens, of all its processes on this machine together;
     None for a base of unknown sizes."""
+    return _peak(outlook, outlook.recipe.train, processes)
+
+
+def prefer_peak(outlook: Outlook, processes: int = 1) -> int | None:
+    """Return the same of a training on preferences, whose answers have `max_length` tokens."""
+    return _peak(outlook, _of_units(outlook.recipe), processes)
+
+
+def _of_units(recipe: Recipe) -> Train:
+    """Return how preferences are learned, the two answers of a pair as one row of twice the length."""
+    from jessyfile.training.prefer_step import preferences_of, settings_of
+
+    train, unit = settings_of(recipe), 2 if preferences_of(recipe).method == "dpo" else 1
+    return replace(train, max_length=unit * train.max_length)
+
+
+def _peak(outlook: Outlook, train: Train, processes: int) -> int | None:
     shape, recipe = known_shape(outlook), outlook.recipe
-    training = Training(recipe.train, recipe.lora, recipe.precision, processes)
+    training = Training(train, recipe.lora, recipe.precision, processes)
     return None if shape is None else processes * training.peak(outlook, shape)
 
 
 def what_fits(outlook: Outlook, share: float) -> str:
     """Say which change of the recipe brings the peak down to a share of itself."""
+    return _fitting(outlook, share, outlook.recipe.train, _changes)
+
+
+def what_preferences_fit(outlook: Outlook, share: float) -> str:
+    """Say the same of a training on preferences."""
+    return _fitting(outlook, share, _of_units(outlook.recipe), _fewer_units)
+
+
+def _fitting(
+    outlook: Outlook, share: float, train: Train, changes: Callable[[Training], Iterator[tuple[str, Training]]]
+) -> str:
     shape, recipe = known_shape(outlook), outlook.recipe
-    now = Training(recipe.train, recipe.lora, recipe.precision)
+    now = Training(train, recipe.lora, recipe.precision)
     if shape is not None:
         most = share * now.peak(outlook, shape)
-        for said, changed in _changes(now):
+        for said, changed in changes(now):
             if changed.peak(outlook, shape) <= most:
                 return f"it fits with {said}"
     return "take a smaller base, or a machine with more memory"
@@ -88,6 +116,14 @@ def _changes(now: Training) -> Iterator[tuple[str, Training]]:
     for length in _halves(2 * train.max_length, _LEAST_LENGTH):
         said = f"BASE {{ precision q4 }}, batch_size 1 and max_length {length}"
         yield said, replace(now, train=replace(train, batch_size=1, max_length=length), precision="q4")
+
+
+def _fewer_units(now: Training) -> Iterator[tuple[str, Training]]:
+    """Yield changes of PREFER alone, and a base held in less: the adapter is already trained."""
+    for size in _halves(now.train.batch_size, 1):
+        yield f"batch_size {size} in PREFER", replace(now, train=replace(now.train, batch_size=size))
+    for precision in SMALL if now.precision not in SMALL else ():
+        yield f"BASE {{ precision {precision} }}", replace(now, precision=precision)
 
 
 def _halves(value: int, least: int) -> Iterator[int]:

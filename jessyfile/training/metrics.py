@@ -17,12 +17,19 @@ from jessyfile.text.printable import json_text
 METRICS_FILE = "metrics.jsonl"
 
 
+def metrics_file(step: str) -> str:
+    """Return the name of the file with a step's metrics: an apply may train more than once."""
+    return METRICS_FILE if step == "train" else f"metrics.{step}.jsonl"
+
+
 @dataclass(frozen=True, slots=True)
 class TrainingMetrics:
     """Where a training is: utilizations are shares (`gpu_utilization` is None without a GPU), memory in GB, time in seconds.
 
     `loss` is the mean over the tokens of the update that was made last, before it was made. `compile_seconds` is how long a GPU's
     kernels were compiled in this update: utilization and tokens a second leave that time out, `time_elapsed` does not.
+    Where answers are compared, `loss` is the mean over pairs or judged answers, `margin` their mean reward margin, and `preferred` the
+    share whose margin is above 0; else both are None.
     """
 
     epoch: int
@@ -35,6 +42,8 @@ class TrainingMetrics:
     tokens_per_second: float = 0.0
     cpu_utilization: float | None = None
     compile_seconds: float = 0.0
+    margin: float | None = None
+    preferred: float | None = None
 
     def __post_init__(self) -> None:
         for name in ("gpu_utilization", "cpu_utilization"):
@@ -55,8 +64,9 @@ class TrainingMetrics:
         busy = self.gpu_utilization if self.gpu_utilization is not None else self.cpu_utilization
         chip = "GPU" if self.gpu_utilization is not None else "CPU"
         used = "" if busy is None else f" · {chip} {busy:.0%}"
+        compared = "" if self.margin is None else f" · margin {self.margin:.3f} · preferred {self.preferred or 0:.0%}"
         return (
-            f"loss {self.loss:.3f} · rate {self.learning_rate:.1e} · {self.tokens_per_second:.0f} tokens/s · "
+            f"loss {self.loss:.3f}{compared} · rate {self.learning_rate:.1e} · {self.tokens_per_second:.0f} tokens/s · "
             f"{self.memory_usage:.1f} GB{used}"
         )
 

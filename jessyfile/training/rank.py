@@ -1,7 +1,7 @@
 """One of the processes that train a model together: `python -m jessyfile.training.rank JOB`, started by mlx.launch.
 
-It runs the step `train` as an apply does. Process 0 keeps checkpoints and results; all of them stop together, when the apply asks for it or
-has died. What a process has to say stands in a file that the apply reads.
+It runs the step `train` or `prefer` as an apply does. Process 0 keeps checkpoints and results; all of them stop together, when the apply
+asks for it or has died. What a process has to say stands in a file that the apply reads.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from jessyfile import fsops, machine
 from jessyfile.errors import ConvergenceError, InsufficientMemoryError, Interrupted, JessyError, TrainingError
@@ -32,15 +32,17 @@ _OF_ALL = (Interrupted, ConvergenceError, InsufficientMemoryError)  # what every
 
 @dataclass(frozen=True, slots=True)
 class RankJob:
-    """What every process reads: the recipe's document, the step's folders and the run's, the machine of each rank and how they talk."""
+    """What every process reads: the step, the recipe's document, the step's folders and the run's, the machine of each rank and how they
+    talk.
+    """
 
+    step: Literal["train", "prefer"]
     document: Record
     recipe: str
     root: str
     work: str
     output: str
-    base: str
-    encode: str
+    inputs: Mapping[str, str]
     hosts: tuple[str, ...]
     backend: str
     log: str | None = None
@@ -117,18 +119,23 @@ def _take_part(job: RankJob, folder: Path, rank: int, teller: Teller) -> TrainFa
 
     _keep_to_own_processors(job, rank)
     prepare()  # before MLX is imported, and after the processors are known
+    from jessyfile.training.prefer_step import run_prefer
     from jessyfile.training.ranks import join
     from jessyfile.training.throughput import peak_bytes
     from jessyfile.training.train_steps import run_train
 
     ranks = join(job.backend)
     ranks.agree("version of jessy", __version__)
-    ranks.agree("copy of the rows", fsops.hash_file(Path(job.encode) / "train.safetensors"))
-    ranks.agree("copy of the base", fsops.hash_file(Path(job.base) / "config.json"))
+    run, rows = (
+        (run_train, "encode/train.safetensors") if job.step == "train" else (run_prefer, "preferences/train.jsonl")
+    )
+    for what, file in (("rows", rows), ("base", "base/config.json")):
+        step, name = file.split("/")
+        ranks.agree(f"copy of the {what}", fsops.hash_file(Path(job.inputs[step]) / name))
     with tempfile.TemporaryDirectory() as elsewhere:
         output = Path(job.output if ranks.first else elsewhere)
         lock = alone_in(Path(job.work)) if ranks.first else None
-        facts = run_train(_context(job, folder, output, ranks, teller))
+        facts = run(_context(job, folder, output, ranks, teller))
         del lock
     together = ranks.total([peak_bytes() if job.hosts[rank] == job.hosts[0] else 0])
     return replace(facts, peak_bytes=int(together[0]), processes=ranks.size)
@@ -149,9 +156,9 @@ def _context(job: RankJob, folder: Path, output: Path, ranks: Ranks, teller: Tel
     from jessyfile.language.build import build_recipe
 
     recipe = build_recipe(dict(job.document), Path(job.recipe), {}, ())
-    inputs = {"base": Path(job.base), "encode": Path(job.encode)}
+    inputs = {name: Path(place) for name, place in job.inputs.items()}
     stop, log = StopTogether(folder, ranks), Path(job.log) if job.log and ranks.first else None
-    return StepContext(recipe, Path(job.root), output, Path(job.work), inputs, {}, teller, stop, "train", log=log)
+    return StepContext(recipe, Path(job.root), output, Path(job.work), inputs, {}, teller, stop, job.step, log=log)
 
 
 def _keep_to_own_processors(job: RankJob, rank: int) -> None:

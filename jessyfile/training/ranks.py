@@ -10,10 +10,12 @@ import hashlib
 import struct
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from jessyfile.errors import InsufficientMemoryError, TrainingError
 from jessyfile.training.vectors import Array, cut, flat
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +84,16 @@ class Ranks:
         """Raise in every process when one has too little memory, so that all take the same way on."""
         if self.any(error is not None):
             raise error or InsufficientMemoryError("another process of this training has too little memory")
+
+    def by_first(self, work: Callable[[], T]) -> T | None:
+        """Return what process 0 alone finds, None in the others, which wait for it. Raises InsufficientMemoryError in all of them."""
+        found, short = None, None
+        try:
+            found = work() if self.first else None
+        except InsufficientMemoryError as error:
+            short = error
+        self.fail_together(short)
+        return found
 
     def agree(self, what: str, value: str) -> None:
         """Raise TrainingError in every process unless all have the same value of something that they must share."""

@@ -49,6 +49,8 @@ class Meter:
             tokens_per_second=sum(count for count, _ in self._recent) / taken if taken else 0.0,
             cpu_utilization=self._busy.cpu(),
             compile_seconds=compiling,
+            margin=last.get("margin"),
+            preferred=last.get("preferred"),
         )
 
 

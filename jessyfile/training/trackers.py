@@ -72,13 +72,22 @@ def refuse_missing(train: Train) -> None:
 
 
 @contextlib.contextmanager
-def tracking(train: Train, folder: Path | None, progress: Progress) -> Iterator[TensorBoard | None]:
-    """Yield the recipe's tracker with its log below a folder; None where the recipe names none or no run keeps it."""
+def tracking(
+    train: Train, folder: Path | None, progress: Progress, step: str = "train"
+) -> Iterator[TensorBoard | None]:
+    """Yield the recipe's tracker; None where the recipe names none or no run keeps it.
+
+    Args:
+        train: the settings.
+        folder: the run's own, below which the log lies.
+        progress: told how to look at it, and when the disk refuses it.
+        step: the step that is tracked; each has its own log.
+    """
     refuse_missing(train)
     if train.tracker == "none" or folder is None:
         yield None
         return
-    tracker = TensorBoard(folder / train.tracker, progress)
+    tracker = TensorBoard(folder / (train.tracker if step == "train" else f"{train.tracker}-{step}"), progress)
     progress.note(f"tensorboard --logdir {folder.parent} draws this run and those before")
     try:
         yield tracker

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import fields, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from jessyfile import fsops, machine
 from jessyfile.errors import ConvergenceError, InsufficientMemoryError, ModelError
@@ -16,15 +16,21 @@ from jessyfile.results.facts import EncodeFacts, TrainFacts
 from jessyfile.training import adapter, encoded, schedule
 from jessyfile.training.gradient import guarded, out_of_memory
 from jessyfile.training.ladder import Ladder
-from jessyfile.training.metrics import METRICS_FILE, MetricsLog, Watcher
+from jessyfile.training.metrics import MetricsLog, Watcher, metrics_file
 from jessyfile.training.ranks import here
 from jessyfile.training.trackers import tracking
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from jessyfile.language.recipe import Recipe
+    from jessyfile.language.recipe import Recipe, Train
     from jessyfile.models.precision import Precision
+    from jessyfile.training.checkpoint import Cursor
+    from jessyfile.training.encoded import Encoded
+    from jessyfile.training.preference_loss import PreferenceTask
+    from jessyfile.training.trainer import Trainer
+
+F = TypeVar("F", bound=TrainFacts)
 
 
 def run_encode(context: StepContext) -> EncodeFacts:
@@ -61,6 +67,9 @@ def run_encode(context: StepContext) -> EncodeFacts:
     return facts
 
 
+Learn = Callable[[StepContext, Any, Ladder, MetricsLog], F]
+
+
 def run_train(context: StepContext) -> TrainFacts:
     """Train the adapter; write it with its configuration and the loss curve."""
     return train_adapter(context)
@@ -68,28 +77,47 @@ def run_train(context: StepContext) -> TrainFacts:
 
 def train_adapter(context: StepContext, watchers: Sequence[Watcher] = ()) -> TrainFacts:
     """Do what the step `train` does; `watchers` are told the metrics of every update."""
-    with tracking(context.recipe.train, context.log, context.progress) as tracker:
-        log = MetricsLog(context.work / METRICS_FILE if here().first else None, watchers, tracker)
+    return learned(context, context.recipe.train, Ladder.of(context.recipe), _train, watchers)
+
+
+def learned(context: StepContext, train: Train, ladder: Ladder, learn: Learn[F], watchers: Sequence[Watcher] = ()) -> F:
+    """Learn, and again with less in memory at a time as long as it is too little and the recipe allows it.
+
+    Args:
+        context: the step's.
+        train: the settings.
+        ladder: where it begins.
+        learn: trains the model that it is given, writes the adapter, and says how it went.
+        watchers: told the metrics of every update.
+
+    Returns:
+        What `learn` says, with how the base was held.
+
+    Raises:
+        ConvergenceError: the loss is not finite, diverges or does not fall.
+        InsufficientMemoryError: the last rung needs too much, too.
+    """
+    name = metrics_file(context.name)
+    with tracking(train, context.log, context.progress, context.name) as tracker:
+        log = MetricsLog(context.work / name if here().first else None, watchers, tracker)
         try:
-            return _descend(context, log)
+            return _descend(context, train, ladder, learn, log)
         finally:
             if context.log is not None and log.kept:
-                fsops.copy_file(context.work / METRICS_FILE, context.log / METRICS_FILE)
+                fsops.copy_file(context.work / name, context.log / name)
 
 
-def _descend(context: StepContext, log: MetricsLog) -> TrainFacts:
-    """Train, and again with less in memory at a time as long as it is too little and the recipe allows it."""
+def _descend(context: StepContext, train: Train, ladder: Ladder, learn: Learn[F], log: MetricsLog) -> F:
     from jessyfile.models.accelerate import prepare
 
     blas, base = prepare(), context.inputs["base"]
     precision = precision_of(context.recipe, base)
-    ladder = Ladder.of(context.recipe)
     while True:
         model = _loaded(base, precision)
         try:
-            rows = -(-context.recipe.train.batch_size // ladder.splits)
+            rows = -(-train.batch_size // ladder.splits)
             # an optimizer's step and a checkpoint take memory too, and what they leave behind is the last whole checkpoint
-            facts = guarded(partial(_train, context, model, ladder, log), rows)
+            facts = guarded(partial(learn, context, model, ladder, log), rows)
             said = str(precision)
             return replace(facts, blas=blas.description, precision=said, rounded=precision.quantized)
         except ConvergenceError as error:
@@ -97,7 +125,7 @@ def _descend(context: StepContext, log: MetricsLog) -> TrainFacts:
                 raise
             raise _beyond_float16(error) from error
         except InsufficientMemoryError as error:
-            ladder = ladder.next_rung(context.recipe.train, error)
+            ladder = ladder.next_rung(train, error)
             context.progress.note(ladder.rungs[-1])
         finally:
             del model
@@ -136,43 +164,85 @@ def _beyond_float16(error: ConvergenceError) -> ConvergenceError:
 
 
 def _train(context: StepContext, model: Any, ladder: Ladder, log: MetricsLog) -> TrainFacts:
-    from jessyfile.training.throughput import peak_bytes
-    from jessyfile.training.trainer import Trainer
-
     recipe, data, lora = context.recipe, context.inputs["encode"], ladder.lora
     keys = adapter.attach(model, lora, recipe.train.seed)
     rows, held_out = encoded.load(data / "train.safetensors"), encoded.load(data / "valid.safetensors")
-    work = fsops.make_folder(context.work / f"rank-{lora.rank}")
-    trainer = Trainer(
+    trainer = trainer_of(context, model, ladder, log, recipe.train, (rows, held_out))
+    return finished(context, trainer, trainer.run(), keys)
+
+
+def trainer_of(
+    context: StepContext,
+    model: Any,
+    ladder: Ladder,
+    log: MetricsLog,
+    train: Train,
+    splits: tuple[Encoded, Encoded],
+    preferences: PreferenceTask | None = None,
+) -> Trainer:
+    """Return what trains a model's adapter.
+
+    Args:
+        context: the step's.
+        model: the model with the adapter on it.
+        ladder: how it fits into memory.
+        log: takes the metrics of every update.
+        train: the settings.
+        splits: the rows to train on and those held out.
+        preferences: what is learned from them in place of the answers themselves; None for nothing.
+
+    Returns:
+        The trainer, not begun.
+    """
+    from jessyfile.training.trainer import Trainer
+
+    return Trainer(
         model,
-        recipe.train,
-        lora,
-        rows,
-        held_out,
-        recipe.personality.per_batch,
-        work,
+        train,
+        ladder.lora,
+        *splits,
+        context.recipe.personality.per_batch,
+        fsops.make_folder(context.work / f"rank-{ladder.lora.rank}"),
         context.progress,
         context.stop,
         splits=ladder.splits,
         checkpointing=ladder.checkpointing,
         log=log,
+        preferences=preferences,
+        rungs=ladder.rungs,
     )
-    cursor = trainer.run()
+
+
+def finished(context: StepContext, trainer: Trainer, cursor: Cursor, keys: list[str]) -> TrainFacts:
+    """Write the adapter that a trainer keeps, and its loss curve.
+
+    Args:
+        context: the step's.
+        trainer: what has trained.
+        cursor: where it ended.
+        keys: the names of the adapted modules.
+
+    Returns:
+        How it went.
+    """
+    from jessyfile.training.throughput import peak_bytes
+
+    train, lora, log = trainer.train, trainer.lora, trainer.log
     adapter.write(context.output, trainer.best, lora, keys)
     curve = {"curve": cursor.curve, "validations": cursor.validations}
     fsops.write_text(context.output / "curve.json", json.dumps(curve) + "\n")
     return TrainFacts(
         training_seconds=round(cursor.seconds, 2),
         updates=cursor.update,
-        work_units=cursor.update * recipe.train.batch_size * recipe.train.grad_accumulation,
+        work_units=cursor.update * train.batch_size * train.grad_accumulation,
         trained_tokens=cursor.trained_tokens,
         final_loss=cursor.curve[-1]["loss"],
         best_validation_loss=cursor.best_loss,
-        best_update=cursor.best_update or cursor.update,
+        best_update=cursor.best_update,
         parameters=sum(int(array.size) for array in trainer.best.values()),
         rank=lora.rank,
         peak_bytes=peak_bytes(),
-        rungs=(*ladder.rungs, *cursor.rungs),
+        rungs=(*trainer.rungs, *cursor.rungs),
         blas="",
         kind=adapter.spelled(lora),
         gpu_utilization=log.mean_gpu(),

@@ -1,7 +1,7 @@
 """The training loop: batches in a fixed order, token-weighted updates, validation apart, exact resume.
 
 The unit of work is one optimizer update. Its gradient is the mean over all trained tokens of its batches, whatever their sizes, so
-accumulation and splitting for memory leave the mathematics alone.
+accumulation and splitting for memory leave the mathematics alone. Where answers are compared it is the mean over pairs or judged answers.
 """
 
 from __future__ import annotations
@@ -10,9 +10,10 @@ import contextlib
 import math
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from jessyfile.errors import Interrupted
@@ -29,7 +30,9 @@ from jessyfile.training.encoded import Encoded
 from jessyfile.training.gradient import Gradients, Passes, Totals, by_length, on_gpu, passes
 from jessyfile.training.lean import lean
 from jessyfile.training.metrics import MetricsLog
+from jessyfile.training.objective import Answers
 from jessyfile.training.optimizer import InModel
+from jessyfile.training.preference_loss import PreferenceTask
 from jessyfile.training.ranks import Ranks, here
 from jessyfile.training.recompute import recomputed
 from jessyfile.training.sequences import rotated_by_position
@@ -47,7 +50,8 @@ class Trainer:
     """Trains the adapter that `adapter.attach` put on `model`.
 
     `work` keeps checkpoints. `run` returns when training is done; `best` then holds the adapter that the recipe keeps, and `shapes`
-    says how many shapes of updates were compiled.
+    says how many shapes of updates were compiled. With `preferences`, `rows` and `held_out` are their answers, and their
+    loss is made smaller in place of the answers' own. `rungs` says what memory made the training give up before.
     """
 
     model: Any
@@ -66,6 +70,8 @@ class Trainer:
     log: MetricsLog = field(default_factory=MetricsLog)
     ranks: Ranks = field(default_factory=here)
     shapes: int = 0
+    preferences: PreferenceTask | None = None
+    rungs: tuple[str, ...] = ()
     _divergence: Divergence = field(default_factory=Divergence)
     _held: InModel | Vectors = field(init=False)
     _passes: Passes = field(init=False)
@@ -82,7 +88,7 @@ class Trainer:
         """Train to the end, from the newest checkpoint if there is one. Raises Interrupted, ConvergenceError, InsufficientMemoryError."""
         count = self.ranks.least(1 if on_gpu() else min(cores(), self.train.batch_size))
         # a layer that is computed twice draws what it drops from a seed, which is no number while a function is compiled
-        compiling = on_gpu() and not (self.checkpointing and self.lora.dropout)
+        compiling = on_gpu() and not (self.checkpointing and self.lora.dropout) and self.preferences is None
         try:
             with (
                 recomputed(self.model, self.checkpointing and on_gpu()),
@@ -90,7 +96,7 @@ class Trainer:
                 self._compiling() if compiling else contextlib.nullcontext(),
             ):
                 self._passes = self._over(side_by_side)
-                self._passes.keep_frozen((self.rows, self.held_out), self.train)
+                self._passes.keep_frozen((self.rows, self.held_out, *self._others()), self.train)
                 return self._run()
         finally:
             if self._compiled is not None:  # in place of what stood there while its functions were compiled
@@ -99,12 +105,30 @@ class Trainer:
             self._passes = self._over(Workers([self.model]))
 
     def _over(self, threads: Workers) -> Passes:
-        return passes(threads, self.splits, LossWeights(self.train.end_weight, self.train.level_weight))
+        answers = Answers(LossWeights(self.train.end_weight, self.train.level_weight))
+        return passes(threads, self.splits, answers if self.preferences is None else self.preferences.trained)
+
+    def _others(self) -> list[Encoded]:
+        """Return the answers to other questions that preferences are held against."""
+        task = self.preferences
+        both = (task.trained.compared.others, task.held_out.compared.others) if task is not None else ()
+        return [one for one in both if one is not None]
+
+    def _plan(self) -> list[list[list[int]]]:
+        """Return every update's batches, as lists of row numbers."""
+        if self.preferences is None:
+            return update_batches(self.rows, self.train, self.per_batch)
+        compared, train = self.preferences.trained.compared, self.train
+        return [
+            [one] for epoch in range(train.epochs) for one in compared.batches(train.batch_size, (train.seed, epoch))
+        ]
 
     def _run(self) -> Cursor:
-        plan = update_batches(self.rows, self.train, self.per_batch)
+        plan = self._plan()
         self._prepare()
         total = len(plan)
+        if self.preferences is not None and not self.cursor.validations and not self._validate():
+            raise convergence.broken_start()
         while self.cursor.update < total:
             if not self._ahead and self.ranks.any(self.stop.requested()):
                 self._save()
@@ -130,8 +154,7 @@ class Trainer:
         """Train by compiled updates inside the block."""
         together = rotated_by_position(self.model) if self.train.pack == "rows" else contextlib.nullcontext()
         with lean(self.model) as scales, together:
-            plan = update_batches(self.rows, self.train, self.per_batch)
-            parts = [part for group in plan for part in self._passes.parts(self.rows, group)]
+            parts = [part for group in self._plan() for part in self._passes.parts(self.rows, group)]
             counted = LossWeights(self.train.end_weight, self.train.level_weight)
             self._compiled = compiled(self.model, self.train, self.rows, counted, parts, scales, self.ranks)
             count = self.shapes = len(self._compiled.fitting.sizes)
@@ -157,13 +180,12 @@ class Trainer:
             return self._advance_ahead(self._compiled, plan, total)
         start = time.perf_counter()
         sums = self._gradients(plan[self.cursor.update])
-        count = sums.tokens
         mean, size = sums.loss / sums.mass, adapter.norm(sums.gradients) / sums.mass
         if not math.isfinite(mean) or not math.isfinite(size) or self._divergence.seen(self.cursor, mean):
             return False
         rate = self._rate(self.cursor.update, total)
         self._apply(sums, size, rate)
-        self._record(total, mean, size, count, start)
+        self._record(total, mean, size, sums.tokens, start, compared=self._compared(sums))
         return True
 
     def _advance_ahead(self, on_gpu: Compiled, plan: list[list[list[int]]], total: int) -> bool:
@@ -198,13 +220,28 @@ class Trainer:
             schedule.due(past, step, total) for past in range(self.cursor.update + 1, update + 1) for step in every
         )
 
-    def _record(self, total: int, mean: float, size: float, count: int, start: float, compiling: float = 0.0) -> None:
+    def _compared(self, sums: Totals) -> dict[str, float]:
+        """Return the mean reward margin, and in which share it is above 0; nothing where no answers are compared."""
+        if self.preferences is None:
+            return {}
+        return {"margin": sums.margin / sums.mass, "preferred": sums.preferred / sums.mass}
+
+    def _record(
+        self,
+        total: int,
+        mean: float,
+        size: float,
+        count: int,
+        start: float,
+        compiling: float = 0.0,
+        compared: Mapping[str, float] = MappingProxyType({}),
+    ) -> None:
         rate, seconds = self._rate(self.cursor.update, total), time.perf_counter() - start
         self.cursor.update += 1
         self.cursor.trained_tokens += count
         self.cursor.seconds += seconds
         self.cursor.curve.append(
-            {"update": self.cursor.update, "loss": mean, "learning_rate": rate, "gradient_norm": size}
+            {"update": self.cursor.update, "loss": mean, "learning_rate": rate, "gradient_norm": size, **compared}
         )
         epoch = min(math.ceil(self.cursor.update * self.train.epochs / total), self.train.epochs)
         done = self._meter.read(self.cursor, epoch, count, seconds, compiling)
@@ -233,18 +270,28 @@ class Trainer:
         """Measure the held-out rows and keep the adapter if it is the best so far; return False when the loss is not finite."""
         if not len(self.held_out):
             return True
-        value = self.validation_loss()
+        found = self._held_out_figures()
+        value = found["loss"]
         if not math.isfinite(value):
             return False
-        self.cursor.validations.append({"update": self.cursor.update, "loss": value})
+        self.cursor.validations.append({"update": self.cursor.update, **found})
         self.log.validated(self.cursor.update, value)
-        self.progress.note(f"validation loss {value:.4f} after update {self.cursor.update}")
+        margin = f", reward margin {found['margin']:.3f}" if "margin" in found else ""
+        self.progress.note(f"validation loss {value:.4f}{margin} after update {self.cursor.update}")
         if self.cursor.best_loss is None or value < self.cursor.best_loss:
             self.cursor.best_loss, self.cursor.best_update, self.cursor.stale = value, self.cursor.update, 0
             self.best = self._held.parameters()
         else:
             self.cursor.stale += 1
         return True
+
+    def _held_out_figures(self) -> dict[str, float]:
+        if self.preferences is None:
+            return {"loss": self.validation_loss()}
+        rows = self.preferences.held_out.compared.rows
+        whole = self.preferences.held_out.for_rows(range(len(rows)), self._passes)
+        sums = self._passes.loss(rows, self.train.batch_size, whole)
+        return {"loss": sums.loss / sums.mass, **self._compared(sums)}
 
     def validation_loss(self) -> float:
         """Return the mean cross-entropy in nats of the held-out rows' trained tokens, without dropout."""
@@ -262,7 +309,9 @@ class Trainer:
         if not exhausted or retries == 1:
             self._restore()
             self.ranks.agree("checkpoint", f"{self.cursor.update}")
-            convergence.refuse_broken([row for batch in group for row in batch], self._row_is_finite, len(self.rows))
+            unit = self._passes.objective.unit
+            failed = [row // unit for batch in group for row in batch[::unit]]
+            convergence.refuse_broken(failed, self._unit_is_finite, len(self.rows) // unit, self._what())
         if exhausted:
             raise convergence.rate_too_high(where + 1, self.train, 2 * factor)
         self.cursor.retries, self.cursor.rate_factor = retries, factor
@@ -270,10 +319,16 @@ class Trainer:
         self.cursor.rungs = [*rungs, said]
         self.progress.note(self.cursor.rungs[-1])
 
-    def _row_is_finite(self, row: int) -> bool:
+    def _what(self) -> convergence.What:
+        if self.preferences is None:
+            return "row"
+        return "pair" if self.preferences.trained.unit > 1 else "judged answer"
+
+    def _unit_is_finite(self, number: int) -> bool:
         if self._compiled is not None:
-            return self._compiled.finite(row)
-        sums = self._gradients([[row]])
+            return self._compiled.finite(number)
+        unit = self._passes.objective.unit
+        sums = self._gradients([list(range(number * unit, (number + 1) * unit))])
         return math.isfinite(sums.loss) and math.isfinite(adapter.norm(sums.gradients))
 
     def _save(self) -> None:

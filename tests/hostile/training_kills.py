@@ -31,11 +31,14 @@ _RESULT = "result.json"
 
 @dataclass(frozen=True)
 class Training:
-    """What is trained: the text of a recipe, the folder of its base, and the folder of its encoded rows."""
+    """What is trained: the text of a recipe, the folder of its base, and the folder of its encoded rows; or, where `encode` is empty, the
+    folders of an adapter and of the preferences that it goes on with."""
 
     recipe: str
     base: str
     encode: str
+    train: str = ""
+    preferences: str = ""
 
 
 @dataclass(frozen=True)
@@ -134,6 +137,17 @@ def every_death(whole: Told) -> list[Death]:
     return found
 
 
+def reference_deaths(whole: Told) -> list[Death]:
+    """Return a death before every writing call for the reference of preferences, and one within each of its writes."""
+    found, last = [], ""
+    for number, (name, target) in enumerate(whole.calls, start=1):
+        last = target or last
+        if "reference" in last:
+            torn = name == "fsync" and not target and whole.calls[number - 2][0] == "write"
+            found += [Death(f"before {name} of the reference", number), *[Death("within it", number, torn=True)] * torn]
+    return found
+
+
 def saved(whole: Told) -> list[str]:
     """Return the temporary folders in which the checkpoints were filled."""
     return list(dict.fromkeys(target for name, target in whole.calls if name == "mkdir" and "/.checkpoint" in target))
@@ -183,15 +197,18 @@ class _Heard:
 def _train(life: dict[str, Any]) -> int:
     from jessyfile.language import load_text
     from jessyfile.planning.steps import StepContext
+    from jessyfile.training.prefer_step import run_prefer
     from jessyfile.training.train_steps import run_train
 
     training, death, begun = Training(**life["training"]), Death(**life["death"]), time.perf_counter()
     work, output, heard, calls = Path(life["work"]), Path(life["output"]), _Heard(), list[tuple[str, str]]()
     work.mkdir(parents=True, exist_ok=True)
     recipe = load_text(training.recipe, work.parent / "x.jessy", root=work.parent).recipe
-    inputs = {"base": Path(training.base), "encode": Path(training.encode)}
+    folders = {name: getattr(training, name) for name in ("base", "encode", "train", "preferences")}
+    inputs = {name: Path(folder) for name, folder in folders.items() if folder}
+    run, name = (run_train, "train") if training.encode else (run_prefer, "prefer")
     never = SimpleNamespace(requested=lambda: False)
-    context = StepContext(recipe, work.parent, output, work, inputs, {}, heard, never, "train")
+    context = StepContext(recipe, work.parent, output, work, inputs, {}, heard, never, name)
 
     def act(call: disk.Call) -> None:
         calls.append((call.name, "" if isinstance(call.target, int) else str(call.target)))
@@ -201,7 +218,7 @@ def _train(life: dict[str, Any]) -> int:
             os.kill(os.getpid(), signal.SIGKILL)
 
     with disk.watched(work, act):
-        run_train(context)
+        run(context)
     adapter = hashlib.sha256((output / "adapters.safetensors").read_bytes()).hexdigest()
     told = Told(adapter, heard.resumed, time.perf_counter() - begun, tuple(calls))
     (output / _RESULT).write_text(json.dumps(asdict(told)), "utf-8")
@@ -216,9 +233,10 @@ def _serve() -> None:
     import mlx_lm.utils
     import numpy as np
 
-    import jessyfile.training.train_steps
+    import jessyfile.training.prefer_step
+    import jessyfile.training.trainer
 
-    assert all((mlx.core, mlx_lm.utils, np, jessyfile.training.train_steps))
+    assert all((mlx.core, mlx_lm.utils, np, jessyfile.training.prefer_step, jessyfile.training.trainer))
     for line in sys.stdin:
         print(_lived(json.loads(line)), flush=True)
 

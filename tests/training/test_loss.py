@@ -35,7 +35,8 @@ def streamed_cross_entropy(
     middle = len(weight) // 3
     shares = [loss.streamed(chosen, weight, part, cap=cap) for part in (range(middle), range(middle, len(weight)))]
     counted = np.ones(len(targets), np.float32) if weights is None else weights
-    return loss.cross_entropy(chosen, weight[targets], counted, shares[0] + shares[1], cap)
+    losses, gradient = loss.cross_entropy(chosen, weight[targets], shares[0] + shares[1], cap)
+    return float(losses @ counted), gradient * counted[:, None]
 
 
 def plain(model: nn.Module, numbers: list[int]) -> mx.array:
@@ -67,7 +68,7 @@ def test_prefix_sharing_padding_and_masking_leave_loss_and_gradient_alone(model:
     """One padding position a row was trained by mlx-lm; here nothing but the mask counts."""
     rows, numbers = encoded(8), [0, 3, 5, 6]
     batch, prefix = build(rows, numbers, 16), mx.array(rows.prefix[:-1])
-    direct = gradients(model, lambda m: loss.direct_loss(m, prefix, batch)[0])
+    direct = gradients(model, lambda m: loss.direct_loss(m, prefix, batch))
     expected = gradients(model, lambda m: plain(m, numbers))
     np.testing.assert_allclose(float(direct[""]), float(expected[""]), rtol=1e-4)
     close(direct, expected)
@@ -94,10 +95,10 @@ def test_the_streamed_loss_is_the_plain_one(cap: float | None, monkeypatch: pyte
 def test_a_changed_padding_or_prompt_token_after_the_last_target_changes_nothing(model: nn.Module) -> None:
     rows = encoded(8)
     batch, prefix = build(rows, [0, 1], 16), mx.array(rows.prefix[:-1])
-    before = float(loss.direct_loss(model, prefix, batch)[1])
+    before = float(loss.direct_loss(model, prefix, batch))
     last = int(batch.where[batch.where < batch.inputs.shape[1]].max())
     batch.inputs[0, last + 1 :] = 7
-    assert float(loss.direct_loss(model, prefix, batch)[1]) == pytest.approx(before, rel=1e-6)
+    assert float(loss.direct_loss(model, prefix, batch)) == pytest.approx(before, rel=1e-6)
 
 
 def test_extreme_states_give_finite_losses() -> None:

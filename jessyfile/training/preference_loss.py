@@ -1,0 +1,147 @@
+"""How far preferred answers lie ahead of the others, against a frozen reference: DPO (Rafailov et al. 2023), KTO (Ethayarajh et al. 2024).
+
+An answer's log-ratio is its log-probability less the reference's, both summed over its trained tokens. DPO's loss of a pair is
+-log σ(β (chosen log-ratio - rejected log-ratio)). KTO's of an answer is 1 - σ(β (log-ratio - z)) where it is desirable and
+1 - σ(β (z - log-ratio)) where it is not; z is the mean log-ratio of answers to other questions, at least 0, and has no gradient.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal
+
+from jessyfile.results.quality import Estimate
+from jessyfile.training.batches import EVEN, LossWeights, Targets
+from jessyfile.training.encoded import Encoded
+from jessyfile.training.objective import Weighed
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from jessyfile.training.gradient import Passes
+
+Array = Any  # mx.array; MLX ships no complete types
+Method = Literal["dpo", "kto"]
+
+
+@dataclass(frozen=True, slots=True)
+class ComparedAnswers:
+    """Answers as token ids, what was said of them, and how probable the reference finds them.
+
+    rows       the answers; with `unit` 2 a chosen one and the rejected one to the same question lie side by side
+    signs      (rows,) 1 for an answer that is wanted, -1 for one that is not
+    weights    (rows / unit,) how much each pair or each judged answer counts
+    others     of each judged answer's question the answer to another, for z; None for pairs
+    reference  (rows,) and `others_reference` log-probabilities in nats, float64
+    pairs      (pairs, 2) rows of a wanted and an unwanted answer to one question, by which both are compared before and after
+    """
+
+    rows: Encoded
+    signs: NDArray[np.float64]
+    weights: NDArray[np.float64]
+    unit: int
+    others: Encoded | None
+    reference: NDArray[np.float64]
+    others_reference: NDArray[np.float64]
+    pairs: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.rows) // self.unit
+
+    def share(self, logprobs: NDArray[np.float64]) -> Estimate | None:
+        """Return in which share of the pairs the wanted answer is the likelier one, by these log-probabilities; None without pairs."""
+        likelier = logprobs[self.pairs[:, 0]] > logprobs[self.pairs[:, 1]]
+        return Estimate.of_share(int(likelier.sum()), len(likelier)) if len(likelier) else None
+
+    def batches(self, size: int, seed: tuple[int, int]) -> list[list[int]]:
+        """Return an epoch's batches of `size` units, in an order that follows from the seed; each is a list of row numbers."""
+        import numpy as np
+
+        order = np.random.default_rng(seed).permutation(len(self)).tolist()
+        cut = [order[start : start + size] for start in range(0, len(order), size)]
+        return [[one * self.unit + place for one in batch for place in range(self.unit)] for batch in cut]
+
+
+@dataclass(frozen=True, slots=True)
+class Preferred:
+    """The loss over compared answers; `ahead` is KTO's z."""
+
+    method: Method
+    beta: float
+    compared: ComparedAnswers
+    ahead: float = 0.0
+
+    @property
+    def unit(self) -> int:
+        """How many rows are judged together."""
+        return self.compared.unit
+
+    @property
+    def counted(self) -> LossWeights:
+        """Every token once."""
+        return EVEN
+
+    def for_rows(self, chosen: Sequence[int], passes: Passes) -> Preferred:
+        """Return the loss of an update of these rows: with the z that its answers to other questions give."""
+        others = self.compared.others
+        if others is None or not chosen:
+            return self
+        now = -passes.loss(others, len(chosen), chosen=chosen).loss
+        before = float(self.compared.others_reference[list(chosen)].sum())
+        return replace(self, ahead=max(0.0, (now - before) / len(chosen)))
+
+    def weighed(self, chosen: Sequence[int], batch: Targets, losses: NDArray[np.float64]) -> Weighed:
+        """Return loss and margins of whole units, and the weights whose cross-entropy has the loss's gradient."""
+        import numpy as np
+
+        reference, signs, weights = self._of(chosen)
+        ratios = -np.bincount(batch.row, losses, len(chosen)) - reference
+        margins = self.beta * (signs * (ratios - self.ahead)).reshape(-1, self.unit).sum(axis=1)
+        pulled = np.repeat(weights * self._slopes(margins), self.unit) * self.beta * signs
+        return Weighed(
+            float(weights @ self._losses(np, margins)),
+            float(len(margins)),
+            pulled[batch.row].astype(np.float32),
+            float(margins.sum()),
+            float((margins > 0).sum()),
+        )
+
+    def value(self, chosen: Sequence[int], batch: Targets, losses: Array) -> tuple[Array, Array]:
+        """Return the loss of whole units, and what is told of it, computed by MLX."""
+        import mlx.core as mx
+
+        reference, signs, weights = (mx.array(one.astype("float32")) for one in self._of(chosen))
+        ratios = -mx.zeros(len(chosen)).at[mx.array(batch.row)].add(losses) - reference
+        margins = self.beta * (signs * (ratios - self.ahead)).reshape(-1, self.unit).sum(axis=1)
+        loss = mx.sum(weights * self._losses(mx, margins))
+        return loss, mx.stack(
+            [loss, mx.array(float(len(weights))), mx.sum(margins), mx.sum(margins > 0).astype(mx.float32)]
+        )
+
+    def _of(self, chosen: Sequence[int]) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+        """Return reference and sign of each row, and the weight of each unit."""
+        rows, held = list(chosen), self.compared
+        return held.reference[rows], held.signs[rows], held.weights[[row // self.unit for row in rows[:: self.unit]]]
+
+    def _losses(self, array: Any, margins: Any) -> Any:
+        """Return each margin's loss: -log σ(m), or 1 - σ(m)."""
+        if self.method == "dpo":
+            return array.logaddexp(0.0, -margins)
+        return array.exp(-array.logaddexp(0.0, margins))
+
+    def _slopes(self, margins: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return how fast each loss falls with its margin: σ(-m), or σ(m) σ(-m)."""
+        import numpy as np
+
+        falling = np.exp(-np.logaddexp(0.0, margins))
+        return falling if self.method == "dpo" else falling * np.exp(-np.logaddexp(0.0, -margins))
+
+
+@dataclass(frozen=True, slots=True)
+class PreferenceTask:
+    """What is learned from compared answers, and what that is measured with."""
+
+    trained: Preferred
+    held_out: Preferred

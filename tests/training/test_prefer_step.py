@@ -1,0 +1,289 @@
+"""The step `prefer`: it goes on from the adapter that `train` left, measures itself, resumes exactly, and survives short memory."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import mlx.core as mx
+import numpy as np
+import pytest
+from prefer_world import arrays_of, pairs, prefer_step
+from test_recovery import PLACES, failing
+from training_fakes import StopAfter
+
+from jessyfile.dataset.preferences import judged
+from jessyfile.errors import ConvergenceError, InsufficientMemoryError, Interrupted, StateError, TrainingError
+from jessyfile.language.recipe import Prefer
+from jessyfile.models.chat_format import format_of
+from jessyfile.models.tokenizer import load_tokenizer
+from jessyfile.results.facts import PreferFacts
+from jessyfile.text.json_lines import write_jsonl
+from jessyfile.training import prefer_step as step
+from jessyfile.training.checkpoint import Cursor
+from jessyfile.training.convergence import Divergence
+from jessyfile.training.decoder import Decoder
+from jessyfile.training.encode import Encoder
+from jessyfile.training.metrics import read_metrics
+from jessyfile.training.prefer_step import run_prefer, settings_of
+from jessyfile.training.preference_encode import encode_preferences
+from jessyfile.training.reference import DIGEST_FILE, REFERENCE_FILE
+from jessyfile.training.trainer import Trainer
+
+BOTH = ("dpo", "kto")
+
+
+def placed(folder: Path) -> Path:
+    folder.mkdir(exist_ok=True)
+    (folder / "pairs.jsonl").write_text("", "utf-8")
+    return folder
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return placed(tmp_path)
+
+
+def learned(root: Path, *given: Any, **named: Any) -> tuple[dict[str, np.ndarray], PreferFacts, Any]:
+    made = prefer_step(root, *given, **named)
+    facts = run_prefer(made)
+    return dict(arrays_of(made.output)), facts, made
+
+
+# from the adapter onward ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("method", BOTH)
+def test_it_begins_where_train_ended_and_prefers_what_is_wanted(method: str, root: Path) -> None:
+    """At the first update no answer is likelier than by the reference: the loss is that of nothing learned, without any dropout."""
+    adapter, facts, made = learned(root, method, 6, held_out=0)
+    [first, *_, last] = read_metrics(made.work / "metrics.prefer.jsonl")
+    assert first.loss == pytest.approx({"dpo": np.log(2), "kto": 0.5}[method], abs=1e-5)
+    assert first.margin == pytest.approx(0, abs=1e-5)
+    assert last.loss < 0.5 * first.loss
+    assert last.margin is not None
+    assert last.margin > 0.5
+    assert "margin" in last.live()
+    assert facts.trained_after.value > facts.trained_before.value
+    assert facts.trained_before.low < facts.trained_before.value < facts.trained_before.high
+    assert (facts.method, facts.compared, facts.held_out, facts.held_out_after) == (
+        method,
+        8 if method == "dpo" else 16,
+        0,
+        None,
+    )
+    before = arrays_of(root / "trained")
+    assert adapter.keys() == before.keys()
+    assert any(np.abs(adapter[key] - before[key]).max() > 1e-3 for key in adapter)
+    config = [json.loads((folder / "adapter_config.json").read_text()) for folder in (made.output, root / "trained")]
+    assert [one["rank"] for one in config] == [4, 4]
+    assert [one["scale"] for one in config] == [2.0, 2.0]
+
+
+@pytest.mark.parametrize("method", BOTH)
+def test_the_adapter_with_the_lowest_held_out_loss_is_kept_that_of_train_among_them(method: str, root: Path) -> None:
+    """A rate that ruins every held-out pair leaves the adapter as `train` left it, and says so."""
+    adapter, facts, made = learned(root, method, 3, prefer={"learning_rate": 1e-2})
+    curve = json.loads((made.output / "curve.json").read_text())["validations"]
+    assert [one["update"] for one in curve] == [0, *(facts.updates * epoch // 3 for epoch in (1, 2, 3))]
+    best = min(curve, key=lambda one: one["loss"])
+    assert (facts.best_update, facts.best_validation_loss) == (best["update"], best["loss"])
+    assert facts.margin == best["margin"]
+    before = arrays_of(root / "trained")
+    untouched = all(np.array_equal(adapter[key], before[key]) for key in adapter)
+    assert untouched == any("as `train` left it" in note for note in made.progress.notes) == (method == "dpo")
+
+
+def test_what_prefer_does_not_say_is_train_s_and_nothing_decays(root: Path) -> None:
+    recipe = prefer_step(
+        root, train={"weight_decay": 0.3, "max_grad_norm": 0.7, "on_memory": "shrink_rank", "end_weight": 4}
+    ).recipe
+    train = settings_of(recipe)
+    assert (train.learning_rate, train.batch_size, train.epochs, train.max_length) == (5e-3, 3, 2, 128)
+    assert (train.weight_decay, train.max_grad_norm, train.on_memory, train.end_weight) == (0, 0.7, "shrink_batch", 1)
+
+
+def test_an_adapter_of_another_lora_is_refused(root: Path) -> None:
+    with pytest.raises(StateError, match="not one of this recipe's LORA"):
+        run_prefer(prefer_step(root, lora={"targets": ("q_proj",)}))
+
+
+# what is judged ---------------------------------------------------------------------------------------------------------
+
+
+def encoder_of(root: Path, limit: int = 128) -> Encoder:
+    tokenizer = load_tokenizer(root / "base")
+    form = format_of(tokenizer.pieces())
+    return Encoder(tokenizer, form, "Kısa konuş.", limit, "[{level} {iterations}]", marker_given=True)
+
+
+def settings(method: str = "dpo") -> Prefer:
+    return Prefer(method, (), None, 0.1, 0.1, 1, 8, 5e-5, 0, "cosine", 128, 42, 1.0, 2.0)  # type: ignore[arg-type]
+
+
+def test_the_last_answer_is_judged_with_its_end_and_its_marker_only_stands_there(root: Path) -> None:
+    """A rejected answer of the right level would teach a wrong one, and an earlier answer is nobody's choice."""
+    prefer_step(root)
+    encoder = encoder_of(root)
+    [held, _] = encode_preferences(encoder, settings(), [pairs(), []])
+    tokenizer = encoder.tokenizer
+    told = [(pair, answer) for pair in pairs() for answer, _ in pair.answers]
+    for number, (row, answer) in enumerate(told):
+        tokens, trained = held.rows.row(number)
+        assert tokenizer.decode(tokens[trained].tolist()) == answer + encoder.chat_format.end_of_turn
+        given = tokenizer.decode(tokens[~trained].tolist())
+        assert (f"[{row.level} 2]" in given) == (row.level is not None)
+    assert held.signs.tolist() == [1, -1] * 8
+    assert held.pairs.tolist() == [[at, at + 1] for at in range(0, 16, 2)]
+
+
+def test_judged_answers_are_held_against_an_answer_to_another_question(root: Path) -> None:
+    prefer_step(root)
+    encoder = encoder_of(root)
+    rows = [one for pair in pairs(3) for one in judged(pair)]
+    [held] = encode_preferences(encoder, settings("kto"), [rows])
+    assert (held.unit, held.weights.tolist()) == (1, [1, 2] * 3)
+    assert held.pairs.tolist() == [[0, 1], [2, 3], [4, 5]]
+    texts = [encoder.tokenizer.decode(held.others.row(number)[0].tolist()) for number in range(6)]
+    for number, row in enumerate(rows):
+        assert row.messages[-1].content in texts[number]
+        own = {one.completion for one in rows if one.messages == row.messages}
+        assert not any(answer in texts[number] for answer in own)
+
+
+def test_an_answer_that_would_be_cut_is_named_by_its_place(root: Path) -> None:
+    """Ten thousand characters were cut at max_length, and the end that both answers then lack cannot be judged."""
+    prefer_step(root)
+    long = replace(pairs()[1], rejected="uzun " * 2000)
+    with pytest.raises(
+        TrainingError, match=r"pairs.jsonl:2: with `rejected` the conversation is longer than max_length, 128"
+    ) as caught:
+        encode_preferences(encoder_of(root), settings(), [[pairs()[0], long]])
+    assert "raise max_length in PREFER" in caught.value.hint
+
+
+# stop, resume, the reference --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("method", BOTH)
+@pytest.mark.parametrize("questions", [0, 4, 6])
+def test_a_stopped_training_goes_on_to_the_same_bytes(method: str, questions: int, root: Path) -> None:
+    """Stopped while the reference is read, and after some updates."""
+    whole, part = placed(root / "whole"), placed(root / "part")
+    _, facts, first = learned(whole, method)
+    with pytest.raises(Interrupted):
+        run_prefer(prefer_step(part, method, stop=StopAfter(questions)))
+    splits = 2 if method == "dpo" else 4  # of which each asks once
+    assert (part / ".jessy" / "work" / "prefer" / REFERENCE_FILE).exists() == (questions >= splits)
+    _, again, last = learned(part, method)
+    for name in ("adapters.safetensors", "curve.json"):
+        assert (first.output / name).read_bytes() == (last.output / name).read_bytes()
+    assert again.held_out_after == facts.held_out_after
+
+
+def test_the_reference_is_read_once_and_again_when_it_is_damaged(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[int] = []
+    whole = step.with_reference.__globals__["logprobs"]
+    monkeypatch.setitem(step.with_reference.__globals__, "logprobs", lambda *given: read.append(1) or whole(*given))
+    work = root / ".jessy" / "work" / "prefer"
+    learned(root)
+    first = (work / REFERENCE_FILE).read_bytes()
+    for damage in (lambda: None, lambda: os.truncate(work / REFERENCE_FILE, 40), (work / DIGEST_FILE).unlink):
+        damage()
+        run_prefer(prefer_step(root))
+        assert (work / REFERENCE_FILE).read_bytes() == first
+    assert len(read) == 3
+
+
+# memory and loss --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_memory_that_ends_once_anywhere_costs_a_rung_and_nothing_else(
+    place: str, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, _, _ = learned(placed(root / "whole"), "kto", 1)
+    # the reference is read first, by several calls of the first two
+    failing(monkeypatch, place, MemoryError(), lambda call: call == (9 if place in ("forward", "loss") else 2))
+    adapter, facts, made = learned(root, "kto", 1, train={"on_memory": "shrink_rank"})
+    assert [rung.split(": ")[1][:17] for rung in facts.rungs] == ["2 rows at a time "]
+    assert facts.rank == 4
+    assert any("the result stays the same" in line for line in made.progress.notes)
+    for key, value in whole.items():
+        np.testing.assert_allclose(adapter[key], value, rtol=1e-3, atol=2e-5)
+
+
+def test_memory_that_never_suffices_ends_in_advice_and_never_in_another_rank(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failing(monkeypatch, "gradient", MemoryError(), lambda call: call > 1)
+    with pytest.raises(InsufficientMemoryError, match="do not fit"):
+        learned(root, train={"on_memory": "shrink_rank"})
+    assert [path.name for path in (root / ".jessy" / "work" / "prefer").glob("rank-*")] == ["rank-4"]
+
+
+@pytest.mark.parametrize(("method", "what"), [("dpo", "pair 3 of the 6"), ("kto", "judged answer 6 of the 12")])
+def test_a_pair_without_a_finite_loss_is_named(
+    method: str, what: str, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By its line in the step's own rows: the third pair's rejected answer holds a token whose state is infinite."""
+    made = prefer_step(root, method)
+    splits, reference, whole = step._encoded(made), step.with_reference, Decoder.embedded
+    unused = max(set(range(len(load_tokenizer(root / "base").pieces()))) - set(splits[0].rows.tokens.tolist()))
+    splits[0].rows.tokens[int(splits[0].rows.offsets[5])] = unused
+
+    def embedded(self: Decoder, ids: np.ndarray) -> np.ndarray:
+        found = np.array(whole(self, ids))
+        found[ids == unused] = np.inf
+        return found
+
+    def read(*given: Any) -> Any:
+        found = reference(*given)
+        monkeypatch.setattr(Decoder, "embedded", embedded)
+        return found
+
+    monkeypatch.setattr(step, "_encoded", lambda _: splits)
+    monkeypatch.setattr(step, "with_reference", read)
+    with pytest.raises(ConvergenceError, match=rf"{what} trained ones has no finite loss") as caught:
+        run_prefer(made)
+    assert "train.jsonl" in caught.value.hint
+
+
+def test_a_rate_that_explodes_is_named(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = Trainer._apply
+
+    def apply(self: Trainer, *given: Any) -> None:
+        real(self, *given)
+        if self.cursor.update >= 1:
+            bad = [(key, array * mx.inf) for key, array in step.adapter.parameters(self.model).items()]
+            self.model.load_weights(bad, strict=False)
+
+    monkeypatch.setattr(Trainer, "_apply", apply)
+    with pytest.raises(ConvergenceError, match="also at 1/4 of the rate") as caught:
+        learned(root)
+    assert "learning_rate 0.005 is too high" in caught.value.hint
+
+
+def test_a_loss_that_runs_away_steps_back_to_half_the_rate(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pair's loss has no upper bound: far above its best it is not waited for until it is infinite."""
+    asked: list[float] = []
+
+    def seen(_: Divergence, __: Cursor, loss: float) -> bool:
+        asked.append(loss)
+        return len(asked) == 4
+
+    monkeypatch.setattr(Divergence, "seen", seen)
+    _, facts, _ = learned(root)
+    assert [rung.partition("; ")[2] for rung in facts.rungs] == ["back to 3 at 0.5 of the rate"]
+
+
+def test_damaged_rows_and_a_recipe_without_preferences_are_errors(root: Path) -> None:
+    made = prefer_step(root)
+    write_jsonl(root / "preferences" / "train.jsonl", [{"nonsense": 1}])
+    with pytest.raises(StateError):
+        run_prefer(made)
+    with pytest.raises(TrainingError, match="no PREFER"):
+        settings_of(replace(made.recipe, prefer=None))
