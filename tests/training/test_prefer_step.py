@@ -168,8 +168,7 @@ def test_an_answer_that_would_be_cut_is_named_by_its_place(root: Path) -> None:
 # stop, resume, the reference --------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("method", BOTH)
-@pytest.mark.parametrize("questions", [0, 4, 6])
+@pytest.mark.parametrize(("method", "questions"), [("kto", 0), ("dpo", 4), ("kto", 6)])
 def test_a_stopped_training_goes_on_to_the_same_bytes(method: str, questions: int, root: Path) -> None:
     """Stopped while the reference is read, and after some updates."""
     whole, part = placed(root / "whole"), placed(root / "part")
@@ -201,7 +200,10 @@ def test_the_reference_is_read_once_and_again_when_it_is_damaged(root: Path, mon
 # memory and loss --------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize(
+    "place",
+    [pytest.param(one, marks=() if one in ("gradient", "validation") else pytest.mark.stress) for one in PLACES],
+)
 def test_memory_that_ends_once_anywhere_costs_a_rung_and_nothing_else(
     place: str, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
