@@ -28,7 +28,7 @@ Array = Any  # mx.array; MLX ships no complete types
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class AdamWStep:
     """What a step multiplies by, in float32: gradients, values before it, and both moments against their bias."""
 
     gradient: float
@@ -37,13 +37,20 @@ class Step:
     second: float
 
     @staticmethod
-    def of(number: int, rate: float, weight_decay: float, factor: float) -> Step:
-        """Return that of a step, counted from 1, as MLX computes it."""
+    def of(number: int, rate: float, weight_decay: float, factor: float) -> AdamWStep:
+        """Return that of a step, as MLX computes it.
+
+        Args:
+            number: the step's, counted from 1.
+            rate: the learning rate.
+            weight_decay: the share of the rate by which values shrink.
+            factor: what gradients are multiplied by.
+        """
         import mlx.core as mx
 
         learned, count = mx.array(rate), mx.array(number, mx.uint64)
         first, second = learned / (1 - _BETAS[0] ** count), mx.rsqrt(1 - _BETAS[1] ** count)
-        return Step(factor, (1 - learned * weight_decay).item(), first.item(), second.item())
+        return AdamWStep(factor, float(1 - learned * weight_decay), float(first), float(second))
 
 
 class InModel:
@@ -60,7 +67,7 @@ class InModel:
         """Return the adapter's arrays by path."""
         return adapter.parameters(self._model)
 
-    def state(self) -> dict[str, Any]:
+    def state(self) -> dict[str, Array]:
         """Return the optimizer's state under the names that MLX's AdamW gives it."""
         import numpy as np
 
@@ -84,7 +91,7 @@ class InModel:
         import numpy as np
 
         self._number += 1
-        step, values = Step.of(self._number, rate, self._decay, factor), self.parameters()
+        step, values = AdamWStep.of(self._number, rate, self._decay, factor), self.parameters()
 
         def work(_: Any, paths: Sequence[str]) -> list[tuple[str, Numbers]]:
             given = ((path, np.asarray(values[path]), np.asarray(gradients[path])) for path in paths)
@@ -97,7 +104,7 @@ class InModel:
         self._workers.share()
 
 
-def stepped(values: Numbers, gradient: Numbers, moments: tuple[Numbers, Numbers], step: Step) -> Numbers:
+def stepped(values: Numbers, gradient: Numbers, moments: tuple[Numbers, Numbers], step: AdamWStep) -> Numbers:
     """Return values after a step, which changes their moments in place.
 
     Args:
@@ -105,6 +112,9 @@ def stepped(values: Numbers, gradient: Numbers, moments: tuple[Numbers, Numbers]
         gradient: of the same shape, as the moments are.
         moments: the running means of the gradient and of its square.
         step: what the step multiplies by.
+
+    Returns:
+        New values, of the same shape.
     """
     import numpy as np
 
