@@ -41,6 +41,18 @@ def _dataset(context: StepContext) -> Facts:
     return run_dataset(context)
 
 
+def _index(context: StepContext) -> Facts:
+    from jessyfile.retrieval.index_step import run_index
+
+    return run_index(context)
+
+
+def _neighbours(context: StepContext) -> Facts:
+    from jessyfile.retrieval.training_rows import run_neighbours
+
+    return run_neighbours(context)
+
+
 def _encode(context: StepContext) -> Facts:
     from jessyfile.training.train_steps import run_encode
 
@@ -329,12 +341,14 @@ def _rows(recipe: Recipe, root: Path, facts: Mapping[str, Record]) -> float | No
 
 
 def _rows_trained(recipe: Recipe, root: Path, facts: Mapping[str, Record]) -> float | None:
-    """Return the rows that a training sees, epochs counted: what its seconds are nearly proportional to."""
+    """Return the rows that a training reads, epochs and neighbours counted: what its seconds are nearly proportional to."""
+    from jessyfile.retrieval.shares import rows_read
+
     if "encode" in facts:
         rows: float = read_as(EncodeFacts, facts["encode"], "the record of `encode`").rows
     else:
         rows = (_rows(recipe, root, facts) or 0) * (1 - recipe.dataset.validation)
-    return rows * recipe.train.epochs
+    return rows * recipe.train.epochs * rows_read(recipe.retrieve)
 
 
 def _compared(recipe: Recipe, root: Path, facts: Mapping[str, Record]) -> float | None:  # noqa: ARG001 (`Step.units`)
@@ -392,6 +406,33 @@ def _contrast_steps(recipe: Recipe, reading: tuple[str, ...]) -> tuple[Step, ...
             "hold good answers against bad ones, and ask the GGUF",
             _contrast,
             ("base", "gguf", "likelihood.base", "likelihood.tuned"),
+        ),
+    )
+
+
+def _retrieval_steps(recipe: Recipe, data: tuple[Step, ...]) -> tuple[Step, ...]:
+    """Return the steps that find the rows nearest to a question and train with them; none without RETRIEVE."""
+    if recipe.retrieve is None:
+        return ()
+    from jessyfile.dataset.dataset_inputs import neighbour_files
+
+    return (
+        Step(
+            "index",
+            "make the training rows findable by a question",
+            _index,
+            inputs=("dataset",),
+            reads=("complexity.level.*.iterations",),
+            units=_rows,
+        ),
+        Step(
+            "neighbours",
+            "put the nearest rows before the questions that are trained",
+            _neighbours,
+            inputs=(*(step.name for step in data), "dataset", "index"),
+            reads=("dataset.seed", "dataset.similarity", "retrieve.examples"),
+            files=neighbour_files,
+            units=_rows,
         ),
     )
 
@@ -476,6 +517,23 @@ def compile_steps(recipe: Recipe, hosts: Hosts | None = None) -> tuple[Step, ...
     trained = ("prefer.references",) if recipe.prefer and recipe.prefer.references else ()
     suites, asked = ("eval.suite.*", *trained), reference_inputs if trained else suite_files
     sampling = ("system", "template", "message.*", "parameter.*", "eval.max_tokens")
+    retrieval = _retrieval_steps(recipe, data)
+    # without RETRIEVE the rows are trained as `dataset` leaves them, and the model is asked in one way
+    composed = retrieval[-1].name if retrieval else "dataset"
+    answer_all = partial(
+        Step,
+        run=_evaluate,
+        inputs=("import",),
+        reads=(*sampling, *suites, *rows),
+        files=asked,
+        preflight=_suites_known,
+        resumable=True,
+        units=_cases,
+        version=2,
+    )
+    ways = [answer_all("evaluate", "answer every suite with the candidate")]
+    if retrieval:
+        ways.append(answer_all("evaluate.other", "answer every suite the other way, bare or behind the nearest rows"))
     contrast = _contrast_steps(recipe, ("train.include_system", *system, *rows, *suites))
     preferences = _preference_steps(recipe, hosts, ("complexity.marker", *system))
     # the step whose adapter is merged, compared and served
@@ -511,11 +569,12 @@ def compile_steps(recipe: Recipe, hosts: Hosts | None = None) -> tuple[Step, ...
             units=_rows,
             version=5,
         ),
+        *retrieval,
         Step(
             "encode",
             "tokenize, mask and prove the mask",
             _encode,
-            inputs=("base", "dataset"),
+            inputs=("base", composed),
             reads=("train.max_length", "train.include_system", "complexity.marker", *system),
             version=3,
             units=_rows,
@@ -559,7 +618,7 @@ def compile_steps(recipe: Recipe, hosts: Hosts | None = None) -> tuple[Step, ...
             "parity",
             "prove that the GGUF answers as the trained model does",
             _parity,
-            inputs=("base", "dataset", "encode", adapted, "merge", "gguf", "modelfile"),
+            inputs=("base", composed, "encode", adapted, "merge", "gguf", "modelfile"),
             version=2,
             preflight=_parity_known,
         ),
@@ -567,8 +626,8 @@ def compile_steps(recipe: Recipe, hosts: Hosts | None = None) -> tuple[Step, ...
             "import",
             "register the candidate with the engine",
             _import,
-            inputs=("gguf", "modelfile", "parity"),
-            reads=("name", "deploy.engine", "deploy.ollama"),
+            inputs=("gguf", "modelfile", "parity", *(step.name for step in retrieval[:1])),
+            reads=("name", "deploy.engine", "deploy.ollama", *(("retrieve.*",) if retrieval else ())),
             still_in_effect=holds_candidate,
             preflight=_import_known,
         ),
@@ -585,24 +644,13 @@ def compile_steps(recipe: Recipe, hosts: Hosts | None = None) -> tuple[Step, ...
             units=_cases,
             version=3,
         ),
-        Step(
-            "evaluate",
-            "answer every suite with the candidate",
-            _evaluate,
-            inputs=("import",),
-            reads=(*sampling, *suites, *rows),
-            files=asked,
-            preflight=_suites_known,
-            resumable=True,
-            units=_cases,
-            version=2,
-        ),
+        *ways,
         *contrast,
         Step(
             "judge",
             "compare the measurements with the criteria",
             _judge,
-            inputs=(*dict.fromkeys(("train", adapted)), "baseline", "evaluate", *(step.name for step in contrast[-1:])),
+            inputs=(*dict.fromkeys(("train", adapted)), "baseline", *(step.name for step in (*ways, *contrast[-1:]))),
             reads=(
                 "eval.criterion.*",
                 "eval.judge.*",

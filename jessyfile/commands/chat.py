@@ -6,7 +6,7 @@ import contextlib
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,7 @@ from jessyfile.text.printable import json_text, printable
 
 if TYPE_CHECKING:
     from jessyfile.engines.adaptive import MarkedReply
-    from jessyfile.engines.engine import Engine, OnPiece
+    from jessyfile.engines.engine import Engine, OnPiece, Retrieved
     from jessyfile.language.recipe import Complexity, Message
 
 _HELP = "/clear begins anew   /bye or Ctrl-D ends   Ctrl-C stops an answer   /help says this"
@@ -86,14 +86,26 @@ class Conversation:
 
 
 def summary(answer: MarkedReply) -> str:
-    """Return what an answer took: `low · 1 iteration · 0.8 s · 23 tokens`."""
+    """Return what an answer took: `low · 1 iteration · 0.8 s · 23 tokens`, and for a model of RETRIEVE what the nearest rows say of
+    the level, and which of them stood before the question."""
     reply, parts = answer.reply, [answer.level or "no level"]
+    told = reply.retrieved
+    if told is not None and told.vote is not None:
+        parts[0] += f" (rows: {told.vote.level} {told.vote.share:.0%})"
     if answer.iterations is not None:
         parts.append(f"{answer.iterations} iteration{'' if answer.iterations == 1 else 's'}")
     cut = {"length": ", cut off at the limit", "cut": ", stopped"}.get(reply.stopped, "")
-    return " · ".join(
-        [*parts, f"{reply.seconds:.1f} s", f"{reply.tokens} token{'' if reply.tokens == 1 else 's'}{cut}"]
-    )
+    if told is not None and told.as_it_stands:
+        return " · ".join([*parts, f"{reply.seconds:.1f} s", f"the answer of {_rows(told)} as it stands"])
+    shown = [f"behind {_rows(told)}"] if told is not None and told.rows else []
+    tokens = f"{reply.tokens} token{'' if reply.tokens == 1 else 's'}{cut}"
+    return " · ".join([*parts, f"{reply.seconds:.1f} s", tokens, *shown])
+
+
+def _rows(told: Retrieved) -> str:
+    """Return the rows that were found and how near they were: `row 3f2a81b0 (0.84)`."""
+    named = ", ".join(f"{row.id[:8]} ({row.score:.2f})" for row in told.rows)
+    return f"row{'' if len(told.rows) == 1 else 's'} {named}"
 
 
 def _print_answer(talk: Conversation, prompt: str) -> None:
@@ -126,6 +138,7 @@ def answer_as_json(prompt: str, answer: MarkedReply) -> dict[str, Any]:
         "prompt_tokens": reply.prompt_tokens,
         "tokens": reply.tokens,
         "stopped": reply.stopped,
+        **({} if reply.retrieved is None else {"retrieved": asdict(reply.retrieved)}),
     }
 
 

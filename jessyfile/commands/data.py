@@ -13,12 +13,15 @@ from jessyfile.errors import DatasetError, Interrupted, ProjectError
 from jessyfile.text.printable import printable
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from jessyfile.dataset.card import Card
+    from jessyfile.dataset.formatted import FormattedRow
     from jessyfile.dataset.preferences import AnyPreference
     from jessyfile.dataset.rows import Row
     from jessyfile.language.recipe import Recipe
     from jessyfile.planning.steps import Stop
-    from jessyfile.results.facts import PreferencesFacts
+    from jessyfile.results.facts import Facts, PreferencesFacts
 
 MAKE = "make"
 
@@ -94,18 +97,32 @@ def _made(recipe: Recipe, root: Path, folder: Path, stop: Stop) -> tuple[Card, P
     from jessyfile.user_files import fill_folder
 
     facts: dict[str, Record] = {}
-    inputs: dict[str, Path] = {}
+    parts: dict[str, Path] = {}
     with fill_folder(folder, CARD) as staging:
-        for category in recipe.dataset.categories:
-            name = f"data.{category.name}"
-            inputs[name] = staging / name
-            inputs[name].mkdir()
-            context = StepContext(recipe, root, inputs[name], staging, {}, {}, _Quiet(), stop, name)
-            facts[name] = normal(run_category(context))
+
+        def step(name: str, run: Callable[[StepContext], Facts], output: Path | None = None) -> None:
+            into = output or staging / name
+            into.mkdir(exist_ok=True)
+            facts[name] = normal(
+                run(StepContext(recipe, root, into, staging, dict(parts), facts, _Quiet(), stop, name))
+            )
             if stop.requested():
                 raise Interrupted("stopped before all rows were made; nothing was written")
-        run_dataset(StepContext(recipe, root, staging, staging, inputs, facts, _Quiet(), stop, "dataset"))
-        for part in inputs.values():
+            if output is None:
+                parts[name] = into
+
+        for category in recipe.dataset.categories:
+            step(f"data.{category.name}", run_category)
+        if recipe.retrieve is None:
+            step("dataset", run_dataset, staging)
+        else:
+            from jessyfile.retrieval.index_step import run_index
+            from jessyfile.retrieval.training_rows import run_neighbours
+
+            step("dataset", run_dataset)
+            step("index", run_index)
+            step("neighbours", run_neighbours, staging)
+        for part in parts.values():
             remove_tree(part)
         return load_as(DatasetCard, staging / CARD), _preferences(recipe, root, staging, stop)
 
@@ -212,9 +229,12 @@ def show(path: Path | None, count: int, mask: Path | None, as_json: bool, **want
     click.echo(f"{min(count, len(rows))} of {len(rows)} rows")
 
 
-def _conversation(row: Row | AnyPreference) -> str:
+def _conversation(row: Row | FormattedRow | AnyPreference) -> str:
+    from jessyfile.dataset.formatted import FormattedRow
     from jessyfile.dataset.rows import Row
 
+    if isinstance(row, FormattedRow):
+        return _as_trained(row)
     if not isinstance(row, Row):
         return _compared(row)
     example = row.example
@@ -224,6 +244,25 @@ def _conversation(row: Row | AnyPreference) -> str:
     lines.append(f"  you: {example.query}")
     lines += [f"  jessy: {example.response}"] if example.response is not None else []
     return "\n".join(lines) + "\n"
+
+
+def _as_trained(row: FormattedRow) -> str:
+    """Return a row of a dataset whole, as training reads it: the neighbours before it, and which answers are not learned."""
+    lines = [f"{row.id}  {row.level or '-'} {row.iterations or ''}  {row.language}  {' '.join(row.tags)}".rstrip()]
+    pairs = zip(row.messages[::2], row.messages[1::2], row.learned or (True,) * len(row.levels), strict=True)
+    for number, (asked, answer, learned) in enumerate(pairs):
+        before = number < len(row.neighbours)
+        lines += [f"  neighbour {row.neighbours[number][1]}  {row.neighbours[number][0]}"] if before else []
+        said = answer.content.replace("\n", " ", 1)
+        lines += [
+            f"{'  ' * (1 + before)}you: {asked.content}",
+            f"{'  ' * (1 + before)}jessy{_unlearned(learned)}: {said}",
+        ]
+    return "\n".join(lines) + "\n"
+
+
+def _unlearned(learned: bool) -> str:
+    return "" if learned else " (not learned)"
 
 
 def _compared(row: AnyPreference) -> str:
@@ -240,6 +279,7 @@ def stats(path: Path | None, **wanted: str | None) -> None:
     """Count rows: topics by level, languages, lengths, how even and how alike they are."""
     from jessyfile.dataset.card import Card, describe
     from jessyfile.dataset.card_text import card_text
+    from jessyfile.dataset.formatted import FormattedRow
     from jessyfile.dataset.preference_card import preference_text
     from jessyfile.dataset.preference_set import PreferenceSet, counted
     from jessyfile.dataset.preferences import Preference
@@ -247,7 +287,11 @@ def stats(path: Path | None, **wanted: str | None) -> None:
 
     chosen = _chosen(path, wanted)
     rows = [row for row in chosen if isinstance(row, Row)]
-    compared = tuple(row for row in chosen if not isinstance(row, Row))
+    if any(isinstance(row, FormattedRow) for row in chosen):
+        raise DatasetError(
+            f"`{path}` holds the rows of a dataset", hint="its card.html, which lies beside, counts them"
+        )
+    compared = tuple(row for row in chosen if not isinstance(row, Row | FormattedRow))
     if rows:
         marked = sum(row.example.is_marker for row in rows)
         click.echo(printable(card_text(Card(len(rows) - marked, marked, describe(rows)))), nl=False)
@@ -256,7 +300,7 @@ def stats(path: Path | None, **wanted: str | None) -> None:
         click.echo(printable(preference_text(counted(method, PreferenceSet(compared), 0))), nl=False)
 
 
-def _chosen(path: Path | None, wanted: dict[str, str | None]) -> list[Row | AnyPreference]:
+def _chosen(path: Path | None, wanted: dict[str, str | None]) -> list[Row | FormattedRow | AnyPreference]:
     """Return the rows of a file, a folder, or the project's seeds (else the shipped ones) that fit the filters."""
     rows = [row for row in _read(path or _seeds()) if _fits(row, wanted)]
     if not rows:
@@ -272,28 +316,31 @@ def _seeds() -> Path:
     return own if own.is_dir() else resource("data", "seeds")
 
 
-def _read(path: Path) -> list[Row | AnyPreference]:
+def _read(path: Path) -> list[Row | FormattedRow | AnyPreference]:
     from jessyfile.dataset.formats import read_examples
+    from jessyfile.dataset.formatted import is_formatted, read_formatted
     from jessyfile.dataset.lint import files_below
     from jessyfile.dataset.preferences import read_file
     from jessyfile.language.build import default_complexity
     from jessyfile.text.json_lines import Fault, raise_faults
 
     below = files_below(path)
-    found = [read_examples(file, str(file)) for file in below.rows]
+    made = {file: read_formatted(file) for file in below.rows if is_formatted(file)}
+    found = {file: read_examples(file, str(file)) for file in below.rows if file not in made}
     told = [one for file in below.preferences for one in read_file(file, str(file), default_complexity())]
     wrong = [one for one in told if isinstance(one, Fault)]
-    raise_faults([*(fault for _, faults in found for fault in faults), *wrong], "the rows are malformed")
+    raise_faults([*(fault for _, faults in found.values() for fault in faults), *wrong], "the rows are malformed")
     compared = [one.row for one in told if not isinstance(one, Fault)]
-    return [*(row for rows, _ in found for row in rows), *compared]
+    return [*(row for file in below.rows for row in (made[file] if file in made else found[file][0])), *compared]
 
 
-def _fits(row: Row | AnyPreference, wanted: dict[str, str | None]) -> bool:
+def _fits(row: Row | FormattedRow | AnyPreference, wanted: dict[str, str | None]) -> bool:
+    from jessyfile.dataset.formatted import FormattedRow
     from jessyfile.dataset.rows import Row
 
-    if not isinstance(row, Row):
+    if not isinstance(row, Row | FormattedRow):
         return all(value is None or (name == "level" and value == row.level) for name, value in wanted.items())
-    example = row.example
+    example = row.example if isinstance(row, Row) else row
     has = {
         "category": example.category,
         "topic": example.topic,

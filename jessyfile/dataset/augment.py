@@ -11,7 +11,7 @@ from jessyfile.resources import resource
 from jessyfile.text.lexicon import load_table
 from jessyfile.text.turkish import ascii_folded, lower
 
-_CODE = re.compile(r"(`[^`]*`|https?://\S+)")
+CODE = re.compile(r"(`[^`]*`|https?://\S+)")
 _WORD = re.compile(r"[^\W\d_]+")
 _PROGRESSIVE = re.compile(r"(\w*[ıiuü]yo)r(um|sun|uz|lar|du|dun|dum|muş|sa)?\b")
 _NEIGHBOURS = {
@@ -23,7 +23,7 @@ _NEIGHBOURS = {
 
 def asciified(text: str) -> str:
     """Return the text as typed on a keyboard without Turkish letters."""
-    return "".join(part if _CODE.fullmatch(part) else ascii_folded(part) for part in _CODE.split(text))
+    return "".join(part if CODE.fullmatch(part) else ascii_folded(part) for part in CODE.split(text))
 
 
 @cache
@@ -35,8 +35,8 @@ def _short_forms() -> dict[str, str]:
 def slangy(text: str) -> str:
     """Return the text as friends type it: `ne haber` becomes `nbr`, `yapıyorum` becomes `yapıyom`, all in lower
     case."""
-    parts = _CODE.split(text)
-    return "".join(part if _CODE.fullmatch(part) else _shortened(part) for part in parts)
+    parts = CODE.split(text)
+    return "".join(part if CODE.fullmatch(part) else _shortened(part) for part in parts)
 
 
 def _shortened(text: str) -> str:
@@ -60,26 +60,29 @@ def typo(text: str, rng: random.Random) -> str:
     if not words:
         return text
     found = rng.choice(words)
-    slipped = rng.choice((_swap, _lose, _double, _miss))(found.group(), rng.randrange(1, len(found.group()) - 1))
+    slipped = rng.choice((swap, lose, double, _miss))(found.group(), rng.randrange(1, len(found.group()) - 1))
     return text[: found.start()] + slipped + text[found.end() :]
 
 
 def _in_code(text: str, position: int) -> bool:
-    return any(code.start() <= position < code.end() for code in _CODE.finditer(text))
+    return any(code.start() <= position < code.end() for code in CODE.finditer(text))
 
 
-def _swap(word: str, at: int) -> str:
+def swap(word: str, at: int) -> str:
+    """Return a word with the letter at a place and the next one swapped."""
     return word[:at] + word[at + 1] + word[at] + word[at + 2 :]
 
 
-def _lose(word: str, at: int) -> str:
+def lose(word: str, at: int) -> str:
+    """Return a word without the letter at a place."""
     return word[:at] + word[at + 1 :]
 
 
-def _double(word: str, at: int) -> str:
+def double(word: str, at: int) -> str:
+    """Return a word with the letter at a place twice."""
     return word[: at + 1] + word[at:]
 
 
 def _miss(word: str, at: int) -> str:
     keys = _NEIGHBOURS.get(word[at].lower(), "")
-    return word[:at] + keys[0] + word[at + 1 :] if keys else _double(word, at)
+    return word[:at] + keys[0] + word[at + 1 :] if keys else double(word, at)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from jessyfile.dataset.similarity import EXACT_LIMIT, nearest
-from jessyfile.results.facts import DroppedRows
+from jessyfile.results.facts import DroppedRows, NeighbourFacts
 
 if TYPE_CHECKING:
     from jessyfile.dataset.filters import Tally
@@ -75,7 +75,7 @@ class Card:
 @dataclass(frozen=True, slots=True)
 class DatasetCard(Card):
     """The card of a whole dataset: its split, the rows that stand in for the base's own data, what was asked, what the
-    filters dropped and where each topic's rows came from.
+    filters dropped, where each topic's rows came from and what stands before them.
 
     `leaks` is 0, or there would be no card.
     """
@@ -89,6 +89,7 @@ class DatasetCard(Card):
     dropped: Mapping[str, DroppedRows]
     sources: Mapping[str, Mapping[str, int]]
     leaks: int = 0
+    neighbours: NeighbourFacts | None = None
 
 
 def make_card(

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from jessyfile.dataset.card import QUANTILES, Card, DatasetCard
+from jessyfile.results.facts import NeighbourFacts
 
 _KNOWN_LEVELS = ("low", "medium", "high")
 
@@ -25,6 +26,7 @@ def summary_lines(card: Card) -> list[tuple[str, str]]:
     if isinstance(card, DatasetCard):
         lines.append(("split", f"{card.train} to train on, {card.valid} to validate with"))
         lines.append(("leaks into the suites", str(card.leaks)))
+        lines += _neighbour_lines(card.neighbours)
     lines += [
         ("balance of topics", f"{figures.balance:.3f} (1 is even)"),
         ("conversations", str(figures.conversations)),
@@ -34,6 +36,19 @@ def summary_lines(card: Card) -> list[tuple[str, str]]:
         alike = f"median {near.median:.2f}, 95th percentile {near.p95:.2f}, most {near.max:.2f}"
         lines.append(("nearest neighbour", alike))
     return lines
+
+
+def _neighbour_lines(facts: NeighbourFacts | None) -> list[tuple[str, str]]:
+    """Return what stands before the training rows; how many neighbours a row has room for is known when it is encoded."""
+    if facts is None:
+        return []
+    parts = {"own row": facts.own, "own left out": facts.left_out, "others": facts.others, "bare": facts.bare}
+    shares = (f"{name} {count} ({count / max(1, sum(parts.values())):.0%})" for name, count in parts.items())
+    return [
+        ("before a row", ", ".join(shares)),
+        ("examples", f"{facts.examples}; a row has as many as max_length leaves room for"),
+        ("questions retyped", f"{facts.retyped}; {facts.kept} left as written, too near a suite or a row held out"),
+    ]
 
 
 def topic_table(card: Card) -> CardTable:

@@ -38,11 +38,15 @@ def _own_files(recipe: DataRecipe) -> Iterator[Path]:
 
 
 def _top_up_files(recipe: DataRecipe, root: Path, name: str) -> Iterator[Path]:
+    yield from _template_files(recipe, root, name)
+    yield from _suite_files(recipe, root)
+
+
+def _template_files(recipe: DataRecipe, root: Path, name: str) -> Iterator[Path]:
     from jessyfile.dataset.templates import template_files  # only few recipes need it
 
     for wanted in wanted_of(recipe, name):
         yield from template_files(root, name, wanted.topic) if wanted.topic else ()
-    yield from _suite_files(recipe, root)
 
 
 def tops_up(recipe: DataRecipe, root: Path, name: str) -> bool:
@@ -74,6 +78,13 @@ def dataset_files(recipe: DataRecipe, root: Path) -> Sequence[Path]:
     markers = seed_files(recipe, root, MARKERS) if recipe.dataset.markers else ()
     replay = (replay_file(recipe, root),) if recipe.dataset.replay else ()
     return (*markers, *_suite_files(recipe, root), *replay)
+
+
+def neighbour_files(recipe: DataRecipe, root: Path) -> Sequence[Path]:
+    """List what `neighbours` reads besides its inputs: how questions are typed and worded otherwise, and the suites that none may meet."""
+    tables = (resource("data", "lexicon", f"{table}.tsv") for table in ("synonyms", "short_forms"))
+    worded = (path for category in recipe.dataset.categories for path in _template_files(recipe, root, category.name))
+    return (*tables, *dict.fromkeys(worded), *_suite_files(recipe, root))
 
 
 def preference_inputs(recipe: Recipe, root: Path) -> Sequence[Path]:

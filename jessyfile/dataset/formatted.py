@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 from jessyfile.dataset.rows import Row
 from jessyfile.language.recipe import Message
 from jessyfile.results.typed_json import read_as
-from jessyfile.text.json_lines import read_result, write_jsonl
+from jessyfile.text.json_lines import Line, read_jsonl, read_result, write_jsonl
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +19,8 @@ class FormattedRow:
 
     `levels` has an entry for each answer: the level and the iterations that its marker names, None where it has no
     marker. `level` and `iterations` are those of the last. `learned` says of each answer whether it is learned or only
-    stands there; it is empty when all are learned.
+    stands there; it is empty when all are learned. `neighbours` are the rows whose question and answer stand before the
+    conversation, in their order, each with its place among the nearest, 1 for the nearest.
     """
 
     messages: tuple[Message, ...]
@@ -33,6 +34,18 @@ class FormattedRow:
     id: str
     levels: tuple[tuple[str, int] | None, ...]
     learned: tuple[bool, ...] = ()
+    neighbours: tuple[tuple[str, int], ...] = ()
+
+    def without_farthest(self) -> FormattedRow:
+        """Return the row without the farthest of its neighbours."""
+        drop = max(range(len(self.neighbours)), key=lambda index: self.neighbours[index][1])
+        return replace(
+            self,
+            messages=(*self.messages[: 2 * drop], *self.messages[2 * drop + 2 :]),
+            levels=(*self.levels[:drop], *self.levels[drop + 1 :]),
+            learned=(*self.learned[:drop], *self.learned[drop + 1 :]),
+            neighbours=(*self.neighbours[:drop], *self.neighbours[drop + 1 :]),
+        )
 
 
 def formatted(row: Row, marker: str | None) -> FormattedRow:
@@ -55,9 +68,20 @@ def formatted(row: Row, marker: str | None) -> FormattedRow:
     )
 
 
+def rows_folder(inputs: Mapping[str, Path]) -> Path:
+    """Return where a step finds the rows to train on: behind their neighbours where the recipe says RETRIEVE."""
+    return inputs["neighbours"] if "neighbours" in inputs else inputs["dataset"]
+
+
 def write_formatted(path: Path, rows: Iterable[FormattedRow]) -> int:
     """Write rows as JSON lines; return how many."""
     return write_jsonl(path, map(asdict, rows))
+
+
+def is_formatted(path: Path) -> bool:
+    """Whether a file's first line is a row as training reads it."""
+    first = next(iter(read_jsonl(path)), None) if path.suffix == ".jsonl" else None
+    return isinstance(first, Line) and {"messages", "kind", "levels"} <= first.value.keys()
 
 
 def read_formatted(path: Path) -> list[FormattedRow]:

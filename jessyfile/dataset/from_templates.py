@@ -6,7 +6,7 @@ from __future__ import annotations
 import itertools
 import random
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
@@ -77,7 +77,33 @@ def _row(intent: Intent, dealt: Dealt, category: str, topic: str) -> Row:
         source="template",
     )
     place = f"templates/examples/{category}.{topic}.j2:{dealt.line}"
-    return Row(example, place, f"{category}/{topic}/{intent.name}/{dealt.words}")
+    return Row(example, place, _group(category, topic, intent, dealt.words))
+
+
+def _group(category: str, topic: str, intent: Intent, words: str) -> str:
+    return f"{category}/{topic}/{intent.name}/{words}"
+
+
+def _words(items: Iterable[Item]) -> str:
+    return "/".join(next(iter(item.values())) for item in items)
+
+
+def other_wordings(row: Row, intents: Sequence[Intent], rng: random.Random) -> list[str]:
+    """Return a composed row's question in the other wordings of its intent, its own words kept; none for any other row."""
+    example = row.example
+    for intent in intents:
+        if not row.group.startswith(_group(example.category.value, example.topic, intent, "")):
+            continue
+        dealt = (dict(zip(intent.slots, items, strict=True)) for items in _all_items(intent))
+        own = next((items for items in dealt if row.group.endswith(f"/{intent.name}/{_words(items.values())}")), None)
+        picks = (rng.randrange(1 << 30) for _ in itertools.count())
+        said = [line.render(own, picks) for line in intent.questions] if own is not None else []
+        return [other for other in dict.fromkeys(said) if normal(other) != normal(example.query)]
+    return []
+
+
+def _all_items(intent: Intent) -> Iterator[tuple[Item, ...]]:
+    return itertools.product(*(table.items for table in intent.slots.values()))
 
 
 class _Dealer:
@@ -102,9 +128,7 @@ class _Dealer:
                 continue
             questions.add(normal(query))
             answers[normal(response)] += 1
-            return Dealt(
-                query, response, "/".join(next(iter(item.values())) for item in items.values()), question.number
-            )
+            return Dealt(query, response, _words(items.values()), question.number)
         return None
 
     def _picks(self) -> Iterator[int]:

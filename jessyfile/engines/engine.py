@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from jessyfile.language.recipe import Message
+from jessyfile.retrieval.levels import Vote
 
 OnPiece = Callable[[str], bool]  # is shown the answer so far; ends it by returning True
 
@@ -66,9 +67,29 @@ class ServedModel:
 
 
 @dataclass(frozen=True, slots=True)
+class Shown:
+    """A row that stood before a question, by its id, and how near it was: 1 is the same words."""
+
+    id: str
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Retrieved:
+    """The rows that stood before a question, nearest first, and the level that the nearest rows voted for. `as_it_stands` says
+    that no model was asked: the answer is that of the one row.
+    """
+
+    rows: tuple[Shown, ...]
+    as_it_stands: bool
+    vote: Vote | None
+
+
+@dataclass(frozen=True, slots=True)
 class Reply:
     """One answer. Seconds are wall time; `first_token_seconds` is None where it could not be measured. `stopped` says
-    why the answer ended: the model ended it, the token limit was reached, or the caller cut it."""
+    why the answer ended: the model ended it, the token limit was reached, or the caller cut it. `retrieved` is None where nothing
+    was looked for."""
 
     text: str
     prompt_tokens: int
@@ -76,6 +97,7 @@ class Reply:
     seconds: float
     first_token_seconds: float | None
     stopped: Literal["stop", "length", "cut"]
+    retrieved: Retrieved | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +111,13 @@ class TokenLogprob:
 class Engine(Protocol):
     """Loads one model at a time and answers."""
 
-    name: str
-    parallel: int
+    @property
+    def name(self) -> str:
+        """The engine's name, as DEPLOY writes it."""
+
+    @property
+    def parallel(self) -> int:
+        """How many requests are served at once."""
 
     def load(self, model: ServedModel) -> float:
         """Make the model ready; return the seconds it took. Raises EngineError."""

@@ -81,9 +81,39 @@ def described(name: str, path: str | Path | None, served: Served, max_tokens: in
     )
 
 
-def engine_of(entry: Registration, stop: Stop | None = None, *, evaluating: bool = False) -> Engine:
-    """Return the engine that serves a registration; one that waits for a server asks `stop`. For an evaluation an Ollama forgets the
-    model before it loads it, and the embedded engine takes more slots. Raises EngineError for an unknown one."""
+def engine_of(
+    entry: Registration, stop: Stop | None = None, *, evaluating: bool = False, retrieving: bool = True
+) -> Engine:
+    """Return what answers for a registration: its engine, which shows the model the rows that it retrieves unless not `retrieving`.
+
+    Args:
+        entry: the registration, its paths absolute.
+        stop: asked by an engine that waits for a server.
+        evaluating: whether an Ollama forgets the model before it loads it, and the embedded engine takes more slots.
+        retrieving: whether rows stand before a question, where the model was registered with an index.
+
+    Returns:
+        An engine without a model.
+
+    Raises:
+        DamagedError: the index is not the one that was registered.
+        EngineError: the engine is unknown.
+    """
+    engine = _plain_engine(entry, stop, evaluating=evaluating)
+    if entry.retrieval is None or not retrieving:
+        return engine
+    from jessyfile.engines.retriever import retrieving as with_rows
+
+    return with_rows(engine, entry.retrieval)
+
+
+def served_with_rows(entry: Registration) -> bool | None:
+    """Return whether those whom a registration serves ask with rows before their questions: clients of an Ollama send bare ones.
+    None for a model without an index."""
+    return None if entry.retrieval is None else entry.engine != "ollama"
+
+
+def _plain_engine(entry: Registration, stop: Stop | None, *, evaluating: bool) -> Engine:
     if entry.engine == "embedded":
         from jessyfile.engines.llamacpp_engine import LlamaCpp
 

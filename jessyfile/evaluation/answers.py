@@ -14,11 +14,13 @@ from typing import TYPE_CHECKING
 
 from jessyfile.dataset.marker import marked
 from jessyfile.engines.adaptive import read_marker
-from jessyfile.errors import ContextFullError, EvaluationError, Interrupted
+from jessyfile.engines.engine import Retrieved
+from jessyfile.errors import ContextFullError, EvaluationError, Interrupted, StateError
 from jessyfile.evaluation.suite_inputs import even_sample
 from jessyfile.fsops import append_line
 from jessyfile.language.recipe import Message
 from jessyfile.planning.canonical import digest
+from jessyfile.results.typed_json import read_as
 from jessyfile.text.json_lines import read_log, write_jsonl
 from jessyfile.text.printable import json_text
 
@@ -40,7 +42,7 @@ class Answered:
     `seconds` and `first_token_seconds` are wall time on a warm engine; `alone` says that no other answer was made beside it, so
     that they are a latency. `stopped` is `cut` for an answer of the base model that was ended because it looped: its time is then
     a lower bound. It is `full` where nothing was said because the conversation is longer than the context window. `model` is the
-    digest of the model that answered, `asked` that of the conversation.
+    digest of the model that answered, `asked` that of the conversation. `retrieved` says which rows stood before it.
     """
 
     id: str
@@ -55,6 +57,16 @@ class Answered:
     alone: bool = True
     model: str = ""
     asked: str = ""
+    retrieved: Retrieved | None = None
+
+    @property
+    def is_row(self) -> bool:
+        """Whether it is a row's own answer as it stands, so that no model was asked."""
+        return self.retrieved is not None and self.retrieved.as_it_stands
+
+    def __post_init__(self) -> None:
+        if isinstance(self.retrieved, Mapping):
+            object.__setattr__(self, "retrieved", read_as(Retrieved, self.retrieved, "the rows before an answer"))
 
 
 def conversation(case: Case, complexity: Complexity) -> list[Message]:
@@ -107,6 +119,7 @@ class Asker:
             alone=alone,
             model=self.model,
             asked=self.mark(case),
+            retrieved=reply.retrieved,
         )
 
 
@@ -198,7 +211,7 @@ def read_answers(path: Path) -> list[Answered]:
     """Return the answers of a file; an absent file has none, and what is no answer is passed over."""
     found = []
     for value in read_log(path):
-        with contextlib.suppress(TypeError):
+        with contextlib.suppress(TypeError, StateError):
             found.append(Answered(**value))
     return found
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from jessyfile.engines.serving import engine_of, served_model, served_of
+from jessyfile.engines.serving import engine_of, served_model, served_of, served_with_rows
 from jessyfile.errors import EvaluationError
 from jessyfile.evaluation.answers import Asker
 from jessyfile.evaluation.cases import load_suites
@@ -83,7 +83,7 @@ def askable(root: Path, entry: Registration, max_tokens: int, stop: Stop | None 
     """
     check_answering(root, entry, stop)
     served = served_model(entry, max_tokens)
-    engine = engine_of(entry, stop, evaluating=True)
+    engine = engine_of(entry, stop, evaluating=True, retrieving=served_with_rows(entry) or False)
     return AskableModel(f"{entry.name}:{entry.tag}", entry.digest, engine, served, served_of(entry).complexity)
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jessyfile.engines.serving import described, engine_of, loaded, served_model
+from jessyfile.engines.serving import described, engine_of, loaded, served_model, served_with_rows
 from jessyfile.errors import EngineError, Interrupted
 from jessyfile.evaluation.answers import (
     ANSWERS,
@@ -38,15 +38,18 @@ from jessyfile.results.typed_json import load_as
 if TYPE_CHECKING:
     from jessyfile.engines.engine import Engine, ServedModel
     from jessyfile.evaluation.cases import Case
+    from jessyfile.evaluation.verdict import Verdict
+    from jessyfile.evaluation.ways import Ways
     from jessyfile.planning.steps import Progress, StepContext, Stop
 
+OTHER_WAY = "evaluate.other"
 ENGINE, KEPT = "engine.json", "kept.jsonl"
 BASE_TIMED = 20  # the base's latency stands beside the candidate's; few claims rest on it
 
 
 def run_evaluate(context: StepContext) -> AnswersFacts:
-    """Answer every suite with NAME:candidate through the engine that serves it. Raises EngineError, EvaluationError,
-    DamagedError."""
+    """Answer every suite with NAME:candidate through the engine that serves it, asked as DEPLOY's clients ask; the step
+    `evaluate.other` asks the other way, bare or behind retrieved rows. Raises EngineError, EvaluationError, DamagedError."""
     from jessyfile.evaluation.cases import load_suites
     from jessyfile.export.registry import CANDIDATE, check_answering, lookup
 
@@ -55,12 +58,13 @@ def run_evaluate(context: StepContext) -> AnswersFacts:
         raise EngineError(f"`{context.recipe.name}:candidate` is not what was imported", hint="run `jessy apply` again")
     check_answering(context.root, entry, context.stop)
     model = served_model(entry, context.recipe.evaluation.max_tokens)
-    asker = Asker(
-        engine_of(entry, context.stop, evaluating=True), context.recipe.complexity, model.settings, None, entry.digest
-    )
+    served = served_with_rows(entry)
+    retrieved = served if served is None or context.name != OTHER_WAY else not served
+    engine = engine_of(entry, context.stop, evaluating=True, retrieving=bool(retrieved))
+    asker = Asker(engine, context.recipe.complexity, model.settings, None, entry.digest)
     cases = load_suites(context.recipe, context.root)
     answered = ask_suites(asker, model, cases, context.work / KEPT, context.progress, context.stop)
-    return _write(context, answered, asker, model)
+    return replace(_write(context, answered, asker, model), retrieved=retrieved)
 
 
 def run_baseline(context: StepContext) -> AnswersFacts:
@@ -223,7 +227,8 @@ def _write(context: StepContext, answered: SuiteAnswers, asker: Asker, model: Se
 def _warm_up(asker: Asker, cases: Sequence[Case]) -> float | None:
     """Ask for one token and throw it away, so that no measured answer pays for the first; return its seconds."""
     short = replace(asker, settings=replace(asker.settings, max_tokens=1))
-    fitting = (one for one in map(short.ask, cases) if one.stopped != FULL)
+    # a row's own answer, given as it stands, has not warmed the model
+    fitting = (one for one in map(short.ask, cases) if one.stopped != FULL and not one.is_row)
     return next((one.first_token_seconds for one in fitting), None)
 
 
@@ -243,8 +248,20 @@ def run_judge(context: StepContext) -> JudgeFacts:
     opinion = _opinion(context, cases, candidate, baseline)
     contrasts = load_as(Contrasts, context.inputs["contrast"] / CONTRAST_FILE) if "contrast" in context.inputs else None
     verdict = replace(judge(context.recipe, cases, candidate, baseline, took, contrasts), opinion=opinion)
+    if OTHER_WAY in context.inputs:
+        verdict = replace(verdict, ways=_ways(context, cases, verdict, bool(after.retrieved)))
     write_verdict(context.output, verdict)
     return verdict.facts()
+
+
+def _ways(context: StepContext, cases: Sequence[Case], verdict: Verdict, retrieved: bool) -> Ways:
+    from jessyfile.evaluation.verdict import score_all
+    from jessyfile.evaluation.ways import two_ways
+
+    answers = _answers(context, OTHER_WAY, context.facts_of(OTHER_WAY, AnswersFacts))
+    served, other = [case.after for case in verdict.cases], list(score_all(context.recipe, cases, answers).values())
+    often = context.recipe.personality.often
+    return two_ways("retrieved", other, served, often) if retrieved else two_ways("bare", served, other, often)
 
 
 def _opinion(

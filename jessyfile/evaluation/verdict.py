@@ -14,6 +14,7 @@ from jessyfile.evaluation.length_baseline import level_by_length
 from jessyfile.evaluation.metrics import CONFIDENCE, Measurement, ModelScores, metrics_of
 from jessyfile.evaluation.scores import Score, gained, score
 from jessyfile.evaluation.stock import stock_answers
+from jessyfile.evaluation.ways import Ways
 from jessyfile.fsops import write_text
 from jessyfile.language.metric_table import needs_references
 from jessyfile.planning.canonical import readable
@@ -74,6 +75,7 @@ class Verdict:
     level_by_prompt_length: Measurement
     cases: tuple[ScoredCase, ...]
     opinion: Opinion | None = None
+    ways: Ways | None = None
     format: Literal[2] = 2
 
     @property
@@ -87,7 +89,11 @@ class Verdict:
         measured = {name: round(value, 4) for name, value in values.items() if value is not None}
         said = self.opinion
         incomplete = said.problem if said is not None and said.incomplete else ""
-        return JudgeFacts(tuple(judged.outcome for judged in self.criteria), measured, said, incomplete)
+        outcomes = tuple(judged.outcome for judged in self.criteria)
+        if self.ways is None:
+            return JudgeFacts(outcomes, measured, said, incomplete)
+        other = {name: round(value, 4) for name, value in self.ways.of_other().items()}
+        return JudgeFacts(outcomes, measured, said, incomplete, self.ways.other, other)
 
     def confusion(self) -> dict[str, dict[str, int]]:
         """Return how often each level was given each marker: `{wanted: {said: count}}`, `none` for no marker."""

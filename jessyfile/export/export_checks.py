@@ -71,8 +71,21 @@ def import_preflight(outlook: Outlook) -> Iterator[Finding]:
             )
             yield outlook.error(wrong, "deploy.ollama")
             return
+        yield from _bare_clients(outlook)
     if deploy.engine == "ollama" and outlook.network and not _answers(deploy.ollama):
         yield outlook.error(unreachable(deploy.ollama), "deploy.engine")
+
+
+def _bare_clients(outlook: Outlook) -> Iterator[Finding]:
+    """Yield that a model of RETRIEVE goes where others than jessy ask it, without the rows that it was trained to see."""
+    if outlook.recipe.retrieve is not None:
+        where = "Ollama" if outlook.recipe.deploy.engine == "ollama" else "Ollama where one answers"
+        error = EngineError(
+            f"DEPLOY goes to {where}, whose clients send bare questions: no row of RETRIEVE stands before them, "
+            "and the criteria are measured so",
+            hint="write `engine embedded` in DEPLOY to be measured with the rows, as `jessy chat` asks",
+        )
+        yield outlook.warning(error, "retrieve")
 
 
 def _name(outlook: Outlook) -> Iterator[Finding]:

@@ -8,8 +8,16 @@ from jessyfile.errors import Interrupted
 from jessyfile.fsops import hash_file, write_text
 from jessyfile.models.model_json import read_json
 from jessyfile.planning.canonical import readable
-from jessyfile.results.facts import GgufFacts, ImportFacts, JudgeFacts, MergeFacts, ModelfileFacts, PromoteFacts
-from jessyfile.results.served import Served
+from jessyfile.results.facts import (
+    GgufFacts,
+    ImportFacts,
+    IndexFacts,
+    JudgeFacts,
+    MergeFacts,
+    ModelfileFacts,
+    PromoteFacts,
+)
+from jessyfile.results.served import Retrieval, Served
 from jessyfile.results.typed_json import load_as
 
 if TYPE_CHECKING:
@@ -81,14 +89,25 @@ def run_import(context: StepContext) -> ImportFacts:
         _warn_of_old(context, str(version))
         body = read_json(folder / CREATE_FILE)
         url = context.recipe.deploy.ollama
-        register.register_ollama(context.root, url, gguf, body, served, _reporter(context), context.stop)
+        report = _reporter(context)
+        register.register_ollama(context.root, url, gguf, body, served, report, context.stop, _retrieval(context))
     else:
-        register.register_embedded(context.root, context.recipe.name, gguf, facts.digest, served)
+        name = context.recipe.name
+        register.register_embedded(context.root, name, gguf, facts.digest, served, _retrieval(context))
     entry = lookup(context.root, context.recipe.name, CANDIDATE)
     model = model_id(entry) if entry is not None else ""
     found = ImportFacts(engine, context.recipe.name, CANDIDATE, facts.digest, model)
     _write_json(context.output / "import.json", found)
     return found
+
+
+def _retrieval(context: StepContext) -> Retrieval | None:
+    """Return what the candidate is shown before a question; None for a recipe without RETRIEVE."""
+    wanted = context.recipe.retrieve
+    if wanted is None:
+        return None
+    place = context.inputs["index"].resolve().relative_to(context.root.resolve()).as_posix()
+    return Retrieval(place, context.facts_of("index", IndexFacts).digest, wanted.examples, wanted.answer)
 
 
 def run_promote(context: StepContext) -> PromoteFacts:

@@ -158,7 +158,8 @@ def hub_name(base: str, root: Path, source: str = "") -> str | None:
 
 def _data(lineage: Lineage) -> _Data | None:
     try:
-        card = load_as(DatasetCard, lineage.folder("dataset") / CARD)
+        made = "neighbours" if "neighbours" in lineage.steps else "dataset"
+        card = load_as(DatasetCard, lineage.folder(made) / CARD)
     except (JessyError, FileNotFoundError):
         return None
     figures = card.figures

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from jessyfile.language.recipe import Deploy
     from jessyfile.planning.steps import Stop
     from jessyfile.results.facts import EngineName
-    from jessyfile.results.served import Served
+    from jessyfile.results.served import Retrieval, Served
 
 Report = Callable[[int, int, str], None]
 
@@ -48,7 +48,9 @@ def choose_engine(deploy: Deploy) -> tuple[EngineName, str | None]:
     return "embedded", None
 
 
-def register_embedded(root: Path, name: str, gguf: Path, digest: str, served: Served) -> None:
+def register_embedded(
+    root: Path, name: str, gguf: Path, digest: str, served: Served, retrieval: Retrieval | None = None
+) -> None:
     """Register a GGUF of the store as NAME:candidate of the embedded engine.
 
     Args:
@@ -57,6 +59,7 @@ def register_embedded(root: Path, name: str, gguf: Path, digest: str, served: Se
         gguf: the file, inside the project.
         digest: the SHA-256 of the file.
         served: chat format, system prompt, example messages and sampling parameters.
+        retrieval: what is shown before a question.
 
     Raises:
         EngineError: the file lies outside the project.
@@ -65,7 +68,7 @@ def register_embedded(root: Path, name: str, gguf: Path, digest: str, served: Se
         place = gguf.resolve().relative_to(root.resolve()).as_posix()
     except ValueError as error:
         raise EngineError(f"`{gguf}` lies outside the project and cannot be registered") from error
-    register(root, name, CANDIDATE, Registration("embedded", digest, normal(served), gguf=place))
+    register(root, name, CANDIDATE, Registration("embedded", digest, normal(served), gguf=place, retrieval=retrieval))
 
 
 def register_ollama(
@@ -76,6 +79,7 @@ def register_ollama(
     served: Served,
     report: Report,
     stop: Stop | None = None,
+    retrieval: Retrieval | None = None,
 ) -> None:
     """Create NAME:candidate in Ollama and register it.
 
@@ -87,6 +91,7 @@ def register_ollama(
         served: chat format, system prompt, example messages and sampling parameters, with the model's name.
         report: told bytes sent, bytes in all, and what Ollama does.
         stop: asked while Ollama is waited for.
+        retrieval: what jessy shows before a question; Ollama itself is not told.
 
     Raises:
         EngineError: Ollama does not answer or refuses.
@@ -97,7 +102,7 @@ def register_ollama(
     digest = client.push_blob(gguf, report)
     request = {**body, "model": f"{name}:{CANDIDATE}", "files": {"model.gguf": digest}}
     client.create(request, report)
-    entry = Registration("ollama", digest.removeprefix("sha256:"), normal(served), ollama=url)
+    entry = Registration("ollama", digest.removeprefix("sha256:"), normal(served), ollama=url, retrieval=retrieval)
     register(root, name, CANDIDATE, entry)
 
 

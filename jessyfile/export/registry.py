@@ -26,6 +26,7 @@ from jessyfile.planning.fingerprint import FileHashes
 from jessyfile.planning.formats import require_format
 from jessyfile.project import jessy_folder, relative
 from jessyfile.results.facts import ImportFacts, PromoteFacts
+from jessyfile.results.served import Retrieval
 from jessyfile.results.typed_json import Record, read_as
 
 if TYPE_CHECKING:
@@ -51,8 +52,8 @@ class Registration:
 
     `gguf` is the file's place, as written relative to the root, `ollama` the server's address. `served` is the record of
     `results.served.Served`, read when the model is asked: a plan must not fail on one of another version. Only the
-    registration of `latest` has the last three: the one of `previous`, what a rollback took back, and how many of
-    Ollama's moves a rollback has made.
+    registration of `latest` has these three: the one of `previous`, what a rollback took back, and how many of Ollama's
+    moves a rollback has made. `retrieval` is what jessy shows the model before a question, whoever serves it.
     """
 
     engine: str
@@ -67,6 +68,7 @@ class Registration:
     previous: Registration | None = None
     rolled_back: TakenBack | None = None
     swapped: int = 0
+    retrieval: Retrieval | None = None
 
 
 def entry_file(root: Path, name: str, tag: str) -> Path:
@@ -100,14 +102,15 @@ def register(root: Path, name: str, tag: str, entry: Registration) -> None:
 
 
 def lookup(root: Path, name: str, tag: str = LATEST) -> Registration | None:
-    """Return a registration with `gguf` as an absolute path where it has one, None when there is none or it cannot be
+    """Return a registration with its paths absolute, None when there is none or it cannot be
     read. Raises StateError for one of a newer or an older jessy.
     """
     entry = _stored(root, name, tag)
     if entry is None:
         return None
     place = None if entry.gguf is None else str(root / entry.gguf)
-    return replace(_model(entry), tag=tag, gguf=place)
+    index = entry.retrieval and replace(entry.retrieval, folder=str(root / entry.retrieval.folder))
+    return replace(_model(entry), tag=tag, gguf=place, retrieval=index)
 
 
 def registered(root: Path, name: str, tag: str = LATEST) -> Registration:
@@ -124,7 +127,8 @@ def registered(root: Path, name: str, tag: str = LATEST) -> Registration:
 
 def model_id(entry: Registration) -> str:
     """Return one name for everything that a registration serves: the file, how it is asked, and the engine."""
-    return digest({"engine": entry.engine, "digest": entry.digest, "served": entry.served})
+    shown = {"retrieval": replace(entry.retrieval, folder="")} if entry.retrieval is not None else {}
+    return digest({"engine": entry.engine, "digest": entry.digest, "served": entry.served, **shown})
 
 
 def _model(entry: Registration) -> Registration:

@@ -42,6 +42,7 @@ def build_recipe(
         complexity=_complexity(document["complexity"]),
         personality=_personality(document["personality"]),
         dataset=_dataset(document["dataset"]),
+        retrieve=tree.Retrieve(**document["retrieve"]) if document["retrieve"] is not None else None,
         lora=tree.Lora(**{**document["lora"], "targets": tuple(document["lora"]["targets"])}),
         train=tree.Train(**document["train"]),
         prefer=_prefer(document["prefer"]),

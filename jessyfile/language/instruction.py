@@ -84,7 +84,8 @@ class Instruction:
             self._set((*self.around, name), self.node.placeholder(placeholder, None), tokens)
 
     def _block(self, found: Matched) -> bool:
-        if (found or not self.statement.block) and not self._enter(self.statement.span, again=bool(found)):
+        opened = found or not self.statement.block or "null" in self.node.schema.get("type", ())
+        if opened and not self._enter(self.statement.span, again=bool(found)):
             return False
         for placeholder, tokens in found.items():
             self._set((*self.address, placeholder), self.node.placeholder(placeholder, None), tokens)

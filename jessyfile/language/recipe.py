@@ -153,6 +153,16 @@ class Dataset:
 
 
 @dataclass(frozen=True, slots=True)
+class Retrieve:
+    """How many of the nearest rows stand before a question, and from which nearness a row's answer is given as it stands
+    (None: never).
+    """
+
+    examples: int
+    answer: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class Lora:
     """Low-rank adapters (Hu et al. 2021), DoRA (Liu et al. 2024) among them; the update is scaled by alpha / rank, or by
     alpha / √rank (rsLoRA, Kalajdzievski 2023).
@@ -312,6 +322,7 @@ class Recipe:
     complexity: Complexity
     personality: Personality
     dataset: Dataset
+    retrieve: Retrieve | None
     lora: Lora
     train: Train
     prefer: Prefer | None

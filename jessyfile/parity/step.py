@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from jessyfile.dataset.formatted import FormattedRow, read_formatted
+from jessyfile.dataset.formatted import FormattedRow, read_formatted, rows_folder
 from jessyfile.errors import EvaluationError, ExportError
 from jessyfile.fsops import remove_tree, write_text
 from jessyfile.models.chat_format import chat_format
@@ -104,7 +104,7 @@ def _asked(
     stage, kind = what
     served = load_as(Served, context.inputs["modelfile"] / SERVED_FILE)
     model = described(context.recipe.name, path, served, max_tokens=1)
-    texts = prompts(context.inputs["dataset"], served)
+    texts = prompts(rows_folder(context.inputs), served)
     tokenizer = load_tokenizer(context.inputs["merge"])
     longest = max(len(passage.ids) for passage in subject.passages)
     longest = max([longest, *(len(tokenizer.encode(text)) for text in texts)])
@@ -118,7 +118,7 @@ def _asked(
             *Prompts(engine, tokenizer, "served").prompt_faults(texts[:2]),
         ]
         found = subject.facts(stage, kind, read_engine(engine.next_logprobs, subject.passages), weights)
-        told = first_tokens(engine, _asked_first(context.inputs["dataset"]), served)
+        told = first_tokens(engine, _asked_first(rows_folder(context.inputs)), served)
     write_text(context.output / ANSWERS, readable(told))
     return found, [*faults, *stage_faults(found, stage)], len(texts)
 

@@ -27,6 +27,7 @@ _CRITERION = re.compile(
 _MADE = (
     ("base", "base"),
     ("dataset", "dataset"),
+    ("index", "index"),
     ("preferences", "compared"),
     ("train", "adapter"),
     ("prefer", "preferred"),

@@ -221,6 +221,10 @@ def _mask(plan: Plan, everything: bool) -> list[str]:
     ends = "the end of every answer too" if mask.ends_trained == mask.chat_rows else "NOT the end of every answer"
     share = f"{mask.trained_tokens} of {mask.tokens} tokens are trained, {ends}"
     lines = [f"    mask: {share}; {_count(mask.rows_cut, 'row')} cut"]
+    if given := mask.neighbours + mask.neighbours_dropped:
+        lines.append(
+            f"    neighbours: {mask.neighbours} of {given} stand before the rows; the others were beyond max_length"
+        )
     if everything:
         lines += [f"      {name:<18} {c.trained} of {c.tokens}" for name, c in sorted(mask.categories.items())]
     return lines

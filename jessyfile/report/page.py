@@ -104,7 +104,7 @@ def render_reported(reported: Reported) -> str:
         verdict=verdict,
         curve=reported.left("train", "curve.json", Curve),
         preferred=reported.left("prefer", "curve.json", Curve),
-        card=reported.left("dataset", CARD, DatasetCard),
+        card=reported.left("neighbours", CARD, DatasetCard) or reported.left("dataset", CARD, DatasetCard),
         mask=reported.left("encode", "mask.json", Mask),
         contrasts=next(
             filter(None, (reported.left(step.name, CONTRAST_FILE, Contrasts) for step in reported.steps)), None
@@ -166,6 +166,7 @@ def _sections(left: Left, bars: Sequence[MetricBar], matrix: Matrix | None) -> I
         ("contrast", "Contrast", left.contrasts),
         ("checks", "Checks", left.checks and left.checks.suites),
         ("opinion", "Opinion", left.verdict and left.verdict.opinion),
+        ("ways", "Two ways", left.verdict and left.verdict.ways),
         ("levels", "Levels", matrix),
         ("latency", "Latency", left.verdict),
         ("training", "Training", left.curve),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from jessyfile.results.facts import JudgeFacts
-from jessyfile.results.outcome import Outcome
+from jessyfile.results.outcome import Outcome, spell
 
 _FAILED = {"must": "FAIL", "should": "warn", "may": "no"}
 
@@ -15,14 +15,17 @@ def summary_lines(facts: JudgeFacts) -> list[str]:
 
     Nothing is coloured or escaped here; the caller does both.
     """
-    return [*_table(facts.criteria), _verdict(facts)] if facts.criteria else []
+    return [*_table(facts.criteria, facts), _verdict(facts)] if facts.criteria else []
 
 
-def _table(criteria: Sequence[Outcome]) -> Iterator[str]:
+def _table(criteria: Sequence[Outcome], facts: JudgeFacts) -> Iterator[str]:
     wide = max(len(one.claim) for one in criteria)
     for one in criteria:
         rank = one.criterion.rank
-        yield f"  {'ok' if one.passed else _FAILED[rank]:<4}  {rank.upper():<6}  {one.claim:<{wide}}  {one.measured}"
+        other = facts.other.get(one.criterion.metric)
+        beside = "" if other is None else f"   {facts.other_way}: {spell(other, one.unit)}"
+        verdict = "ok" if one.passed else _FAILED[rank]
+        yield f"  {verdict:<4}  {rank.upper():<6}  {one.claim:<{wide}}  {one.measured}{beside}"
 
 
 def _verdict(facts: JudgeFacts) -> str:

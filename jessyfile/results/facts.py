@@ -7,7 +7,7 @@ hash. A class may gain a field with a default at any time; any other change of o
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from jessyfile.results.outcome import Outcome
@@ -78,6 +78,24 @@ class RowsFacts(Facts):
 
 
 @dataclass(frozen=True, slots=True)
+class NeighbourFacts(Facts):
+    """`neighbours`: what stands before the training rows, from how many examples: how many rows stand bare, have their own row among their
+    neighbours, have it left out, or have others alone (a row of several turns, a marker row, or one whose own was not found).
+
+    `retyped` counts questions that are typed otherwise than they were written, `kept` those that are not, since they would have come near
+    a suite's case or a row held out.
+    """
+
+    examples: int
+    bare: int
+    own: int
+    left_out: int
+    others: int
+    retyped: int
+    kept: int
+
+
+@dataclass(frozen=True, slots=True)
 class DatasetFacts(Facts):
     """`dataset`: rows by split, kind, topic, level and language; `balance` is 1.0 for even topics."""
 
@@ -91,6 +109,19 @@ class DatasetFacts(Facts):
     topics: Mapping[str, int]
     levels: Mapping[str, int]
     languages: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class IndexFacts(Facts):
+    """`index`: its rows, those with an answer to be shown, and its digest; the nearest rows voted rightly for the level of `voted_right`
+    of `held_out` rows.
+    """
+
+    rows: int
+    answered: int
+    digest: str
+    voted_right: int
+    held_out: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +159,7 @@ class MaskCount:
 
 @dataclass(frozen=True, slots=True)
 class MaskFacts(Facts):
-    """What the mask of one split trains."""
+    """What the mask of one split trains; of the rows' neighbours, those that were given and those for which there was no room."""
 
     rows: int
     rows_cut: int
@@ -138,6 +169,8 @@ class MaskFacts(Facts):
     tokens: int
     trained_tokens: int
     categories: Mapping[str, MaskCount]
+    neighbours: int = field(default=0, kw_only=True)
+    neighbours_dropped: int = field(default=0, kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -345,6 +378,7 @@ class ImportFacts(Facts):
 class AnswersFacts(Facts):
     """`evaluate` and `baseline`: who answered how many cases, and what loading and the first token took (None where every answer
     was kept from before). `parallel` were made at a time, but `alone` of them one at a time; `digest` is the model's.
+    `retrieved` says whether the nearest rows stood before the questions; None for a recipe without RETRIEVE.
     """
 
     engine: str
@@ -357,6 +391,7 @@ class AnswersFacts(Facts):
     work_units: int
     digest: str = ""
     alone: int = 0
+    retrieved: bool | None = None
 
     @property
     def cold_seconds(self) -> float | None:
@@ -410,12 +445,16 @@ class Opinion:
 
 @dataclass(frozen=True, slots=True)
 class JudgeFacts(Facts):
-    """`judge`: every criterion's outcome, and every metric's value."""
+    """`judge`: every criterion's outcome, and every metric's value. A model of RETRIEVE was asked in a second way, `other_way`, which no
+    criterion is measured by: `other` holds every share asked so.
+    """
 
     criteria: tuple[Outcome, ...]
     metrics: Mapping[str, float]
     opinion: Opinion | None = None
     incomplete: str = ""
+    other_way: Literal["", "bare", "retrieved"] = ""
+    other: Mapping[str, float] = field(default_factory=dict)
 
     def spelled(self) -> dict[str, str]:
         """Return what was measured for every criterion, in words, by its claim."""

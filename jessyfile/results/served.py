@@ -24,3 +24,15 @@ class Served:
     messages: tuple[Message, ...]
     parameters: Mapping[str, ParameterValue]
     complexity: Complexity
+
+
+@dataclass(frozen=True, slots=True)
+class Retrieval:
+    """The index that a model retrieves from: its folder, as written relative to the root, and its digest; how many of the nearest
+    rows stand before a question, and from which nearness a row's answer is given as it stands (None: never).
+    """
+
+    folder: str
+    digest: str
+    examples: int
+    answer: float | None

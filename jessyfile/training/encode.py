@@ -31,6 +31,8 @@ class MaskProof:
     empty: int = 0
     ends_trained: int = 0
     chats: int = 0
+    neighbours: int = 0
+    dropped: int = 0
     tokens: Counter[str] = field(default_factory=Counter)
     trained: Counter[str] = field(default_factory=Counter)
 
@@ -44,6 +46,8 @@ class MaskProof:
             ends_trained=self.ends_trained,
             tokens=sum(self.tokens.values()),
             trained_tokens=sum(self.trained.values()),
+            neighbours=self.neighbours,
+            neighbours_dropped=self.dropped,
             categories={name: MaskCount(self.tokens[name], self.trained[name]) for name in sorted(self.tokens)},
         )
 
@@ -71,8 +75,11 @@ class Encoder:
         return [encoded for row in rows if (encoded := self._row(row, proof)) is not None]
 
     def _row(self, row: FormattedRow, proof: MaskProof) -> EncodedRow | None:
-        ids, labels = self.tokenizer.encode_parts(self._labelled(self._parts(row), row.levels, row.learned))
+        given = len(row.neighbours)
+        row, ids, labels = self._fitted(row)
         proof.rows += 1
+        proof.neighbours += len(row.neighbours)
+        proof.dropped += given - len(row.neighbours)
         proof.cut += len(ids) > self.max_length
         ids, labels = ids[: self.max_length], labels[: self.max_length]
         trained = [label != _GIVEN for label in labels]
@@ -85,6 +92,14 @@ class Encoder:
             return None
         level = tuple(label == _LEVEL for label in labels)
         return EncodedRow(tuple(ids), tuple(trained), row.category, row.language, "persona" in row.tags, level)
+
+    def _fitted(self, row: FormattedRow) -> tuple[FormattedRow, list[int], list[int]]:
+        """Return a row with as many of its neighbours as the limit leaves room for, its tokens and their labels."""
+        while True:
+            ids, labels = self.tokenizer.encode_parts(self._labelled(self._parts(row), row.levels, row.learned))
+            if len(ids) <= self.max_length or not row.neighbours:
+                return row, ids, labels
+            row = row.without_farthest()
 
     def _parts(self, row: FormattedRow) -> list[tuple[str, bool]]:
         if row.kind == "chat":

@@ -13,6 +13,7 @@ from jessyfile.errors import ConvergenceError, InsufficientMemoryError, ModelErr
 from jessyfile.planning.canonical import readable
 from jessyfile.planning.steps import StepContext
 from jessyfile.results.facts import EncodeFacts, TrainFacts
+from jessyfile.retrieval.shares import rows_read
 from jessyfile.training import adapter, encoded, schedule
 from jessyfile.training.gradient import guarded, out_of_memory
 from jessyfile.training.ladder import Ladder
@@ -35,7 +36,7 @@ F = TypeVar("F", bound=TrainFacts)
 
 def run_encode(context: StepContext) -> EncodeFacts:
     """Tokenize both splits, prove the mask, and write `train.safetensors` and `valid.safetensors`."""
-    from jessyfile.dataset.formatted import read_formatted
+    from jessyfile.dataset.formatted import read_formatted, rows_folder
     from jessyfile.models.chat_format import chat_format
     from jessyfile.models.tokenizer import load_tokenizer
     from jessyfile.training.encode import Encoder, MaskProof, refuse_empty
@@ -51,8 +52,9 @@ def run_encode(context: StepContext) -> EncodeFacts:
         recipe.complexity.marker,
     )
     proof, held_out = MaskProof(), MaskProof()
-    train = encoder.encode(read_formatted(context.inputs["dataset"] / "train.jsonl"), proof)
-    valid = encoder.encode(read_formatted(context.inputs["dataset"] / "valid.jsonl"), held_out)
+    rows = rows_folder(context.inputs)
+    train = encoder.encode(read_formatted(rows / "train.jsonl"), proof)
+    valid = encoder.encode(read_formatted(rows / "valid.jsonl"), held_out)
     refuse_empty(proof)
     prefix = encoded.common_prefix([*train, *valid])
     encoded.save(encoded.pack(train, prefix, encoder.end), context.output / "train.safetensors")
@@ -228,13 +230,15 @@ def finished(context: StepContext, trainer: Trainer, cursor: Cursor, keys: list[
     from jessyfile.training.throughput import peak_bytes
 
     train, lora, log = trainer.train, trainer.lora, trainer.log
+    # of preferences each is a unit, whatever stands before it
+    read = 1 if context.name == "prefer" else rows_read(context.recipe.retrieve)
     adapter.write(context.output, trainer.best, lora, keys)
     curve = {"curve": cursor.curve, "validations": cursor.validations}
     fsops.write_text(context.output / "curve.json", json.dumps(curve) + "\n")
     return TrainFacts(
         training_seconds=round(cursor.seconds, 2),
         updates=cursor.update,
-        work_units=cursor.update * train.batch_size * train.grad_accumulation,
+        work_units=cursor.update * train.batch_size * train.grad_accumulation * read,
         trained_tokens=cursor.trained_tokens,
         final_loss=cursor.curve[-1]["loss"],
         best_validation_loss=cursor.best_loss,

@@ -242,3 +242,26 @@ def test_a_missing_path_is_one_sentence(tmp_path, capsys):
     assert "is not there" in capsys.readouterr().err
     assert main(["data", "stats", str(tmp_path / "nothing.jsonl")]) == 1
     assert "error[E300]" in capsys.readouterr().err
+
+
+def test_rows_of_a_recipe_that_retrieves_come_behind_their_neighbours_and_are_shown_whole(recipe_file, capsys):
+    """`jessy data show` read hand-written rows alone: what `jessy data` itself had written was six faults a row."""
+    recipe_file.write_text(RECIPE + "RETRIEVE {\n  examples 3 from seeds\n}\n", "utf-8")
+    assert main(["data", str(recipe_file)]) == 0
+    card = capsys.readouterr().out
+    assert "before a row" in card
+    assert "questions retyped" in card
+    folder = recipe_file.parent / ".jessy" / "data" / "small"
+    assert {path.name for path in folder.iterdir()} == {"train.jsonl", "valid.jsonl", "card.json", "card.html"}
+    rows = [json.loads(line) for line in (folder / "train.jsonl").read_text("utf-8").splitlines()]
+    assert main(["data", "show", str(folder / "train.jsonl"), "-n", str(len(rows))]) == 0
+    shown = capsys.readouterr().out.split("\n\n")
+    assert len(shown) == len(rows) + 1
+    for row, text in zip(rows, shown, strict=False):
+        assert text.startswith(row["id"])
+        assert all(" ".join(said["content"].split()) in " ".join(text.split()) for said in row["messages"])
+        assert text.count("(not learned)") == len(row["neighbours"]) == text.count("  neighbour ")
+    assert main(["data", "show", str(folder / "train.jsonl"), "--topic", "slang", "-n", "1"]) == 0
+    capsys.readouterr()
+    assert main(["data", "stats", str(folder / "train.jsonl")]) == 1
+    assert "card.html" in capsys.readouterr().err

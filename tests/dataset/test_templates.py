@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import itertools
+import random
 from collections import Counter
 
 import pytest
 
 from jessyfile.dataset.filters import Tally, apply_checks, bands_of, row_checks
-from jessyfile.dataset.from_templates import MAX_SAME_ANSWER, composed
+from jessyfile.dataset.from_templates import MAX_SAME_ANSWER, composed, other_wordings
 from jessyfile.dataset.language import keep_declared
 from jessyfile.dataset.similarity import near_pairs
 from jessyfile.dataset.templates import Slot, load_intents, template_path
@@ -196,3 +197,22 @@ def test_a_projects_own_template_comes_before_the_shipped_one(project, root):
 
 def test_a_slot_without_a_column_is_the_tables_first(project):
     assert Slot("f", None, ()).fill({"f": {"base": "elma", "acc": "elmayı"}}) == "elma"
+
+
+def test_a_composed_question_has_the_other_wordings_of_its_intent_with_its_own_words(intents, rows):
+    found = {row.id: other_wordings(row, intents, random.Random(row.id)) for row in rows[:600]}
+    assert sum(bool(others) for others in found.values()) > 550
+    named = {intent.name: intent for intent in intents}
+    for row in rows[:600]:
+        assert normal(row.example.query) not in map(normal, found[row.id])
+        _, _, name, words = row.group.split("/", 3)
+        for table in named[name].slots.values():
+            others = {next(iter(item.values())) for item in table.items} - {words}
+            said = {word for text in found[row.id] for word in others if len(word) > 8 and word in text}
+            assert not {word for word in said if word not in words}
+    assert found == {row.id: other_wordings(row, intents, random.Random(row.id)) for row in rows[:600]}
+
+
+def test_a_row_that_no_template_made_has_no_other_wording(intents, row):
+    assert other_wordings(row(group="turkish/casual"), intents, random.Random(0)) == []
+    assert other_wordings(row(), intents, random.Random(0)) == []

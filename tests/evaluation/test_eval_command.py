@@ -89,7 +89,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project
         register(tmp_path, "tiny", tag, Registration("embedded", DIGEST, served(), gguf="m.gguf"))
     save_state(tmp_path, State("tiny", "lineage", recipe="tiny.jessy"))
     engine = FakeEngine(lambda _: GOOD)
-    monkeypatch.setattr(ask_model, "engine_of", lambda entry, stop=None, evaluating=False: engine)
+    monkeypatch.setattr(ask_model, "engine_of", lambda entry, stop=None, evaluating=False, retrieving=True: engine)
     monkeypatch.chdir(tmp_path)
     yield Project(tmp_path, engine)
     assert engine.loads == 0

@@ -57,7 +57,7 @@ def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeEngi
     register(tmp_path, "jessy-v2", "latest", Registration("embedded", DIGEST, served(), gguf="m.gguf"))
     save_state(tmp_path, State("jessy-v2", "lineage", recipe="jessy-v2.jessy"))
     made = FakeEngine(lambda _: "[low 1]\nBence pilav yap, yanına da yoğurt.")
-    monkeypatch.setattr(ask_model, "engine_of", lambda entry, stop=None, evaluating=False: made)
+    monkeypatch.setattr(ask_model, "engine_of", lambda entry, stop=None, evaluating=False, retrieving=True: made)
     monkeypatch.setattr("jessyfile.engines.llamacpp_engine.LlamaCpp", lambda **_: made)
     monkeypatch.setattr("jessyfile.export.gguf_writer.write_gguf", lambda folder, path, *_: path.write_bytes(FILE))
     monkeypatch.chdir(tmp_path)

@@ -53,7 +53,7 @@ def root(tmp_path: Path) -> Path:
 @pytest.fixture
 def engine(monkeypatch: pytest.MonkeyPatch) -> FakeEngine:
     made = FakeEngine(lambda prompt: "[low 1]\nBence pilav yap, yanına da salata.")
-    monkeypatch.setattr(step, "engine_of", lambda entry, stop=None, evaluating=False: made)
+    monkeypatch.setattr(step, "engine_of", lambda entry, stop=None, evaluating=False, retrieving=True: made)
     return made
 
 

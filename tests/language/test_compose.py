@@ -247,3 +247,23 @@ def test_topics_inherit_language_and_level(project):
     recipe = load(project("child.jessy", BASE.replace("TOPIC big 10", "TOPIC big 10 { language en }")))
     small, big = recipe.dataset.categories[0].topics
     assert (small.language, big.language) == ("tr", "en")
+
+
+def test_retrieve_is_set_one_by_one_and_dropped_as_a_whole(tmp_path):
+    """An empty block of what may be left out counted as left out, whatever it requires."""
+    (tmp_path / "base.jessy").write_text(BASE + "RETRIEVE {\n  examples 3 from seeds\n  answer above 80%\n}\n", "utf-8")
+    child = tmp_path / "child.jessy"
+    child.write_text(
+        'JESSY 1\nEXTENDS "base.jessy"\nNAME child\nRETRIEVE { answer above none }\n'
+        'VARIANT bare "no rows" { DROP RETRIEVE }\nVARIANT more { RETRIEVE { examples 5 from seeds } }\n',
+        "utf-8",
+    )
+
+    def retrieve(variant=None):
+        recipe = load_recipe(child, root=tmp_path, variant=variant).recipe
+        assert recipe is not None
+        return recipe.retrieve and (recipe.retrieve.examples, recipe.retrieve.answer)
+
+    assert retrieve() == (3, None)
+    assert retrieve("bare") is None
+    assert retrieve("more") == (5, None)

@@ -23,9 +23,9 @@ BESIDES = {
     "watch": ["watch.debounce", "watch.max_retrains", "watch.per"],
 }
 
-RETRAIN = ("base", "data.*", "dataset", "encode", "train", "preferences", "prefer", "merge")
+RETRAIN = ("base", "data.*", "dataset", "index", "neighbours", "encode", "train", "preferences", "prefer", "merge")
 REPACKAGE = ("gguf", "parity", "modelfile", "import", "promote")
-RECHECK = ("baseline", "evaluate", "likelihood.base", "likelihood.tuned", "contrast", "judge")
+RECHECK = ("baseline", "evaluate", "evaluate.other", "likelihood.base", "likelihood.tuned", "contrast", "judge")
 
 FULL = """
 JESSY 1
@@ -44,6 +44,10 @@ DATASET {
     TOPIC small 40
   }
   REPLAY general 20% "general.jsonl"
+}
+RETRIEVE {
+  examples 3 from seeds
+  answer above 80%
 }
 PREFER kto "pairs.jsonl" { references development }
 EXPORT gguf { quantize q6_k }

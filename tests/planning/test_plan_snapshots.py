@@ -236,7 +236,9 @@ def test_the_effect_of_every_setting_in_the_table_is_that_of_the_steps_that_read
     from jessyfile.language.table import node_at
 
     path = resource("recipes") / name
-    text = path.read_text("utf-8") + "PREFER kto { references development }\n"  # without it no step reads preferences
+    # without RETRIEVE and PREFER there is no step that could read of them
+    text = path.read_text("utf-8") + "PREFER kto { references development }\n"
+    text += "RETRIEVE {\n  examples 3 from seeds\n  answer above 80%\n}\n"
     recipe = load_text(text, path, root=path.parent).recipe
     assert recipe is not None
     recipe = dataclasses.replace(

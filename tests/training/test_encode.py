@@ -1,5 +1,6 @@
 """The labels of encoded rows: what is given, what is learned, and which tokens name the level."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from jessyfile.language.recipe import Message
 from jessyfile.models.chat_format import format_of
 from jessyfile.models.tokenizer import load_tokenizer
 from jessyfile.training.encode import Encoder, MaskProof
+from jessyfile.training.encoded import common_prefix, pack, with_prefix
 
 MARKER = "[{level} {iterations}]"
 
@@ -93,3 +95,47 @@ def test_an_answer_that_is_not_learned_only_stands_there(tmp_path: Path) -> None
     learned = one.tokenizer.decode([t for t, yes in zip(found.tokens, found.trained, strict=True) if yes])
     assert "iyi" in learned
     assert "kötü" not in learned
+
+
+def with_neighbours(*places: int) -> FormattedRow:
+    """A row behind neighbours of which each says its place among the nearest."""
+    said = [text for place in places for text in (f"soru {place}", f"[low {place}]\ncevap {place} uzun uzun")]
+    given = row(*said, "selam", "[low 1]\nson söz", levels=(*(("low", place) for place in places), ("low", 1)))
+    learned = (False,) * len(places) + (True,)
+    return replace(given, learned=learned, neighbours=tuple((f"id{place}", place) for place in places))
+
+
+def test_of_neighbours_nothing_is_trained_and_their_levels_neither(tmp_path: Path) -> None:
+    one, given = encoder(tmp_path), with_neighbours(2, 1)
+    [found] = one.encode([given], MaskProof())
+    trained = [token for token, flag in zip(found.tokens, found.trained, strict=True) if flag]
+    assert one.tokenizer.decode(trained).startswith("[low 1]\nson söz")
+    assert named(one, given).strip() == "low"
+
+
+def test_the_farthest_neighbours_go_first_where_the_limit_leaves_no_room(tmp_path: Path) -> None:
+    """A prompt longer than the limit lost its end, which is the answer: no token was left to train."""
+    given, proof = with_neighbours(2, 3, 1), MaskProof()
+    whole = len(encoder(tmp_path).encode([given], MaskProof())[0].tokens)
+    one = encoder(tmp_path, limit=whole - 1)
+    [found] = one.encode([given], proof)
+    text = one.tokenizer.decode(list(found.tokens))
+    assert "soru 3" not in text
+    assert text.index("soru 2") < text.index("soru 1") < text.index("selam")
+    assert (proof.facts().neighbours, proof.facts().neighbours_dropped, proof.facts().rows_cut) == (2, 1, 0)
+    assert found.trained[-2:] == (True, False) or found.trained[-1]
+    bare = encoder(tmp_path, limit=30)
+    proof = MaskProof()
+    bare.encode([given], proof)
+    assert (proof.facts().neighbours, proof.facts().neighbours_dropped) == (0, 3)
+
+
+def test_rows_that_begin_with_different_neighbours_share_the_system_prompt_alone(tmp_path: Path) -> None:
+    one = replace(encoder(tmp_path), system="kısa konuş")
+    rows = one.encode([with_neighbours(2, 1), with_neighbours(1, 2), with_neighbours()], MaskProof())
+    prefix = common_prefix(rows)
+    assert one.tokenizer.decode(list(prefix)).rstrip().endswith("kısa konuş")
+    packed = pack(rows, prefix, one.end)
+    again = with_prefix(packed)
+    assert [again.row(i)[0].tolist() for i in range(3)] == [list(found.tokens) for found in rows]
+    assert [again.row(i)[1].tolist() for i in range(3)] == [list(found.trained) for found in rows]

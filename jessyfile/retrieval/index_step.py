@@ -1,0 +1,54 @@
+"""The step `index`: the rows that were put aside for training, made findable by a question."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jessyfile.dataset.data_steps import TRAIN, VALID
+from jessyfile.dataset.formatted import FormattedRow, read_formatted
+from jessyfile.errors import DatasetError
+from jessyfile.fsops import hash_file
+from jessyfile.planning.canonical import digest
+from jessyfile.results.facts import IndexFacts
+from jessyfile.retrieval.examples import ROWS, Example, Examples
+from jessyfile.retrieval.index import FILE
+from jessyfile.retrieval.levels import VOTE, calibrated
+
+if TYPE_CHECKING:
+    from jessyfile.planning.steps import StepContext
+
+
+def run_index(context: StepContext) -> IndexFacts:
+    """Write the index of the training rows, and how their levels vote, calibrated on the rows held out.
+
+    Rows held out are never in it. Raises DatasetError when no training row can be shown as an example.
+    """
+    examples = Examples.build(as_examples(read_formatted(context.inputs["dataset"] / TRAIN)))
+    answered = sum(bool(row.said) for row in examples.rows)
+    if not answered:
+        raise DatasetError(
+            "no training row can stand before a question: all are conversations or marker rows",
+            hint="add a CATEGORY with rows of one question and one answer, or remove RETRIEVE",
+        )
+    levels = [level.name for level in context.recipe.complexity.levels]
+    held_out = list(as_examples(read_formatted(context.inputs["dataset"] / VALID)))
+    voting = calibrated(examples, held_out, levels)
+    examples.save(context.output)
+    voting.save(context.output)
+    return IndexFacts(len(examples.rows), answered, index_digest(context.output), voting.right, voting.rows)
+
+
+def as_examples(rows: Iterable[FormattedRow]) -> Iterable[Example]:
+    """Yield the rows of a single question that have a level of their own; what follows on earlier turns fits no other question."""
+    for row in rows:
+        question, *answers = row.messages
+        if len(answers) <= 1 and question.role == "user" and row.level is not None and row.iterations is not None:
+            said = answers[0].content if answers and row.kind == "chat" else ""
+            yield Example(row.id, question.content, said, row.level, row.iterations)
+
+
+def index_digest(folder: Path) -> str:
+    """Return the digest of everything in an index's folder."""
+    return digest({name: hash_file(folder / name) for name in (FILE, ROWS, VOTE)})

@@ -1,0 +1,91 @@
+"""The level of a question by a vote of the rows nearest to it, known before a model says a word.
+
+The share of a level is calibrated: among several ways to weigh neighbours the one is taken under which the levels of
+rows that were held out are the least surprising (the lowest mean -ln of the share that their own level gets).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jessyfile.fsops import write_text
+from jessyfile.planning.canonical import readable
+from jessyfile.results.typed_json import load_as
+
+if TYPE_CHECKING:
+    from jessyfile.retrieval.examples import Example, Examples, Neighbour
+
+VOTE = "vote.json"
+_COUNTS, _WIDTHS, _DOUBTS = (3, 7, 15, 31), (0.03, 0.1, 0.3), (0.1, 0.3, 1.0)
+_LEAST = 20  # held-out rows; fewer choose nothing
+
+
+@dataclass(frozen=True, slots=True)
+class Vote:
+    """The level that the nearest rows give a question, and their share of the vote, which is how often such a vote is right."""
+
+    level: str
+    share: float
+
+
+@dataclass(frozen=True, slots=True)
+class Voting:
+    """How the `count` nearest rows are weighed: a row `width` less near than the nearest counts 1 / e, and every level has `doubt`
+    before anybody voted. `right` of `rows` held-out rows got their own level.
+    """
+
+    levels: tuple[str, ...]
+    count: int = 15
+    width: float = 0.1
+    doubt: float = 0.3
+    right: int = 0
+    rows: int = 0
+
+    def shares(self, neighbours: Sequence[Neighbour]) -> dict[str, float]:
+        """Return each level's share of the vote of rows that stand nearest first."""
+        weights = dict.fromkeys(self.levels, self.doubt)
+        for one in neighbours[: self.count]:
+            if one.example.level in weights:
+                weights[one.example.level] += math.exp((one.score - neighbours[0].score) / self.width)
+        total = sum(weights.values())
+        return {level: weight / total for level, weight in weights.items()}
+
+    def vote(self, examples: Examples, question: str) -> Vote | None:
+        """Return the level of a question; None when no row has anything in common with it."""
+        found = examples.nearest(question, self.count)
+        if not found:
+            return None
+        shares = self.shares(found)
+        level = max(shares, key=lambda name: shares[name])
+        return Vote(level, round(shares[level], 4))
+
+    def save(self, folder: Path) -> None:
+        """Write it into a folder."""
+        write_text(folder / VOTE, readable(self))
+
+    @classmethod
+    def load(cls, folder: Path) -> Voting:
+        """Return what `save` wrote. Raises StateError when it is damaged."""
+        return load_as(cls, folder / VOTE)
+
+
+def calibrated(examples: Examples, held_out: Sequence[Example], levels: Sequence[str]) -> Voting:
+    """Return the voting that surprises held-out rows the least; the default one where they are too few to tell."""
+    known = [row for row in held_out if row.level in levels]
+    near = [examples.nearest(row.question, max(_COUNTS)) for row in known]
+    ways = [Voting(tuple(levels), *way) for way in product(_COUNTS, _WIDTHS, _DOUBTS)]
+    best = Voting(tuple(levels)) if len(known) < _LEAST else min(ways, key=lambda way: _surprise(way, known, near))
+    votes = [best.shares(found) for found in near]
+    right = sum(
+        max(shares, key=lambda name: shares[name]) == row.level for shares, row in zip(votes, known, strict=True)
+    )
+    return Voting(best.levels, best.count, best.width, best.doubt, right, len(known))
+
+
+def _surprise(way: Voting, rows: Sequence[Example], near: Sequence[Sequence[Neighbour]]) -> float:
+    return sum(-math.log(way.shares(found)[row.level]) for found, row in zip(near, rows, strict=True))

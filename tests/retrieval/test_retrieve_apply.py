@@ -1,0 +1,146 @@
+"""RETRIEVE through one real apply of a tiny model: what is trained, asked, measured and served is the same way of asking."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from jessyfile.cli import main
+from jessyfile.dataset.formatted import read_formatted
+from jessyfile.evaluation.answers import read_answers
+from jessyfile.evaluation.verdict import read_verdict
+from jessyfile.planning.state import load_state
+from jessyfile.planning.store import Store
+from jessyfile.report.terminal import summary_lines
+from jessyfile.results.facts import AnswersFacts, ImportFacts, IndexFacts, JudgeFacts
+from jessyfile.retrieval.examples import Examples
+from tests.walks import project
+
+RETRIEVE = "RETRIEVE {\n  examples 2 from seeds\n  answer above 90%\n}\n"
+pytestmark = pytest.mark.slow
+
+
+@dataclass(frozen=True)
+class Applied:
+    root: Path
+
+    def folder(self, step: str) -> Path:
+        return Store(self.root).verified(load_state(self.root, "walk").steps[step].object)
+
+    def facts(self, step: str, kind):  # type: ignore[no-untyped-def]
+        return load_state(self.root, "walk").steps[step].facts_of(kind)
+
+
+def jessy(*words: str) -> str:
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out):
+        assert main(words) in (0, 2), out.getvalue()
+    return out.getvalue()
+
+
+@pytest.fixture(scope="module")
+def applied(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Applied]:
+    root = tmp_path_factory.mktemp("retrieve")
+    recipe, before = project(root), Path.cwd()
+    recipe.write_text(recipe.read_text("utf-8") + RETRIEVE, "utf-8")
+    os.chdir(root)
+    try:
+        jessy("apply", recipe.name)
+        yield Applied(root)
+    finally:
+        os.chdir(before)
+
+
+def test_no_row_held_out_and_no_case_is_in_the_index(applied: Applied) -> None:
+    held = Examples.load(applied.folder("index"))
+    out = read_formatted(applied.folder("dataset") / "valid.jsonl")
+    cases = [answer.id for answer in read_answers(applied.folder("evaluate") / "answers.jsonl")]
+    assert out
+    assert cases
+    assert {row.id for row in held.rows} == {
+        row.id for row in read_formatted(applied.folder("dataset") / "train.jsonl")
+    }
+    assert not {row.id for row in out} & {row.id for row in held.rows}
+
+
+def test_answers_of_both_ways_say_what_stood_before_them(applied: Applied) -> None:
+    served = read_answers(applied.folder("evaluate") / "answers.jsonl")
+    other = read_answers(applied.folder("evaluate.other") / "answers.jsonl")
+    held = {row.id for row in Examples.load(applied.folder("index")).rows}
+    assert all(one.retrieved is not None for one in served)
+    assert all(row.id in held for one in served if one.retrieved for row in one.retrieved.rows)
+    assert all(one.retrieved is None for one in other)
+    assert applied.facts("evaluate", AnswersFacts).retrieved is True
+    assert applied.facts("evaluate.other", AnswersFacts).retrieved is False
+    assert applied.facts("baseline", AnswersFacts).retrieved is None
+
+
+def test_the_verdict_the_terminal_and_the_report_show_both_ways(applied: Applied) -> None:
+    verdict, facts = read_verdict(applied.folder("judge")), applied.facts("judge", JudgeFacts)
+    assert verdict.ways is not None
+    assert (verdict.ways.served, facts.other_way) == ("retrieved", "bare")
+    assert verdict.ways.shares["no_loops"].retrieved.value == verdict.metrics["no_loops"].after.value
+    assert facts.other["no_loops"] == verdict.ways.shares["no_loops"].bare.value
+    assert "   bare: " in summary_lines(facts)[0]
+    page = next((applied.root / ".jessy" / "runs").rglob("report.html")).read_text("utf-8")
+    assert '<section id="ways">' in page
+    assert "behind rows" in page
+    shown = next(one.retrieved for one in read_answers(applied.folder("evaluate") / "answers.jsonl"))
+    assert shown is not None
+    assert all(f"{row.id[:8]} ({row.score:.2f})" in page for row in shown.rows)
+
+
+def test_the_index_is_named_by_its_digest_wherever_a_model_is(applied: Applied) -> None:
+    facts = applied.facts("index", IndexFacts)
+    lock = (applied.root / "walk.lock").read_text("utf-8")
+    entry = json.loads((applied.root / ".jessy" / "models" / "walk" / "latest.json").read_text("utf-8"))
+    action = load_state(applied.root, "walk").steps["index"].object
+    assert f"index      {action}  " in lock
+    assert entry["retrieval"]["digest"] == facts.digest
+    assert entry["retrieval"]["folder"].startswith(".jessy/store/" + action)
+    assert applied.facts("import", ImportFacts).model
+
+
+def test_chat_retrieves_after_everything_else_is_swept_away(applied: Applied) -> None:
+    jessy("gc", "--keep", "0")
+    first = Examples.load(applied.folder("index")).rows[0]
+    assert f"the answer of row {first.id[:8]} (1.00) as it stands" in jessy("chat", "walk", first.question.upper())
+    assert "· behind row" in jessy("chat", "walk", "başka bir gün nerede acaba", "--max-tokens", "4")
+
+
+def test_a_change_costs_what_it_changes(applied: Applied) -> None:
+    """Another bound only packs the model anew, another number of rows trains it again."""
+    recipe = applied.root / "walk.jessy"
+    text = recipe.read_text("utf-8")
+    assert "No changes" in jessy("plan", recipe.name)
+    try:
+        recipe.write_text(text.replace("90%\n}", "80%\n}"), "utf-8")
+        assert "No retraining is needed" in (plan := jessy("plan", recipe.name))
+        assert "~ import" in plan
+        recipe.write_text(text.replace("examples 2", "examples 3"), "utf-8")
+        assert "Retraining follows" in (plan := jessy("plan", recipe.name))
+        assert "~ neighbours" in plan
+        assert "~ index" not in plan
+        recipe.write_text(text.replace(RETRIEVE, ""), "utf-8")
+        assert re.search(r"evaluate\.other +no longer read", jessy("plan", recipe.name))
+    finally:
+        recipe.write_text(text, "utf-8")
+
+
+@pytest.mark.parametrize(
+    ("engine", "said"), [("ollama", "goes to Ollama,"), ("auto", "goes to Ollama where one answers,")]
+)
+def test_the_plan_warns_of_clients_that_send_bare_questions(applied: Applied, engine: str, said: str) -> None:
+    recipe = applied.root / "walk.jessy"
+    other = applied.root / f"{engine}.jessy"
+    other.write_text(recipe.read_text("utf-8").replace("engine embedded", f"engine {engine}"), "utf-8")
+    assert said in jessy("plan", other.name)
+    assert "bare questions" not in jessy("plan", recipe.name)
