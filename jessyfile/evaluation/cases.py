@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cache
 from itertools import chain
 from pathlib import Path
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from jessyfile.dataset.example import Turn
 from jessyfile.errors import EvaluationError
 from jessyfile.evaluation.plugin_rules import built_in_checks
+from jessyfile.evaluation.profiles import Profiles
 from jessyfile.evaluation.suite_inputs import even_sample, suite_path, trained_cases
 from jessyfile.evaluation.words import says_nothing
 from jessyfile.plugins import CHECKS, find_plugin
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from jessyfile.language.recipe import Recipe, Suite
 
 _SHOWN = 5
-_MISSES = ("wrong", "off", "cold")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +51,8 @@ class Check:
 class Case:
     """A question with what it deserves: level, language, and checks of form and of content.
 
-    `good` and `bad` are answers that people wrote for it, from the folder `references` beside the suite's file; the bad
-    ones miss the content (`wrong`, `off`, `cold`).
+    `good` and `bad` are answers that people wrote for it, from the folder `references` beside the suite's file; `profiles`
+    are those of all its questions that have some.
     """
 
     id: str
@@ -66,6 +66,7 @@ class Case:
     tags: tuple[str, ...] = ()
     good: tuple[str, ...] = ()
     bad: tuple[str, ...] = ()
+    profiles: Profiles | None = field(default=None, compare=False, repr=False)
 
 
 def load_suites(recipe: Recipe, root: Path) -> list[Case]:
@@ -107,7 +108,8 @@ def read_cases(path: Path, name: str | None = None) -> tuple[list[Case], list[Fa
         faults += found
         if isinstance(item, Line) and not found:
             cases.append(_case(item.value, known.get(item.value["id"], {})))
-    return cases, faults
+    profiles = Profiles({case.id: (case.prompt, *case.good) for case in cases if case.good})
+    return [replace(case, profiles=profiles) if case.good else case for case in cases], faults
 
 
 def _references(path: Path) -> Mapping[str, Mapping[str, Any]]:
@@ -154,7 +156,6 @@ def _turn_mistakes(turns: Sequence[Mapping[str, Any]]) -> Iterator[str]:
 
 
 def _case(value: Mapping[str, Any], known: Mapping[str, Any]) -> Case:
-    bad = known.get("bad", {})
     return Case(
         id=value["id"],
         suite=value["suite"],
@@ -169,7 +170,7 @@ def _case(value: Mapping[str, Any], known: Mapping[str, Any]) -> Case:
         relevance=tuple(map(_check, value.get("relevance", ()))),
         tags=tuple(value.get("tags", ())),
         good=tuple(known.get("good", ())),
-        bad=tuple(text for kind in _MISSES for text in bad.get(kind, ())),
+        bad=tuple(text for texts in known.get("bad", {}).values() for text in texts),
     )
 
 

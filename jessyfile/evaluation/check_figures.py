@@ -1,12 +1,15 @@
 """Measure the checks themselves on answers whose worth is known: `python -m jessyfile.evaluation.check_figures`.
 
-The good and bad references of the split `final` are scored as a model's answers are, each without its own help. The
-figures go to `data/eval/quality.json`, and the report shows them beside every share.
+The good and bad references of the split `final` are scored as a model's answers are, by words alone and each without its
+own help. Distances are left out: references of one case are written against each other, good ones of different ideas and
+bad ones out of good ones, so what a left-out one is nearest to says nothing. The figures go to `data/eval/quality.json`,
+and the report shows them beside every share.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from jessyfile.evaluation.cases import Case, read_cases
@@ -22,7 +25,7 @@ from jessyfile.text.json_lines import Line, read_jsonl
 
 _MEASURED = (
     "Good and bad reference answers of the split final, which nobody read who wrote the checks; "
-    "each was judged without its own help."
+    "each was judged without its own help, by words alone."
 )
 Labelled = tuple[bool, bool]
 """Whether an answer was accepted, and whether it is good."""
@@ -51,7 +54,7 @@ def _estimate(part: int, whole: int) -> Estimate | None:
 
 def labelled_references(suite: Path, split: str = "final") -> Iterator[tuple[Case, str, str]]:
     """Yield a suite's references of one split: the case, the kind (`good`, `wrong`, …) and the text."""
-    cases = {case.id: case for case in read_cases(suite)[0]}
+    cases = {case.id: replace(case, bad=(), profiles=None) for case in read_cases(suite)[0]}
     for item in read_jsonl(suite.parent / "references" / suite.name):
         if isinstance(item, Line) and item.value["split"] == split:
             kinds = {"good": item.value["good"], **item.value["bad"]}

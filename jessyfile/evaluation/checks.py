@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from jessyfile.evaluation.choice import chosen
 from jessyfile.evaluation.clauses import read, without_echo
 from jessyfile.evaluation.moods import suits
-from jessyfile.evaluation.numbers import claims_only
+from jessyfile.evaluation.numbers import claims_only, numbers
 from jessyfile.evaluation.plugin_rules import plugin_check
 from jessyfile.evaluation.relevance import touches
 from jessyfile.evaluation.views import lectures, own_view
@@ -113,7 +113,10 @@ _CHECKS: Mapping[str, Verdict] = {
     **_SAID,
     "touches": lambda check, answer, prompt: touches(answer, check.words, prompt, asking=check.asking),
     "number": lambda check, answer, prompt: claims_only(
-        without_echo(answer, prompt), check.numbers, check.also, others=check.others
+        without_echo(answer, prompt),
+        check.numbers,
+        (*check.also, *(value for value, _ in numbers(prompt))),
+        others=check.others,
     ),
     "chooses": lambda check, answer, prompt: _took(chosen(without_echo(answer, prompt), check.options), check.right),
     "mood": lambda check, answer, _: suits(answer, check.mood),

@@ -117,7 +117,7 @@ def _content_follows(tokens: tuple[Word, ...]) -> bool:
     return any(len(token.text) > 3 for token in tokens)
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=32768)
 def read(text: str) -> Said:
     """Return a text's words with their sentences and clauses."""
     found, clause = list[Word](), 0

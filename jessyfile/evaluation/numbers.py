@@ -25,11 +25,12 @@ _ENGLISH = {
 }  # fmt: skip
 _TIMES = {"yüz": 100, "hundred": 100, "bin": 1000, "thousand": 1000}
 _OTHER = re.compile(
-    r"alt[ıi]n.*|yedi(?:m|n|k|ğ.*|niz|rd.*)|on[ulcs].*|ona|onda.*|y[üu]z[üu].*|y[üu]zde|y[üu]ze|"
+    r"alt[ıi]n.*|yedi(?:m|n|k|ğ.*|niz|rd.*)|on[ulcs].*|ona|onda.*|y[üu]z[üu].*|y[üu]zden?|y[üu]ze|"
     r"bin(?:[iı].*|d.*)|ten'.*"
 )
 _ENGLISH_WORDS = frozenset(("the", "it's", "is", "of", "and", "to", "in", "it", "a"))
 _HALF = "buçuk"
+_FULL_HOUR = "00"  # of 15:00
 
 
 def numbers(text: str) -> Iterator[tuple[float, bool]]:
@@ -49,7 +50,7 @@ def numbers(text: str) -> Iterator[tuple[float, bool]]:
 def _number(said: Said, at: int, *, english: bool) -> tuple[float | None, int]:
     """Return the number that begins at a word and where it ends."""
     digits = _DIGITS.fullmatch(said.tokens[at].plain)
-    if digits is not None:
+    if digits is not None and digits[1] != _FULL_HOUR:
         return _half(said, _value(digits[1]), at + 1)
     return _spelled(said, at, english=english)
 
@@ -62,21 +63,29 @@ def _value(digits: str) -> float:
 
 
 def _spelled(said: Said, at: int, *, english: bool) -> tuple[float | None, int]:
-    total: float | None = None
-    last, place = 0, at
+    thousands, rest, last, place = 0, 0, -1, at
     while place < len(said.tokens):
         value = _word(said.tokens[place].text, said.tokens[place].plain, english=english)
-        if value is None or (total is not None and value < 100 and not _continues(last, value)):
+        if value is None or (place > at and not _continues(last, value)):
             break
-        total = (total or 1) * value if value in _TIMES.values() else (total or 0) + value
+        if value == 1000:
+            thousands, rest = (rest or 1) * 1000, 0
+        else:
+            rest = (rest or 1) * value if value == 100 else rest + value
         last, place = value, place + 1
-    if total is None or (total == 1 and last == 1 and not _half_follows(said, place)):  # `bir` is the article
+    total = thousands + rest
+    if place == at or (total == 1 and not _half_follows(said, place)):  # `bir` is the article
         return None, at
     return _half(said, total, place)
 
 
 def _continues(last: int, value: int) -> bool:
-    return last >= 10 and last % 10 == 0 and value < last and 0 < value < (10 if last < 100 else 100)
+    """Return whether a number goes on: `on altı`, `iki yüz` and `yüz bin` do, `yirmisi yüz` are two."""
+    if value == 1000:
+        return 0 < last < 1000
+    if value == 100:
+        return 0 < last < 10 or last == 1000
+    return last >= 10 and last % 10 == 0 and 0 < value < (10 if last < 100 else 100)
 
 
 def _word(text: str, plain: str, *, english: bool) -> int | None:

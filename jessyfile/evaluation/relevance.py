@@ -50,6 +50,8 @@ def touches(text: str, words: tuple[str, ...], prompt: str, known: tuple[str, ..
     listed = {start for start, end, _ in found if not asking or end > start + 1 or start in content}
     of_subject = listed | (content & _taken_up(said, (prompt, *known)))
     foreign = len(content - of_subject)
+    if of_subject and not read(prompt).tokens:  # who wrote no word has told nothing that could be known
+        return foreign <= len(of_subject)
     if of_subject:
         return foreign <= (_PER_SUBJECT + (len(said.tokens) > _LONG)) * len(of_subject) + 1
     return asking and not foreign and len(said.tokens) <= _SHORT and (bool(found) or _asks_back(said, own))

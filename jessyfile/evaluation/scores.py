@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
+from math import inf
 from typing import TYPE_CHECKING
 
 from jessyfile.evaluation.answers import FULL, Answered
 from jessyfile.evaluation.cases import Case, Check
 from jessyfile.evaluation.checks import complaint, passes, rule_holds
 from jessyfile.evaluation.clauses import without_echo
-from jessyfile.evaluation.nearness import nearest
+from jessyfile.evaluation.nearness import leaning
 from jessyfile.evaluation.repetition import find_loop
-from jessyfile.evaluation.restating import restates
+from jessyfile.evaluation.restating import defines, restates, takes_the_name
 from jessyfile.evaluation.voice import voice_faults
 from jessyfile.text.answer_language import in_language
 
@@ -21,6 +23,11 @@ if TYPE_CHECKING:
     from jessyfile.language.recipe import Complexity, Personality
 
 PERSONA_SUITE = "personality"
+_LOWEST = "low"
+_UNFORESEEN = {"touches": 0.15, "at_least": 0.05, "first_person": 0.05}
+"""How far an answer must lean to the good ones to need none of the words that a check looks for."""
+_LEANS_BAD, _SHORT_LEANS_BAD, _SOME = -0.15, -0.4, 7  # of fewer words some may be shared by accident
+_ELSEWHERE, _SHORT_ELSEWHERE, _MANY = 0.1, 0.5, 12  # shares of the other questions; many words are no accident
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,18 +140,35 @@ def form_misses(case: Case, text: str) -> tuple[str, ...]:
 def misses(case: Case, text: str) -> tuple[str, ...]:
     """Return in words the checks of content that an answer fails.
 
-    Where people wrote answers for the case, one clearly near to theirs decides: a good one stands for the words of the
-    subject, a bad one is a fault of its own.
+    Where people wrote answers for the case, what is clearly like theirs decides: like a good one an answer needs no word
+    that a list cannot foresee, like a bad one, or one to other questions, it fails.
     """
-    near = nearest(without_echo(text, case.prompt), case.good, case.bad)
-    checks = [check for check in case.relevance if near != "good" or check.kind != "touches"]
-    faults = {"is near an answer known as bad": near == "bad", "says the message again": restates(text, case.prompt)}
-    return (*_failed(case, checks, text), *(fault for fault, there in faults.items() if there))
+    words, leans, elsewhere = _near(case, text)
+    faults = {
+        "is nearer to answers known as bad": leans <= (_LEANS_BAD if words >= _SOME else _SHORT_LEANS_BAD),
+        "is nearer to answers to other questions": elsewhere > (_ELSEWHERE if words >= _MANY else _SHORT_ELSEWHERE),
+        "says the message again": restates(text, case.prompt),
+        "takes the other one's name": takes_the_name(text, case.prompt),
+        "defines what nobody asked about": case.level == _LOWEST and defines(text, case.prompt),
+    }
+    return (*_failed(case, case.relevance, text), *(fault for fault, there in faults.items() if there))
+
+
+@lru_cache(maxsize=256)
+def _near(case: Case, text: str) -> tuple[int, float, float]:
+    """Return an answer's own words, how far it leans to the case's good answers, and the share of other questions it is nearer to."""
+    own = without_echo(text, case.prompt)
+    words, leans = len(own.split()), leaning(own, case.good, case.bad)
+    if case.profiles is None or (words < _SOME and leans < min(_UNFORESEEN.values())):
+        return words, leans, 0.0
+    return words, leans, case.profiles.nearer(case.id, own)
 
 
 def _failed(case: Case, checks: Sequence[Check], text: str) -> tuple[str, ...]:
     known = tuple(good for good in case.good if good != text)
-    return tuple(complaint(check, text, case.prompt) for check in checks if not passes(check, text, case.prompt, known))
+    _, leans, elsewhere = _near(case, text)
+    asked = [check for check in checks if elsewhere or leans < _UNFORESEEN.get(check.kind, inf)]
+    return tuple(complaint(check, text, case.prompt) for check in asked if not passes(check, text, case.prompt, known))
 
 
 def _broken_rules(case: Case, text: str, personality: Personality) -> Iterator[str]:

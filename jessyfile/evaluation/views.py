@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 
+from jessyfile.evaluation.clauses import sentences
 from jessyfile.evaluation.words import forms, holds
+from jessyfile.text.turkish import lower
 
 _OWN_VIEW = (
     "bence", "bana kalırsa", "bana göre", "bana sorarsan", "kanımca", "benim için", "benim fikrim", "benim gözümde",
-    "benim görüşüm", "ben olsam", "tercihim", "karşıyım", "yanayım", "tarafındayım", "yanındayım", "taraftarıyım",
+    "benim görüşüm", "ben olsam", "tercihim", "karşıyım", "yanayım", "yakınım",
+    "tarafındayım", "yanındayım", "taraftarıyım",
     "eminim",
     "kararsızım", "hoşuma", "inandırıcı gelmiyor", "bana adil", "bana saçma", "bana ters", "bana garip", "bana yanlış",
     "bana doğru", "bana fazla", "bana biraz", "benim ölçüm", "benim derdim", "benim cevabım", "benim oyum", "oyum",
@@ -48,12 +51,14 @@ _VERDICT = re.compile(  # a side taken at the head: `Yes, ...`, `Make up, mostly
     r"|(?:\w+ ){1,3}(?:değil\w*|mostly|çoğunlukla)\b|(?:\w+ ){0,2}\w+, (?:mostly|partly)\b)"
     r"|\bi (?:still |really |honestly |just |mostly |also )?(?:do|don['’]?t|think|believe|want|trust|doubt)\b"
 )
+_HEDGE = re.compile(r"\?|\bgöre\b|bağlı|değişir|depend|var(?:ies|y)")
+_BRIEF = 4  # words of a first sentence that says at once what the rest explains: `Olanı düzeltmez.`
 _LAYOUT = re.compile(r"^\s*(?:[-*•]\s+\S|\d{1,2}[.)]\s+\S|#{1,6}\s|\*\*[^*\n]+\*\*:?\s*$)", re.MULTILINE)
 
 
 def own_view(text: str) -> bool:
     """Return whether the speaker says what she thinks, prefers or would do."""
-    if any(holds(text, words) for words in _OWN_VIEW):
+    if any(holds(text, words) for words in _OWN_VIEW) or _says_at_once(text):
         return True
     return any(
         _THINKS.search(form) is not None
@@ -61,6 +66,12 @@ def own_view(text: str) -> bool:
         or any(_DONE.fullmatch(one[0]) is None for one in _WOULD.finditer(form))
         for form in forms(text)
     )
+
+
+def _says_at_once(text: str) -> bool:
+    """Return whether a first sentence of a few words gives the answer that the others explain."""
+    first, *others = sentences(text) or [""]
+    return bool(others) and len(first.split()) <= _BRIEF and _HEDGE.search(lower(first)) is None
 
 
 def lectures(text: str) -> bool:

@@ -70,7 +70,7 @@ _PREDICATES = frozenset((
     "var", "yok", "değil", "mi", "mı", "mu", "mü", "lazım", "gerek", "olur", "oldu", "ol", "et", "git", "gel",
     "yap", "bak", "de", "ver", "al", "iç", "ye", "koy", "yaz", "sor", "kal", "dur",
 ))  # fmt: skip
-_LONG, _UNBOUND = 9, 0.15
+_LONG, _UNBOUND, _IN_BITS = 9, 0.15, 0.6
 
 
 def voice_faults(text: str, prompt: str, language: str) -> Iterator[str]:
@@ -84,6 +84,8 @@ def voice_faults(text: str, prompt: str, language: str) -> Iterator[str]:
     said, spoken = read(prose(text)), prose(text)
     if sounds(spoken, "call_centre"):
         yield "speaks like a call centre"
+    if sounds(spoken, "contempt"):
+        yield "looks down on the one who asks"
     yield from false_claims(spoken)
     if language in ("en", "any"):
         return
@@ -178,10 +180,11 @@ def _stutters(said: Said) -> bool:
 
 
 def is_salad(said: Said) -> bool:
-    """Return whether a text lists words and says nothing: long, hardly a verb, hardly a word that joins."""
+    """Return whether a text lists words and says nothing: long, hardly a verb, hardly a word that joins, or all of it in bits."""
     longest = Counter(token.sentence for token in said.tokens)
-    single = sum(count for count in Counter(token.clause for token in said.tokens).values() if count == 1)
-    if single > _LONG:
+    clauses = Counter(token.clause for token in said.tokens).values()
+    single, brief = (sum(count <= words for count in clauses) for words in (1, 2))
+    if single > _LONG or (brief > _LONG and brief > _IN_BITS * len(clauses)):
         return True
     return any(size > _LONG and _unbound(said, sentence) for sentence, size in longest.items())
 

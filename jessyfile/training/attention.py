@@ -65,10 +65,10 @@ def attended(
     v, shapes = values.value.reshape(k.shape), (queries.value.shape, keys.value.shape)
     queries.let_go()
     keys.let_go()
-    if prefix is not None and rows.apart:
-        k, v = (np.concatenate(pair) for pair in zip(prefix.take(), (k, v), strict=True))
-    elif prefix is not None:
-        prefix.give(k[: rows.shared], v[: rows.shared])
+    own = len(rows.own)
+    if prefix is not None:
+        whole = [*prefix.exchanged(k[:own], v[:own]), (k[own:], v[own:])]
+        k, v = (np.concatenate(pieces) for pieces in zip(*whole, strict=True))
     out, spread = np.empty_like(q), np.empty(q.shape[:2], np.float32)
     for piece in _pieces(heads, rows):
         scores, _ = piece.scores(q, k)
@@ -101,13 +101,12 @@ def attended(
             pull *= np.float32(heads.scale)
             piece.queries(of_q)[...] = pull @ piece.seen(k)
             piece.give(of_k, pull.swapaxes(-1, -2) @ piece.queries(q))
-        if prefix is not None and rows.apart:
-            prefix.give_back(of_k[: rows.shared], of_v[: rows.shared])
-            of_k, of_v = of_k[rows.shared :], of_v[rows.shared :]
-        elif prefix is not None:
-            for keys_of_others, values_of_others in prefix.take_back():
-                of_k[: rows.shared] += keys_of_others
-                of_v[: rows.shared] += values_of_others
+        if prefix is not None:
+            mine, shared = slice(rows.own.start, rows.own.stop), rows.shared
+            for others in prefix.exchanged_back(of_k[:shared], of_v[:shared], wanted=bool(rows.own)):
+                of_k[mine] += others[0][mine]
+                of_v[mine] += others[1][mine]
+            of_k, of_v = (np.concatenate([one[mine], one[shared:]]) for one in (of_k, of_v))
         queries.receive(_rotated(of_q, heads.count, heads, rows, back=True).reshape(shapes[0]))
         keys.receive(_rotated(of_k, heads.kv_count, heads, rows, back=True).reshape(shapes[1]))
         values.receive(of_v.reshape(shapes[1]))
@@ -176,8 +175,9 @@ class _Piece:
 
 
 def _pieces(heads: Heads, rows: Layout) -> Iterator[_Piece]:
-    ahead = rows.shared if rows.apart else 0
+    own = len(rows.own)
     for start, end, before in rows.spans():
+        ahead = rows.shared - own if start >= own else rows.own.start
         for first in range(start, end, _QUERIES):
             yield _Piece(heads, ahead, before, start, first, min(first + _QUERIES, end))
 

@@ -33,18 +33,18 @@ EVEN = LossWeights()
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Where rows lie in a matrix of tokens: the prefix in the first `shared` places, then the rows, cut at `starts`; `apart` says
-    that the prefix lies in another matrix.
+    """Where rows lie in a matrix of tokens: first the `own` tokens of their prefix, which has `shared` in all, then the rows, cut at
+    `starts`. The prefix's other tokens lie in the matrices that are computed beside this one.
     """
 
     shared: int
     starts: tuple[int, ...]
-    apart: bool = False
+    own: range
 
     def spans(self) -> Iterator[tuple[int, int, int]]:
         """Yield each row's first place, its end, and how many tokens of the prefix come before it."""
-        if self.shared and not self.apart:
-            yield 0, self.shared, 0
+        if self.own:
+            yield 0, len(self.own), self.own.start
         yield from ((start, end, self.shared) for start, end in zip(self.starts[:-1], self.starts[1:], strict=True))
 
     @property
@@ -196,7 +196,7 @@ def build(rows: Encoded, chosen: list[int], step: int, counted: LossWeights = EV
     return Batch(where, packed.targets, packed.weights, packed.row, inputs)
 
 
-def pack_rows(rows: Encoded, chosen: list[int], counted: LossWeights = EVEN, *, apart: bool = False) -> Packed:
+def pack_rows(rows: Encoded, chosen: list[int], counted: LossWeights = EVEN, own: range | None = None) -> Packed:
     """Put the chosen rows one after the other.
 
     A row's last token is never an input: nothing is predicted after it. A target at a row's first place follows the prefix, whose
@@ -206,7 +206,7 @@ def pack_rows(rows: Encoded, chosen: list[int], counted: LossWeights = EVEN, *, 
         rows: the encoded rows.
         chosen: numbers of the rows.
         counted: the weights of end-of-turn and level tokens in the loss.
-        apart: whether the rest of the prefix lies in another matrix, and not before the rows.
+        own: which of the prefix's tokens lie before the rows, its last not counted; None for all.
 
     Returns:
         The tokens, where each row lies, and the targets.
@@ -214,8 +214,8 @@ def pack_rows(rows: Encoded, chosen: list[int], counted: LossWeights = EVEN, *, 
     import numpy as np
 
     lead, shared = min(len(rows.prefix), 1), rows.prefix[:-1]
-    first = shared[:0] if apart else shared
-    ids, starts, where, targets, levels = [first], [len(first)], [], [], []
+    own = range(len(shared)) if own is None else own
+    ids, starts, where, targets, levels = [shared[own.start : own.stop]], [len(own)], [], [], []
     for row in chosen:
         tokens, trained = rows.row(row)
         ids += [rows.prefix[-1:], tokens[:-1]]
@@ -228,6 +228,6 @@ def pack_rows(rows: Encoded, chosen: list[int], counted: LossWeights = EVEN, *, 
     predicted = np.concatenate(targets)
     weights = np.where(predicted == rows.end[0], np.float32(counted.end), np.float32(1))
     weights[np.concatenate(levels)] = counted.level
-    layout = Layout(len(shared), tuple(starts), apart)
+    layout = Layout(len(shared), tuple(starts), own)
     rows_of = np.repeat(np.arange(len(where)), [len(places) for places in where])
     return Packed(np.concatenate(where), predicted, weights, rows_of, np.concatenate(ids), layout, chosen)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import accumulate, pairwise
 
 from jessyfile.training.encoded import Encoded
 from jessyfile.training.workers import shares
@@ -11,6 +13,14 @@ from jessyfile.training.workers import shares
 CPU_TOKENS = (
     480  # of one part: larger ones are hardly faster, and their memory grows by about 1 MB a token (Gemma 3 270M)
 )
+
+
+@dataclass(frozen=True, slots=True)
+class PartRows:
+    """Rows that one worker computes, and which tokens of their prefix it computes for all beside it."""
+
+    rows: list[int]
+    own: range
 
 
 def turns(tokens: int, rows: int, together: int) -> int:
@@ -27,13 +37,13 @@ def units_of(rows: Encoded, chosen: Sequence[int], unit: int) -> list[list[int]]
 
 def cut(
     rows: Encoded, batch: Sequence[int], workers: int, processes: int, splits: int, unit: int = 1
-) -> list[list[list[int]]]:
+) -> list[list[PartRows]]:
     """Return the parts of a batch, those together that one process computes at once.
 
     Args:
         rows: the encoded rows.
         batch: the batch's rows.
-        workers: how many parts a process computes at once; the first of them computes the prefix too.
+        workers: how many parts a process computes at once.
         processes: among how many processes the work is divided.
         splits: into how many parts a batch is cut at least.
         unit: how many rows that lie side by side stay together.
@@ -42,7 +52,18 @@ def cut(
     ordered = units_of(rows, batch, unit)
     costs = [int(lengths[one].sum()) for one in ordered]
     groups = processes * max(turns(sum(costs), len(ordered), together), math.ceil(splits / together))
-    prefixes = [len(rows.prefix) * (not i % workers) for i in range(groups * workers)]
-    parts = [[row for place in part for row in ordered[place]] for part in shares(costs, len(prefixes), prefixes)]
+    parts = [[row for place in part for row in ordered[place]] for part in shares(costs, groups * workers)]
     found = [[part for part in parts[i : i + workers] if part] for i in range(0, len(parts), workers)]
-    return [group for group in found if group]
+    return [_with_prefix(rows, group) for group in found if group]
+
+
+def _with_prefix(rows: Encoded, group: Sequence[list[int]]) -> list[PartRows]:
+    """Share out the prefix's tokens, its last not counted, each to the part that has the fewest."""
+    lengths, shared = rows.lengths(), max(len(rows.prefix) - 1, 0)
+    loads = [int(lengths[part].sum()) for part in group]
+    own = [0] * len(group)
+    for _ in range(shared):
+        least = min(range(len(group)), key=lambda part: loads[part] + own[part])
+        own[least] += 1
+    ends = accumulate(own, initial=0)
+    return [PartRows(part, range(*span)) for part, span in zip(group, pairwise(ends), strict=True)]

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from jessyfile.training.decoder import Decoder
 from jessyfile.training.loss import CHUNK, HeadRows, Softmax, cross_entropy, streamed, target_logprobs
-from jessyfile.training.prefix import PrefixAt, failing_together, seats
+from jessyfile.training.prefix import PrefixAt, failing_together, ways
 from jessyfile.training.tape import Tape, Traced
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class CpuPass:
     def sums(self, parts: Sequence[Portion]) -> tuple[list[Weighed], dict[str, Matrix]]:
         """Return what each of no more parts than there are workers comes to, and the summed gradients by path, where they are wanted.
 
-        All have a prefix of their own, or the first alone has it.
+        Each has the whole prefix, or some of its tokens.
         """
         import mlx.core as mx
         import numpy as np
@@ -86,10 +86,11 @@ class CpuPass:
         return self.workers.map(work, self._seated(parts))
 
     def _seated(self, parts: Sequence[Portion]) -> Sequence[Portion]:
-        if not parts[-1].batch.rows.apart:
+        """Return the parts with the ways to the prefix where each has some of its tokens."""
+        if all(len(part.batch.rows.own) == part.batch.rows.shared for part in parts):
             return parts
-        ways = seats(len(self.workers.models[0].layers), len(parts))
-        return [replace(part, prefix=way) for part, way in zip(parts, ways, strict=True)]
+        found = ways(len(self.workers.models[0].layers), len(parts))
+        return [replace(part, prefix=way) for part, way in zip(parts, found, strict=True)]
 
     def _decoder(self, model: Any) -> Decoder:
         return self._decoders.setdefault(id(model), Decoder(model))

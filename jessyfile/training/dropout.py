@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -17,15 +18,15 @@ _STEPS = 1 << 16  # a unit is kept with a probability of so many steps
 
 @dataclass(frozen=True, slots=True)
 class Drops:
-    """What one layer drops of some rows: how many tokens each has, and what its numbers are drawn from."""
+    """What one layer drops of some rows: of each how many tokens there are and which of them are here, and what its numbers follow from."""
 
-    counts: Sequence[int]
+    tokens: Sequence[tuple[int, slice]]
     keys: Sequence[Sequence[int]]
     _streams: list[np.random.SFC64] = field(default_factory=list)
 
     def at(self, counts: Sequence[int]) -> Drops:
         """Return what goes on with so many tokens of each row."""
-        return replace(self, counts=counts)
+        return replace(self, tokens=[(count, slice(count)) for count in counts])
 
     def factors(self, width: int, kept: float) -> Matrix:
         """Return what the units of each token are multiplied by, shape (tokens, width): 0 where dropped."""
@@ -35,11 +36,10 @@ class Drops:
             self._streams.extend(np.random.SFC64(key) for key in self.keys)
         least = max(1, round(kept * _STEPS))
         drawn = [
-            stream.random_raw(-(-count * width // 4)).view(np.uint16)[: count * width]
-            for count, stream in zip(self.counts, self._streams, strict=True)
+            stream.random_raw(-(-count * width // 4)).view(np.uint16)[: count * width].reshape(count, width)[here]
+            for (count, here), stream in zip(self.tokens, self._streams, strict=True)
         ]
-        below = np.concatenate(drawn).reshape(-1, width) < least
-        return np.multiply(below, np.float32(_STEPS / least), dtype=np.float32)
+        return np.multiply(np.concatenate(drawn) < least, np.float32(_STEPS / least), dtype=np.float32)
 
 
 def seed_at(seed: int, update: int, part: int) -> int:
@@ -48,10 +48,13 @@ def seed_at(seed: int, update: int, part: int) -> int:
 
 
 def drops(batch: Packed, seed: int, layer: int) -> Drops:
-    """Return what a layer drops of a batch's rows, the prefix among them where it lies with them."""
-    spans = list(batch.rows.spans())
-    numbers = [-1, *batch.numbers][-len(spans) :]
-    return Drops([end - start for start, end, _ in spans], [(seed, layer, number + 1) for number in numbers])
+    """Return what a layer drops of a batch's rows, and of the tokens of their prefix that lie with them."""
+    layout, own = batch.rows, batch.rows.own
+    tokens = [(end - start, slice(end - start)) for start, end in pairwise(layout.starts)]
+    keys = [(seed, layer, number + 1) for number in batch.numbers]
+    if own:
+        tokens, keys = [(layout.shared, slice(own.start, own.stop)), *tokens], [(seed, layer, 0), *keys]
+    return Drops(tokens, keys)
 
 
 def targets_of_rows(batch: Packed) -> list[int]:

@@ -33,8 +33,8 @@ class FrozenStates:
         """Return a batch that begins with the lowest adapted layer."""
         import numpy as np
 
-        own = [self.rows[number] for number in batch.numbers]
-        return replace(batch, entering=np.concatenate(own if batch.rows.apart else [self.prefix, *own]))
+        first, rows = batch.rows.own, [self.rows[number] for number in batch.numbers]
+        return replace(batch, entering=np.concatenate([self.prefix[first.start : first.stop], *rows]))
 
 
 def worth_keeping(model: Any, rows: Encoded) -> bool:
@@ -45,11 +45,13 @@ def worth_keeping(model: Any, rows: Encoded) -> bool:
 
 def frozen_states(work: CpuPass, rows: Encoded, groups: Sequence[Sequence[Packed]]) -> FrozenStates:
     """Return what enters the lowest adapted layer of rows, which are given in parts, those together that are computed at once."""
+    import numpy as np
+
     found: dict[int, Matrix] = {}
-    prefixes: list[Matrix] = []
     for group in groups:
-        for batch, states in zip(group, work.below([Portion(batch) for batch in group]), strict=True):
+        computed = work.below([Portion(batch) for batch in group])
+        for batch, states in zip(group, computed, strict=True):
             own = [states[start:end] for start, end, _ in batch.rows.spans()][-len(batch.numbers) :]
             found.update(zip(batch.numbers, own, strict=True))
-            prefixes.append(states[: batch.rows.shared])
-    return FrozenStates(rows, prefixes[0], found)  # the first part of the first group has it
+        prefix = np.concatenate([states[: len(batch.rows.own)] for batch, states in zip(group, computed, strict=True)])
+    return FrozenStates(rows, prefix, found)

@@ -187,7 +187,7 @@ class Passes:
             for group in cut(rows, batch, self.workers.count, self.ranks.size, self.splits, unit)
         ]
         for number, parts in cuts[self.ranks.rank :: self.ranks.size]:
-            yield number, [pack_rows(rows, part, counted, apart=i > 0) for i, part in enumerate(parts)]
+            yield number, [pack_rows(rows, part.rows, counted, part.own) for part in parts]
 
     def keep_frozen(self, splits: Sequence[Encoded], train: Train) -> None:
         """Compute once what the frozen layers make of rows, where several epochs need it and it is little enough to be kept.

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 Array = Any  # mx.array; MLX ships no complete types
 Method = Literal["dpo", "kto"]
+_TOGETHER = 8  # answers to other questions that a GPU reads at once: of what is held out they may be thousands
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +89,7 @@ class Preferred:
         others = self.compared.others
         if others is None or not chosen:
             return self
-        now = -passes.loss(others, len(chosen), chosen=chosen).loss
+        now = -passes.loss(others, _TOGETHER, chosen=chosen).loss
         before = float(self.compared.others_reference[list(chosen)].sum())
         return replace(self, ahead=max(0.0, (now - before) / len(chosen)))
 

@@ -1,7 +1,8 @@
-"""Keys and values of the prefix that all rows share: one part of an update computes them for those that are computed beside it.
+"""Keys and values of the prefix that all rows share: parts that are computed side by side each have some of its tokens.
 
-Layer by layer the others wait for them, and on the way back it waits for the gradients that the others have for them. So an update
-pays for the prefix once. Nobody waits in a circle: on the way forward only the others wait, on the way back only the one.
+Layer by layer every part gives the others its keys and values of the prefix and waits for theirs, and on the way back its gradients of
+the whole of it. So an update pays for the prefix once, and its tokens even out what the rows leave uneven. Nobody waits in a circle:
+what a part waits for, the others give before they wait themselves.
 """
 
 from __future__ import annotations
@@ -23,39 +24,33 @@ Layers: TypeAlias = "list[Future[Pair]]"
 class PrefixAt:
     """A part's way to the prefix in one layer.
 
-    pairs      the prefix's keys and values by layer, from the part that computes them
-    gradients  what each of the other parts gives back, by layer
-    own        where this part gives back; nothing for the one that computes the prefix
+    part       which of the parts it is
+    pairs      of every part, by layer: the keys and values of its tokens of the prefix
+    gradients  of every part, by layer: what its rows pull the whole prefix's keys and values by
     layer      the layer
     """
 
-    pairs: Layers
+    part: int
+    pairs: tuple[Layers, ...]
     gradients: tuple[Layers, ...]
-    own: Layers
     layer: int = 0
 
-    def give(self, keys: Matrix, values: Matrix) -> None:
-        """Tell the others what the prefix's keys and values are; a layer that is computed again tells nothing new."""
-        if not self.pairs[self.layer].done():
-            self.pairs[self.layer].set_result((keys.copy(), values.copy()))
+    def exchanged(self, keys: Matrix, values: Matrix) -> list[Pair]:
+        """Give this part's keys and values, and return every part's; a layer that is computed again gives nothing new."""
+        _give(self.pairs[self.part][self.layer], (keys, values))
+        return [layers[self.layer].result() for layers in self.pairs]
 
-    def take(self) -> Pair:
-        """Wait for the prefix's keys and values."""
-        return self.pairs[self.layer].result()
-
-    def give_back(self, of_keys: Matrix, of_values: Matrix) -> None:
-        """Tell the part that computes the prefix what this one's gradients of it are."""
-        self.own[self.layer].set_result((of_keys, of_values))
-
-    def take_back(self) -> Iterator[Pair]:
-        """Wait for the others' gradients, and yield them in the order of the parts."""
-        yield from (layers[self.layer].result() for layers in self.gradients)
+    def exchanged_back(self, of_keys: Matrix, of_values: Matrix, *, wanted: bool) -> Iterator[Pair]:
+        """Give this part's gradients of the whole prefix, and yield the others' where they are wanted."""
+        _give(self.gradients[self.part][self.layer], (of_keys, of_values))
+        others = (layers for part, layers in enumerate(self.gradients) if wanted and part != self.part)
+        yield from (layers[self.layer].result() for layers in others)
 
 
-def seats(layers: int, parts: int) -> list[PrefixAt]:
-    """Return the ways of parts that are computed side by side: the first computes the prefix."""
-    pairs, *gradients = ([Future[Pair]() for _ in range(layers)] for _ in range(parts))
-    return [PrefixAt(pairs, tuple(gradients), own) for own in ([], *gradients)]
+def ways(layers: int, parts: int) -> list[PrefixAt]:
+    """Return the ways of parts that are computed side by side."""
+    pairs, gradients = (tuple([Future[Pair]() for _ in range(layers)] for _ in range(parts)) for _ in range(2))
+    return [PrefixAt(part, pairs, gradients) for part in range(parts)]
 
 
 @contextlib.contextmanager
@@ -64,7 +59,13 @@ def failing_together(prefix: PrefixAt | None) -> Iterator[None]:
     try:
         yield
     except BaseException as error:
-        for future in (one for layers in (prefix.pairs, *prefix.gradients) for one in layers) if prefix else ():
+        for future in (one for layers in (*prefix.pairs, *prefix.gradients) for one in layers) if prefix else ():
             with contextlib.suppress(InvalidStateError):  # it was given before
                 future.set_exception(error)
         raise
+
+
+def _give(future: Future[Pair], pair: Pair) -> None:
+    if not future.done():
+        with contextlib.suppress(InvalidStateError):  # another part has failed meanwhile
+            future.set_result((pair[0].copy(), pair[1].copy()))

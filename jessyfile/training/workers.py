@@ -76,12 +76,9 @@ def workers(model: Any, count: int) -> Iterator[Workers]:
             thread.shutdown(wait=True)
 
 
-def shares(costs: Sequence[float], count: int, before: Sequence[float] = ()) -> list[list[int]]:
-    """Deal parts to `count` workers, the costliest first and each to the least loaded; return each worker's parts in order.
-
-    `before` is what each worker has to do anyway.
-    """
-    load = list(before) or [0.0] * count
+def shares(costs: Sequence[float], count: int) -> list[list[int]]:
+    """Deal parts to `count` workers, the costliest first and each to the least loaded; return each worker's parts in order."""
+    load = [0.0] * count
     dealt: list[list[int]] = [[] for _ in range(count)]
     for part in sorted(range(len(costs)), key=lambda i: (-costs[i], i)):
         worker = load.index(min(load))

@@ -71,3 +71,11 @@ def test_personality_rules_are_words_or_patterns() -> None:
     assert rule_holds("/^bence/", "Bence olur")
     assert not rule_holds("/^olur/", "Bence olur")
     assert rule_holds("/", "a / b")
+
+
+def test_numbers_of_the_question_may_stand_beside_the_right_one() -> None:
+    """`Yüzde 20'si 100, toplam 600` failed where the case's author had not thought of the 20 that was asked about."""
+    sum_asked = Check("number", numbers=(600.0,), also=(100.0,))
+    assert passes(sum_asked, "Yüzde 20'si 100, toplam 600.", "500 dedi usta, yüzde 20yle ne ödicem")
+    assert not passes(sum_asked, "Yüzde 20'si 100, toplam 600.", "ne ödicem")
+    assert not passes(sum_asked, "500 ödersin.", "500 dedi usta, yüzde 20yle ne ödicem")

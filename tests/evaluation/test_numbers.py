@@ -16,11 +16,23 @@ DRINKS = (("çay",), ("kahve",))
     [
         ("dokuz", 9), ("9,0 TL", 9), ("%9", 9), ("on altı eder", 16), ("yirmidört", 24), ("24'tür", 24), ("beştir", 5),
         ("1.000 lira", 1000), ("yüz yirmi", 120), ("üç buçuk saat", 3.5), ("2,5", 2.5), ("iki bin yirmi üç", 2023),
-        ("twenty-four", 24), ("it is nine", 9), ("20lik", 20), ("yediye böl", 7),
+        ("twenty-four", 24), ("bin dokuz yüz yirmi üç", 1923), ("otuz bin beş yüz", 30500), ("it is nine", 9), ("20lik", 20), ("yediye böl", 7),
     ],
 )  # fmt: skip
 def test_a_number_is_read(text: str, value: float) -> None:
     assert [number for number, _ in numbers(text)][:1] == [value]
+
+
+@pytest.mark.parametrize(
+    ("text", "values"),
+    [
+        ("600, yüzde yirmisi yüz lira", [600, 20, 100]), ("çarşamba 15:00", [15]), ("52 hafta, o yüzden kayıyor", [52]),
+        ("üç saat, on altı dakika", [3, 16]),
+    ],
+)  # fmt: skip
+def test_numbers_beside_each_other_stay_apart(text: str, values: list[float]) -> None:
+    """`Yüzde yirmisi yüz` was read as 2,000, the minutes of 15:00 as 0 and `o yüzden` as 100: right sums failed."""
+    assert [number for number, _ in numbers(text)] == values
 
 
 @pytest.mark.parametrize(

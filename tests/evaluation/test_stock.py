@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+from random import Random
+
 import pytest
 from evaluation_fakes import make_case
 from test_voice import SALAD, STOCK
 
-from jessyfile.evaluation.cases import Case, read_cases
-from jessyfile.evaluation.nearness import likeness, nearest
-from jessyfile.evaluation.scores import misses
+from jessyfile.evaluation.cases import Case, Check, read_cases
+from jessyfile.evaluation.nearness import leaning, likeness
+from jessyfile.evaluation.profiles import Profiles
+from jessyfile.evaluation.scores import form_misses, misses
 from jessyfile.evaluation.stock import stock_answers
 from jessyfile.evaluation.voice import voice_faults
 from jessyfile.resources import resource
@@ -18,6 +24,40 @@ PARAGRAPH = (
     "özgür olmak; emek veriyor, korku duyuyor, zarar görüyor, pişman oluyor. Toplum, vicdan, adalet, şans … telafi eder, "
     "özür dilerdim."
 )
+ENGLISH_PARAGRAPH = (
+    "I don't think there is one answer to this, but I would like to stand somewhere. On the one side people want trust, order "
+    "and family, on the other they want to be free; they work, they fear, they are hurt, they regret. Society, conscience, "
+    "justice and luck all have a say. I would try to make up for it and say sorry."
+)
+NOUNS = (
+    "Evde anne, mutfakta yemek, sokakta araba, okulda çocuk; denizde güneş, telefonda arkadaş, masada kitap, kapıda komşu, "
+    "parkta kedi köpek, cepte para, işte patron."
+)
+VERBS = (
+    "Gider gelir, alır verir, sever bekler, konuşur dinler, uyur kalkar, yer içer, koşar durur, okur yazar, bakar görür, "
+    "sorar anlatır, güler ağlar."
+)
+PROVERBS = (
+    "Damlaya damlaya göl olur. Sakla samanı gelir zamanı. Acele işe şeytan karışır. Bir elin nesi var, iki elin sesi var. "
+    "Ağaç yaşken eğilir. Komşu komşunun külüne muhtaçtır."
+)
+PERSONA = (
+    "Ben JESSY, senin bilgisayarında çalışan küçük bir modelim. Sıcak, dürüst bir yol arkadaşıyım; basit soruya kısa, zor soruya "
+    "düşünerek cevap veririm. Bence en önemlisi dürüst olmak."
+)
+COMFORT = (
+    "Kulağa zor geliyor, yanındayım. Böyle hissetmen çok normal, kendine zaman tanı. Nefes al, bir su iç, güvendiğin biriyle "
+    "konuş. İstersen anlat, dinliyorum."
+)
+ADVICE = (
+    "Önce loglara bak, sonra küçük bir test yaz. Cache'i temizle, sürümü kontrol et, config'i gözden geçir. Bence index ekle, "
+    "query'yi ölç, memory'yi izle; thread, lock, timeout hepsi etki eder."
+)
+
+
+@pytest.fixture(scope="module")
+def every() -> list[Case]:
+    return [case for path in sorted(resource("data", "eval").glob("*.jsonl")) for case in read_cases(path)[0]]
 
 
 @pytest.fixture(scope="module")
@@ -58,10 +98,109 @@ def test_what_four_questions_got_answers_none_of_them() -> None:
     assert stock_answers(cases, {**echoed, cases[0].id: longer}) == {case.id for case in cases[1:]}
 
 
-def test_a_clearly_near_answer_decides_and_an_unclear_one_does_not() -> None:
+def test_an_answer_leans_to_those_it_is_like() -> None:
     good, bad = ("Çok üzüldüm, başın sağ olsun.",), ("Kedi sonuçta, yenisini alırsın.",)
-    assert nearest("Çok üzüldüm ya, başın sağ olsun kanka.", good, bad) == "good"
-    assert nearest("Kedi sonuçta, yarın yenisini alırsın işte.", good, bad) == "bad"
-    assert nearest("Akşama ne yesek?", good, bad) is None
-    assert nearest(good[0], good, bad) is None
+    assert leaning("Çok üzüldüm ya, başın sağ olsun kanka.", good, bad) > 0.5
+    assert leaning("Kedi sonuçta, yarın yenisini alırsın işte.", good, bad) < -0.5
+    assert leaning("Akşama ne yesek?", good, bad) == pytest.approx(0, abs=0.05)
+    assert leaning(good[0], good, bad) == leaning("Akşama ne yesek?", (), bad) == 0
     assert likeness("şok oldum", "sok oldum") == pytest.approx(1)
+
+
+def test_people_s_answers_decide_where_words_cannot() -> None:
+    """A cold or stiff answer that named the subject passed, and a good one of an idea that no list holds did not."""
+    good = ("Ah ya, on altı sene az değil, başın sağ olsun.", "Çok üzüldüm, evde her köşede patisi vardır şimdi.")
+    bad = ("Bir kedi için çok iyi bir yaş, yenisini alırsın.", "Yavru bir kedi al, çabuk alışırsın.")
+    kedi = make_case(
+        prompt="kedim bu sabah uyanmadı", relevance=(Check("touches", ("kedi", "yaş")),), good=good, bad=bad
+    )
+    assert misses(kedi, "Bu bir kedi için iyi bir yaş zaten, yavru al, alışırsın.") != ()
+    assert misses(kedi, "Çok üzüldüm, on altı sene her köşede o vardı şimdi.") == ()
+    assert misses(replace(kedi, good=(), bad=()), "Çok üzüldüm, on altı sene her köşede o vardı şimdi.") != ()
+
+
+def test_what_is_nearer_to_many_other_questions_answers_none() -> None:
+    """A paragraph of big words passed 5 of 40 philosophical cases that share a word or two with it."""
+    subjects = ["çay", "deniz", "okul", "kedi", "araba", "tren", "köprü", "dağ", "saat", "kitap", "bahçe", "kapı"]
+    texts = {word: (f"{word} mı güzel", f"Bence {word} güzel, {word} her sabah ayrı keyif verir.") for word in subjects}
+    profiles = Profiles(texts)
+    assert profiles.nearer("çay", "Çay derim, sabah keyif verir.") == 0
+    assert profiles.nearer("çay", "Deniz ile okul, kedi ile araba, tren ile köprü bir arada.") > 0.3
+    assert profiles.nearer("çay", texts["çay"][1]) < profiles.nearer("çay", "Köprü ile tren.")
+    assert Profiles({"çay": texts["çay"]}).nearer("çay", "Köprü ile tren.") == 0
+
+
+def shuffled(case: Case) -> str:
+    words = case.prompt.replace("?", "").replace(",", "").split()
+    Random(1).shuffle(words)
+    return " ".join(words)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param(lambda _: PARAGRAPH, id="paragraph"),
+        pytest.param(
+            lambda case: f"{case.prompt} {PARAGRAPH}", id="paragraph behind an echo", marks=pytest.mark.stress
+        ),
+        pytest.param(lambda _: ENGLISH_PARAGRAPH, id="English paragraph", marks=pytest.mark.stress),
+        pytest.param(lambda _: SALAD, id="27 words"),
+        pytest.param(lambda _: NOUNS, id="nouns"),
+        pytest.param(lambda _: VERBS, id="verbs", marks=pytest.mark.stress),
+        pytest.param(lambda _: PROVERBS, id="proverbs", marks=pytest.mark.stress),
+        pytest.param(lambda _: PERSONA, id="who she is", marks=pytest.mark.stress),
+        pytest.param(lambda _: COMFORT, id="comfort", marks=pytest.mark.stress),
+        pytest.param(lambda _: ADVICE, id="advice", marks=pytest.mark.stress),
+        pytest.param(shuffled, id="the question shuffled"),
+        pytest.param(
+            lambda case: f"{shuffled(case)}. {PARAGRAPH}", id="shuffled, then the paragraph", marks=pytest.mark.stress
+        ),
+    ],
+)
+def test_no_prepared_text_passes_one_case_in_twenty_of_any_suite(
+    every: list[Case], text: Callable[[Case], str]
+) -> None:
+    """Asked singly, one paragraph passed 5 of 40 philosophical cases, a list of nouns 11 of 100 in Turkish."""
+    asked, passed = Counter[str](), Counter[str]()
+    for case in every:
+        asked[case.suite] += 1
+        said = text(case)
+        passed[case.suite] += not misses(case, said) and not list(voice_faults(said, case.prompt, case.language))
+    assert {name: passed[name] for name in asked if passed[name] >= max(0.05 * asked[name], 2)} == {}
+
+
+@pytest.mark.parametrize(
+    ("prompt", "bad", "good"),
+    [
+        ("selam, ben Kerem, yeni tanışıyoruz", "Selam, ben de Kerem, memnun oldum.", "Selam Kerem, memnun oldum."),
+        ("sabah sabah gök gürledi", "Gök gürültüsü, ısınan havanın çıkardığı bir sestir.", "Pencereyi kapatsana, gök delinecek."),
+        ("this thunder again", "Thunder is a sound that heated air makes.", "It's a loud one, that thunder. Scared?"),
+        ("bunu neden böyle yapmalıyım sence", "Böyle neden bunu sence yapmalıyım yapmalıyım.", "Bence böyle daha az iş çıkıyor."),
+    ],
+)  # fmt: skip
+def test_what_says_nothing_to_the_one_who_wrote_fails(prompt: str, bad: str, good: str) -> None:
+    """A shuffled question, a dictionary's answer to small talk and the other one's name as hers passed."""
+    case = make_case(prompt=prompt, relevance=(Check("length", most=200),))
+    assert misses(case, bad) != ()
+    assert misses(case, good) == ()
+
+
+def test_a_part_of_a_long_message_is_no_repetition() -> None:
+    """The sum that was asked for out of 5,000 characters was called a repetition of them."""
+    long = "aidat 850 lira oldu, ocaktan itibaren, kedi de kayıp, hortum da " + "ve daha neler konuşuldu burada " * 5
+    case = make_case(prompt=f"{long}, kaç lira?", relevance=(Check("length", most=200),))
+    assert misses(case, "Lira olarak 850 aidat, ocaktan itibaren.") == ()
+
+
+def test_a_short_first_sentence_is_a_view_and_a_hedge_is_none() -> None:
+    """`Olanı düzeltmez. …` takes a side without any `bence`."""
+    view = make_case(form=(Check("first_person"),))
+    assert form_misses(view, "Olanı düzeltmez. Ama karşıdaki duyulduğunu bilir.") == ()
+    assert form_misses(view, "Duruma göre. Bazen düzeltir.") != ()
+    assert form_misses(view, "Düzeltir mi? Bazen düzeltir.") != ()
+
+
+def test_contempt_is_heard_in_both_languages() -> None:
+    assert "looks down on the one who asks" in set(voice_faults("Bunu sormana bile şaşırdım.", "okusam mı", "tr"))
+    assert "looks down on the one who asks" in set(voice_faults("You are an idiot, that is why.", "why", "en"))
+    assert list(voice_faults("Sormana sevindim, oku bence.", "okusam mı", "tr")) == []

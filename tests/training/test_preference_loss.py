@@ -81,7 +81,12 @@ def test_z_is_the_mean_log_ratio_of_answers_to_other_questions_and_never_below_0
     held = replace(
         compared([0] * 4, [1] * 4, [1] * 4, 1), others=object(), others_reference=np.array([-7, -5, -7, -8.0])
     )
-    read = SimpleNamespace(loss=lambda rows, size, chosen: Totals(-sum(now[one] for one in chosen)))
+
+    def loss(_: object, size: int, chosen: Sequence[int]) -> Totals:
+        assert size <= 8  # all that is held out at once would not fit into a GPU
+        return Totals(-sum(now[one] for one in chosen))
+
+    read = SimpleNamespace(loss=loss)
     assert Preferred("kto", 0.1, held).for_rows([0, 1, 2, 3], read).ahead == pytest.approx(ahead)  # type: ignore[arg-type]
 
 

@@ -10,11 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 from training_fakes import LORA, encoded, trainer
+from training_fakes import rows as made_rows
 
 from jessyfile.errors import InsufficientMemoryError
 from jessyfile.training import cpu_parts, decoder, tape
 from jessyfile.training import trainer as loop
 from jessyfile.training.decoder import Decoder
+from jessyfile.training.encoded import pack
 from jessyfile.training.gradient import passes
 from jessyfile.training.workers import Workers, shares, workers
 
@@ -124,15 +126,23 @@ def test_the_workers_get_about_as_much_work(
     monkeypatch.setattr(cpu_parts, "CPU_TOKENS", 300)
     rows, batch = encoded(size), list(range(size))
     groups = cpu_parts.cut(rows, batch, 2, 1, splits)
-    tokens = [
-        [len(rows.prefix) * (i == 0) + int(rows.lengths()[part].sum()) for i, part in enumerate(g)] for g in groups
-    ]
-    assert sorted(row for group in groups for part in group for row in part) == batch
+    tokens = [[len(part.own) + int(rows.lengths()[part.rows].sum()) for part in group] for group in groups]
+    assert sorted(row for group in groups for part in group for row in part.rows) == batch
+    assert all([place for part in group for place in part.own] == list(range(len(rows.prefix) - 1)) for group in groups)
     assert len(groups) == max(splits // 2, -(-int(rows.lengths().sum()) // 600))
     assert all(len(parts) == 2 and max(parts) < most * min(parts) for parts in tokens), tokens
 
 
-def test_a_prefix_is_computed_by_one_part_for_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_prefix_evens_out_what_the_rows_leave_uneven() -> None:
+    """One part had all of it, so that eight rows of one length kept one processor waiting for a tenth of the layers' work."""
+    rows, prefix = [row for row in made_rows(40, prefix=range(2, 30)) if len(row.tokens) == 28 + 12][:2], 27
+    assert len(rows) == 2
+    packed = pack(rows, tuple(range(2, 30)))
+    ((first, second),) = cpu_parts.cut(packed, [0, 1], 2, 1, 1)
+    assert (len(first.own), len(second.own)) == (14, prefix - 14)
+
+
+def test_a_prefix_is_computed_once_for_all_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every part computed it, which was a tenth of the layers' work where rows are short."""
     made, entered, real = trainer(tmp_path, count=13), list[int](), Decoder.embedded
 
@@ -163,7 +173,7 @@ def test_layers_that_are_computed_again_share_the_prefix_too(tmp_path: Path, mon
 def test_a_part_that_fails_ends_those_that_wait_for_it(
     tmp_path: Path, number: int, way: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The part with the prefix, or the one that waits for it: the error is raised, nothing hangs, and the next update is whole."""
+    """Either waits for the other's share of the prefix: the error is raised, nothing hangs, and the next update is whole."""
     made = trainer(tmp_path)
     whole = sums(made, 2)
     owner, name = (tape, "gated") if way == "forward" else (tape.Tape, "trained")
