@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 
 def normal(value: object) -> Json:
-    """Return a JSON value with whole floats as integers, tuples as lists and dataclasses as objects: `5.0`, `5` and
-    `5s` are one value.
+    """Return a JSON value with whole floats as integers, tuples as lists and dataclasses as objects of the fields that
+    tell them apart: `5.0`, `5` and `5s` are one value.
 
     Raises TypeError for what is no JSON value, so that a step's odd fact is found where it is returned.
     """
@@ -29,7 +29,7 @@ def normal(value: object) -> Json:
     if isinstance(value, list | tuple):
         return [normal(entry) for entry in value]
     if is_dataclass(value):
-        return {part.name: normal(getattr(value, part.name)) for part in fields(value)}
+        return {part.name: normal(getattr(value, part.name)) for part in fields(value) if part.compare}
     raise TypeError(f"not a JSON value: {type(value).__name__}")
 
 
