@@ -1,4 +1,4 @@
-"""`jessy data show --mask`: the rows of a recipe as the last apply encoded them, each token by what it trains and weighs."""
+"""`jessy data show --mask`: the rows of a recipe as the last apply encoded them, and its preferences, each token by what it trains and weighs."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from jessyfile.errors import ProjectError
 from jessyfile.text.printable import json_text, printable
 
 if TYPE_CHECKING:
+    from jessyfile.language.recipe import Prefer, Recipe
     from jessyfile.models.tokenizer import Tokenizer
     from jessyfile.training.batches import LossWeights
     from jessyfile.training.encoded import Encoded
@@ -47,22 +48,42 @@ def show_mask(recipe: Path, count: int, *, as_json: bool) -> None:
         click.echo(show(rows, row, weights, tokenizer))
     if not as_json:
         click.echo(f"{min(count, len(rows))} of {len(rows)} rows, as run {steps['encode'].run} encoded them")
+    if loaded.prefer is not None and "preferences" in steps:
+        compared = store.verified(steps["preferences"].object) / "train.jsonl"
+        names, answers = _compared(loaded, loaded.prefer, store.verified(steps["base"].object), compared, count)
+        for row, name in enumerate(names):
+            click.echo(show(answers, row, LossWeights(), tokenizer, name))
+        if not as_json:
+            click.echo(f"{len(names)} answers of preferences, of which the tokens in `trained` and `end` are compared")
 
 
-def _as_json(rows: Encoded, row: int, weights: LossWeights, tokenizer: Tokenizer) -> str:
+def _compared(recipe: Recipe, prefer: Prefer, base: Path, file: Path, count: int) -> tuple[list[str], Encoded]:
+    """Return the answers of the first preferences by their places, and their tokens as `prefer` compares them."""
+    from jessyfile.dataset.preferences import read_compared
+    from jessyfile.training import encoded
+    from jessyfile.training.preference_encode import encoded_answer, encoder_of
+
+    encoder = encoder_of(recipe, prefer, base)
+    told = [(row, *answer) for row in read_compared(file, prefer.method)[:count] for answer in row.answers]
+    rows = [encoded_answer(encoder, row, answer) for row, answer, _ in told]
+    names = [f"{row.place} {'good' if good else 'bad'}" for row, _, good in told]
+    return names, encoded.pack(rows, encoded.common_prefix(rows), encoder.end)
+
+
+def _as_json(rows: Encoded, row: int, weights: LossWeights, tokenizer: Tokenizer, name: str = "") -> str:
     from jessyfile.training.mask_view import masked_tokens
 
     tokens = [asdict(one) | {"text": tokenizer.decode([one.id])} for one in masked_tokens(rows, row, weights)]
-    return json_text({"row": row + 1, "tokens": tokens})
+    return json_text({"row": name or row + 1, "tokens": tokens})
 
 
-def _as_text(rows: Encoded, row: int, weights: LossWeights, tokenizer: Tokenizer) -> str:
+def _as_text(rows: Encoded, row: int, weights: LossWeights, tokenizer: Tokenizer, name: str = "") -> str:
     from jessyfile.training.mask_view import masked_runs, masked_tokens
 
     tokens = masked_tokens(rows, row, weights)
     runs = list(masked_runs(tokens, tokenizer))
     trained = sum(one.weight > 0 for one in tokens)
-    head = f"row {row + 1}  {len(tokens)} tokens, {trained} trained, weight {sum(one.weight for one in tokens):g}"
+    head = f"{name or f'row {row + 1}'}  {len(tokens)} tokens, {trained} trained, weight {sum(one.weight for one in tokens):g}"
     if _coloured():
         return f"{head}\n" + "".join(map(_painted, runs)) + "\n"
     return "\n".join([head, *map(_spelled, runs), ""])

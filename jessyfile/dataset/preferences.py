@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from jessyfile.dataset.example import TrainingExample, Turn, turn_message
 from jessyfile.dataset.filters import row_checks
@@ -228,3 +228,8 @@ def read_preferences(path: Path) -> list[Preference]:
 def read_judged(path: Path) -> list[JudgedAnswer]:
     """Return the judged answers that the step `preferences` wrote. Raises StorageError or StateError for a damaged file."""
     return [read_as(JudgedAnswer, value, f"a judged answer of `{path}`") for value in read_result(path)]
+
+
+def read_compared(path: Path, method: Literal["dpo", "kto"]) -> Sequence[AnyPreference]:
+    """Return what the step `preferences` wrote for a method. Raises as the two above do."""
+    return read_preferences(path) if method == "dpo" else read_judged(path)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import fields, replace
 from functools import partial
@@ -22,7 +21,6 @@ from jessyfile.training.train_steps import finished, learned, trainer_of
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from jessyfile.dataset.preferences import AnyPreference
     from jessyfile.language.recipe import Lora, Prefer, Recipe, Train
     from jessyfile.planning.steps import StepContext
     from jessyfile.training.metrics import MetricsLog, Watcher
@@ -83,24 +81,13 @@ def lora_of(recipe: Recipe, trained: Path) -> Lora:
 
 def _encoded(context: StepContext) -> list[ComparedAnswers]:
     """Return the answers to learn from and those held out, the reference not read yet."""
-    from jessyfile.dataset.preferences import read_judged, read_preferences
-    from jessyfile.models.chat_format import chat_format
-    from jessyfile.models.tokenizer import load_tokenizer
-    from jessyfile.training.encode import Encoder
-    from jessyfile.training.preference_encode import encode_preferences
+    from jessyfile.dataset.preferences import read_compared
+    from jessyfile.training.preference_encode import encode_preferences, encoder_of
 
-    recipe, base, folder = context.recipe, context.inputs["base"], context.inputs["preferences"]
+    recipe, folder = context.recipe, context.inputs["preferences"]
     prefer = preferences_of(recipe)
-    source = json.loads((base / "source.json").read_text(encoding="utf-8"))
-    system = recipe.system if recipe.train.include_system else None
-    form = chat_format(source["chat_format"])
-    encoder = Encoder(
-        load_tokenizer(base), form, system, prefer.max_length, recipe.complexity.marker, marker_given=True
-    )
-    splits: list[Sequence[AnyPreference]] = [
-        (read_preferences if prefer.method == "dpo" else read_judged)(folder / f"{split}.jsonl")
-        for split in ("train", "valid")
-    ]
+    encoder = encoder_of(recipe, prefer, context.inputs["base"])
+    splits = [read_compared(folder / f"{split}.jsonl", prefer.method) for split in ("train", "valid")]
     return encode_preferences(encoder, prefer, splits)
 
 
