@@ -1,4 +1,4 @@
-"""`jessy data show --mask`: the rows of a recipe as the last apply encoded them, and its preferences, each token by what it trains and weighs."""
+"""`jessy data show --mask`: rows as the last apply encoded them, and preferences, each token by what it trains and weighs."""
 
 from __future__ import annotations
 
@@ -82,8 +82,8 @@ def _as_text(rows: Encoded, row: int, weights: LossWeights, tokenizer: Tokenizer
 
     tokens = masked_tokens(rows, row, weights)
     runs = list(masked_runs(tokens, tokenizer))
-    trained = sum(one.weight > 0 for one in tokens)
-    head = f"{name or f'row {row + 1}'}  {len(tokens)} tokens, {trained} trained, weight {sum(one.weight for one in tokens):g}"
+    trained, weight = sum(one.weight > 0 for one in tokens), sum(one.weight for one in tokens)
+    head = f"{name or f'row {row + 1}'}  {len(tokens)} tokens, {trained} trained, weight {weight:g}"
     if _coloured():
         return f"{head}\n" + "".join(map(_painted, runs)) + "\n"
     return "\n".join([head, *map(_spelled, runs), ""])
