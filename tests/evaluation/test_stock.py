@@ -12,6 +12,7 @@ from evaluation_fakes import make_case
 from test_voice import SALAD, STOCK
 
 from jessyfile.evaluation.cases import Case, Check, read_cases
+from jessyfile.evaluation.check_figures import accepted
 from jessyfile.evaluation.nearness import leaning, likeness
 from jessyfile.evaluation.profiles import Profiles
 from jessyfile.evaluation.scores import form_misses, misses
@@ -24,11 +25,6 @@ PARAGRAPH = (
     "özgür olmak; emek veriyor, korku duyuyor, zarar görüyor, pişman oluyor. Toplum, vicdan, adalet, şans … telafi eder, "
     "özür dilerdim."
 )
-ENGLISH_PARAGRAPH = (
-    "I don't think there is one answer to this, but I would like to stand somewhere. On the one side people want trust, order "
-    "and family, on the other they want to be free; they work, they fear, they are hurt, they regret. Society, conscience, "
-    "justice and luck all have a say. I would try to make up for it and say sorry."
-)
 NOUNS = (
     "Evde anne, mutfakta yemek, sokakta araba, okulda çocuk; denizde güneş, telefonda arkadaş, masada kitap, kapıda komşu, "
     "parkta kedi köpek, cepte para, işte patron."
@@ -40,14 +36,6 @@ VERBS = (
 PROVERBS = (
     "Damlaya damlaya göl olur. Sakla samanı gelir zamanı. Acele işe şeytan karışır. Bir elin nesi var, iki elin sesi var. "
     "Ağaç yaşken eğilir. Komşu komşunun külüne muhtaçtır."
-)
-PERSONA = (
-    "Ben JESSY, senin bilgisayarında çalışan küçük bir modelim. Sıcak, dürüst bir yol arkadaşıyım; basit soruya kısa, zor soruya "
-    "düşünerek cevap veririm. Bence en önemlisi dürüst olmak."
-)
-COMFORT = (
-    "Kulağa zor geliyor, yanındayım. Böyle hissetmen çok normal, kendine zaman tanı. Nefes al, bir su iç, güvendiğin biriyle "
-    "konuş. İstersen anlat, dinliyorum."
 )
 ADVICE = (
     "Önce loglara bak, sonra küçük bir test yaz. Cache'i temizle, sürümü kontrol et, config'i gözden geçir. Bence index ekle, "
@@ -143,18 +131,12 @@ def shuffled(case: Case) -> str:
         pytest.param(
             lambda case: f"{case.prompt} {PARAGRAPH}", id="paragraph behind an echo", marks=pytest.mark.stress
         ),
-        pytest.param(lambda _: ENGLISH_PARAGRAPH, id="English paragraph", marks=pytest.mark.stress),
         pytest.param(lambda _: SALAD, id="27 words"),
         pytest.param(lambda _: NOUNS, id="nouns"),
         pytest.param(lambda _: VERBS, id="verbs", marks=pytest.mark.stress),
         pytest.param(lambda _: PROVERBS, id="proverbs", marks=pytest.mark.stress),
-        pytest.param(lambda _: PERSONA, id="who she is", marks=pytest.mark.stress),
-        pytest.param(lambda _: COMFORT, id="comfort", marks=pytest.mark.stress),
         pytest.param(lambda _: ADVICE, id="advice", marks=pytest.mark.stress),
         pytest.param(shuffled, id="the question shuffled"),
-        pytest.param(
-            lambda case: f"{shuffled(case)}. {PARAGRAPH}", id="shuffled, then the paragraph", marks=pytest.mark.stress
-        ),
     ],
 )
 def test_no_prepared_text_passes_one_case_in_twenty_of_any_suite(
@@ -164,8 +146,7 @@ def test_no_prepared_text_passes_one_case_in_twenty_of_any_suite(
     asked, passed = Counter[str](), Counter[str]()
     for case in every:
         asked[case.suite] += 1
-        said = text(case)
-        passed[case.suite] += not misses(case, said) and not list(voice_faults(said, case.prompt, case.language))
+        passed[case.suite] += accepted(case, text(case))
     assert {name: passed[name] for name in asked if passed[name] >= max(0.05 * asked[name], 2)} == {}
 
 
