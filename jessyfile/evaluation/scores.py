@@ -27,7 +27,7 @@ _LOWEST = "low"
 _UNFORESEEN = {"touches": 0.15, "at_least": 0.05, "first_person": 0.05}
 """How far an answer must lean to the good ones to need none of the words that a check looks for."""
 _LEANS_BAD, _SHORT_LEANS_BAD, _SOME = -0.15, -0.4, 7  # of fewer words some may be shared by accident
-_ELSEWHERE, _SHORT_ELSEWHERE, _MANY = 0.1, 0.5, 12  # shares of the other questions; many words are no accident
+_ELSEWHERE, _SHORT_ELSEWHERE, _MANY = 0.1, 0.35, 12  # shares of the other questions; many words are no accident
 
 
 @dataclass(frozen=True, slots=True)
