@@ -276,7 +276,10 @@ def passes(workers: Workers, splits: int, objective: Objective = ANSWERS) -> Pas
 
 
 def on_gpu() -> bool:
-    """Return True where MLX computes on a GPU."""
+    """Return True where MLX computes on a GPU; asking loads MLX, so it is given its BLAS first."""
+    from jessyfile.models.accelerate import prepare
+
+    prepare()
     import mlx.core as mx
 
     return bool(mx.default_device() == mx.Device(mx.gpu))
