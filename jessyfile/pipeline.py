@@ -6,7 +6,7 @@ Each step is a pure function in the package that it names; it is imported when i
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -473,34 +473,98 @@ def _preference_steps(recipe: Recipe, hosts: Hosts | None, encoding: tuple[str, 
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """Which addresses of a recipe several steps read, and which of them follow from what it leaves out.
+
+    rows      what a level means; its time limit is a criterion's business: a change of it must not make rows anew
+    system    the system prompt, where rows are trained with it
+    sampling  how a model is asked
+    suites    the cases that are asked; those whose references are trained are not
+    trained   the setting that takes cases out, where the recipe has it
+    packing   how weights are rounded; weighing, the rows by which errors are weighed: what they do not change is kept when they change
+    """
+
+    rows: tuple[str, ...]
+    system: tuple[str, ...]
+    sampling: tuple[str, ...]
+    suites: tuple[str, ...]
+    trained: tuple[str, ...]
+    packing: tuple[str, ...]
+    weighing: tuple[str, ...]
+
+    @staticmethod
+    def of(recipe: Recipe) -> _Read:
+        from jessyfile.export.tensor_types import weighs
+
+        weighed = recipe.export.imatrix and weighs(recipe.export.quantize)
+        trained = ("prefer.references",) if recipe.prefer and recipe.prefer.references else ()
+        return _Read(
+            rows=("complexity.level.*.iterations", "complexity.marker"),
+            system=("system",) if recipe.train.include_system else (),
+            sampling=("system", "template", "message.*", "parameter.*", "eval.max_tokens"),
+            suites=("eval.suite.*", *trained),
+            trained=trained,
+            packing=("export.quantize", *(("export.imatrix",) if weighed else ())),
+            weighing=("encode",) if weighed else (),
+        )
+
+
 def compile_steps(recipe: Recipe, hosts: Hosts | None = None) -> tuple[Step, ...]:
     """Return the recipe's steps in an order in which every step comes after its inputs; `hosts` are the processes that train."""
-    from jessyfile.dataset.dataset_inputs import category_files, dataset_files
-    from jessyfile.evaluation.suite_inputs import reference_inputs, suite_files
-    from jessyfile.export.registry import holds_candidate, holds_latest
-    from jessyfile.export.tensor_types import weighs
+    read = _Read.of(recipe)
+    data = _data_steps(recipe, read)
+    retrieval = _retrieval_steps(recipe, data)
+    # without RETRIEVE the rows are trained as `dataset` leaves them
+    composed = retrieval[-1].name if retrieval else "dataset"
+    preferences = _preference_steps(recipe, hosts, ("complexity.marker", *read.system))
+    # the step whose adapter is merged, compared and served
+    adapted = "prefer" if preferences else "train"
+    return (
+        _base_step(),
+        *data,
+        *preferences[:1],
+        _dataset_step(data, read),
+        *retrieval,
+        *_training_steps(read, composed, hosts),
+        *preferences[1:],
+        *_export_steps(read, composed, adapted, retrieval),
+        *_evaluation_steps(recipe, read, adapted, retrieval),
+        _promote_step(),
+    )
+
+
+def _base_step() -> Step:
     from jessyfile.models.base_inputs import base_files
 
-    # a level's time limit is a criterion's business: a change of it must not make rows anew
-    rows = ("complexity.level.*.iterations", "complexity.marker")
+    return Step(
+        "base",
+        "find the base model and bring it to an MLX folder",
+        _base,
+        reads=("from", "adapter"),
+        files=base_files,
+        version=2,
+        preflight=_base_known,
+        disk=_base_disk,
+    )
+
+
+def _data_steps(recipe: Recipe, read: _Read) -> tuple[Step, ...]:
+    """Return a step for each category of rows."""
+    from jessyfile.dataset.dataset_inputs import category_files
+
     # a title is for people; only a teacher reads it besides
-    title = ("title",) if recipe.dataset.teacher else ()
-    data = tuple(
+    own = ("count", "language", "level", "topic.*", *(("title",) if recipe.dataset.teacher else ()))
+    common = ("seed", "similarity", "seeds", "augment.*", "teacher.*")
+    return tuple(
         Step(
             f"data.{category.name}",
             category.title,
             _category,
             reads=(
-                *(
-                    f"dataset.category.{category.name}.{part}"
-                    for part in ("count", "language", "level", "topic.*", *title)
-                ),
-                "dataset.seed",
-                "dataset.similarity",
-                "dataset.seeds",
-                "dataset.augment.*",
-                "dataset.teacher.*",
-                *rows,
+                *(f"dataset.category.{category.name}.{part}" for part in own),
+                *(f"dataset.{part}" for part in common),
+                *read.rows,
             ),
             files=category_files(category.name),
             preflight=_category_known,
@@ -508,74 +572,33 @@ def compile_steps(recipe: Recipe, hosts: Hosts | None = None) -> tuple[Step, ...
         )
         for category in recipe.dataset.categories
     )
-    system = ("system",) if recipe.train.include_system else ()
-    weighed = recipe.export.imatrix and weighs(recipe.export.quantize)
-    # the rows that weigh the errors; what they do not change is kept when they change
-    weighing = ("encode",) if weighed else ()
-    packing = ("export.quantize", *(("export.imatrix",) if weighed else ()))
-    # cases whose references are trained are not asked
-    trained = ("prefer.references",) if recipe.prefer and recipe.prefer.references else ()
-    suites, asked = ("eval.suite.*", *trained), reference_inputs if trained else suite_files
-    sampling = ("system", "template", "message.*", "parameter.*", "eval.max_tokens")
-    retrieval = _retrieval_steps(recipe, data)
-    # without RETRIEVE the rows are trained as `dataset` leaves them, and the model is asked in one way
-    composed = retrieval[-1].name if retrieval else "dataset"
-    answer_all = partial(
-        Step,
-        run=_evaluate,
-        inputs=("import",),
-        reads=(*sampling, *suites, *rows),
-        files=asked,
-        preflight=_suites_known,
-        resumable=True,
-        units=_cases,
-        version=2,
+
+
+def _dataset_step(data: tuple[Step, ...], read: _Read) -> Step:
+    from jessyfile.dataset.dataset_inputs import dataset_files
+
+    settings = ("seed", "validation", "similarity", "markers", "replay.*")
+    return Step(
+        "dataset",
+        "filter, split and format the rows",
+        _dataset,
+        inputs=tuple(step.name for step in data),
+        reads=(*(f"dataset.{part}" for part in settings), *read.rows),
+        files=dataset_files,
+        preflight=_dataset_known,
+        units=_rows,
+        version=5,
     )
-    ways = [answer_all("evaluate", "answer every suite with the candidate")]
-    if retrieval:
-        ways.append(answer_all("evaluate.other", "answer every suite the other way, bare or behind the nearest rows"))
-    contrast = _contrast_steps(recipe, ("train.include_system", *system, *rows, *suites))
-    preferences = _preference_steps(recipe, hosts, ("complexity.marker", *system))
-    # the step whose adapter is merged, compared and served
-    adapted = "prefer" if preferences else "train"
+
+
+def _training_steps(read: _Read, composed: str, hosts: Hosts | None) -> tuple[Step, ...]:
     return (
-        Step(
-            "base",
-            "find the base model and bring it to an MLX folder",
-            _base,
-            reads=("from", "adapter"),
-            files=base_files,
-            version=2,
-            preflight=_base_known,
-            disk=_base_disk,
-        ),
-        *data,
-        *preferences[:1],
-        Step(
-            "dataset",
-            "filter, split and format the rows",
-            _dataset,
-            inputs=tuple(s.name for s in data),
-            reads=(
-                "dataset.seed",
-                "dataset.validation",
-                "dataset.similarity",
-                "dataset.markers",
-                "dataset.replay.*",
-                *rows,
-            ),
-            files=dataset_files,
-            preflight=_dataset_known,
-            units=_rows,
-            version=5,
-        ),
-        *retrieval,
         Step(
             "encode",
             "tokenize, mask and prove the mask",
             _encode,
             inputs=("base", composed),
-            reads=("train.max_length", "train.include_system", "complexity.marker", *system),
+            reads=("train.max_length", "train.include_system", "complexity.marker", *read.system),
             version=3,
             units=_rows,
         ),
@@ -593,14 +616,21 @@ def compile_steps(recipe: Recipe, hosts: Hosts | None = None) -> tuple[Step, ...
             peak=partial(_train_peak, hosts=hosts),
             smaller=_train_smaller,
         ),
-        *preferences[1:],
+    )
+
+
+def _export_steps(read: _Read, composed: str, adapted: str, retrieval: tuple[Step, ...]) -> tuple[Step, ...]:
+    """Return the steps from the adapter to a registered candidate."""
+    from jessyfile.export.registry import holds_candidate
+
+    return (
         Step("merge", "merge the adapter in full precision", _merge, inputs=("base", adapted), disk=_merge_disk),
         Step(
             "gguf",
             "write and check the GGUF",
             _gguf,
-            inputs=("merge", *weighing),
-            reads=("export.format", *packing),
+            inputs=("merge", *read.weighing),
+            reads=("export.format", *read.packing),
             version=3,
             preflight=_gguf_known,
             disk=_gguf_disk,
@@ -610,7 +640,7 @@ def compile_steps(recipe: Recipe, hosts: Hosts | None = None) -> tuple[Step, ...
             "render the Modelfile",
             _modelfile,
             inputs=("base",),
-            reads=("name", "system", "template", "parameter.*", "message.*", "license.*", "requires", *rows),
+            reads=("name", "system", "template", "parameter.*", "message.*", "license.*", "requires", *read.rows),
             version=2,
             preflight=_modelfile_known,
         ),
@@ -631,17 +661,34 @@ def compile_steps(recipe: Recipe, hosts: Hosts | None = None) -> tuple[Step, ...
             still_in_effect=holds_candidate,
             preflight=_import_known,
         ),
-        Step(
+    )
+
+
+def _evaluation_steps(recipe: Recipe, read: _Read, adapted: str, retrieval: tuple[Step, ...]) -> tuple[Step, ...]:
+    """Return the steps from a registered candidate to the verdict; behind rows it is asked in a second way, too."""
+    from jessyfile.evaluation.suite_inputs import reference_inputs, suite_files
+
+    answer_all = partial(
+        Step,
+        reads=(*read.sampling, *read.suites, *read.rows),
+        files=reference_inputs if read.trained else suite_files,
+        preflight=_suites_known,
+        resumable=True,
+        units=_cases,
+    )
+    asked = partial(answer_all, run=_evaluate, inputs=("import",), version=2)
+    ways = [asked("evaluate", "answer every suite with the candidate")]
+    if retrieval:
+        ways.append(asked("evaluate.other", "answer every suite the other way, bare or behind the nearest rows"))
+    contrast = _contrast_steps(recipe, ("train.include_system", *read.system, *read.rows, *read.suites))
+    return (
+        answer_all(
             "baseline",
             "answer every suite with the base model",
-            _baseline,
-            inputs=("base", *weighing),
-            reads=(*sampling, *suites, *rows, *packing, "deploy.engine", "deploy.ollama"),
-            files=asked,
-            preflight=_suites_known,
+            run=_baseline,
+            inputs=("base", *read.weighing),
+            reads=(*read.sampling, *read.suites, *read.rows, *read.packing, "deploy.engine", "deploy.ollama"),
             disk=_gguf_disk,
-            resumable=True,
-            units=_cases,
             version=3,
         ),
         *ways,
@@ -652,26 +699,28 @@ def compile_steps(recipe: Recipe, hosts: Hosts | None = None) -> tuple[Step, ...
             _judge,
             inputs=(*dict.fromkeys(("train", adapted)), "baseline", *(step.name for step in (*ways, *contrast[-1:]))),
             reads=(
-                "eval.criterion.*",
-                "eval.judge.*",
+                *("eval.criterion.*", "eval.judge.*"),
                 "complexity.*",
-                "personality.always",
-                "personality.never",
-                "personality.often",
-                *trained,
+                *(f"personality.{rule}" for rule in ("always", "never", "often")),
+                *read.trained,
             ),
             files=reference_inputs,
             preflight=_judge_known,
             resolved=_plugins,
             version=6,
         ),
-        Step(
-            "promote",
-            "move NAME:latest to the candidate",
-            _promote,
-            inputs=("import", "judge"),
-            reads=("name", "deploy.*"),
-            still_in_effect=holds_latest,
-            preflight=_name_writable,
-        ),
+    )
+
+
+def _promote_step() -> Step:
+    from jessyfile.export.registry import holds_latest
+
+    return Step(
+        "promote",
+        "move NAME:latest to the candidate",
+        _promote,
+        inputs=("import", "judge"),
+        reads=("name", "deploy.*"),
+        still_in_effect=holds_latest,
+        preflight=_name_writable,
     )
