@@ -158,8 +158,8 @@ def fsck(repair: bool) -> int:
 
 
 def _registered_objects(root: Path) -> set[str]:
-    """Return the objects that a registered model is served from, found by the store's folder in the path of its
-    GGUF."""
+    """Return the objects that a registered model is served from, found by the store's folder in the paths of its
+    GGUF and its index."""
     import re
 
     from jessyfile.fsops import read_bytes

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import random
 import re
+from collections.abc import Callable
 from functools import cache
 
 from jessyfile.resources import resource
@@ -23,7 +24,12 @@ _NEIGHBOURS = {
 
 def asciified(text: str) -> str:
     """Return the text as typed on a keyboard without Turkish letters."""
-    return "".join(part if CODE.fullmatch(part) else ascii_folded(part) for part in CODE.split(text))
+    return outside_code(text, ascii_folded)
+
+
+def outside_code(text: str, change: Callable[[str], str]) -> str:
+    """Return a text changed wherever it is neither code nor an address."""
+    return "".join(part if CODE.fullmatch(part) or not part.strip() else change(part) for part in CODE.split(text))
 
 
 @cache
@@ -35,8 +41,7 @@ def _short_forms() -> dict[str, str]:
 def slangy(text: str) -> str:
     """Return the text as friends type it: `ne haber` becomes `nbr`, `yapıyorum` becomes `yapıyom`, all in lower
     case."""
-    parts = CODE.split(text)
-    return "".join(part if CODE.fullmatch(part) else _shortened(part) for part in parts)
+    return outside_code(text, _shortened)
 
 
 def _shortened(text: str) -> str:

@@ -74,8 +74,15 @@ def rows_folder(inputs: Mapping[str, Path]) -> Path:
 
 
 def write_formatted(path: Path, rows: Iterable[FormattedRow]) -> int:
-    """Write rows as JSON lines; return how many."""
-    return write_jsonl(path, map(asdict, rows))
+    """Write rows as JSON lines; return how many. Nothing is said of neighbours where a row has none."""
+    return write_jsonl(path, map(_as_object, rows))
+
+
+def _as_object(row: FormattedRow) -> dict[str, object]:
+    value = asdict(row)
+    if not row.neighbours:
+        del value["neighbours"]
+    return value
 
 
 def is_formatted(path: Path) -> bool:

@@ -8,6 +8,7 @@ import random
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from jessyfile.dataset.augment import asciified, typo
@@ -91,19 +92,16 @@ def _words(items: Iterable[Item]) -> str:
 def other_wordings(row: Row, intents: Sequence[Intent], rng: random.Random) -> list[str]:
     """Return a composed row's question in the other wordings of its intent, its own words kept; none for any other row."""
     example = row.example
+    picks = (rng.randrange(1 << 30) for _ in itertools.count())
     for intent in intents:
-        if not row.group.startswith(_group(example.category.value, example.topic, intent, "")):
-            continue
-        dealt = (dict(zip(intent.slots, items, strict=True)) for items in _all_items(intent))
-        own = next((items for items in dealt if row.group.endswith(f"/{intent.name}/{_words(items.values())}")), None)
-        picks = (rng.randrange(1 << 30) for _ in itertools.count())
-        said = [line.render(own, picks) for line in intent.questions] if own is not None else []
-        return [other for other in dict.fromkeys(said) if normal(other) != normal(example.query)]
+        group = partial(_group, example.category.value, example.topic, intent)
+        dealt = itertools.product(*(table.items for table in intent.slots.values()))
+        mine = (items for items in dealt if row.group == group(_words(items)))
+        if row.group.startswith(group("")) and (items := next(mine, None)) is not None:
+            own = dict(zip(intent.slots, items, strict=True))
+            said = dict.fromkeys(line.render(own, picks) for line in intent.questions)
+            return [other for other in said if normal(other) != normal(example.query)]
     return []
-
-
-def _all_items(intent: Intent) -> Iterator[tuple[Item, ...]]:
-    return itertools.product(*(table.items for table in intent.slots.values()))
 
 
 class _Dealer:

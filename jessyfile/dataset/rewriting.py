@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Mapping
 from functools import cache
 
-from jessyfile.dataset.augment import CODE, asciified, double, lose, slangy, swap
+from jessyfile.dataset.augment import CODE, asciified, double, lose, outside_code, slangy, swap
 from jessyfile.resources import resource
 from jessyfile.text.lexicon import load_table
 from jessyfile.text.turkish import ascii_folded, capitalized, lower, upper
@@ -71,11 +71,7 @@ def _drawn(ways: Mapping[str, tuple[int, Way]], rng: random.Random) -> list[str]
 
 
 def _outside_code(change: Way) -> Way:
-    def changed(text: str, rng: random.Random) -> str:
-        parts = CODE.split(text)
-        return "".join(part if CODE.fullmatch(part) or not part.strip() else change(part, rng) for part in parts)
-
-    return changed
+    return lambda text, rng: outside_code(text, lambda part: change(part, rng))
 
 
 @cache

@@ -8,12 +8,10 @@ from typing import TYPE_CHECKING, Literal
 
 from jessyfile.evaluation.criteria import Compared, compare_runs
 from jessyfile.evaluation.metrics import Measurement, ModelScores, metrics_of
-from jessyfile.evaluation.statistics import wilson
 from jessyfile.results.quality import Estimate
 
 if TYPE_CHECKING:
     from jessyfile.evaluation.scores import Score
-
 
 Way = Literal["bare", "retrieved"]
 
@@ -30,7 +28,7 @@ class TwoWays:
 @dataclass(frozen=True, slots=True)
 class Witnesses:
     """How often the level is right over `cases`: the one of the marker, and the one that the nearest rows vote for; in `agreeing` cases
-    both say the same, and `right` of those are right.
+    both say the same, and `right` of those are right. Shown, and read by no criterion.
     """
 
     cases: int
@@ -100,12 +98,8 @@ def _witnesses(scores: Sequence[Score]) -> Witnesses | None:
     agreeing = [(wanted, vote) for wanted, marker, vote in said if marker == vote]
     return Witnesses(
         cases=len(said),
-        marker=_share(sum(wanted == marker for wanted, marker, _ in said), len(said)),
-        vote=_share(sum(wanted == vote for wanted, _, vote in said), len(said)),
+        marker=Estimate.of_share(sum(wanted == marker for wanted, marker, _ in said), len(said)),
+        vote=Estimate.of_share(sum(wanted == vote for wanted, _, vote in said), len(said)),
         agreeing=len(agreeing),
         right=sum(wanted == vote for wanted, vote in agreeing),
     )
-
-
-def _share(passed: int, cases: int) -> Estimate:
-    return Estimate(passed / cases, *wilson(passed, cases, 0.95))

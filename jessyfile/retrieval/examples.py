@@ -5,19 +5,15 @@ Training, chat and evaluation compose a prompt by `conversation` alone, so that 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from jessyfile.language.recipe import Message
 from jessyfile.results.typed_json import read_as
 from jessyfile.retrieval.index import Index
 from jessyfile.text.json_lines import read_result, write_jsonl
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 ROWS = "rows.jsonl"
 
@@ -78,28 +74,21 @@ class Examples:
         Returns:
             The rows with their scores; of equally near ones the earlier row comes first.
         """
-        scores, found = self.index.scores(question), list[Neighbour]()
-        for place in _best_first(scores):
-            if len(found) == count:
-                break
-            row = self.rows[place]
-            if row.said and row.id not in without:
-                found.append(Neighbour(row, round(float(scores[place]), 4)))
-        return found
+        answered = (one for one in self._ranked(question) if one.example.said and one.example.id not in without)
+        return list(islice(answered, count))
 
     def nearest(self, question: str, count: int) -> list[Neighbour]:
         """Return the rows nearest to a question, those without an answer among them, nearest first."""
+        return list(islice(self._ranked(question), count))
+
+    def _ranked(self, question: str) -> Iterator[Neighbour]:
+        """Yield every row that has anything in common with a question, nearest first; equally near ones stay in their order."""
+        import numpy as np
+
         scores = self.index.scores(question)
-        return [Neighbour(self.rows[place], float(scores[place])) for place in _best_first(scores)[:count]]
-
-
-def _best_first(scores: NDArray[np.float64]) -> Sequence[int]:
-    """Return the places of scores above 0, the highest first; equal ones stay in their order."""
-    import numpy as np
-
-    some = np.flatnonzero(scores > 0)
-    order: list[int] = some[np.argsort(-scores[some], kind="stable")].tolist()
-    return order
+        some = np.flatnonzero(scores > 0)
+        for place in some[np.argsort(-scores[some], kind="stable")].tolist():
+            yield Neighbour(self.rows[place], round(float(scores[place]), 4))
 
 
 def conversation(neighbours: Iterable[Neighbour], messages: Sequence[Message]) -> list[Message]:

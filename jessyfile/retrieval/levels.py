@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,7 +27,7 @@ _LEAST = 20  # held-out rows; fewer choose nothing
 
 @dataclass(frozen=True, slots=True)
 class Vote:
-    """The level that the nearest rows give a question, and their share of the vote, which is how often such a vote is right."""
+    """The level that the nearest rows give a question, and its share of their vote."""
 
     level: str
     share: float
@@ -84,7 +84,7 @@ def calibrated(examples: Examples, held_out: Sequence[Example], levels: Sequence
     right = sum(
         max(shares, key=lambda name: shares[name]) == row.level for shares, row in zip(votes, known, strict=True)
     )
-    return Voting(best.levels, best.count, best.width, best.doubt, right, len(known))
+    return replace(best, right=right, rows=len(known))
 
 
 def _surprise(way: Voting, rows: Sequence[Example], near: Sequence[Sequence[Neighbour]]) -> float:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from typing import TYPE_CHECKING
@@ -56,7 +56,7 @@ def run_neighbours(context: StepContext) -> NeighbourFacts:
     train, held_out = read_formatted(data / TRAIN), read_formatted(data / VALID)
     asked = Retyping(recipe, context.root, written, held_out).asked(train)
     given = Given(examples, recipe.retrieve.examples, recipe.dataset.seed, same_said(written))
-    write_formatted(context.output / TRAIN, given.trained(train, asked.rows))
+    write_formatted(context.output / TRAIN, given.trained(asked.rows))
     write_formatted(context.output / VALID, map(given.as_served, held_out))
     facts = NeighbourFacts(
         examples=sum(bool(row.said) for row in examples.rows),
@@ -154,12 +154,12 @@ class Given:
     same: Mapping[str, frozenset[str]]
     counts: Counter[str] = field(default_factory=Counter)
 
-    def trained(self, rows: Sequence[FormattedRow], asked: Iterable[FormattedRow]) -> Iterator[FormattedRow]:
-        """Yield training rows as they are asked, exactly the shares of them bare and without their own; what has no level of its own, as
-        rows of REPLAY, stands bare besides.
+    def trained(self, asked: Sequence[FormattedRow]) -> Iterator[FormattedRow]:
+        """Yield training rows, exactly the shares of them bare and without their own; what has no level of its own, as rows of REPLAY,
+        stands bare besides.
         """
         order = sorted(
-            (row.id for row in rows if row.level is not None), key=lambda name: turn(self.seed, "neighbours", name)
+            (row.id for row in asked if row.level is not None), key=lambda name: turn(self.seed, "neighbours", name)
         )
         bare, left_out = round(BARE * len(order)), round(LEFT_OUT * len(order))
         without, alone = set(order[bare : bare + left_out]), set(order[:bare])

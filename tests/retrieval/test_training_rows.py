@@ -13,13 +13,12 @@ import pytest
 
 from jessyfile.dataset.card import DatasetCard
 from jessyfile.dataset.card_text import card_text
-from jessyfile.dataset.data_steps import CARD, run_category, run_dataset
-from jessyfile.dataset.example import TrainingExample, Turn
+from jessyfile.dataset.data_steps import CARD
+from jessyfile.dataset.example import Turn
 from jessyfile.dataset.formatted import FormattedRow, formatted, read_formatted
-from jessyfile.dataset.rows import Row
-from jessyfile.dataset.settings import plain_recipe
-from jessyfile.language.recipe import Category, Complexity, Message, Retrieve, Suite
-from jessyfile.planning.canonical import normal
+from jessyfile.dataset.rows import Row, to_json
+from jessyfile.language.recipe import Category, Message, Retrieve
+from jessyfile.planning.run import Silent
 from jessyfile.planning.steps import StepContext
 from jessyfile.results.facts import NeighbourFacts
 from jessyfile.results.typed_json import load_as
@@ -27,7 +26,9 @@ from jessyfile.retrieval import training_rows
 from jessyfile.retrieval.examples import Example, Examples, Neighbour
 from jessyfile.retrieval.shares import BARE, LEFT_OUT, rows_read
 from jessyfile.retrieval.training_rows import Given, Retyping, before, run_neighbours, same_said
+from jessyfile.text.json_lines import write_jsonl
 from jessyfile.text.turkish import folded_normal
+from tests.dataset.conftest import make_recipe, make_row, run_steps
 
 MARKER = "[{level} {iterations}]"
 THINGS = (
@@ -38,47 +39,24 @@ THINGS = (
 ASKED = ("bugün {} yapmayı denedim nasıl olmuş", "{} dün bitti, yarın alsam mı", "sence {} gece yenir mi kanka")
 
 
-def row(query: str, response: str, place: str = "rows.jsonl:1", **fields: Any) -> Row:
-    values = {
-        "complexity": "low",
-        "iterations_needed": 1,
-        "category": "turkish",
-        "topic": "casual",
-        "language": "tr",
-    } | fields
-    return Row(TrainingExample(query=query, response=response, **values), place)
-
-
 def everyday() -> list[Row]:
     return [
-        row(asked.format(thing), f"{thing.capitalize()} için {number + 1} numaralı cevap bu, afiyet olsun.")
+        make_row(asked.format(thing), f"{thing.capitalize()} için {number + 1} numaralı cevap bu, afiyet olsun.")
         for thing in THINGS
         for number, asked in enumerate(ASKED)
     ]
 
 
-class Retrieving(SimpleNamespace):
-    """A recipe for data alone that retrieves examples."""
-
-    def __init__(self, root: Path, *categories: Category, suites: tuple[str, ...] = (), examples: int = 3) -> None:
-        plain = plain_recipe(root, *categories)
-        evaluation = replace(plain.evaluation, suites=tuple(Suite(Path(name).stem, name, None) for name in suites))
-        super().__init__(
-            dataset=plain.dataset,
-            complexity=Complexity(plain.complexity.levels, MARKER),
-            evaluation=evaluation,
-            path=plain.path,
-            retrieve=SimpleNamespace(examples=examples, answer=None),
-        )
-
-
-class Quiet:
-    def update(self, done: float, total: float | None = None, *, text: str = "") -> None: ...
-
-    def note(self, text: str) -> None: ...
-
-    def requested(self) -> bool:
-        return False
+def retrieving(root: Path, *categories: Category, suites: tuple[str, ...] = ()) -> Any:
+    """Return a recipe for data alone that retrieves examples."""
+    plain = make_recipe(root, *categories, marker=MARKER, suites=suites)
+    return SimpleNamespace(
+        dataset=plain.dataset,
+        complexity=plain.complexity,
+        evaluation=plain.evaluation,
+        path=plain.path,
+        retrieve=Retrieve(3, None),
+    )
 
 
 def examples_of(rows: list[FormattedRow]) -> Examples:
@@ -92,7 +70,7 @@ def given(rows: list[Row], count: int = 3, seed: int = 42) -> tuple[Given, list[
 
 def test_shares_are_exact_and_most_rows_have_their_own_among_them() -> None:
     giver, rows = given(everyday())
-    made = list(giver.trained(rows, rows))
+    made = list(giver.trained(rows))
     assert [one.id for one in made] == [one.id for one in rows]
     assert giver.counts == {
         "bare": round(BARE * len(rows)),
@@ -106,15 +84,15 @@ def test_shares_are_exact_and_most_rows_have_their_own_among_them() -> None:
 def test_the_forecast_counts_what_the_rows_with_neighbours_hold() -> None:
     """A training was forecast by its number of rows, as if three neighbours before each took no time."""
     giver, rows = given(everyday())
-    held = sum(1 + len(one.neighbours) for one in giver.trained(rows, rows))
+    held = sum(1 + len(one.neighbours) for one in giver.trained(rows))
     assert rows_read(Retrieve(3, None)) == pytest.approx(held / len(rows), rel=0.01)
     assert rows_read(None) == 1
 
 
 def test_where_its_own_is_left_out_nothing_that_says_the_same_is_left_either() -> None:
-    rows = [*everyday(), *(row(f"{one.example.query} ya", one.example.response + " Bence.") for one in everyday())]
+    rows = [*everyday(), *(make_row(f"{one.example.query} ya", one.example.response + " Bence.") for one in everyday())]
     giver, plain = given(rows)
-    for one in giver.trained(plain, plain):
+    for one in giver.trained(plain):
         names = {name for name, _ in one.neighbours}
         if names and one.id not in names:
             assert not names & giver.same[one.id]
@@ -125,7 +103,7 @@ def test_the_own_row_stands_at_every_place() -> None:
     giver, rows = given(everyday())
     places = Counter(
         [name for name, _ in one.neighbours].index(one.id)
-        for one in giver.trained(rows, rows)
+        for one in giver.trained(rows)
         if one.id in dict(one.neighbours)
     )
     assert set(places) == {0, 1, 2}
@@ -133,7 +111,7 @@ def test_the_own_row_stands_at_every_place() -> None:
 
 
 def test_neighbours_are_turns_with_their_markers_and_nothing_of_them_is_learned() -> None:
-    [plain] = [formatted(row("nasılsın", "İyiyim kanka, sen?"), MARKER)]
+    [plain] = [formatted(make_row("nasılsın", "İyiyim kanka, sen?"), MARKER)]
     near = [Neighbour(Example("a", "naber", "[medium 4]\nİyilik, senden naber?", "medium", 4), 0.7)]
     near += [Neighbour(Example("b", "iyi misin", "[low 1]\nTaş gibiyim.", "low", 1), 0.9)]
     made = before(plain, [(2, near[0]), (1, near[1])])
@@ -153,14 +131,14 @@ def test_neighbours_are_turns_with_their_markers_and_nothing_of_them_is_learned(
 
 def test_of_several_turns_the_last_answer_alone_is_learned_behind_neighbours() -> None:
     turns = (Turn("user", "selam"), Turn("assistant", "Selam, hoş geldin.", "low", 1))
-    talk = formatted(row("nasılsın", "İyiyim kanka, sen?", turns=turns), MARKER)
+    talk = formatted(make_row("nasılsın", "İyiyim kanka, sen?", turns=turns), MARKER)
     near = Neighbour(Example("a", "naber", "[low 1]\nİyilik, senden naber?", "low", 1), 0.7)
     assert before(talk, [(1, near)]).learned == (False, False, True)
 
 
 def test_the_farthest_neighbour_goes_first() -> None:
     giver, rows = given(everyday())
-    one = next(one for one in giver.trained(rows, rows) if [place for _, place in one.neighbours] == [2, 3, 1])
+    one = next(one for one in giver.trained(rows) if [place for _, place in one.neighbours] == [2, 3, 1])
     less = one.without_farthest()
     assert less.neighbours == (one.neighbours[0], one.neighbours[2])
     assert less.messages == (*one.messages[:2], *one.messages[4:])
@@ -174,7 +152,7 @@ def test_rows_without_a_level_stand_bare() -> None:
     """Rows of REPLAY say nothing of levels and are asked by nobody who is answered from examples."""
     giver, rows = given(everyday())
     general = replace(rows[0], id="replay:1", level=None, iterations=None, levels=(None,))
-    made = list(giver.trained([*rows, general], [*rows, general]))
+    made = list(giver.trained([*rows, general]))
     assert made[-1] == general
 
 
@@ -185,9 +163,9 @@ def test_questions_that_come_near_a_suite_or_a_row_held_out_stay_as_written(
     suite = tmp_path / "suite.jsonl"
     suite.write_text(json.dumps({"id": "s-1", "prompt": "hangi şehirde doğdun sen bakalım"}) + "\n", "utf-8")
     rows = [
-        row("nerelisin sen", "Bilgisayarında doğdum."),
-        row("yaşın kaç", "Yaşım yok benim.", "b"),
-        row("naber kanka", "İyilik kanka, senden?", "c"),
+        make_row("nerelisin sen", "Bilgisayarında doğdum."),
+        make_row("yaşın kaç", "Yaşım yok benim.", "b"),
+        make_row("naber kanka", "İyilik kanka, senden?", "c"),
     ]
     now = {
         "nerelisin sen": "HANGI SEHIRDE dogdun sen bakalim",
@@ -195,8 +173,8 @@ def test_questions_that_come_near_a_suite_or_a_row_held_out_stay_as_written(
         "naber kanka": "nbr knk",
     }
     monkeypatch.setattr(training_rows, "retyped", lambda text, language, rng: now[text])
-    held_out = [formatted(row("Kaç yaşındasın acaba?", "Saymadım hiç."), MARKER)]
-    recipe: Any = Retrieving(tmp_path, suites=("suite.jsonl",))
+    held_out = [formatted(make_row("Kaç yaşındasın acaba?", "Saymadım hiç."), MARKER)]
+    recipe = retrieving(tmp_path, suites=("suite.jsonl",))
     asked = Retyping(recipe, tmp_path, rows, held_out).asked([formatted(one, MARKER) for one in rows])
     assert [one.messages[0].content for one in asked.rows] == ["nerelisin sen", "yaşın kaç", "nbr knk"]
     assert (asked.retyped, asked.kept) == (1, 2)
@@ -205,17 +183,19 @@ def test_questions_that_come_near_a_suite_or_a_row_held_out_stay_as_written(
 
 def test_conversations_and_marker_rows_are_asked_as_written(tmp_path: Path) -> None:
     turns = (Turn("user", "selam"), Turn("assistant", "Selam, hoş geldin.", "low", 1))
-    talks = [row("bugün çok yorgunum, ne yapayım?", "Dinlen biraz, geçer.", f"t:{n}", turns=turns) for n in range(20)]
+    talks = [
+        make_row("bugün çok yorgunum, ne yapayım?", "Dinlen biraz, geçer.", f"t:{n}", turns=turns) for n in range(20)
+    ]
     plain = [formatted(one, MARKER) for one in talks]
     sign = replace(
         plain[0], kind="marker", id="sign", messages=(Message("user", "naber kanka"), Message("assistant", "[low 1]"))
     )
-    recipe: Any = Retrieving(tmp_path)
+    recipe = retrieving(tmp_path)
     assert Retyping(recipe, tmp_path, talks, []).asked([*plain, sign]).rows == [*plain, sign]
 
 
 def test_nothing_need_be_held_out(tmp_path: Path) -> None:
-    recipe: Any = Retrieving(tmp_path)
+    recipe = retrieving(tmp_path)
     rows = everyday()
     asked = Retyping(recipe, tmp_path, rows, []).asked([formatted(one, MARKER) for one in rows])
     assert asked.retyped > len(rows) / 2
@@ -227,42 +207,27 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
     root = tmp_path_factory.mktemp("project")
     seeds = root / "data" / "seeds" / "turkish" / "casual.jsonl"
     seeds.parent.mkdir(parents=True)
-    fields = {
-        "complexity": "low",
-        "iterations": 1,
-        "category": "turkish",
-        "topic": "casual",
-        "language": "tr",
-        "tags": [],
-        "source": "hand",
-    }
-    lines = [{"query": one.example.query, "response": one.example.response} | fields for one in everyday()]
-    seeds.write_text("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines), "utf-8")
-    recipe: Any = Retrieving(root, Category("turkish", 110, "", "tr", "low", ()))
+    write_jsonl(seeds, (to_json(one.example) for one in everyday()))
+    recipe = retrieving(root, Category("turkish", 110, "", "tr", "low", ()))
     outputs = [_run(recipe, root, tmp_path_factory.mktemp("run")) for _ in range(2)]
     return SimpleNamespace(folder=outputs[0][0], facts=outputs[0][1], again=outputs[1][0])
 
 
 def _run(recipe: Any, root: Path, folder: Path) -> tuple[Path, NeighbourFacts]:
-    facts: dict[str, Any] = {}
-    places = {name: folder / name for name in ("data.turkish", "dataset", "index", "neighbours")}
-
-    def context(name: str, *inputs: str) -> StepContext:
-        places[name].mkdir()
-        return StepContext(
-            recipe, root, places[name], folder, {n: places[n] for n in inputs}, facts, Quiet(), Quiet(), name
-        )
-
-    facts["data.turkish"] = normal(run_category(context("data.turkish")))
-    run_dataset(context("dataset", "data.turkish"))
-    places["index"].mkdir()
-    examples_of(read_formatted(places["dataset"] / "train.jsonl")).save(places["index"])
-    return folder, run_neighbours(context("neighbours", "data.turkish", "dataset", "index"))
+    run_steps(recipe, root, folder)
+    (folder / "index").mkdir()
+    examples_of(read_formatted(folder / "dataset" / "train.jsonl")).save(folder / "index")
+    output, inputs = folder / "neighbours", {name: folder / name for name in ("data.turkish", "dataset", "index")}
+    output.mkdir()
+    return folder, run_neighbours(
+        StepContext(recipe, root, output, folder, inputs, {}, Silent(), Silent(), "neighbours")
+    )
 
 
 def test_every_training_row_is_there_once_and_asked_otherwise(made: SimpleNamespace) -> None:
     plain = {one.id: one for one in read_formatted(made.folder / "dataset" / "train.jsonl")}
     rows = read_formatted(made.folder / "neighbours" / "train.jsonl")
+    assert "neighbours" not in (made.folder / "dataset" / "train.jsonl").read_text("utf-8")
     assert [one.id for one in rows] == list(plain)
     assert all(one.messages[-1] == plain[one.id].messages[-1] for one in rows)
     retyped = sum(one.messages[-2] != plain[one.id].messages[-2] for one in rows)
