@@ -31,12 +31,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 from exports import QUIET, Applied
 
 from jessyfile.dataset.formatted import FormattedRow, read_formatted, write_formatted
+from jessyfile.dataset.places import reference_paths
 from jessyfile.evaluation.answer_likelihood import AnswerLayout, CaseLikelihood, layout_of, likelihoods, texts
 from jessyfile.evaluation.cases import Case, read_cases
 from jessyfile.evaluation.contrast import contrasts
 from jessyfile.evaluation.contrast_steps import read_likelihoods
 from jessyfile.evaluation.references import References, read_references
-from jessyfile.evaluation.suite_inputs import REFERENCES, even_sample
+from jessyfile.evaluation.suite_inputs import even_sample
 from jessyfile.fsops import append_line, make_folder
 from jessyfile.language.recipe import Message
 from jessyfile.models.chat_format import chat_format
@@ -102,7 +103,7 @@ def context(applied: Applied, work: Path, name: str, inputs: dict[str, Path]) ->
 def pairs_of(folder: Path, split: str, most: int | None, longest: int) -> list[Pair]:
     """Return every case of a folder's suites that has references in a split. Raises SystemExit for a mistake in them."""
     found: list[Pair] = []
-    for path in sorted((folder / REFERENCES).glob("*.jsonl")):
+    for path in sorted(reference_paths(folder.glob("*.jsonl"))):
         cases = {case.id: case for case in read_cases(folder / path.name)[0]}
         own, faults = read_references(path, cases)
         if faults:

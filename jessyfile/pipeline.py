@@ -707,7 +707,7 @@ def _evaluation_steps(recipe: Recipe, read: _Read, adapted: str, retrieval: tupl
             files=reference_inputs,
             preflight=_judge_known,
             resolved=_plugins,
-            version=6,
+            version=7,
         ),
     )
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jessyfile.dataset.example import Turn
+from jessyfile.dataset.places import reference_paths
 from jessyfile.errors import EvaluationError
 from jessyfile.evaluation.plugin_rules import built_in_checks
 from jessyfile.evaluation.profiles import Profiles
@@ -52,7 +53,7 @@ class Case:
     """A question with what it deserves: level, language, and checks of form and of content.
 
     `good` and `bad` are answers that people wrote for it, from the folder `references` beside the suite's file; `profiles`
-    are those of all its questions that have some.
+    are of all questions of its suite that have some.
     """
 
     id: str
@@ -114,10 +115,8 @@ def read_cases(path: Path, name: str | None = None) -> tuple[list[Case], list[Fa
 
 def _references(path: Path) -> Mapping[str, Mapping[str, Any]]:
     """Return the reference answers beside a suite's file by case; what is wrong with them is said where they are judged."""
-    beside = path.parent / "references" / path.name
-    if not beside.is_file():
-        return {}
-    return {str(item.value.get("case")): item.value for item in read_jsonl(beside) if isinstance(item, Line)}
+    lines = (item.value for beside in reference_paths([path]) for item in read_jsonl(beside) if isinstance(item, Line))
+    return {str(line.get("case")): line for line in lines}
 
 
 def _mistakes(line: Line) -> Iterator[str]:

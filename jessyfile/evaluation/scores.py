@@ -20,6 +20,7 @@ from jessyfile.text.answer_language import in_language
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from jessyfile.evaluation.profiles import Profiles
     from jessyfile.language.recipe import Complexity, Personality
 
 PERSONA_SUITE = "personality"
@@ -143,7 +144,7 @@ def misses(case: Case, text: str) -> tuple[str, ...]:
     Where people wrote answers for the case, what is clearly like theirs decides: like a good one an answer needs no word
     that a list cannot foresee, like a bad one, or one to other questions, it fails.
     """
-    words, leans, elsewhere = _near(case, text)
+    words, leans, elsewhere = _near(case, case.profiles, text)
     faults = {
         "is nearer to answers known as bad": leans <= (_LEANS_BAD if words >= _SOME else _SHORT_LEANS_BAD),
         "is nearer to answers to other questions": elsewhere > (_ELSEWHERE if words >= _MANY else _SHORT_ELSEWHERE),
@@ -155,18 +156,18 @@ def misses(case: Case, text: str) -> tuple[str, ...]:
 
 
 @lru_cache(maxsize=256)
-def _near(case: Case, text: str) -> tuple[int, float, float]:
+def _near(case: Case, profiles: Profiles | None, text: str) -> tuple[int, float, float]:
     """Return an answer's own words, how far it leans to the case's good answers, and the share of other questions it is nearer to."""
     own = without_echo(text, case.prompt)
     words, leans = len(own.split()), leaning(own, case.good, case.bad)
-    if case.profiles is None or (words < _SOME and leans < min(_UNFORESEEN.values())):
+    if profiles is None or (words < _SOME and leans < min(_UNFORESEEN.values())):
         return words, leans, 0.0
-    return words, leans, case.profiles.nearer(case.id, own)
+    return words, leans, profiles.nearer(case.id, own)
 
 
 def _failed(case: Case, checks: Sequence[Check], text: str) -> tuple[str, ...]:
     known = tuple(good for good in case.good if good != text)
-    _, leans, elsewhere = _near(case, text)
+    _, leans, elsewhere = _near(case, case.profiles, text)
     asked = [check for check in checks if elsewhere or leans < _UNFORESEEN.get(check.kind, inf)]
     return tuple(complaint(check, text, case.prompt) for check in asked if not passes(check, text, case.prompt, known))
 

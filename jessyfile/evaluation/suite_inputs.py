@@ -6,14 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from jessyfile.dataset.places import existing_file, suite_paths
+from jessyfile.dataset.places import existing_file, reference_paths, suite_paths
 from jessyfile.errors import EvaluationError
 from jessyfile.language.recipe import Recipe, Suite
 from jessyfile.language.suggest import help_for
 from jessyfile.text.json_lines import Line, read_jsonl
 
 T = TypeVar("T")
-REFERENCES = "references"
 
 
 def suite_path(suite: Suite, recipe: Recipe, root: Path) -> Path:
@@ -37,8 +36,7 @@ def reference_path(suite: Suite, recipe: Recipe, root: Path) -> Path | None:
         path = suite_path(suite, recipe, root)
     except EvaluationError:
         return None
-    found = path.parent / REFERENCES / path.name
-    return found if found.is_file() else None
+    return next(iter(reference_paths([path])), None)
 
 
 def reference_files(recipe: Recipe, root: Path) -> Sequence[Path]:
@@ -55,10 +53,9 @@ def reference_inputs(recipe: Recipe, root: Path) -> Sequence[Path]:
 def trained_cases(path: Path, recipe: Recipe) -> frozenset[str]:
     """Return the ids of a suite's cases whose reference answers PREFER trains: a score on these would measure memory."""
     split = recipe.prefer.references if recipe.prefer else None
-    beside = path.parent / REFERENCES / path.name
-    if split is None or not beside.is_file():
+    if split is None:
         return frozenset()
-    lines = (item.value for item in read_jsonl(beside) if isinstance(item, Line))
+    lines = (item.value for beside in reference_paths([path]) for item in read_jsonl(beside) if isinstance(item, Line))
     return frozenset(str(line.get("case")) for line in lines if line.get("split") == split)
 
 

@@ -81,7 +81,8 @@ def voice_faults(text: str, prompt: str, language: str) -> Iterator[str]:
         prompt: the question; where it speaks of several people, a plural you is no formal address.
         language: what the answer should be in; of Turkish alone the grammar is looked at.
     """
-    said, spoken = read(prose(text)), prose(text)
+    spoken = prose(text)
+    said = read(spoken)
     if sounds(spoken, "call_centre"):
         yield "speaks like a call centre"
     if sounds(spoken, "contempt"):

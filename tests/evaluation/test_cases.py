@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,8 @@ from evaluation_fakes import CASE, make_case, make_recipe
 from jessyfile.errors import EvaluationError
 from jessyfile.evaluation.cases import even_sample, load_suites, read_cases
 from jessyfile.evaluation.suite_inputs import suite_files
+from jessyfile.pipeline import compile_steps
+from jessyfile.planning.fingerprint import FileHashes, own_part
 
 GOOD = json.loads(CASE)
 TURN = {"role": "assistant", "content": "Selam!", "complexity": "low", "iterations": 1}
@@ -67,6 +70,23 @@ def test_two_cases_of_one_name_and_an_empty_suite_are_refused(tmp_path: Path) ->
 
 def test_the_suites_file_is_part_of_the_fingerprint(tmp_path: Path) -> None:
     assert suite_files(make_recipe(tmp_path), tmp_path) == ((tmp_path / "cases.jsonl").resolve(),)
+
+
+def test_answers_to_a_case_that_a_limit_leaves_out_are_part_of_the_fingerprint(tmp_path: Path) -> None:
+    """The answers to the others are held against them too."""
+    recipe = make_recipe(tmp_path)
+    suites = tuple(replace(suite, limit=1) for suite in recipe.evaluation.suites)
+    recipe = replace(recipe, evaluation=replace(recipe.evaluation, suites=suites))
+    (tmp_path / "cases.jsonl").write_text(f"{CASE}\n{CASE.replace('-001', '-002')}\n", encoding="utf-8")
+    references = tmp_path / "references" / "cases.jsonl"
+    references.parent.mkdir()
+    hashes = set()
+    for good in ("Pilav.", "Makarna."):
+        references.write_text(json.dumps({"case": "turkish-002", "good": [good]}), encoding="utf-8")
+        judge = next(step for step in compile_steps(recipe) if step.name == "judge")
+        hashes.add(own_part(judge, recipe, tmp_path, FileHashes(tmp_path)).hash)
+    assert [case.id for case in load_suites(recipe, tmp_path)] == ["turkish-001"]
+    assert len(hashes) == 2
 
 
 def test_a_suite_without_a_file_is_one_clear_line(tmp_path: Path) -> None:

@@ -17,6 +17,8 @@ from jessyfile.text.answer_language import in_language
     [
         ("Aslında ben Claude'um, adımı değiştirdiler.", "says it is another model"),
         ("I'm ChatGPT under the hood.", "says it is another model"),
+        ("Beni Google geliştirdi, sonra buraya indim.", "says it is another model"),
+        ("Meta yarattı beni.", "says it is another model"),
         ("A helper trained by Google? Sure, I was trained by Google.", "says it is another model"),
         ("Makaleyi baştan sona okudum, çok iyi yazmış.", "says it did what it cannot do"),
         ("Komutu çalıştırdım, sunucu kapandı.", "says it did what it cannot do"),
@@ -42,10 +44,11 @@ def test_what_a_model_cannot_say_of_itself_is_heard(text: str, fault: str) -> No
         "Linki açamıyorum, içinden bir parça yapıştırsana.",
         "I can't open links, paste the part you mean.",
         "Doğmadım ki, eğitildim.",
+        "Go'yu Google geliştirdi, React'i Meta yaptı.",
     ],
 )
 def test_denied_and_lent_words_are_no_claims(text: str) -> None:
-    """To say that she has no mother is honest, and a sentence lent to the user is the user's."""
+    """To say that she has no mother is honest, a sentence lent to the user is the user's, and Go is not she."""
     assert not list(false_claims(text))
 
 

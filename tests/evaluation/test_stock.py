@@ -115,7 +115,12 @@ def test_what_is_nearer_to_many_other_questions_answers_none() -> None:
     assert profiles.nearer("çay", "Çay derim, sabah keyif verir.") == 0
     assert profiles.nearer("çay", "Deniz ile okul, kedi ile araba, tren ile köprü bir arada.") > 0.3
     assert profiles.nearer("çay", texts["çay"][1]) < profiles.nearer("çay", "Köprü ile tren.")
-    assert Profiles({"çay": texts["çay"]}).nearer("çay", "Köprü ile tren.") == 0
+    alone = Profiles({"çay": texts["çay"]})
+    assert alone.nearer("çay", "Köprü ile tren.") == 0
+    cay = make_case("çay", prompt="çay mı güzel", relevance=(Check("length", most=200),))
+    said = "Deniz ile okul, kedi ile araba, tren ile köprü, dağ ile saat bir arada."
+    # a cache that knew the case alone judged by answers to other questions that had been edited since
+    assert [misses(replace(cay, profiles=one), said) == () for one in (alone, profiles)] == [True, False]
 
 
 def shuffled(case: Case) -> str:
