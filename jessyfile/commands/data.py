@@ -242,6 +242,7 @@ def _conversation(row: Row | FormattedRow | AnyPreference) -> str:
     lines = [f"{row.place}  {thought}  {example.language}  {' '.join(example.tags)}".rstrip()]
     lines += [f"  {'you' if turn.role == 'user' else 'jessy'}: {turn.content}" for turn in example.turns]
     lines.append(f"  you: {example.query}")
+    lines += [f"   or: {text}" for text in example.paraphrases]
     lines += [f"  jessy: {example.response}"] if example.response is not None else []
     return "\n".join(lines) + "\n"
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from jessyfile.dataset.similarity import EXACT_LIMIT, nearest
+from jessyfile.planning.canonical import normal, readable
 from jessyfile.results.facts import DroppedRows, NeighbourFacts
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ class Nearest:
 @dataclass(frozen=True, slots=True)
 class Figures:
     """What any rows are: counts by name, evenness (1.0 is even), lengths in characters, the length shortcut, nearest
-    neighbours (None for fewer than two rows).
+    neighbours (None for fewer than two rows), other wordings of their questions.
     """
 
     topics: Mapping[str, int]
@@ -61,6 +62,7 @@ class Figures:
     lengths: Mapping[str, Mapping[str, int]]
     length_shortcut: Shortcut
     nearest: Nearest | None
+    paraphrases: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +127,14 @@ def make_card(
     )
 
 
+def card_json(card: DatasetCard) -> str:
+    """Return the text of a card's file; it says nothing of paraphrases where no row has any."""
+    value = normal(card)
+    if not card.figures.paraphrases:
+        del value["figures"]["paraphrases"]
+    return readable(value)
+
+
 def describe(rows: Sequence[Row]) -> Figures:
     """Return what any rows are."""
     topics = _counts(map(topic_of, rows))
@@ -144,6 +154,7 @@ def describe(rows: Sequence[Row]) -> Figures:
         },
         length_shortcut=length_shortcut([(len(row.example.query), row.example.level) for row in rows]),
         nearest=_nearest(chats),
+        paraphrases=sum(len(row.example.paraphrases) for row in rows),
     )
 
 

@@ -27,6 +27,7 @@ def summary_lines(card: Card) -> list[tuple[str, str]]:
         lines.append(("split", f"{card.train} to train on, {card.valid} to validate with"))
         lines.append(("leaks into the suites", str(card.leaks)))
         lines += _neighbour_lines(card.neighbours)
+    lines += [("paraphrases", str(figures.paraphrases))] if figures.paraphrases else []
     lines += [
         ("balance of topics", f"{figures.balance:.3f} (1 is even)"),
         ("conversations", str(figures.conversations)),

@@ -7,7 +7,7 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jessyfile.dataset.card import make_card
+from jessyfile.dataset.card import card_json, make_card
 from jessyfile.dataset.card_html import card_html
 from jessyfile.dataset.collect import collect, distinct
 from jessyfile.dataset.filters import Tally, apply_checks, row_checks
@@ -21,7 +21,6 @@ from jessyfile.dataset.similarity import near_pairs
 from jessyfile.dataset.split import split_rows
 from jessyfile.errors import DatasetError
 from jessyfile.fsops import write_text
-from jessyfile.planning.canonical import readable
 from jessyfile.results.facts import DatasetFacts, RowsFacts
 from jessyfile.text.json_lines import read_result, write_jsonl
 
@@ -76,7 +75,7 @@ def run_dataset(context: StepContext) -> DatasetFacts:
     write_formatted(context.output / VALID, (formatted(row, marker) for row in [*split.valid, *signs.valid]))
     made = [context.facts_of(name, RowsFacts) for name in context.inputs]
     card = make_card(recipe, split, signs, len(replayed), made, tally)
-    write_text(context.output / CARD, readable(card))
+    write_text(context.output / CARD, card_json(card))
     write_text(context.output / CARD_HTML, card_html(card))
     return DatasetFacts(
         rows=card.rows,

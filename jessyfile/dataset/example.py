@@ -13,12 +13,14 @@ from jessyfile.dataset.places import MARKERS
 from jessyfile.errors import DatasetError
 from jessyfile.language.build import default_complexity
 from jessyfile.text.json_lines import check_text
+from jessyfile.text.turkish import folded_normal
 
 Bands = Mapping[str, tuple[int, int]]
 
 DEFAULT_BANDS: Bands = {level.name: level.iterations for level in default_complexity().levels}
 MINIMUM_RESPONSE = 10
 MAXIMUM_QUERY, MAXIMUM_RESPONSE = 8000, 16000
+MAXIMUM_PARAPHRASES, MAXIMUM_PARAPHRASE = 8, 2000
 _NAME, _TAG, _SOURCE = (
     re.compile(f"[a-z]{rest}") for rest in ("[a-z0-9_-]{0,59}", "[a-z0-9_]{0,39}", "[a-z0-9_.+-]{0,59}")
 )
@@ -40,7 +42,9 @@ class Turn:
 
 @dataclass(frozen=True, slots=True, init=False)
 class TrainingExample:
-    """A question, its answer, and how much thought it deserves. `response` is None for a marker-only row."""
+    """A question, its answer, and how much thought it deserves. `response` is None for a marker-only row; `paraphrases` are other
+    wordings of the question, which it answers just as well.
+    """
 
     query: str
     response: str | None
@@ -52,6 +56,7 @@ class TrainingExample:
     turns: tuple[Turn, ...]
     tags: tuple[str, ...]
     source: str
+    paraphrases: tuple[str, ...]
 
     def __init__(
         self,
@@ -65,6 +70,7 @@ class TrainingExample:
         turns: Iterable[Turn] = (),
         tags: Iterable[str] = (),
         source: str = "hand",
+        paraphrases: Iterable[str] = (),
     ) -> None:
         """Take a row's values; labels may be given by their names.
 
@@ -79,6 +85,7 @@ class TrainingExample:
             turns: Earlier turns of the conversation, oldest first.
             tags: Words to find the row by.
             source: Where the row comes from: hand, template, augment, teacher.
+            paraphrases: Other wordings of the query, to which the response is just as right.
         """
         about, earlier = label(Category, category), tuple(turns)
         for turn in earlier:
@@ -86,7 +93,7 @@ class TrainingExample:
                 raise DatasetError(f"{turn!r} is no earlier turn", hint='give `Turn("user", "...")`')
         values = (query, response, label(Complexity, complexity), iterations_needed, about, label(Language, language),
                   about.value if topic is None else topic, earlier, (tags,) if isinstance(tags, str) else tuple(tags),
-                  source)  # fmt: skip
+                  source, (paraphrases,) if isinstance(paraphrases, str) else tuple(paraphrases))  # fmt: skip
         for name, value in zip(self.__slots__, values, strict=True):
             object.__setattr__(self, name, value)
 
@@ -94,6 +101,11 @@ class TrainingExample:
     def level(self) -> str:
         """The name of the row's level as recipes and files write it, `low`."""
         return self.complexity.level
+
+    @property
+    def wordings(self) -> tuple[str, ...]:
+        """The query and every paraphrase of it."""
+        return (self.query, *self.paraphrases)
 
     @property
     def is_marker(self) -> bool:
@@ -130,17 +142,22 @@ def turn_message(turn: Turn, marker: str | None) -> dict[str, str]:
 
 
 def texts_of(example: TrainingExample) -> tuple[str, ...]:
-    """Return everything that was said in a row, in order, turn by turn."""
-    return (*(turn.content for turn in example.turns), example.query, example.response or "")
+    """Return every text of a row: what was said, turn by turn, and the other wordings of its query."""
+    return (*(turn.content for turn in example.turns), example.query, example.response or "", *example.paraphrases)
 
 
 def shape_faults(example: TrainingExample) -> list[str]:
     """Return what is wrong with a row's texts, labels and order of turns."""
-    return [*_text_faults(example), *_label_faults(example), *_turn_faults(example.turns)]
+    return [
+        *(_text_faults(example) or _paraphrase_faults(example)),
+        *_label_faults(example),
+        *_turn_faults(example.turns),
+    ]
 
 
 def _text_faults(example: TrainingExample) -> list[str]:
-    texts = {"query": example.query, "response": example.response or ""}
+    worded = {f"wording `{str(text)[:40]}`": text for text in example.paraphrases}
+    texts = {"query": example.query, "response": example.response or "", **worded}
     broken = [f"the {name} is no text" for name, text in texts.items() if not isinstance(text, str)]
     if broken:
         return broken
@@ -153,14 +170,39 @@ def _text_faults(example: TrainingExample) -> list[str]:
         faults.append(
             f"the response has {len(example.response.strip())} characters, at least {MINIMUM_RESPONSE} are needed"
         )
-    for name, limit in (("query", MAXIMUM_QUERY), ("response", MAXIMUM_RESPONSE)):
-        if len(texts[name]) > limit:
+    limits = {"query": MAXIMUM_QUERY, "response": MAXIMUM_RESPONSE}
+    for name, text in texts.items():
+        if len(text) > (limit := limits.get(name, MAXIMUM_PARAPHRASE)):
             faults.append(f"the {name} has more than {limit} characters")
         try:
-            check_text(texts[name])
+            check_text(text)
         except ValueError as error:
             faults.append(f"the {name} {error}")
     return faults
+
+
+def _paraphrase_faults(example: TrainingExample) -> list[str]:
+    """Return what is wrong with a row's other wordings: where they may stand, how many, and that each says it otherwise."""
+    if not example.paraphrases:
+        return []
+    faults = []
+    if example.is_marker or example.turns:
+        faults.append("only a row of one question and its answer has paraphrases")
+    if len(example.paraphrases) > MAXIMUM_PARAPHRASES:
+        faults.append(f"the row has {len(example.paraphrases)} paraphrases, at most {MAXIMUM_PARAPHRASES} are taken")
+    seen = {folded(example.query)}
+    for text in example.paraphrases:
+        if not text.strip():
+            faults.append("a paraphrase is empty")
+        elif folded(text) in seen:
+            faults.append(f"the wording `{text[:40]}` is the query or another wording over again")
+        seen.add(folded(text))
+    return faults
+
+
+def folded(text: str) -> str:
+    """Return a text as wordings are compared: without case, punctuation and Turkish letters; what has no letter stays as it is."""
+    return folded_normal(text) or text.strip()
 
 
 def _label_faults(example: TrainingExample) -> list[str]:

@@ -127,8 +127,12 @@ def leaked_marker(example: TrainingExample, marker: str | None, levels: tuple[st
     for text in texts_of(example):
         found = pattern.search(text)
         if found:
-            return f"the text holds `{found.group()}`"
+            return f"the {_named(example, text)} holds `{found.group()}`"
     return None
+
+
+def _named(example: TrainingExample, text: str) -> str:
+    return f"wording `{text[:40]}`" if text in example.paraphrases else "text"
 
 
 def repetition(example: TrainingExample) -> str | None:
@@ -136,7 +140,8 @@ def repetition(example: TrainingExample) -> str | None:
     for text in texts_of(example):
         found = _RUN.search(text)
         if found:
-            return f"the character `{found.group()[0]}` stands {len(found.group())} times in a row"
+            many = f"`{found.group()[0]}` stands {len(found.group())} times in a row"
+            return f"in the {_named(example, text)} {many}" if text in example.paraphrases else f"the character {many}"
     return _loop(example.response or "")
 
 
@@ -163,7 +168,7 @@ def personal_data(example: TrainingExample) -> str | None:
     for text in texts_of(example):
         found = _personal(text)
         if found:
-            return f"the text holds {found}"
+            return f"the {_named(example, text)} holds {found}"
     return None
 
 

@@ -32,7 +32,7 @@ ROLES = {
     "system": "system",
 }
 SHAPE = ("type", "required", "additionalProperties")  # what a row must be to be one; `faults` says the rest
-_ABOUT = ("category", "topic", "language", "tags", "source")
+_ABOUT = ("category", "topic", "language", "tags", "source", "paraphrases")
 _KEPT = ("complexity", "iterations", *_ABOUT)
 SECONDS_AN_ITERATION = 2  # the pace at which every level stays within its time: 2-4 s, 6-10 s, 12-18 s
 
@@ -45,7 +45,8 @@ def to_sharegpt(example: TrainingExample) -> dict[str, Any]:
     row = to_json(example)
     if example.response is not None:
         turns.append(_said("assistant", example.response, example.level, example.iterations_needed))
-    return {"conversations": turns, "metadata": {key: row[key] for key in (_KEPT if example.is_marker else _ABOUT)}}
+    kept = _KEPT if example.is_marker else _ABOUT
+    return {"conversations": turns, "metadata": {key: row[key] for key in kept if key in row}}
 
 
 def _said(role: str, value: str, level: str | None, iterations: int | None) -> dict[str, Any]:
@@ -99,7 +100,11 @@ def to_messages(example: TrainingExample, marker: str | None = None) -> dict[str
     row = to_json(example)
     answers = (turn for turn in example.turns if turn.role == "assistant")
     levels = [{"complexity": turn.complexity, "iterations": turn.iterations} for turn in answers]
-    about = {key: row[key] for key in _KEPT} | {"levels": levels} | ({} if marker is None else {"marker": marker})
+    about = (
+        {key: row[key] for key in _KEPT if key in row}
+        | {"levels": levels}
+        | ({} if marker is None else {"marker": marker})
+    )
     messages = example.to_mlx_format(marker)["messages"]
     for message, said in zip(messages, [*(turn.content for turn in example.turns), example.query], strict=False):
         if message["role"] == "user":

@@ -20,7 +20,8 @@ class FormattedRow:
     `levels` has an entry for each answer: the level and the iterations that its marker names, None where it has no
     marker. `level` and `iterations` are those of the last. `learned` says of each answer whether it is learned or only
     stands there; it is empty when all are learned. `neighbours` are the rows whose question and answer stand before the
-    conversation, in their order, each with its place among the nearest, 1 for the nearest.
+    conversation, in their order, each with its place among the nearest, 1 for the nearest. `paraphrases` are other wordings of
+    the question: it is found by them, and trained with none.
     """
 
     messages: tuple[Message, ...]
@@ -35,6 +36,7 @@ class FormattedRow:
     levels: tuple[tuple[str, int] | None, ...]
     learned: tuple[bool, ...] = ()
     neighbours: tuple[tuple[str, int], ...] = ()
+    paraphrases: tuple[str, ...] = ()
 
     def without_farthest(self) -> FormattedRow:
         """Return the row without the farthest of its neighbours."""
@@ -65,6 +67,7 @@ def formatted(row: Row, marker: str | None) -> FormattedRow:
         tags=example.tags,
         id=row.id,
         levels=(*named, (example.level, example.iterations_needed)),
+        paraphrases=tuple(text.strip() for text in example.paraphrases),
     )
 
 
@@ -74,15 +77,13 @@ def rows_folder(inputs: Mapping[str, Path]) -> Path:
 
 
 def write_formatted(path: Path, rows: Iterable[FormattedRow]) -> int:
-    """Write rows as JSON lines; return how many. Nothing is said of neighbours where a row has none."""
+    """Write rows as JSON lines; return how many. Nothing is said of neighbours or paraphrases where a row has none."""
     return write_jsonl(path, map(_as_object, rows))
 
 
 def _as_object(row: FormattedRow) -> dict[str, object]:
     value = asdict(row)
-    if not row.neighbours:
-        del value["neighbours"]
-    return value
+    return {name: told for name, told in value.items() if told or name not in ("neighbours", "paraphrases")}
 
 
 def is_formatted(path: Path) -> bool:

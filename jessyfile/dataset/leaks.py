@@ -7,12 +7,12 @@ keyboard is still the case. What has no letter and no digit, such as an emoji, i
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jessyfile.dataset.example import texts_of
+from jessyfile.dataset.example import TrainingExample, folded, texts_of
 from jessyfile.dataset.places import reference_paths, shown_path, suite_paths
 from jessyfile.dataset.similarity import cross_pairs
 from jessyfile.errors import DatasetError
@@ -76,34 +76,37 @@ def _case(value: dict[str, Any], place: str, references: Mapping[str, Sequence[s
     users = [str(turn.get("content", "")) for turn in turns if turn.get("role") == "user"]
     prompt = str(value.get("prompt") or value.get("query") or "")
     said = [*(str(turn.get("content", "")) for turn in turns), prompt, *references.get(str(value.get("id")), ())]
-    return KnownCase(_folded([*users, prompt]), tuple(map(folded_normal, said)), place)
+    return KnownCase(folded(" ".join([*users, prompt])), tuple(map(folded_normal, said)), place)
 
 
-def _asked(row: Row) -> str:
-    users = [turn.content for turn in row.example.turns if turn.role == "user"]
-    return _folded([*users, row.example.query])
+def _asked(example: TrainingExample, wording: str) -> str:
+    users = [turn.content for turn in example.turns if turn.role == "user"]
+    return folded(" ".join([*users, wording]))
 
 
-def _folded(asked: Sequence[str]) -> str:
-    text = " ".join(asked)
-    return folded_normal(text) or text.strip()
+def _in_wording(example: TrainingExample, text: str, how: str) -> str:
+    return f"in its wording `{text[:60]}` {how}" if text in example.paraphrases else how
 
 
 def find_leaks(rows: Sequence[Row], cases: Sequence[KnownCase], bound: float | None) -> list[Leak]:
-    """Return every row that leaks, once, with the first case that it gives away, in the rows' order.
+    """Return every row that leaks in any of its wordings, once, with the first case that it gives away, in the rows' order.
 
     Without a bound questions that are nearly the same are not looked for: what a plan can tell, which imports no NumPy.
     """
     if not rows or not cases:
         return []
     found: dict[int, tuple[int, str]] = {}
-    asked = [_asked(row) for row in rows]
-    _same(asked, cases, found)
+    told = [(index, wording) for index, row in enumerate(rows) for wording in row.example.wordings]
+    asked = [_asked(rows[index].example, wording) for index, wording in told]
+    pairs = [(place, case, "asks the same as") for place, case in _same(asked, cases)]
     if bound is not None:
         worded = [index for index, case in enumerate(cases) if folded_normal(case.asked)]
         left, right, _ = cross_pairs(asked, [cases[index].asked for index in worded], bound)
-        for row, case in zip(left.tolist(), right.tolist(), strict=True):
-            found.setdefault(row, (worded[case], "asks nearly the same as"))
+        near = zip(left.tolist(), right.tolist(), strict=True)
+        pairs += [(place, worded[case], "asks nearly the same as") for place, case in near]
+    for place, case, how in pairs:
+        row, wording = told[place]
+        found.setdefault(row, (case, _in_wording(rows[row].example, wording, how)))
     _shared_words(rows, cases, found)
     return [Leak(rows[row], cases[case], how) for row, (case, how) in sorted(found.items())]
 
@@ -135,13 +138,13 @@ def listed(items: Sequence[object]) -> str:
     return "".join(f"\n  {item}" for item in items[:10]) + more
 
 
-def _same(asked: Sequence[str], cases: Sequence[KnownCase], found: dict[int, tuple[int, str]]) -> None:
+def _same(asked: Sequence[str], cases: Sequence[KnownCase]) -> Iterator[tuple[int, int]]:
     by_question: dict[str, int] = {}
     for index, case in enumerate(cases):
         by_question.setdefault(case.asked, index)
     for index, question in enumerate(asked):
         if question and question in by_question:
-            found[index] = (by_question[question], "asks the same as")
+            yield index, by_question[question]
 
 
 def _shared_words(rows: Sequence[Row], cases: Sequence[KnownCase], found: dict[int, tuple[int, str]]) -> None:
@@ -155,8 +158,11 @@ def _shared_words(rows: Sequence[Row], cases: Sequence[KnownCase], found: dict[i
         return
     for index, row in enumerate(rows):
         grams = (
-            gram for text in texts_of(row.example) for gram in word_grams(folded_normal(text).split(), SHARED_WORDS)
+            (gram, text)
+            for text in texts_of(row.example)
+            for gram in word_grams(folded_normal(text).split(), SHARED_WORDS)
         )
-        case = next((by_gram[gram] for gram in grams if gram in by_gram), None)
+        case, text = next(((by_gram[gram], text) for gram, text in grams if gram in by_gram), (None, ""))
         if case is not None:
-            found.setdefault(index, (case, f"shares {SHARED_WORDS} words in a row with"))
+            how = _in_wording(row.example, text, f"shares {SHARED_WORDS} words in a row with")
+            found.setdefault(index, (case, how))

@@ -7,8 +7,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from jessyfile.dataset.example import folded
 from jessyfile.dataset.filters import Check, row_checks
-from jessyfile.dataset.language import language_faults
+from jessyfile.dataset.language import language_faults, wording_faults
 from jessyfile.dataset.leaks import find_leaks, load_cases
 from jessyfile.dataset.places import MARKERS
 from jessyfile.dataset.preference_forms import is_preference
@@ -92,8 +93,8 @@ def lint(files: Sequence[Path], suites: Sequence[Path] = ()) -> tuple[int, list[
             else:
                 rows.append(item)
     read = {row.place for row in rows} | {f"{fault.file}:{fault.line}" for fault in faults}
-    faults += [_fault(rows[index], reason) for index, reason in language_faults(rows)]
-    faults += [*_alike(rows), *_openings(rows), *_leaks(rows, suites)]
+    faults += [_fault(rows[index], reason) for index, reason in [*language_faults(rows), *wording_faults(rows)]]
+    faults += [*_alike(rows), *_shared_wordings(rows), *_openings(rows), *_leaks(rows, suites)]
     return len(read), sorted(faults, key=lambda fault: (fault.file, fault.line, fault.message))
 
 
@@ -136,7 +137,8 @@ def _line(file: Path, item: Line, checks: dict[str, Check]) -> Iterator[Row | Fa
 
 def _manners(file: Path, item: Line, row: Row) -> Iterator[str]:
     """Yield what the filters let pass and a hand-written file should still not have."""
-    if any(isinstance(text, str) and text != nfc(text) for text in item.value.values()):
+    texts = [*item.value.values(), *item.value.get("paraphrases", ())]
+    if any(isinstance(text, str) and text != nfc(text) for text in texts):
         yield "holds decomposed letters; save the file in Unicode's composed form (NFC)"
     example = row.example
     if file.parent.name == example.category and file.stem != example.topic:
@@ -153,6 +155,19 @@ def _alike(rows: Sequence[Row]) -> Iterator[Fault]:
     left, right, similarity = near_pairs([row.text for row in rows], SIMILARITY)
     for one, other, value in zip(left.tolist(), right.tolist(), similarity.tolist(), strict=True):
         yield _fault(rows[other], f"says the same as {rows[one].place} ({value:.0%} alike)")
+
+
+def _shared_wordings(rows: Sequence[Row]) -> Iterator[Fault]:
+    """Yield every paraphrase that another row asks too: two answers to one question."""
+    asked: dict[str, list[int]] = defaultdict(list)
+    for index, row in enumerate(rows):
+        for text in () if row.example.turns else row.example.wordings:
+            asked[folded(text)].append(index)
+    for index, row in enumerate(rows):
+        for text in row.example.paraphrases:
+            other = next((other for other in asked[folded(text)] if other != index), None)
+            if other is not None:
+                yield _fault(row, f"the wording `{text[:60]}` is asked by {rows[other].place} too")
 
 
 def _openings(rows: Sequence[Row]) -> Iterator[Fault]:

@@ -32,12 +32,15 @@ class Row:
     @property
     def text(self) -> str:
         """Everything that was said, one turn a line."""
-        return "\n".join(texts_of(self.example))
+        texts = texts_of(self.example)
+        return "\n".join(texts[: len(texts) - len(self.example.paraphrases)])
 
     @property
     def id(self) -> str:
-        """Sixteen hexadecimal digits that depend on the content alone."""
-        canonical = json.dumps(to_json(self.example), ensure_ascii=False, sort_keys=True)
+        """Sixteen hexadecimal digits that depend on what was said alone: one more wording changes no choice and no split."""
+        value = to_json(self.example)
+        value.pop("paraphrases", None)
+        canonical = json.dumps(value, ensure_ascii=False, sort_keys=True)
         return hashlib.sha256(canonical.encode("utf-8")).hexdigest()[:16]
 
 
@@ -47,6 +50,8 @@ def to_json(example: TrainingExample) -> dict[str, Any]:
     if example.turns:
         value["turns"] = [_turn_json(turn) for turn in example.turns]
     value["query"] = example.query
+    if example.paraphrases:
+        value["paraphrases"] = list(example.paraphrases)
     if example.response is not None:
         value["response"] = example.response
     value |= {"complexity": example.level, "iterations": example.iterations_needed}
@@ -75,6 +80,7 @@ def from_json(value: Mapping[str, Any], spell: Callable[[str], str] = nfc) -> Tr
         turns=(_turn(turn, spell) for turn in value.get("turns", ())),
         tags=value.get("tags", ()),
         source=value["source"],
+        paraphrases=map(spell, value.get("paraphrases", ())),
     )
 
 
@@ -202,3 +208,8 @@ def store_row(row: Row) -> dict[str, Any]:
 def with_query(row: Row, query: str, source: str) -> Row:
     """Return the row with its last user turn rewritten; it joins the group of the row it came from."""
     return Row(replace(row.example, query=query, source=source), row.place, row.group or row.id)
+
+
+def alone(row: Row) -> Row:
+    """Return the row with its query alone: its other wordings are the original's."""
+    return Row(replace(row.example, paraphrases=()), row.place, row.group) if row.example.paraphrases else row

@@ -4,7 +4,7 @@ it."""
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -41,15 +41,14 @@ def paraphrase_groups(rows: Sequence[Row]) -> list[int]:
 
 
 def _groups(rows: Sequence[Row], bound: float | None) -> list[int]:
-    """Return the groups of rows that are alike from a bound on; without one, of rows that ask the same."""
-    links: list[tuple[int, int]] = []
-    for keys in ([row.group for row in rows], [folded_normal(row.example.query) for row in rows]):
-        links += _equal(keys)
+    """Return the groups of rows that are alike from a bound on; without one, of rows that ask the same, in whatever wording."""
+    asked = [(index, folded_normal(text)) for index, row in enumerate(rows) for text in row.example.wordings]
+    links = [*_equal(enumerate(row.group for row in rows)), *_equal(asked)]
     if bound is None:
         return groups(len(rows), links)
-    for texts in ([folded_normal(row.example.query) for row in rows], [folded_normal(row.text) for row in rows]):
-        left, right, _ = near_pairs(texts, bound)
-        links += list(zip(left.tolist(), right.tolist(), strict=True))
+    for owned in (asked, [(index, folded_normal(row.text)) for index, row in enumerate(rows)]):
+        left, right, _ = near_pairs([text for _, text in owned], bound)
+        links += [(owned[one][0], owned[other][0]) for one, other in zip(left.tolist(), right.tolist(), strict=True)]
     return groups(len(rows), links)
 
 
@@ -61,9 +60,9 @@ def _divisible(rows: Sequence[Row], named: Sequence[int]) -> bool:
     return all(len(set(names)) > 1 for names in topics.values() if len(names) > 1)
 
 
-def _equal(keys: Sequence[str]) -> list[tuple[int, int]]:
+def _equal(keys: Iterable[tuple[int, str]]) -> list[tuple[int, int]]:
     first: dict[str, int] = {}
-    return [(first.setdefault(key, index), index) for index, key in enumerate(keys) if key]
+    return [(first.setdefault(key, index), index) for index, key in keys if key]
 
 
 def split_rows(rows: Sequence[Row], share: float, seed: int) -> Split:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from jessyfile.dataset.augment import asciified, slangy, typo
-from jessyfile.dataset.rows import Row, with_query
+from jessyfile.dataset.rows import Row, alone, with_query
 from jessyfile.dataset.select import shuffled
 from jessyfile.dataset.similarity import near_pairs
 
@@ -52,7 +52,7 @@ def variants(rows: Sequence[Row], augment: Augment, count: int, seed: int, purpo
     for name, quota in _quotas(augment, count).items():
         made = (_rewritten(row, name, seed) for row in shuffled(rows, seed, f"{purpose}/{name}"))
         for _, row in zip(range(quota), (row for row in made if row is not None), strict=False):
-            yield row
+            yield alone(row)
 
 
 def rewrite_shares(rows: Sequence[Row], augment: Augment, seed: int, purpose: str, bound: float) -> list[Row]:

@@ -7,13 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from itertools import islice
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from jessyfile.language.recipe import Message
 from jessyfile.results.typed_json import read_as
 from jessyfile.retrieval.index import Index
 from jessyfile.text.json_lines import read_result, write_jsonl
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 ROWS = "rows.jsonl"
 
@@ -21,7 +27,7 @@ ROWS = "rows.jsonl"
 @dataclass(frozen=True, slots=True)
 class Example:
     """A question of the dataset with its level, and its answer as it is trained, marker line included; `said` is empty for a
-    marker row, which has no answer and votes for its level alone.
+    marker row, which has no answer and votes for its level alone. `paraphrases` are wordings by which it is found, too.
     """
 
     id: str
@@ -29,39 +35,40 @@ class Example:
     said: str
     level: str
     iterations: int
+    paraphrases: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Neighbour:
-    """An example, and how near it is to a question: 1 is the same words."""
+    """An example, and how near its nearest wording is to a question: 1 is the same words."""
 
     example: Example
     score: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Examples:
-    """Rows and the index of their questions, in the same order."""
+    """Rows and the index of their wordings, in the same order: of each row its question first."""
 
     index: Index
     rows: tuple[Example, ...]
 
     @classmethod
     def build(cls, rows: Iterable[Example]) -> Examples:
-        """Return rows with the index of their questions."""
+        """Return rows with the index of their wordings."""
         held = tuple(rows)
-        return cls(Index.build([row.question for row in held]), held)
+        return cls(Index.build([text for row in held for text in (row.question, *row.paraphrases)]), held)
 
     def save(self, folder: Path) -> None:
         """Write rows and index into a folder."""
         self.index.save(folder)
-        write_jsonl(folder / ROWS, map(asdict, self.rows))
+        write_jsonl(folder / ROWS, map(_as_object, self.rows))
 
     @classmethod
     def load(cls, folder: Path) -> Examples:
         """Return what `save` wrote. Raises DamagedError or StateError when it is not as it was written."""
         rows = tuple(read_as(Example, value, f"a row of `{folder / ROWS}`") for value in read_result(folder / ROWS))
-        return cls(Index.load(folder, len(rows)), rows)
+        return cls(Index.load(folder, sum(1 + len(row.paraphrases) for row in rows)), rows)
 
     def neighbours(self, question: str, count: int, without: Collection[str] = ()) -> list[Neighbour]:
         """Return the answered rows nearest to a question, nearest first.
@@ -81,14 +88,25 @@ class Examples:
         """Return the rows nearest to a question, those without an answer among them, nearest first."""
         return list(islice(self._ranked(question), count))
 
+    @cached_property
+    def _first(self) -> NDArray[np.int64]:
+        """Where the wordings of each row begin."""
+        import numpy as np
+
+        return np.cumsum([0, *(1 + len(row.paraphrases) for row in self.rows[:-1])])
+
     def _ranked(self, question: str) -> Iterator[Neighbour]:
         """Yield every row that has anything in common with a question, nearest first; equally near ones stay in their order."""
         import numpy as np
 
-        scores = self.index.scores(question)
+        scores = np.maximum.reduceat(self.index.scores(question), self._first) if self.rows else np.zeros(0)
         some = np.flatnonzero(scores > 0)
         for place in some[np.argsort(-scores[some], kind="stable")].tolist():
             yield Neighbour(self.rows[place], round(float(scores[place]), 4))
+
+
+def _as_object(row: Example) -> dict[str, object]:
+    return {name: told for name, told in asdict(row).items() if told or name != "paraphrases"}
 
 
 def conversation(neighbours: Iterable[Neighbour], messages: Sequence[Message]) -> list[Message]:

@@ -47,7 +47,7 @@ def as_examples(rows: Iterable[FormattedRow]) -> Iterable[Example]:
         question, *answers = row.messages
         if len(answers) <= 1 and question.role == "user" and row.level is not None and row.iterations is not None:
             said = answers[0].content if answers and row.kind == "chat" else ""
-            yield Example(row.id, question.content, said, row.level, row.iterations)
+            yield Example(row.id, question.content, said, row.level, row.iterations, row.paraphrases)
 
 
 def index_digest(folder: Path) -> str:

@@ -1,8 +1,8 @@
 """Training rows as they are asked where RETRIEVE serves: the nearest answered rows stand before the question, as turns.
 
 A model must learn to lean on the right neighbour and to do without one. So most rows have their own row among their neighbours, and are asked
-in other letters and words than it; some have it, and what says the same, left out; some stand bare. Rows held out have neighbours as any
-question has when the model serves: from the training rows alone, which they are no part of.
+in other words than it: a person's where the row has paraphrases, else its own typed otherwise. Some have it, and what says the same, left out;
+some stand bare. Rows held out have neighbours as any question has when the model serves: from the training rows, which they are no part of.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from typing import TYPE_CHECKING
 
-from jessyfile.dataset.card import DatasetCard
+from jessyfile.dataset.card import DatasetCard, card_json
 from jessyfile.dataset.card_html import card_html
 from jessyfile.dataset.data_steps import CARD, CARD_HTML, TRAIN, VALID, read_category
 from jessyfile.dataset.formatted import FormattedRow, read_formatted, write_formatted
@@ -22,14 +22,13 @@ from jessyfile.dataset.from_templates import other_wordings
 from jessyfile.dataset.leaks import find_leaks, load_cases
 from jessyfile.dataset.places import shown_path, suite_paths
 from jessyfile.dataset.rewriting import retyped
-from jessyfile.dataset.rows import Row, with_query
+from jessyfile.dataset.rows import Row, alone, with_query
 from jessyfile.dataset.select import turn
 from jessyfile.dataset.similarity import cross_pairs
 from jessyfile.dataset.split import paraphrase_groups
 from jessyfile.dataset.templates import Intent, load_intents
 from jessyfile.fsops import write_text
 from jessyfile.language.recipe import Message
-from jessyfile.planning.canonical import readable
 from jessyfile.results.facts import NeighbourFacts
 from jessyfile.results.typed_json import load_as
 from jessyfile.retrieval.examples import Examples, Neighbour, conversation
@@ -68,7 +67,7 @@ def run_neighbours(context: StepContext) -> NeighbourFacts:
         kept=asked.kept,
     )
     card = replace(load_as(DatasetCard, data / CARD), neighbours=facts)
-    write_text(context.output / CARD, readable(card))
+    write_text(context.output / CARD, card_json(card))
     write_text(context.output / CARD_HTML, card_html(card))
     return facts
 
@@ -107,7 +106,8 @@ class Retyping:
         """
         self._recipe, self._root = recipe, root
         self._written = {row.id: row for row in written if not row.example.turns}
-        self._held_out = [folded_normal(row.messages[-2].content) for row in held_out]
+        asked = [text for row in held_out for text in (row.messages[-2].content, *row.paraphrases)]
+        self._held_out = [folded_normal(text) for text in asked]
 
     def asked(self, rows: Sequence[FormattedRow]) -> Asked:
         """Return rows as somebody else asks them; a question that would come to one of a suite's, or to one held out, stays as it is
@@ -124,6 +124,8 @@ class Retyping:
     def _typed(self, row: Row, intents: Callable[[str, str], list[Intent]]) -> Row:
         rng = random.Random(f"{self._recipe.dataset.seed}/retyped/{row.id}")
         example = row.example
+        if example.paraphrases:
+            return alone(with_query(row, rng.choice(example.paraphrases), example.source))
         others = other_wordings(row, intents(example.category.value, example.topic), rng) if row.group else []
         query = rng.choice(others) if others and rng.random() < _OTHER_WORDING else example.query
         return with_query(row, retyped(query, example.language.value, rng), example.source)

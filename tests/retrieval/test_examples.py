@@ -122,3 +122,30 @@ def test_a_level_that_the_recipe_does_not_know_does_not_vote(tmp_path: Path) -> 
     vote = voting.vote(LEVELLED, "özgür irade")
     assert vote is not None
     assert vote.level == "low"
+
+
+def test_a_row_is_found_by_each_of_its_wordings_and_comes_once(tmp_path: Path) -> None:
+    """With one wording a row was found by four questions in ten that meant it; a row with four of them must not fill all places."""
+    bored = Example(
+        "bored",
+        "çok sıkıldım",
+        "[low 1]\nGel laflayalım.",
+        "low",
+        1,
+        ("canım hiç bir şey istemiyor", "hiç bir şey yapasım yok"),
+    )
+    built = Examples.build([example("first", "hava nasıl"), bored, example("last", "canım sucuklu yumurta istiyor")])
+    built.save(tmp_path)
+    for examples in (built, Examples.load(tmp_path)):
+        found = examples.neighbours("CANIM hic bir sey istemiyo", 3)
+        assert ids(found) == ["bored", "last"]
+        assert found[0].score > 0.8
+        assert found[0].example.question == "çok sıkıldım"
+        assert ids(examples.neighbours("yapasim yok", 1)) == ["bored"]
+        assert examples.neighbours("çok sıkıldım", 1)[0].score == 1
+        assert [one.example.id for one in examples.nearest("hava nasıl", 1)] == ["first"]
+
+
+def test_an_index_says_nothing_of_wordings_that_are_not_there(tmp_path: Path) -> None:
+    HELD.save(tmp_path)
+    assert "paraphrases" not in (tmp_path / ROWS).read_text("utf-8")

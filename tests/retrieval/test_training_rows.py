@@ -194,6 +194,25 @@ def test_conversations_and_marker_rows_are_asked_as_written(tmp_path: Path) -> N
     assert Retyping(recipe, tmp_path, talks, []).asked([*plain, sign]).rows == [*plain, sign]
 
 
+def test_a_row_with_paraphrases_is_asked_in_a_persons_words(tmp_path: Path) -> None:
+    """What a rewriting makes of a question stays near its letters; what people say instead does not."""
+    recipe, rows = retrieving(tmp_path), everyday()
+    worded = [replace(one, example=replace(one.example, paraphrases=(f"{one.example.query[:9]} ne dersin", "sence"))) for one in rows]  # fmt: skip
+    held_out = [formatted(make_row("Sence?", "Bence değil."), MARKER)]
+    asked = Retyping(recipe, tmp_path, worded, held_out).asked([formatted(one, MARKER) for one in worded])
+    said = {one.id: one.messages[-2].content for one in asked.rows}
+    assert {said[one.id] for one in worded} <= {text for one in worded for text in (one.example.wordings[:2])}
+    assert asked.kept > len(rows) / 4  # those that drew what a row held out asks
+    assert asked.retyped + asked.kept == len(rows)
+
+
+def test_no_question_comes_to_another_wording_of_a_row_held_out(tmp_path: Path) -> None:
+    rows = [make_row("naber", "İyilik, senden ne haber?", paraphrases=("ne yapıyorsun bakalım",))]
+    held_out = [formatted(make_row("selam", "Selam canım!", paraphrases=("NE yapiyorsun bakalim",)), MARKER)]
+    asked = Retyping(retrieving(tmp_path), tmp_path, rows, held_out).asked([formatted(rows[0], MARKER)])
+    assert (asked.retyped, asked.kept) == (0, 1)
+
+
 def test_nothing_need_be_held_out(tmp_path: Path) -> None:
     recipe = retrieving(tmp_path)
     rows = everyday()
