@@ -37,24 +37,25 @@ def keep_declared(rows: Sequence[Row], tally: Tally) -> list[Row]:
 
 def language_faults(rows: Sequence[Row]) -> list[tuple[int, str]]:
     """Return (index, reason) of every row whose answer is not in the language that it declares."""
-    refused = _refusals([(row.example.language, prose(row.example.response or "")) for row in rows])
-    return [(index, reason) for index, reason in enumerate(refused) if reason is not None]
+    texts = [prose(row.example.response or "") for row in rows]
+    long = [index for index, text in enumerate(texts) if is_long(text)]
+    judged = dict(zip(long, confidences([texts[index] for index in long]), strict=True))
+    reasons = (_refusal(row.example.language, texts[index], judged.get(index)) for index, row in enumerate(rows))
+    return [(index, reason) for index, reason in enumerate(reasons) if reason is not None]
 
 
 def wording_faults(rows: Sequence[Row]) -> list[tuple[int, str]]:
-    """Return (index, reason) of every paraphrase of four words or more that is not in the language that its row declares."""
-    said = ((index, text) for index, row in enumerate(rows) for text in row.example.paraphrases)
-    told = [(index, text) for index, text in said if len(text.split()) >= _TELLING]
-    refused = _refusals([(rows[index].example.language, prose(text)) for index, text in told])
-    found = zip(told, refused, strict=True)
-    return [(index, f"the wording `{text[:60]}` {reason}") for (index, text), reason in found if reason is not None]
+    """Return (index, reason) of every paraphrase of four words or more that reads like the other language than its row declares.
 
-
-def _refusals(told: Sequence[tuple[str, str]]) -> list[str | None]:
-    """Return why each text is not in the language declared before it; None where it is, or in doubt."""
-    long = [index for index, (_, text) in enumerate(told) if is_long(text)]
-    judged = dict(zip(long, confidences([told[index][1] for index in long]), strict=True))
-    return [_refusal(declared, text, judged.get(index)) for index, (declared, text) in enumerate(told)]
+    Everyday words alone decide: what is typed in a hurry, without Turkish letters, reads like many a language to a model of letters.
+    """
+    said = [(index, text) for index, row in enumerate(rows) for text in row.example.paraphrases]
+    told = ((index, text, _by_words(rows[index].example.language, prose(text))) for index, text in said)
+    return [
+        (index, f"the wording `{text[:60]}` {reason}")
+        for index, text, reason in told
+        if reason and len(text.split()) >= _TELLING
+    ]
 
 
 def _refusal(declared: str, text: str, confidence: Mapping[str, float] | None) -> str | None:
