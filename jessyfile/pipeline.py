@@ -419,9 +419,10 @@ def _retrieval_steps(recipe: Recipe, data: tuple[Step, ...]) -> tuple[Step, ...]
     return (
         Step(
             "index",
-            "make the training rows findable by a question",
+            "make the rows findable by a question",
             _index,
             inputs=("dataset",),
+            version=2,
             reads=("complexity.level.*.iterations",),
             units=_rows,
         ),

@@ -113,8 +113,8 @@ class DatasetFacts(Facts):
 
 @dataclass(frozen=True, slots=True)
 class IndexFacts(Facts):
-    """`index`: its rows, those with an answer to be shown, and its digest; the nearest rows voted rightly for the level of `voted_right`
-    of `held_out` rows.
+    """`index`: its rows, those held out among them, those with an answer to be shown, and its digest; the nearest training rows
+    voted rightly for the level of `voted_right` of `held_out` rows.
     """
 
     rows: int

@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING
 from jessyfile.language.recipe import Message
 from jessyfile.results.typed_json import read_as
 from jessyfile.retrieval.index import Index
+from jessyfile.retrieval.pieces import folded
 from jessyfile.text.json_lines import read_result, write_jsonl
+from jessyfile.text.turkish import normal
 
 if TYPE_CHECKING:
     import numpy as np
@@ -27,7 +29,8 @@ ROWS = "rows.jsonl"
 @dataclass(frozen=True, slots=True)
 class Example:
     """A question of the dataset with its level, and its answer as it is trained, marker line included; `said` is empty for a
-    marker row, which has no answer and votes for its level alone. `paraphrases` are wordings by which it is found, too.
+    marker row, which has no answer and votes for its level alone. `paraphrases` are wordings by which it is found, too; a row
+    `held_out` of training is found by those who ask the finished model alone.
     """
 
     id: str
@@ -36,6 +39,7 @@ class Example:
     level: str
     iterations: int
     paraphrases: tuple[str, ...] = ()
+    held_out: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +62,10 @@ class Examples:
         """Return rows with the index of their wordings."""
         held = tuple(rows)
         return cls(Index.build([text for row in held for text in (row.question, *row.paraphrases)]), held)
+
+    def trained(self) -> Examples:
+        """Return the rows that are trained with an index of their own, as if none were held out."""
+        return Examples.build(row for row in self.rows if not row.held_out)
 
     def save(self, folder: Path) -> None:
         """Write rows and index into a folder."""
@@ -96,17 +104,31 @@ class Examples:
         return np.cumsum([0, *(1 + len(row.paraphrases) for row in self.rows[:-1])])
 
     def _ranked(self, question: str) -> Iterator[Neighbour]:
-        """Yield every row that has anything in common with a question, nearest first; equally near ones stay in their order."""
+        """Yield every row that has anything in common with a question, nearest first; of equally near ones that come first which
+        are asked in the same letters, then those in the same order of words, then the earlier.
+        """
         import numpy as np
 
         scores = np.maximum.reduceat(self.index.scores(question), self._first) if self.rows else np.zeros(0)
+        scores = scores.round(4)
         some = np.flatnonzero(scores > 0)
-        for place in some[np.argsort(-scores[some], kind="stable")].tolist():
-            yield Neighbour(self.rows[place], round(float(scores[place]), 4))
+        ranked = some[np.argsort(-scores[some], kind="stable")].tolist()
+        same = sum(
+            scores[place] == 1 for place in ranked
+        )  # the same pieces: `kız` and `kiz`, or words in another order
+        ranked[:same] = sorted(ranked[:same], key=lambda place: _otherwise(self.rows[place], question))
+        for place in ranked:
+            yield Neighbour(self.rows[place], float(scores[place]))
+
+
+def _otherwise(row: Example, question: str) -> tuple[bool, bool]:
+    """Return whether no wording of a row is a question to the letter, and whether none has its words in their order."""
+    texts = (row.question, *row.paraphrases)
+    return normal(question) not in map(normal, texts), folded(question) not in map(folded, texts)
 
 
 def _as_object(row: Example) -> dict[str, object]:
-    return {name: told for name, told in asdict(row).items() if told or name != "paraphrases"}
+    return {name: told for name, told in asdict(row).items() if told or name not in ("paraphrases", "held_out")}
 
 
 def conversation(neighbours: Iterable[Neighbour], messages: Sequence[Message]) -> list[Message]:

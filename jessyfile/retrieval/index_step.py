@@ -1,8 +1,9 @@
-"""The step `index`: the rows that were put aside for training, made findable by a question."""
+"""The step `index`: the rows of the dataset, made findable by a question."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,23 +22,25 @@ if TYPE_CHECKING:
 
 
 def run_index(context: StepContext) -> IndexFacts:
-    """Write the index of the training rows, and how their levels vote, calibrated on the rows held out.
+    """Write the index of the rows, and how the levels of those that are trained vote, calibrated on those held out.
 
-    Rows held out are never in it. Raises DatasetError when no training row can be shown as an example.
+    A row held out is marked: whoever asks the finished model finds it, training and calibration do not. Raises DatasetError when no
+    training row can be shown as an example.
     """
-    examples = Examples.build(as_examples(read_formatted(context.inputs["dataset"] / TRAIN)))
-    answered = sum(bool(row.said) for row in examples.rows)
-    if not answered:
+    trained = list(as_examples(read_formatted(context.inputs["dataset"] / TRAIN)))
+    held_out = list(as_examples(read_formatted(context.inputs["dataset"] / VALID)))
+    if not any(row.said for row in trained):
         raise DatasetError(
             "no training row can stand before a question: all are conversations or marker rows",
             hint="add a CATEGORY with rows of one question and one answer, or remove RETRIEVE",
         )
     levels = [level.name for level in context.recipe.complexity.levels]
-    held_out = list(as_examples(read_formatted(context.inputs["dataset"] / VALID)))
-    voting = calibrated(examples, held_out, levels)
+    voting = calibrated(Examples.build(trained), held_out, levels)
+    examples = Examples.build([*trained, *(replace(row, held_out=True) for row in held_out)])
     examples.save(context.output)
     voting.save(context.output)
     context.progress.note(f"the nearest rows vote for the right level of {voting.right} of {voting.rows} rows held out")
+    answered = sum(bool(row.said) for row in examples.rows)
     return IndexFacts(len(examples.rows), answered, index_digest(context.output), voting.right, voting.rows)
 
 

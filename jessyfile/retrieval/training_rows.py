@@ -2,7 +2,7 @@
 
 A model must learn to lean on the right neighbour and to do without one. So most rows have their own row among their neighbours, and are asked
 in other words than it: a person's where the row has paraphrases, else its own typed otherwise. Some have it, and what says the same, left out;
-some stand bare. Rows held out have neighbours as any question has when the model serves: from the training rows, which they are no part of.
+some stand bare. Rows held out have neighbours as any question has when the model serves, from the training rows alone.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def run_neighbours(context: StepContext) -> NeighbourFacts:
     """Write `train.jsonl` and `valid.jsonl` with neighbours before the rows, and the dataset's card with their shares."""
     recipe, data = context.recipe, context.inputs["dataset"]
     assert recipe.retrieve is not None  # noqa: S101 (there is no such step without RETRIEVE)
-    examples = Examples.load(context.inputs["index"])
+    examples = Examples.load(context.inputs["index"]).trained()
     written = [
         row for name, folder in context.inputs.items() if name.startswith("data.") for row in read_category(folder)
     ]

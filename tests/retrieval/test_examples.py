@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -146,6 +147,41 @@ def test_a_row_is_found_by_each_of_its_wordings_and_comes_once(tmp_path: Path) -
         assert [one.example.id for one in examples.nearest("hava nasıl", 1)] == ["first"]
 
 
+def test_rows_held_out_are_marked_and_can_be_left_out_as_if_they_were_not_there(tmp_path: Path) -> None:
+    out = replace(example("out", "bugün hava nasıl"), held_out=True)
+    Examples.build([*HELD.rows, out]).save(tmp_path)
+    loaded = Examples.load(tmp_path)
+    assert ids(loaded.neighbours("bugün hava nasıl", 3)) == ["one", "two", "out"]
+    trained = loaded.trained()
+    assert trained.rows == HELD.rows
+    assert all((getattr(trained.index, name) == getattr(HELD.index, name)).all() for name in ("keys", "weights"))
+
+
+@pytest.mark.parametrize(
+    ("asked", "first"),
+    [
+        ("KIZ mı oldu", "girl"),
+        ("kız mı oldu", "girl"),
+        ("kiz mi oldu", "ascii"),
+        ("bugün hava güzel", "today"),
+        ("hava bugün güzel", "weather"),
+        ("HAVA bugun guzel", "weather"),
+        ("güzel hava bugün", "today"),
+    ],
+)
+def test_of_rows_with_the_same_pieces_the_one_asked_to_the_letter_comes_first(asked: str, first: str) -> None:
+    """`kız` and `kiz` have the same pieces, and so have words in another order: the earlier row answered for both."""
+    rows = [
+        example("ascii", "kiz mi oldu"),
+        replace(example("girl", "oğlan mı oldu"), paraphrases=("kız mı oldu",)),
+        example("today", "bugün hava güzel"),
+        example("weather", "hava bugün güzel"),
+    ]
+    assert ids(Examples.build(rows).neighbours(asked, 1)) == [first]
+
+
 def test_an_index_says_nothing_of_wordings_that_are_not_there(tmp_path: Path) -> None:
     HELD.save(tmp_path)
-    assert "paraphrases" not in (tmp_path / ROWS).read_text("utf-8")
+    text = (tmp_path / ROWS).read_text("utf-8")
+    assert "paraphrases" not in text
+    assert "held_out" not in text
