@@ -430,6 +430,7 @@ def _retrieval_steps(recipe: Recipe, data: tuple[Step, ...]) -> tuple[Step, ...]
             "neighbours",
             "put the nearest rows before the questions that are trained",
             _neighbours,
+            version=2,
             inputs=(*(step.name for step in data), "dataset", "index"),
             reads=("dataset.seed", "dataset.similarity", "retrieve.examples"),
             files=neighbour_files,

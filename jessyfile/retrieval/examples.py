@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 ROWS = "rows.jsonl"
+_SAME = 0.9999
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,7 @@ class Example:
 
 @dataclass(frozen=True, slots=True)
 class Neighbour:
-    """An example, and how near its nearest wording is to a question: 1 is the same words."""
+    """An example, and how near it is to a question (`by_row`): 1 is the same words."""
 
     example: Example
     score: float
@@ -101,7 +102,7 @@ class Examples:
         """Where the wordings of each row begin."""
         import numpy as np
 
-        return np.cumsum([0, *(1 + len(row.paraphrases) for row in self.rows[:-1])])
+        return np.cumsum([0, *(1 + len(row.paraphrases) for row in self.rows)])[:-1]
 
     def _ranked(self, question: str) -> Iterator[Neighbour]:
         """Yield every row that has anything in common with a question, nearest first; of equally near ones that come first which
@@ -109,8 +110,7 @@ class Examples:
         """
         import numpy as np
 
-        scores = np.maximum.reduceat(self.index.scores(question), self._first) if self.rows else np.zeros(0)
-        scores = scores.round(4)
+        scores = by_row(self.index.scores(question), self._first).round(4)
         some = np.flatnonzero(scores > 0)
         ranked = some[np.argsort(-scores[some], kind="stable")].tolist()
         same = sum(
@@ -119,6 +119,19 @@ class Examples:
         ranked[:same] = sorted(ranked[:same], key=lambda place: _otherwise(self.rows[place], question))
         for place in ranked:
             yield Neighbour(self.rows[place], float(scores[place]))
+
+
+def by_row(scores: NDArray[np.float64], first: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return how near each row is whose wordings have these scores, from `first` on: two thirds is its nearest wording's, a third
+    their average, so that what is near to one wording by chance comes after what is near to several; the same words are 1.
+    """
+    import numpy as np
+
+    if not len(first):
+        return np.zeros(0)
+    nearest = np.maximum.reduceat(scores, first)
+    average = np.add.reduceat(scores, first) / np.diff(first, append=len(scores))
+    return np.where(nearest > _SAME, nearest, nearest + (average - nearest) / 3)
 
 
 def _otherwise(row: Example, question: str) -> tuple[bool, bool]:
