@@ -4,7 +4,7 @@ Run `python benchmarks/answer_above.py [FOLDER OF SEEDS]`. Every wording that a 
 out of the index once and asked; the rows' other wordings stay. Shown by how near the nearest row is: how many were asked, how many found
 their own row, and how many any row of the same level. Another row's answer may fit as well (`moralim çok bozuk` finds `moralim bozuk`,
 not its own `moralim sıfır`), so the first share is the least that fits. The claims: own rows are found more often the nearer the nearest
-is, and above the bound that docs/retrieval.md names at least two in three.
+is, and above the bound that docs/retrieval.md names at least six in ten.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import numpy as np
 from jessyfile.retrieval.examples import Example, Examples, by_row
 
 SEEDS = Path(__file__).parents[1] / "data" / "seeds"
-BOUND, LEAST, MOST = 0.5, 2 / 3, 4000
+BOUND, LEAST, MOST = 0.5, 0.6, 4000
 BINS = (0.0, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 
 

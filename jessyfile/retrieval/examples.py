@@ -17,7 +17,7 @@ from jessyfile.results.typed_json import read_as
 from jessyfile.retrieval.index import Index
 from jessyfile.retrieval.pieces import folded
 from jessyfile.text.json_lines import read_result, write_jsonl
-from jessyfile.text.turkish import normal
+from jessyfile.text.turkish import lower, normal
 
 if TYPE_CHECKING:
     import numpy as np
@@ -105,8 +105,8 @@ class Examples:
         return np.cumsum([0, *(1 + len(row.paraphrases) for row in self.rows)])[:-1]
 
     def _ranked(self, question: str) -> Iterator[Neighbour]:
-        """Yield every row that has anything in common with a question, nearest first; of equally near ones that come first which
-        are asked in the same letters, then those in the same order of words, then the earlier.
+        """Yield every row that has anything in common with a question, nearest first; of those with the same pieces that come first which
+        are the same to the sign, then to the letter, then to the order of words.
         """
         import numpy as np
 
@@ -134,10 +134,14 @@ def by_row(scores: NDArray[np.float64], first: NDArray[np.int64]) -> NDArray[np.
     return np.where(nearest > _SAME, nearest, nearest + (average - nearest) / 3)
 
 
-def _otherwise(row: Example, question: str) -> tuple[bool, bool]:
-    """Return whether no wording of a row is a question to the letter, and whether none has its words in their order."""
+def _otherwise(row: Example, question: str) -> list[bool]:
+    """Return whether no wording of a row is a question to the sign, to the letter, and to the order of its words."""
     texts = (row.question, *row.paraphrases)
-    return normal(question) not in map(normal, texts), folded(question) not in map(folded, texts)
+    return [spelt(question) not in map(spelt, texts) for spelt in (_signs, normal, folded)]
+
+
+def _signs(text: str) -> list[str]:
+    return lower(text).split()
 
 
 def _as_object(row: Example) -> dict[str, object]:
