@@ -6,7 +6,8 @@ python benchmarks/contrast_shuffled.py PROJECT               four metrics of bas
 ... --eval FOLDER    suites and their references from another folder than data/eval
 ... --most 100       read at most so many cases of a suite, spread evenly
 ... --characters 900 leave out cases whose answers have more characters together: the long ones take most of the time
-... --split development
+... --split all      the suites' whole reference answers, final and development
+... --recipe recipes/jessy-270m.jessy    another recipe that was applied there
 
 The twin's rows keep their questions, levels and markers; the answers change places among rows of one level and language. So it
 hears the same voice at the same lengths, and no answer to its question: it should gain in `voice` and not in `fits`.
@@ -101,14 +102,16 @@ def context(applied: Applied, work: Path, name: str, inputs: dict[str, Path]) ->
 
 
 def pairs_of(folder: Path, split: str, most: int | None, longest: int) -> list[Pair]:
-    """Return every case of a folder's suites that has references in a split. Raises SystemExit for a mistake in them."""
+    """Return every case of a folder's suites that has references in a split, or in any. Raises SystemExit for a mistake in them."""
     found: list[Pair] = []
     for path in sorted(reference_paths(folder.glob("*.jsonl"))):
         cases = {case.id: case for case in read_cases(folder / path.name)[0]}
         own, faults = read_references(path, cases)
         if faults:
             raise SystemExit("\n".join(map(str, faults)))
-        chosen = [one for one in own if one.split == split and sum(len(text) for _, text in texts(one)) <= longest]
+        chosen = [
+            one for one in own if split in ("all", one.split) and sum(len(text) for _, text in texts(one)) <= longest
+        ]
         found += even_sample([(cases[one.case], one) for one in chosen], most)
     return found
 
@@ -170,7 +173,7 @@ def main() -> None:
     parser.add_argument("--eval", type=Path, default=Path(__file__).resolve().parents[1] / "data" / "eval")
     parser.add_argument("--most", type=int)
     parser.add_argument("--characters", type=int, default=sys.maxsize)
-    parser.add_argument("--split", choices=("final", "development"), default="final")
+    parser.add_argument("--split", choices=("final", "development", "all"), default="final")
     chosen = parser.parse_args()
     applied = Applied.of(chosen.project, chosen.recipe)
     with tempfile.TemporaryDirectory(prefix="contrast-") as name:
