@@ -4,9 +4,18 @@ that is contacted."""
 from __future__ import annotations
 
 import ipaddress
+import os
 from urllib.parse import SplitResult, urlsplit
 
 PORTS = {"http": 80, "https": 443}
+OLLAMA = "http://127.0.0.1:11434"
+OLLAMA_HOST = "OLLAMA_HOST"
+_OLLAMA_PORT = 11434
+_AS_CALLED = {
+    "": "127.0.0.1",
+    "0.0.0.0": "127.0.0.1",  # noqa: S104 (what a server listens on, not what is called)
+    "::": "::1",
+}
 
 
 def address_of(url: str) -> SplitResult:
@@ -43,3 +52,28 @@ def is_loopback(url: str) -> bool:
     except ValueError:
         return False
     return found.is_loopback or found.is_unspecified  # a request to 0.0.0.0 stays on this machine
+
+
+def ollama_host() -> str | None:
+    """Return the address that OLLAMA_HOST gives, read as Ollama's own client does; None where it is not set, and the text itself
+    where it is no address.
+
+    Without a scheme the port is 11434 unless said, with one the scheme's own. What a server listens on to be reached from everywhere,
+    `0.0.0.0` and `::`, is this machine for a client.
+    """
+    written = os.environ.get(OLLAMA_HOST, "").strip().strip("\"'")
+    if not written:
+        return None
+    scheme, named, rest = written.rpartition("://")
+    try:
+        parts = urlsplit(f"//{rest}")
+        host = _AS_CALLED.get(parts.hostname or "", parts.hostname)
+        port = parts.port or (PORTS[scheme] if named else _OLLAMA_PORT)
+        user = f"{parts.netloc.rpartition('@')[0]}@" if "@" in parts.netloc else ""
+        str(host).encode("idna")
+    except (ValueError, KeyError):
+        return written
+    if any(one.isspace() for one in written):
+        return written
+    shown = f"[{host}]" if ":" in str(host) else host
+    return f"{scheme or 'http'}://{user}{shown}:{port}{parts.path.rstrip('/')}"

@@ -14,13 +14,14 @@ from pathlib import Path
 import click
 
 from jessyfile import machine
-from jessyfile.errors import ExportError
+from jessyfile.addresses import OLLAMA, ollama_host
+from jessyfile.errors import EngineError, ExportError
 from jessyfile.models.precision import resolve
 from jessyfile.planning.change_text import size
 from jessyfile.text.printable import json_text, printable
 
+_SHOWN = 6  # models
 _PACKAGES = ("mlx", "mlx-lm", "xllamacpp", "gguf", "lark", "tokenizers", "safetensors")
-_OLLAMA = "http://127.0.0.1:11434"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +36,10 @@ class Diagnosis:
 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print it as JSON (format 1).")
-@click.option("--ollama", default=_OLLAMA, show_default=True, metavar="URL", help="Ollama's address.")
-def doctor(as_json: bool, ollama: str) -> None:
+@click.option("--ollama", metavar="URL", help=f"Ollama's address; OLLAMA_HOST, or {OLLAMA}, unless given.")
+def doctor(as_json: bool, ollama: str | None) -> None:
     """Say what this machine offers: backend, BLAS, memory, engines."""
-    found = findings(ollama)
+    found = findings(ollama or ollama_host() or OLLAMA)
     if as_json:
         values = {finding.name: {"value": finding.value, "good": finding.good} for finding in found}
         click.echo(json_text({"format": 1, "findings": values}, indent=1))
@@ -49,11 +50,11 @@ def doctor(as_json: bool, ollama: str) -> None:
             click.echo(printable(f"  {'':<12}   {finding.advice}"))
 
 
-def findings(ollama: str = _OLLAMA) -> Sequence[Diagnosis]:
+def findings(ollama: str = OLLAMA) -> Sequence[Diagnosis]:
     """Return everything that was found, in the order in which it is shown."""
     probes: tuple[Callable[[], Diagnosis], ...] = (
         _system, _blas, _backend, _precision, _cores, _memory, _disk, _embedded,
-        lambda: _ollama(ollama), _quantizer, _base, _versions,
+        lambda: _ollama(ollama), lambda: _models(ollama), _quantizer, _base, _versions,
     )  # fmt: skip
     return [probe() for probe in probes]
 
@@ -128,14 +129,32 @@ def _embedded() -> Diagnosis:
 
 
 def _ollama(url: str) -> Diagnosis:
-    from jessyfile.export.ollama_api import answers, is_vulnerable
+    from jessyfile.export.ollama_api import is_vulnerable, probed
 
-    found = answers(url)
-    if found is None:
-        return Diagnosis("ollama", f"does not answer at {url}; the embedded engine serves instead")
+    try:
+        found = probed(url)
+    except EngineError as error:
+        refused = "does not answer" not in error.message
+        value = error.message if refused else f"does not answer at {url}; the embedded engine serves instead"
+        return Diagnosis("ollama", value, not refused, (error.hint or "") if refused else "")
     old = is_vulnerable(found)
     advice = "it has a known vulnerability (CVE-2026-7482); update it to 0.17.1 or newer" if old else ""
     return Diagnosis("ollama", f"{found} at {url}", not old, advice)
+
+
+def _models(url: str) -> Diagnosis:
+    """Say which models an Ollama has, and in which store here they lie."""
+    from jessyfile.export.ollama_api import OllamaClient, answers
+    from jessyfile.models.ollama_store import stores_found
+
+    try:
+        names = OllamaClient(url).models() if answers(url) is not None else None
+    except EngineError:
+        names = None
+    known = "" if names is None else f"{len(names)} served ({', '.join(names[:_SHOWN])}{', …' * (len(names) > _SHOWN)})"
+    return Diagnosis(
+        "models", "; ".join(part for part in (known, f"store: {stores_found() or 'none found here'}") if part)
+    )
 
 
 def _quantizer() -> Diagnosis:

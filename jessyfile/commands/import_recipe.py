@@ -14,18 +14,20 @@ from jessyfile.text.printable import printable
 if TYPE_CHECKING:
     from jessyfile.importing.recipe_text import Imported
 
+_SERVED = "ollama:"
+
 
 @click.command("import")
-@click.argument("file", type=click.Path(path_type=Path), required=False, metavar="FILE")
+@click.argument("file", type=click.Path(path_type=Path), required=False, metavar="FILE|ollama:NAME")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Write the recipe here instead of printing it.")
 @click.option("--name", help="The model's name; made from the file's unless given.")
 def import_(file: Path | None, output: Path | None, name: str | None) -> None:
-    """Write the Jessyfile that equals a Modelfile or an mlx_lm.lora configuration (.yaml).
+    """Write the Jessyfile that equals a Modelfile or an mlx_lm.lora configuration (.yaml), or a model that an Ollama has (ollama:NAME).
 
-    What would not survive is named on standard error, with its line.
+    What would not survive is named on standard error, with its line. The Ollama is the one of OLLAMA_HOST, else this machine's.
     """
     from jessyfile.commands.recipe import known_mistakes
-    from jessyfile.importing import import_file, importable_in
+    from jessyfile.importing import import_file, import_served, importable_in
     from jessyfile.user_files import require_own, write_new
 
     if file is None:
@@ -34,13 +36,35 @@ def import_(file: Path | None, output: Path | None, name: str | None) -> None:
         raise click.UsageError(f"FILE is missing: {hint}")
     if output is not None:
         require_own(output, lambda _: False)
-    found = import_file(file, target=output, name=checked_name(name) if name else None, check=known_mistakes)
+    wanted = checked_name(name) if name else None
+    if str(file).startswith(_SERVED) and not file.exists():
+        model = str(file).removeprefix(_SERVED)
+        found = import_served(model, modelfile_of(model), target=output, name=wanted, check=known_mistakes)
+    else:
+        found = import_file(file, target=output, name=wanted, check=known_mistakes)
     _report(found)
     if output is None:
         click.echo(found.text, nl=False)
         return
     write_new(output, found.text.encode("utf-8"))
     click.echo(f"wrote {printable(str(output))}", err=True)
+
+
+def modelfile_of(model: str) -> str:
+    """Return the Modelfile by which an Ollama shows a model that it has. Raises EngineError when it does not answer or has none."""
+    from jessyfile.addresses import OLLAMA, ollama_host
+    from jessyfile.errors import EngineError
+    from jessyfile.export.ollama_api import OllamaClient
+
+    url = ollama_host() or OLLAMA
+    client = OllamaClient(url)
+    if not client.has(model):
+        hint = f"`ollama pull {model}`" if model else "as in `jessy import ollama:gemma3:270m`"
+        raise EngineError(f"the Ollama at {url} has no model `{model}`", hint=hint)
+    told = client.ask("/api/show", {"model": model}).get("modelfile")
+    if not isinstance(told, str):
+        raise EngineError(f"the Ollama at {url} shows no Modelfile of `{model}`", hint="update Ollama")
+    return told
 
 
 def _report(found: Imported) -> None:

@@ -1,7 +1,8 @@
 """The engine Ollama, over HTTP: `/api/chat` streamed, so that the time to the first token can be measured.
 
 The system prompt and the sampling are always sent, so that the answer does not depend on what else is stored under the
-model's name. Example messages that the server keeps with a model are not sent again. Ollama renders the prompt.
+model's name. Example messages that the server keeps with a model are not sent again. Ollama renders the prompt. A model that
+can think is asked not to: what it thinks comes in a field of its own, and its answer would be empty.
 
 Not covered: `next_logprobs`, for Ollama names tokens by their text and not by their ids.
 """
@@ -38,7 +39,15 @@ class Ollama:
     name = "ollama"
     parallel = 1
 
-    def __init__(self, url: str, *, keeps_examples: bool = True, stop: Stop | None = None, cold: bool = False) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        keeps_examples: bool = True,
+        stop: Stop | None = None,
+        cold: bool = False,
+        note: Callable[[str], None] | None = None,
+    ) -> None:
         """Take who is asked; nothing is asked yet.
 
         Args:
@@ -46,9 +55,10 @@ class Ollama:
             keeps_examples: the server holds the model's example messages, as it does for one that jessy created.
             stop: asked while the server is waited for.
             cold: let the server forget the model before it loads it, so that the seconds are those of loading.
+            note: told once when the model thinks although it was asked not to.
         """
         self.url, self.cold = url, cold
-        self._stop = stop
+        self._stop, self._note = stop, note
         self._keeps_examples = keeps_examples
         self._model: ServedModel | None = None
 
@@ -78,6 +88,10 @@ class Ollama:
 
         def event(found: Mapping[str, Any]) -> bool:
             last.update(found)
+            if _text(found, "thinking") and self._note is not None:
+                told = "thinks although it is asked not to: its thoughts are no part of its answers"
+                self._note(f"Ollama's {self._named} {told}")
+                self._note = None
             return gathered.add(_text(found))
 
         try:
@@ -89,6 +103,10 @@ class Ollama:
         tokens = None if gathered.cut else int(last.get("eval_count") or len(gathered.pieces))
         stopped: Any = "length" if last.get("done_reason") == "length" else "stop"
         return gathered.reply(int(last.get("prompt_eval_count") or 0), tokens, stopped)
+
+    @property
+    def _named(self) -> str:
+        return self._model.name if self._model is not None else "model"
 
     def next_logprobs(self, prompt: str | Sequence[int], top: int) -> list[TokenLogprob]:  # noqa: ARG002 (the protocol's signature)
         """Refuse: Ollama gives no token ids. Raises EngineError."""
@@ -115,7 +133,8 @@ class Ollama:
             turns.insert(0, {"role": "system", "content": model.system})
         options = _options(used, model)
         body = {"model": model.name, "messages": turns, "stream": True, "options": options, "keep_alive": _KEEP_ALIVE}
-        return {**body, "truncate": False, "shift": False}  # else the beginning of what is too long is dropped
+        # else the beginning of what is too long is dropped, and a model that can think does
+        return {**body, "truncate": False, "shift": False, "think": False}
 
     def _exchange(
         self, path: str, body: Mapping[str, Any], take: Callable[[Mapping[str, Any]], bool], stop: Stop | None
@@ -155,6 +174,6 @@ def _event(line: bytes, url: str) -> Mapping[str, Any]:
     return found
 
 
-def _text(found: Mapping[str, Any]) -> str:
+def _text(found: Mapping[str, Any], field: str = "content") -> str:
     message = found.get("message")
-    return str(message.get("content") or "") if isinstance(message, dict) else ""
+    return str(message.get(field) or "") if isinstance(message, dict) else ""

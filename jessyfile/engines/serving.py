@@ -53,6 +53,9 @@ def served_of(entry: Registration) -> Served:
 
 
 def _unusable(entry: Registration) -> EngineError:
+    if entry.engine == "ollama" and not entry.served:
+        hint = f"ask it with `ollama run {entry.name}:{entry.tag}`"
+        return EngineError(f"jessy did not make {entry.name}:{entry.tag}, and does not know how it is asked", hint=hint)
     return EngineError(f"the registration of {entry.name}:{entry.tag} is not usable", hint="run `jessy apply` again")
 
 

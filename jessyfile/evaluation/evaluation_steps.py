@@ -129,7 +129,11 @@ def _base_model(context: StepContext) -> tuple[Engine, ServedModel]:
     if choose_engine(recipe.deploy)[0] == "ollama" and base.ollama is not None:
         from jessyfile.engines.ollama_engine import Ollama
 
-        engine = Ollama(recipe.deploy.ollama, keeps_examples=False, stop=context.stop, cold=True)
+        note = context.progress.note
+        note(
+            f"the base answers as Ollama serves {recipe.base}: with its own template, not with the one that is trained"
+        )
+        engine = Ollama(recipe.deploy.ollama, keeps_examples=False, stop=context.stop, cold=True, note=note)
         return engine, described(recipe.base, None, description, limit)
     path = context.work / f"base-{recipe.export.quantize}" / GGUF_FILE
     return LlamaCpp(evaluating=True), described(recipe.base, path, description, limit)

@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Iterator
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-from jessyfile.addresses import address_of
+from jessyfile.addresses import address_of, is_loopback
 from jessyfile.errors import EngineError, ExportError, ModelError, ProjectError, StorageError
 from jessyfile.export.dotenv import check_dotenv
 from jessyfile.export.ggml import library
-from jessyfile.export.ollama_api import OllamaClient, unreachable
+from jessyfile.export.ollama_api import PATIENT_SECONDS, OllamaClient
 from jessyfile.export.tensor_types import FILE_TYPES, forecast_bytes
 from jessyfile.models.base_checks import base_sizes, chat_format_name, known_shape
 from jessyfile.models.chat_format import FORMATS, refuse_other_template
+from jessyfile.models.ollama_store import store_folder
+from jessyfile.planning.change_text import size
 
 if TYPE_CHECKING:
     from jessyfile.planning.preflight import Finding, Outlook
 
-_PROBE_SECONDS = 3.0
 _MODEL = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,79}"
 _NAMESPACE = r"[A-Za-z0-9_][A-Za-z0-9_-]{0,79}"
 _HOST = r"[A-Za-z0-9_][A-Za-z0-9_.:-]{0,349}"
@@ -66,14 +68,31 @@ def import_preflight(outlook: Outlook) -> Iterator[Finding]:
         try:
             address_of(deploy.ollama)
         except ValueError:
-            wrong = EngineError(
-                f"`{deploy.ollama}` is no address of an Ollama server", hint="write it as http://127.0.0.1:11434"
-            )
+            said = "it is what OLLAMA_HOST says; " if outlook.recipe.source("deploy.ollama") is None else ""
+            hint = f"{said}write it as http://127.0.0.1:11434"
+            wrong = EngineError(f"`{deploy.ollama}` is no address of an Ollama server", hint=hint)
             yield outlook.error(wrong, "deploy.ollama")
             return
         yield from _bare_clients(outlook)
-    if deploy.engine == "ollama" and outlook.network and not _answers(deploy.ollama):
-        yield outlook.error(unreachable(deploy.ollama), "deploy.engine")
+    if deploy.engine == "ollama" and outlook.network:
+        try:
+            OllamaClient(deploy.ollama).version(PATIENT_SECONDS)
+        except EngineError as error:
+            yield outlook.error(error, "deploy.engine")
+    yield from _store_full(outlook)
+
+
+def _store_full(outlook: Outlook) -> Iterator[Finding]:
+    """Yield a store of this machine's Ollama that has no room: it keeps the file as it was sent and once more as it serves it."""
+    deploy = outlook.recipe.deploy
+    store = store_folder() if outlook.machine and deploy.engine == "ollama" and is_loopback(deploy.ollama) else None
+    if store is None:
+        return
+    needed, free = 2 * gguf_disk(outlook), shutil.disk_usage(store).free
+    if needed > free:
+        left = f"the disk of its store `{store}` has {size(free)} left"
+        message = f"Ollama takes about {size(needed)} for the model, and {left}"
+        yield outlook.error(StorageError(message, hint="`ollama list` shows what is there, `ollama rm NAME` frees it"))
 
 
 def _bare_clients(outlook: Outlook) -> Iterator[Finding]:
@@ -103,14 +122,6 @@ def name_fault(name: str, engine: str) -> EngineError | None:
     if engine != "embedded" and _OLLAMA_NAME.fullmatch(name) is None:
         return EngineError(f"Ollama takes no model of the name `{name}`", hint=hint)
     return None
-
-
-def _answers(url: str) -> bool:
-    try:
-        OllamaClient(url).version(_PROBE_SECONDS)
-    except EngineError:
-        return False
-    return True
 
 
 def gguf_disk(outlook: Outlook) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from jessyfile.addresses import OLLAMA
 from jessyfile.errors import Interrupted
 from jessyfile.fsops import hash_file, write_text
 from jessyfile.models.model_json import read_json
@@ -90,9 +91,14 @@ def run_import(context: StepContext) -> ImportFacts:
         body = read_json(folder / CREATE_FILE)
         url = context.recipe.deploy.ollama
         report = _reporter(context)
-        register.register_ollama(context.root, url, gguf, body, served, report, context.stop, _retrieval(context))
+        retrieval, note = _retrieval(context), context.progress.note
+        register.register_ollama(context.root, url, gguf, body, served, report, context.stop, retrieval, note)
     else:
         name = context.recipe.name
+        if context.recipe.deploy.engine == "auto" and context.recipe.deploy.ollama != OLLAMA:
+            context.progress.note(
+                f"Ollama does not answer at {context.recipe.deploy.ollama}: the embedded engine serves"
+            )
         register.register_embedded(context.root, name, gguf, facts.digest, served, _retrieval(context))
     entry = lookup(context.root, context.recipe.name, CANDIDATE)
     model = model_id(entry) if entry is not None else ""
@@ -129,7 +135,7 @@ def run_promote(context: StepContext) -> PromoteFacts:
     if not reason:
         if dotenv is not None:
             check_dotenv(context.root, dotenv)  # a name that cannot be written down is not moved either
-        promote(context.root, name)
+        promote(context.root, name, context.progress.note)
         if dotenv is not None:
             update_dotenv(context.root, dotenv, f"{name}:latest")
     _write_json(context.output / "promote.json", found)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 from jessyfile.errors import EngineError
@@ -18,6 +18,7 @@ from jessyfile.export.registry import (
     model_id,
     register,
     take_candidate,
+    taken_back,
 )
 from jessyfile.planning.canonical import normal
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from jessyfile.results.served import Retrieval, Served
 
 Report = Callable[[int, int, str], None]
+Note = Callable[[str], None]
 
 
 def choose_engine(deploy: Deploy) -> tuple[EngineName, str | None]:
@@ -40,12 +42,12 @@ def choose_engine(deploy: Deploy) -> tuple[EngineName, str | None]:
     """
     if deploy.engine == "embedded":
         return "embedded", None
-    version = ollama.answers(deploy.ollama)
-    if version is not None:
-        return "ollama", version
-    if deploy.engine == "ollama":
-        raise ollama.unreachable(deploy.ollama)
-    return "embedded", None
+    try:
+        return "ollama", ollama.probed(deploy.ollama)
+    except EngineError:
+        if deploy.engine == "ollama":
+            raise
+        return "embedded", None
 
 
 def register_embedded(
@@ -80,8 +82,9 @@ def register_ollama(
     report: Report,
     stop: Stop | None = None,
     retrieval: Retrieval | None = None,
+    note: Note = lambda _: None,
 ) -> None:
-    """Create NAME:candidate in Ollama and register it.
+    """Create NAME:candidate in Ollama and register it; a model of this name that jessy did not make is given another one first.
 
     Args:
         root: the project's root folder.
@@ -92,6 +95,7 @@ def register_ollama(
         report: told bytes sent, bytes in all, and what Ollama does.
         stop: asked while Ollama is waited for.
         retrieval: what jessy shows before a question; Ollama itself is not told.
+        note: told the name that somebody else's model has got.
 
     Raises:
         EngineError: Ollama does not answer or refuses.
@@ -100,29 +104,69 @@ def register_ollama(
     name = served.name
     client = ollama.OllamaClient(url, stop)
     digest = client.push_blob(gguf, report)
+    _spare(client, name, CANDIDATE, _ours(root, name) | {digest.removeprefix("sha256:")}, note)
     request = {**body, "model": f"{name}:{CANDIDATE}", "files": {"model.gguf": digest}}
     client.create(request, report)
     entry = Registration("ollama", digest.removeprefix("sha256:"), normal(served), ollama=url, retrieval=retrieval)
     register(root, name, CANDIDATE, entry)
 
 
-def promote(root: Path, name: str) -> Registration:
-    """Make NAME:candidate NAME:latest and keep what was latest as NAME:previous; return the candidate's registration.
+def promote(root: Path, name: str, note: Note = lambda _: None) -> Registration:
+    """Make NAME:candidate NAME:latest and keep what was latest as NAME:previous, also what jessy did not make; return the
+    candidate's registration.
 
-    In Ollama the names are moved first: when it fails, the registry still says what was. Raises EngineError.
+    In Ollama the names are moved first: when it fails, the registry still says what was. `note` is told of models that jessy did
+    not make. Raises EngineError.
     """
     finish_rollback(root, name)
     candidate, latest, previous = (lookup(root, name, tag) for tag in (CANDIDATE, LATEST, PREVIOUS))
     if candidate is None:
         raise EngineError(f"`{name}:candidate` is not registered", hint="run `jessy apply` again")
+    foreign = None
     if candidate.engine == "ollama":
         client = ollama.OllamaClient(str(candidate.ollama))
-        if _must_keep(latest, previous, candidate):
+        ours = _ours(root, name)
+        standing = client.digest_of(f"{name}:{LATEST}")
+        if standing is not None and standing not in ours:
+            foreign = _not_made_here(candidate, standing)
+            note(
+                f"{name}:{LATEST} was not made by jessy: it is kept as {name}:{PREVIOUS}, "
+                f"and `jessy rollback {name}` brings it back"
+            )
+            _spare(client, name, PREVIOUS, ours | {standing}, note)
             client.copy(f"{name}:{LATEST}", f"{name}:{PREVIOUS}")
-        keep_latest(root, name)
+        elif _must_keep(latest, previous, candidate):
+            _spare(client, name, PREVIOUS, ours, note)
+            client.copy(f"{name}:{LATEST}", f"{name}:{PREVIOUS}")
+        elif latest is None:  # the first promotion, killed after it had moved both names
+            kept = client.digest_of(f"{name}:{PREVIOUS}")
+            foreign = _not_made_here(candidate, kept) if kept is not None and kept not in ours else None
+        if foreign is None:
+            keep_latest(root, name)
         client.copy(f"{name}:{CANDIDATE}", f"{name}:{LATEST}")
-    take_candidate(root, name)
+    take_candidate(root, name, foreign)
     return candidate
+
+
+def _ours(root: Path, name: str) -> frozenset[str]:
+    """Return the digests of what jessy has registered under a name."""
+    found = (lookup(root, name, tag) for tag in (CANDIDATE, LATEST, PREVIOUS))
+    back = taken_back(root, name)
+    return frozenset(one.digest for one in (*found, back) if one is not None and one.digest)
+
+
+def _not_made_here(candidate: Registration, digest: str) -> Registration:
+    """Return what is written down of a model that Ollama serves and jessy did not make: which file, and not how it is asked."""
+    return Registration("ollama", digest, ollama=candidate.ollama, name=candidate.name, tag=PREVIOUS)
+
+
+def _spare(client: ollama.OllamaClient, name: str, tag: str, ours: Collection[str], note: Note) -> None:
+    """Give what stands under a name that is about to be taken another one, unless jessy made it."""
+    standing = client.digest_of(f"{name}:{tag}")
+    if standing is not None and standing not in ours:
+        kept = f"{name}:kept-{standing[:12] or tag}"
+        client.copy(f"{name}:{tag}", kept)
+        note(f"{name}:{tag} was not made by jessy: it is kept as {kept}")
 
 
 def _must_keep(latest: Registration | None, previous: Registration | None, candidate: Registration) -> bool:

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
+from jessyfile.addresses import host_of, is_loopback
 from jessyfile.errors import EngineError, Interrupted, JessyError
 from jessyfile.fsops import hash_file, storage_error
 
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
 
     from jessyfile.http import HttpError, Response, Stop
 
-PROBE_SECONDS = 0.3
+_LOOPBACK_SECONDS = 0.3  # whether a server runs here is known at once
+PATIENT_SECONDS = 5.0
 _CALL_SECONDS = 30.0
 _CREATE_SECONDS = 1800.0
 _CHUNK = 1 << 20
@@ -117,9 +119,20 @@ class OllamaClient:
 
     def file_digest(self, name: str) -> str | None:
         """Return the SHA-256 of the file that a name is served from; None when the server does not say."""
-        told = self.ask("/api/show", {"model": name}).get("modelfile")
-        found = _BLOB.search(told) if isinstance(told, str) else None
-        return found[1] if found is not None else None
+        return file_in(self.ask("/api/show", {"model": name}).get("modelfile"))
+
+    def models(self) -> list[str]:
+        """Return the names of the models that the server has, the newest first."""
+        with self._exchange("GET", "/api/tags") as response:
+            if response.status != 200:
+                raise self._refused(response)
+            found = self._parsed(response.read())
+        listed = found.get("models") if isinstance(found, dict) else None
+        return [str(one.get("name")) for one in listed or () if isinstance(one, dict)]
+
+    def digest_of(self, name: str) -> str | None:
+        """Return the SHA-256 of the file behind a name: empty when the server does not say it, None when there is no such name."""
+        return (self.file_digest(name) or "") if self.has(name) else None
 
     def swap(self, first: str, second: str, done: int = 0, moved: Callable[[int], object] = lambda _: None) -> None:
         """Exchange two names in three moves, each of which may be made twice.
@@ -158,12 +171,19 @@ class OllamaClient:
         size: int | None = None,
     ) -> Iterator[Response]:
         from jessyfile.http import HttpError, exchange
+        from jessyfile.planning.consent import key_for
 
         sent = json.dumps(body).encode("ascii") if isinstance(body, Mapping) else body
-        headers = {} if size is None else {"Content-Length": str(size)}
+        key = key_for(self.url)
+        headers = {
+            **({} if size is None else {"Content-Length": str(size)}),
+            **({"Authorization": f"Bearer {key}"} if key else {}),
+        }
         address = self.url.rstrip("/") + path
         try:
             with exchange(method, address, seconds=seconds, body=sent, headers=headers, stop=self.stop) as response:
+                if response.status in (401, 403):
+                    raise self._locked(response.status, with_key=key is not None)
                 yield response
         except HttpError as error:
             raise self._broken(error) from error
@@ -180,6 +200,18 @@ class OllamaClient:
             return EngineError(f"Ollama at {self.url} took too long to answer", hint="is the server busy or stuck?")
         return EngineError(f"what Ollama at {self.url} answers cannot be used: {error.message}")
 
+    def _locked(self, status: int, *, with_key: bool) -> EngineError:
+        """Return why nobody is let in: the key is missing or wrong, or the server answers to no such name."""
+        host = host_of(self.url)
+        if with_key:
+            return EngineError(
+                f"Ollama at {self.url} refuses the key (HTTP {status})", hint=f"see which key {host} takes"
+            )
+        hint = f"name the variable that holds the key: `--allow-host {host}=VARIABLE`"
+        if status == 403:
+            hint += "; an Ollama without one refuses host names that it does not know (OLLAMA_ORIGINS)"
+        return EngineError(f"Ollama at {self.url} lets nobody in without a key (HTTP {status})", hint=hint)
+
     def _parsed(self, data: bytes) -> object:
         try:
             return cast("object", json.loads(data))
@@ -194,6 +226,12 @@ class OllamaClient:
         return EngineError(f"Ollama refused (HTTP {response.status}): {_short(reason or 'no reason given')}")
 
 
+def file_in(modelfile: object) -> str | None:
+    """Return the SHA-256 of the file that the Modelfile of `/api/show` names; None when it names none."""
+    found = _BLOB.search(modelfile) if isinstance(modelfile, str) else None
+    return found[1] if found is not None else None
+
+
 def unreachable(url: str) -> EngineError:
     """Return the one line for a server that does not answer."""
     hint = "start it with `ollama serve`, or write `engine embedded` in the DEPLOY block"
@@ -201,20 +239,29 @@ def unreachable(url: str) -> EngineError:
 
 
 def answers(url: str) -> str | None:
-    """Return the version of the Ollama at `url`, None when nothing that speaks its language answers within a third of
-    a second.
+    """Return the version of the Ollama at `url`, None when nothing that speaks its language answers: within a third of a second on
+    this machine, within five elsewhere.
     """
     try:
-        return OllamaClient(url).version(PROBE_SECONDS)
+        return probed(url)
     except EngineError:
         return None
+
+
+def probed(url: str) -> str:
+    """Return the version of the Ollama at `url`. Raises EngineError that says why there is none, after as long as `answers` waits."""
+    try:
+        seconds = _LOOPBACK_SECONDS if is_loopback(url) else PATIENT_SECONDS
+    except ValueError:
+        seconds = _LOOPBACK_SECONDS
+    return OllamaClient(url).version(seconds)
 
 
 def is_vulnerable(version: str) -> bool:
     """Return whether a version is below 0.17.1, which has CVE-2026-7482."""
     parts = version.split("-")[0].split(".")
     numbers = tuple(int(part) for part in parts if part.isascii() and part.isdigit())
-    return len(numbers) == 3 and numbers < _FIRST_SAFE
+    return len(numbers) == 3 and (0, 0, 0) < numbers < _FIRST_SAFE  # what was built from the source says 0.0.0
 
 
 def _chunks(path: Path, size: int, report: Report) -> Iterator[bytes]:

@@ -202,14 +202,28 @@ def registered_names(root: Path) -> list[str]:
     return sorted(path.parent.relative_to(folder).as_posix() for path in folder.glob(f"**/{LATEST}.json"))
 
 
-def holds_candidate(recipe: Recipe, root: Path, facts: Record) -> bool:
-    """Return whether what the step `import` registered is still NAME:candidate, its file whole."""
-    return _holds(root, recipe.name, CANDIDATE, read_as(ImportFacts, facts, "the record of `import`"))
+def holds_candidate(recipe: Recipe, root: Path, facts: Record, asks: bool = False) -> bool:
+    """Return whether what the step `import` registered is still NAME:candidate, its file whole.
+
+    Args:
+        recipe: the recipe, for its name.
+        root: the project's root folder.
+        facts: what the step returned.
+        asks: ask an Ollama which file it serves.
+    """
+    return _holds(root, recipe.name, CANDIDATE, read_as(ImportFacts, facts, "the record of `import`"), asks)
 
 
-def holds_latest(recipe: Recipe, root: Path, facts: Record) -> bool:
+def holds_latest(recipe: Recipe, root: Path, facts: Record, asks: bool = False) -> bool:
     """Return whether what the step `promote` did still stands, or was taken back by a rollback; a model that was
-    refused has nothing to hold."""
+    refused has nothing to hold.
+
+    Args:
+        recipe: the recipe, for its name and its .env file.
+        root: the project's root folder.
+        facts: what the step returned.
+        asks: ask an Ollama which file it serves.
+    """
     promoted = read_as(PromoteFacts, facts, "the record of `promote`")
     if not promoted.promoted:
         return True
@@ -218,10 +232,10 @@ def holds_latest(recipe: Recipe, root: Path, facts: Record) -> bool:
             return False
     except ProjectError:  # the step's preflight says so
         return False
-    return kept_back(root, recipe.name, promoted) is not None or _holds(root, recipe.name, LATEST, promoted)
+    return kept_back(root, recipe.name, promoted) is not None or _holds(root, recipe.name, LATEST, promoted, asks)
 
 
-def _holds(root: Path, name: str, tag: str, facts: ImportFacts | PromoteFacts) -> bool:
+def _holds(root: Path, name: str, tag: str, facts: ImportFacts | PromoteFacts, asks: bool) -> bool:
     entry = lookup(root, name, tag)
     if entry is None or entry.engine != facts.engine or not _names(facts, entry.digest, model_id(entry)):
         return False
@@ -229,7 +243,23 @@ def _holds(root: Path, name: str, tag: str, facts: ImportFacts | PromoteFacts) -
         check_served(root, entry)
     except DamagedError:
         return False
-    return True
+    return not asks or _stands_in_ollama(entry)
+
+
+def _stands_in_ollama(entry: Registration) -> bool:
+    """Return whether an Ollama still serves the file that a registration names. One that does not answer, or does not say, is not
+    doubted."""
+    if entry.engine != "ollama":
+        return True
+    from jessyfile.export.ollama_api import OllamaClient, answers
+
+    url = str(entry.ollama)
+    if answers(url) is None:
+        return True
+    try:
+        return OllamaClient(url).digest_of(f"{entry.name}:{entry.tag}") in ("", entry.digest)
+    except EngineError:
+        return True
 
 
 def _names(facts: ImportFacts | PromoteFacts, file: object, model: object) -> bool:
@@ -257,16 +287,22 @@ def keep_latest(root: Path, name: str) -> None:
         register(root, name, LATEST, replace(latest, previous=_model(latest)))
 
 
-def take_candidate(root: Path, name: str) -> None:
+def taken_back(root: Path, name: str) -> TakenBack | None:
+    """Return what a rollback took back and keeps back; None where there is nothing."""
+    latest = _stored(root, name, LATEST)
+    return latest.rolled_back if latest is not None else None
+
+
+def take_candidate(root: Path, name: str, foreign: Registration | None = None) -> None:
     """Write the candidate down as latest and what was latest as previous; doing it twice changes nothing.
 
-    Raises EngineError when there is no candidate.
+    `foreign` is what stood under the name though nobody registered it. Raises EngineError when there is no candidate.
     """
     candidate, latest, previous = (_stored(root, name, tag) for tag in (CANDIDATE, LATEST, PREVIOUS))
     if candidate is None:
         raise EngineError(f"`{name}:candidate` is not registered", hint="run `jessy apply` again")
     if latest is None or not _same(latest, candidate):
-        before = latest or previous
+        before = foreign or latest or previous
         kept = _model(before) if before is not None else None
         register(root, name, LATEST, replace(candidate, since="", previous=kept))
 

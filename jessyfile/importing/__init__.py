@@ -52,6 +52,31 @@ def import_file(
     return import_modelfile(data, path, RecipeText(str(path), target, check), name)
 
 
+def import_served(
+    model: str, modelfile: str, *, target: Path | None = None, name: str | None = None, check: Check = no_mistakes
+) -> Imported:
+    """Return the recipe that equals a model of an Ollama.
+
+    Args:
+        model: the model's name there.
+        modelfile: the Modelfile by which the server shows it.
+        target: where the recipe will stand.
+        name: the name of what is to be tuned; made from the model's unless given.
+        check: what else finds mistakes in a recipe; what it refuses is left out and noted.
+
+    Raises:
+        ModelfileError: Ollama would refuse the Modelfile.
+    """
+    from jessyfile.importing.from_modelfile import import_modelfile
+    from jessyfile.importing.quote import model_name
+
+    shown = Path(f"ollama:{model}")
+    draft = RecipeText(str(shown), target or Path("recipe.jessy"), check)
+    return import_modelfile(
+        modelfile.encode(), shown, draft, name or model_name(model.rpartition("/")[2].partition(":")[0])
+    )
+
+
 def _read(path: Path) -> bytes:
     """Return a file's first mebibyte and one byte: more is no Modelfile."""
     try:

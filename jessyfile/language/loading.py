@@ -8,11 +8,12 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from jessyfile.addresses import ollama_host
 from jessyfile.disk_errors import disk_errors
 from jessyfile.language import consistency, practice
 from jessyfile.language.build import build_recipe
 from jessyfile.language.diagnostics import Diagnostic, has_errors, in_order, mistake
-from jessyfile.language.document import build_document
+from jessyfile.language.document import Document, build_document
 from jessyfile.language.draft import Draft, Unknown
 from jessyfile.language.inherit import Composer, read_source
 from jessyfile.language.project_files import Project, Refused
@@ -110,8 +111,16 @@ def load_source(
     diagnostics = in_order(d for d in found if (d.file, d.line, d.code) not in composer.accepted)
     if has_errors(diagnostics) or entry.path is None:
         return Loaded(None, diagnostics)
+    _found_by_environment(draft.document, merged)
     recipe = build_recipe(draft.document, entry.path, _sources(merged), tuple(dict.fromkeys(composer.read_files)))
     return Loaded(recipe, diagnostics)
+
+
+def _found_by_environment(document: Document, merged: Layer) -> None:
+    """Let a recipe that may deploy to Ollama and names no address mean the one that OLLAMA_HOST gives, as Ollama's own client does."""
+    deploy, found = document["deploy"], ollama_host()
+    if found is not None and deploy["engine"] != "embedded" and ("deploy", "ollama") not in merged.settings:
+        deploy["ollama"] = found
 
 
 def _contradictions(draft: Draft) -> Iterator[Diagnostic]:

@@ -17,7 +17,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jessyfile.addresses import is_loopback
+from jessyfile.addresses import OLLAMA, is_loopback, ollama_host
 from jessyfile.errors import ModelError
 from jessyfile.models.model_json import read_json
 
@@ -67,10 +67,21 @@ def _chosen_in_app() -> Iterator[Path]:
 
 def where_looked() -> str:
     """Return in words which stores there are, those that may not be read named as such; all places when there is none."""
+    return stores_found() or ", ".join(f"`{folder}`" for folder in store_folders())
+
+
+def stores_found() -> str:
+    """Return in words which stores there are, those that may not be read named as such; nothing when there is none."""
     states = {folder: _state(folder) for folder in store_folders()}
-    there = {folder: state for folder, state in states.items() if state != "absent"} or states
-    unread = {folder for folder, state in there.items() if state == "closed"}
-    return ", ".join(f"`{folder}`{' (may not be read)' if folder in unread else ''}" for folder in there)
+    there = {folder: state for folder, state in states.items() if state != "absent"}
+    return ", ".join(
+        f"`{folder}`{' (may not be read)' if state == 'closed' else ''}" for folder, state in there.items()
+    )
+
+
+def store_folder() -> Path | None:
+    """Return the store that a server on this machine most likely writes to; None where no store is found."""
+    return next((folder for folder in store_folders() if _state(folder) != "absent"), None)
 
 
 def _state(folder: Path) -> str:
@@ -153,17 +164,8 @@ def served_blob(name: str) -> Path | None:
 
 def local_server() -> str | None:
     """Return the address of this machine's Ollama, from OLLAMA_HOST as Ollama reads it; None when it names another machine."""
-    from urllib.parse import urlsplit
-
-    scheme, named, rest = os.environ.get("OLLAMA_HOST", "").strip(" \"'").rpartition("://")
-    port = {"http": 80, "https": 443}.get(scheme, 11434) if named else 11434
+    url = ollama_host() or OLLAMA
     try:
-        parts = urlsplit(f"//{rest}")
-        host = parts.hostname or "127.0.0.1"
-        host = "127.0.0.1" if host == "0.0.0.0" else host  # noqa: S104 (what a server listens on, not what is called)
-        url = (
-            f"{scheme or 'http'}://{f'[{host}]' if ':' in host else host}:{parts.port or port}{parts.path.rstrip('/')}"
-        )
         return url if is_loopback(url) else None
     except ValueError:
         return None

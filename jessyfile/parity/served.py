@@ -7,12 +7,14 @@ renders: that is said, and no fault.
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from jessyfile.errors import ExportError
+from jessyfile.export.ollama_api import file_in
 from jessyfile.language.recipe import Message
 from jessyfile.models.chat_format import chat_format
 from jessyfile.parity.faults import Mismatch
@@ -83,7 +85,7 @@ def check_served(context: StepContext, imported: ImportFacts) -> None:
     client = OllamaClient(context.recipe.deploy.ollama, context.stop)
     notes: list[str] = []
     name = f"{imported.name}:{imported.tag}"
-    faults = list(served_faults(client, name, served, load_as(FileAnswers, path), notes))
+    faults = list(served_faults(client, name, served, load_as(FileAnswers, path), notes, imported.digest))
     for note in notes:
         context.progress.note(note)
     if faults:
@@ -91,7 +93,7 @@ def check_served(context: StepContext, imported: ImportFacts) -> None:
 
 
 def served_faults(
-    client: _Server, name: str, served: Served, answers: FileAnswers, notes: list[str]
+    client: _Server, name: str, served: Served, answers: FileAnswers, notes: list[str], digest: str = ""
 ) -> Iterator[Mismatch]:
     """Yield what an Ollama does otherwise than the file that it was given.
 
@@ -101,17 +103,20 @@ def served_faults(
         served: how it is served.
         answers: what the verified file says.
         notes: what could not be compared is added to it, and how much was.
+        digest: the file's SHA-256; not compared when empty.
 
     Returns:
         The faults.
     """
-    yield from _capable(client, name)
+    shown = client.ask("/api/show", {"model": name})
+    yield from _capable(shown, name)
+    yield from _packed(shown, name, served, digest, notes)
     yield from _rendered(client, name, served, notes)
     yield from _answered(client, name, served, answers, notes)
 
 
-def _capable(client: _Server, name: str) -> Iterator[Mismatch]:
-    found = client.ask("/api/show", {"model": name}).get("capabilities")
+def _capable(shown: Mapping[str, object], name: str) -> Iterator[Mismatch]:
+    found = shown.get("capabilities")
     if isinstance(found, list) and found != ["completion"]:
         more = ", ".join(str(one) for one in found if one != "completion") or "nothing"
         message = (
@@ -120,6 +125,69 @@ def _capable(client: _Server, name: str) -> Iterator[Mismatch]:
         yield Mismatch(
             "capabilities", "served", message, "the file's chat template knows more than TEMPLATE: export again"
         )
+
+
+def _packed(
+    shown: Mapping[str, object], name: str, served: Served, digest: str, notes: list[str]
+) -> Iterator[Mismatch]:
+    """Yield what Ollama keeps beside the weights otherwise than it was given: the file itself, the system prompt, the parameters."""
+    again = "somebody gave the name to another model, or Ollama keeps an older one: delete it there and apply again"
+    kept = file_in(shown.get("modelfile"))
+    if digest and kept not in (None, digest):
+        yield Mismatch(
+            "file", "served", f"Ollama serves another file as {name} ({str(kept)[:12]}) than {digest[:12]}", again
+        )
+    system = shown.get("system", "")
+    if "modelfile" in shown and (system or "") != (served.system or ""):
+        message = f"Ollama keeps the system prompt {brief(str(system))} with {name}, not {brief(served.system or '')}"
+        yield Mismatch("system", "served", message, again)
+    if isinstance(told := shown.get("parameters"), str):
+        yield from _parameters(parameters_of(told), served, name, notes, again)
+
+
+def _parameters(
+    found: Mapping[str, Sequence[object]], served: Served, name: str, notes: list[str], hint: str
+) -> Iterator[Mismatch]:
+    for key, value in served.parameters.items():
+        wanted = list(value) if isinstance(value, tuple) else [value]
+        if _alike(found.get(key, ())) != _alike(wanted):
+            message = (
+                f"Ollama keeps {key} {brief(_listed(found.get(key, ())))} with {name}, not {brief(_listed(wanted))}"
+            )
+            yield Mismatch("parameters", "served", message, hint)
+    if more := sorted(found.keys() - served.parameters.keys()):
+        notes.append(
+            f"Ollama adds parameters of its own to {name}: {', '.join(more)}; jessy sends its own with every question"
+        )
+
+
+def _alike(values: Sequence[object]) -> list[str]:
+    """Return values as texts in one order; a whole number and the fraction that equals it are the same."""
+    numbers = (float(one) if isinstance(one, int | float) and not isinstance(one, bool) else one for one in values)
+    return sorted(map(str, numbers))
+
+
+def _listed(values: Sequence[object]) -> str:
+    return ", ".join(map(str, values)) or "nothing"
+
+
+def parameters_of(text: str) -> dict[str, list[object]]:
+    """Return the parameters that `/api/show` writes as text, a line each: the key, spaces, and the value as Go writes it."""
+    found: dict[str, list[object]] = {}
+    for line in text.splitlines():
+        key, _, value = line.strip().partition(" ")
+        if key:
+            found.setdefault(key, []).append(_value(value.strip()))
+    return found
+
+
+def _value(written: str) -> object:
+    if written.startswith("`"):
+        return written.strip("`")
+    try:
+        return json.loads(written)
+    except ValueError:
+        return written
 
 
 def _rendered(client: _Server, name: str, served: Served, notes: list[str]) -> Iterator[Mismatch]:
@@ -134,12 +202,28 @@ def _rendered(client: _Server, name: str, served: Served, notes: list[str]) -> I
             return
         right = form.render([*served.messages, *messages], served.system)
         if written != right:
-            message = f"Ollama renders {brief(written[-200:])} where the trained format has {brief(right[-200:])}"
+            message = _difference([*served.messages, *messages], written, right)
             yield Mismatch(
                 "template", "served", message, "see that TEMPLATE is the one that jessy writes; update Ollama"
             )
             return
     notes.append(f"Ollama renders {len(chats)} conversations as they are trained")
+
+
+def _difference(messages: Sequence[Message], written: str, right: str) -> str:
+    """Return at which turn two prompts part, and what each has there."""
+    place = next(
+        (n for n, (a, b) in enumerate(zip(written, right, strict=False)) if a != b), min(len(written), len(right))
+    )
+    turn, after = 0, 0
+    for number, message in enumerate(messages, 1):
+        start = right.find(message.content.strip(), after)
+        if start < 0 or start > place:
+            break
+        turn, after = number, start + len(message.content.strip())
+    where = f"at turn {turn} of {len(messages)} ({messages[turn - 1].role})" if turn else "before the first turn"
+    near = slice(max(0, place - 40), place + 160)
+    return f"{where} Ollama renders {brief(written[near])} where the trained format has {brief(right[near])}"
 
 
 def _turns(messages: Sequence[Message], served: Served) -> list[dict[str, str]]:

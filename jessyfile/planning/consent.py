@@ -78,6 +78,16 @@ def allowed() -> frozenset[str]:
     return frozenset(f"{host.lower()}{equals}{name}" for host, equals, name in entries)
 
 
+def key_for(url: str) -> str | None:
+    """Return the key that an entry `HOST=VARIABLE` allows the server at `url`; None where there is none, or the variable is not set."""
+    try:
+        host = host_of(url).lower()
+    except ValueError:
+        return None
+    named = (name for one, _, name in (entry.partition("=") for entry in sorted(allowed())) if one == host and name)
+    return next((key for name in named if (key := os.environ.get(name))), None)
+
+
 def is_entry(text: str) -> bool:
     """Return whether a text has the form of an entry."""
     return _ENTRY.fullmatch(text) is not None

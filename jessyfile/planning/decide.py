@@ -44,7 +44,8 @@ class Decision:
 
 @dataclass(slots=True)
 class Decider:
-    """Decides about the steps of one recipe, from their values and files as they are now."""
+    """Decides about the steps of one recipe, from their values and files as they are now. With `asks` the servers are asked as well
+    whether what a step did there still stands."""
 
     recipe: Recipe
     root: Path
@@ -52,6 +53,7 @@ class Decider:
     actions: Actions
     hashes: FileHashes
     replace: frozenset[str] = frozenset()
+    asks: bool = False
 
     def own(self, step: Step) -> Own:
         """Return the step's own values, files and hash."""
@@ -81,7 +83,7 @@ class Decider:
     def _still_in_effect(self, step: Step, action: Action) -> bool:
         if action.common.incomplete:
             return False
-        return step.still_in_effect is None or step.still_in_effect(self.recipe, self.root, action.facts)
+        return step.still_in_effect is None or step.still_in_effect(self.recipe, self.root, action.facts, self.asks)
 
 
 def _trouble(fitting: Sequence[Action], whole: Sequence[Action]) -> Trouble:

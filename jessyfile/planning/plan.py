@@ -139,7 +139,7 @@ def make_plan(
         ProjectError: the selection names a step that does not exist.
     """
     selection = selection or Selection()
-    return plan_with(make_decider(recipe, root, steps, selection), steps, selection, reach)
+    return plan_with(make_decider(recipe, root, steps, selection, asks=reach == "network"), steps, selection, reach)
 
 
 def plan_with(decider: Decider, steps: Sequence[Step], selection: Selection, reach: Reach) -> Plan:
@@ -215,7 +215,13 @@ def _walk(
 
 
 def make_decider(
-    recipe: Recipe, root: Path, steps: Sequence[Step], selection: Selection, *, thorough: bool = False
+    recipe: Recipe,
+    root: Path,
+    steps: Sequence[Step],
+    selection: Selection,
+    *,
+    thorough: bool = False,
+    asks: bool = False,
 ) -> Decider:
     """Return the decider for a recipe's steps; plan and apply both use it.
 
@@ -225,12 +231,13 @@ def make_decider(
         steps: the recipe's steps, every step after its inputs.
         selection: names the steps that `--replace` runs again.
         thorough: hash files of 64 MiB and more again even when their size, inode and times are unchanged.
+        asks: ask the servers too whether what a step did there still stands.
 
     Returns:
         The decider.
     """
     replace = frozenset(expand(steps, selection.replace))
-    return Decider(recipe, root, Store(root), Actions(root), FileHashes(root, thorough), replace)
+    return Decider(recipe, root, Store(root), Actions(root), FileHashes(root, thorough), replace, asks)
 
 
 def work_place(root: Path, step: str, fingerprint: str) -> Path:

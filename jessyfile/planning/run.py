@@ -162,7 +162,7 @@ def apply(
     """
     silent, chosen = Silent(), selection or Selection()
     with fsops.disk_errors(root), project_lock(root, what):
-        decider = make_decider(recipe, root, steps, chosen, thorough=True)
+        decider = make_decider(recipe, root, steps, chosen, thorough=True, asks=True)
         plan = plan_with(decider, steps, chosen, "network")
         if saved is not None and saved != plan.digest:
             raise StalePlanError(

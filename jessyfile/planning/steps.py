@@ -104,7 +104,7 @@ class Step:
     files: Callable[[Recipe, Path], Sequence[Path]] = no_files
     version: int = 1
     resumable: bool = False
-    still_in_effect: Callable[[Recipe, Path, Record], bool] | None = None
+    still_in_effect: Callable[[Recipe, Path, Record, bool], bool] | None = None
     preflight: Callable[[Outlook], Iterable[Finding]] | None = None
     disk: Callable[[Outlook], int] | None = None
     units: Callable[[Recipe, Path, Mapping[str, Record]], float | None] | None = None

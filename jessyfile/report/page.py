@@ -127,6 +127,7 @@ def render_reported(reported: Reported) -> str:
         preferred=[*preferred.lines()] if preferred else [],
         margins=loss_curve(left.preferred.curve, left.preferred.validations) if left.preferred else None,
         evaluated=reported.facts_of("evaluate", AnswersFacts),
+        before=reported.facts_of("baseline", AnswersFacts),
         parity=reported.facts_of("parity", ParityFacts),
         left=left,
         beside=partial(_beside, left.checks),

@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 from click.testing import CliRunner
+from fake_ollama import fake_ollama, send
 
 from jessyfile.commands import doctor
 from jessyfile.models.accelerate import Blas
@@ -25,7 +26,7 @@ def run(*arguments: str) -> str:
 def test_it_names_everything_an_apply_needs() -> None:
     found = json.loads(run("--json"))["findings"]
     assert " ".join(found) == (
-        "system blas backend precision cores memory disk embedded ollama quantizer quickstart versions"
+        "system blas backend precision cores memory disk embedded ollama models quantizer quickstart versions"
     )
     assert "does not answer at http://127.0.0.1:1" in found["ollama"]["value"]
     assert "GB" in found["memory"]["value"]
@@ -41,3 +42,21 @@ def test_a_slow_blas_is_marked_with_what_it_costs(monkeypatch: pytest.MonkeyPatc
 def test_a_missing_engine_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doctor, "_version", lambda package: None)
     assert "pip install xllamacpp" in run()
+
+
+def test_it_asks_the_ollama_of_the_environment_what_it_serves(monkeypatch: pytest.MonkeyPatch) -> None:
+    with fake_ollama() as (state, url):
+        state.answer[("GET", "/api/tags")] = lambda handler: send(handler, 200, {"models": [{"name": "gemma3:270m"}]})
+        monkeypatch.setenv("OLLAMA_HOST", url.removeprefix("http://"))
+        said = CliRunner().invoke(doctor.doctor, [], catch_exceptions=False).output
+    assert f"{state.version} at {url}" in said
+    assert "1 served (gemma3:270m)" in said
+
+
+def test_an_ollama_that_wants_a_key_is_not_called_absent(monkeypatch: pytest.MonkeyPatch) -> None:
+    with fake_ollama() as (state, url):
+        state.answer[("GET", "/api/version")] = lambda handler: send(handler, 401)
+        said = CliRunner().invoke(doctor.doctor, ["--ollama", url], catch_exceptions=False).output
+    assert "! ollama" in said
+    assert "HTTP 401" in said
+    assert "--allow-host" in said

@@ -87,6 +87,19 @@ def test_system_prompt_and_sampling_are_always_sent(server: Server) -> None:
     assert reply.first_token_seconds is not None
 
 
+def test_a_model_that_can_think_is_asked_not_to_and_one_that_does_is_named(server: Server) -> None:
+    """Since 0.12 `think` is true unless said; every answer of a thinking base came as thoughts, and its text was empty."""
+    thoughts = ({"message": {"content": "", "thinking": "Hmm"}}, {"message": {"content": "", "thinking": ", bir"}})
+    server.lines = (*thoughts, *WHOLE)
+    said: list[str] = []
+    engine = Ollama(server.url, note=said.append)
+    engine.load(MODEL)
+    assert [engine.chat([Message("user", "selam")]).text for _ in range(2)] == ["Selam", "Selam"]
+    assert server.asked[-1][1]["think"] is False
+    assert len(said) == 1
+    assert "tiny:candidate thinks" in said[0]
+
+
 def test_a_base_model_is_shown_the_examples_that_ollama_does_not_keep(server: Server) -> None:
     loaded(server, keeps_examples=False).chat([Message("user", "selam")])
     assert [turn["content"] for turn in server.asked[-1][1]["messages"]] == ["Kısa konuş.", "örnek", "selam"]

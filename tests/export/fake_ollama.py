@@ -55,7 +55,10 @@ class FakeOllama:
         return send(handler, 200 if self.models.pop(body["model"], None) else 404)
 
     def show(self, handler, name):
-        files = self.models.get(name, {}).get("files", {})
+        model = self.models.get(name, {})
+        if isinstance(model, str):  # a word in place of a model's file
+            model = {"files": {"model.gguf": f"sha256:{hashlib.sha256(model.encode()).hexdigest()}"}}
+        files = model.get("files", {})
         told = {"modelfile": f"FROM /models/blobs/{next(iter(files.values())).replace(':', '-')}\n"} if files else {}
         return send(handler, 200 if name in self.models else 404, {"capabilities": self.capabilities, **told})
 

@@ -129,12 +129,50 @@ def test_a_silent_server_does_not_hold_up_the_choice_of_engine(served):
     done.set()
 
 
+@pytest.mark.parametrize(("status", "key"), [(401, None), (403, None), (401, "k"), (403, "k")])
+def test_a_server_that_lets_nobody_in_is_told_apart_from_one_that_is_down(status, key, served, monkeypatch):
+    """Behind a proxy that wants a key, `does not answer` sent people to restart a server that ran."""
+    state, client = served
+    monkeypatch.delenv("JESSY_ALLOW_HOSTS", raising=False)
+    if key:
+        host = client.url.removeprefix("http://")
+        monkeypatch.setenv("JESSY_ALLOW_HOSTS", f"{host}=OLLAMA_KEY")
+        monkeypatch.setenv("OLLAMA_KEY", key)
+    sent = []
+
+    def refuse(handler):
+        sent.append(handler.headers.get("Authorization"))
+        send(handler, status)
+
+    for call in (("GET", "/api/version"), ("POST", "/api/show"), ("HEAD", "/api/blobs")):
+        state.answer[call] = refuse
+    for ask in (client.version, lambda: client.has("tiny")):
+        with pytest.raises(EngineError, match=f"HTTP {status}") as caught:
+            ask()
+        assert "key" in caught.value.message + caught.value.hint
+    assert set(sent) == {f"Bearer {key}" if key else None}
+
+
+def test_a_key_goes_to_the_host_that_it_is_for(served, monkeypatch):
+    state, client = served
+    monkeypatch.setenv("JESSY_ALLOW_HOSTS", "other.example=OLLAMA_KEY")
+    monkeypatch.setenv("OLLAMA_KEY", "secret")
+    sent = []
+    state.answer[("GET", "/api/version")] = lambda handler: (
+        sent.append(handler.headers.get("Authorization")),
+        send(handler, 200, {"version": "1"}),
+    )
+    client.version()
+    assert sent == [None]
+
+
 def test_versions_with_a_known_hole_are_named():
     assert is_vulnerable("0.17.0")
     assert is_vulnerable("0.9.12-rc1")
     assert not is_vulnerable("0.17.1")
     assert not is_vulnerable("0.33.0")
     assert not is_vulnerable("dev")
+    assert not is_vulnerable("0.0.0")  # built from the source
 
 
 @pytest.mark.parametrize("url", ["", "127.0.0.1:11434", "ftp://x", "http://[", "http://\n"])

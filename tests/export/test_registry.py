@@ -272,6 +272,88 @@ def test_a_rollback_in_ollama_that_was_killed_goes_on(copies, tmp_path, monkeypa
     assert digests(tmp_path)[1:] == ("one", "two")
 
 
+def ollama_candidate(root, state, url, word):
+    register(root, "tiny", CANDIDATE, Registration("ollama", sha(word), {"name": "tiny"}, ollama=url))
+    state.models["tiny:candidate"] = word
+
+
+def test_a_model_that_jessy_did_not_make_is_kept_and_comes_back(tmp_path):
+    """A first promotion wrote over whatever somebody had under NAME:latest, and nothing of it was left."""
+    said = []
+    with fake_ollama() as (state, url):
+        state.models["tiny:latest"] = "theirs"
+        ollama_candidate(tmp_path, state, url, "one")
+        promote(tmp_path, "tiny", said.append)
+        assert (state.models["tiny:latest"], state.models["tiny:previous"]) == ("one", "theirs")
+        assert said == [
+            "tiny:latest was not made by jessy: it is kept as tiny:previous, and `jessy rollback tiny` brings it back"
+        ]
+        rollback("tiny", tmp_path)
+        assert (state.models["tiny:latest"], state.models["tiny:previous"]) == ("theirs", "one")
+        rollback("tiny", tmp_path)
+        assert (state.models["tiny:latest"], state.models["tiny:previous"]) == ("one", "theirs")
+
+
+def test_another_model_under_a_name_that_moves_gets_a_name_of_its_own(tmp_path):
+    """By hand, somebody gave NAME:latest and NAME:previous to models of their own after a promotion."""
+    said = []
+    with fake_ollama() as (state, url):
+        ollama_candidate(tmp_path, state, url, "one")
+        promote(tmp_path, "tiny")
+        state.models |= {"tiny:latest": "theirs", "tiny:previous": "older"}
+        ollama_candidate(tmp_path, state, url, "two")
+        promote(tmp_path, "tiny", said.append)
+        kept = {word: name for name, word in state.models.items()}
+    assert kept["two"] == "tiny:latest"
+    assert kept["theirs"] == "tiny:previous"
+    assert kept["older"] == f"tiny:kept-{sha('older')[:12]}"
+    assert len(said) == 2
+
+
+@pytest.mark.parametrize("moves", range(3))
+def test_a_promotion_over_anothers_model_that_was_killed_goes_on(moves, tmp_path, monkeypatch):
+    from jessyfile.export.ollama_api import OllamaClient
+
+    with fake_ollama() as (state, url):
+        state.models["tiny:latest"] = "theirs"
+        ollama_candidate(tmp_path, state, url, "one")
+        genuine, count = OllamaClient.copy, [0]
+
+        def copy(self, source, destination):
+            genuine(self, source, destination)
+            count[0] += 1
+            if count[0] > moves:
+                raise EngineError("killed here")
+
+        monkeypatch.setattr(OllamaClient, "copy", copy)
+        if moves < 2:
+            with pytest.raises(EngineError, match="killed"):
+                promote(tmp_path, "tiny")
+        monkeypatch.setattr(OllamaClient, "copy", genuine)
+        promote(tmp_path, "tiny")
+        assert (state.models["tiny:latest"], state.models["tiny:previous"]) == ("one", "theirs")
+        assert lookup(tmp_path, "tiny", LATEST).digest == sha("one")
+        assert lookup(tmp_path, "tiny", PREVIOUS).digest == sha("theirs")
+
+
+def test_a_name_that_somebody_moved_shows_where_the_network_is_asked(tmp_path):
+    """Drift by hand went unseen: the plan believed its own notes of what Ollama serves."""
+    asked = recipe(tmp_path)
+    with fake_ollama() as (state, url):
+        ollama_candidate(tmp_path, state, url, "one")
+        promote(tmp_path, "tiny")
+        facts = {**facts_of(tmp_path), "engine": "ollama"}
+        assert holds_candidate(asked, tmp_path, facts, True)
+        assert holds_latest(asked, tmp_path, facts, True)
+        state.models["tiny:latest"] = "theirs"
+        del state.models["tiny:candidate"]
+        assert holds_candidate(asked, tmp_path, facts)
+        assert holds_latest(asked, tmp_path, facts)
+        assert not holds_candidate(asked, tmp_path, facts, True)
+        assert not holds_latest(asked, tmp_path, facts, True)
+    assert holds_latest(asked, tmp_path, facts, True)  # a server that is down is not doubted
+
+
 def test_names_that_are_one_file_on_this_disk_are_not_mixed_up(tmp_path, monkeypatch):
     """A disk that knows no capital letters gives `Tiny` the folder of `tiny`."""
     from jessyfile.export import registry

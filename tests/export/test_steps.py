@@ -1,5 +1,6 @@
 """The steps from an adapter to a promoted model, on a tiny real one, with both engines."""
 
+import hashlib
 import json
 import os
 import shutil
@@ -121,6 +122,16 @@ def test_ollama_gets_the_model_by_json_and_its_names_move(root):
     for tag in (CANDIDATE, LATEST, PREVIOUS):
         assert digests[f"tiny:{tag}"] == lookup(root, "tiny", tag).digest
     assert digests["tiny:latest"] != digests["tiny:previous"]
+
+
+def test_a_candidate_that_jessy_did_not_make_is_not_written_over(root):
+    with fake_ollama() as (state, url):
+        state.models["tiny:candidate"] = "theirs"
+        line = Line(root, deploy=SimpleNamespace(engine="ollama", ollama=url, dotenv=None)).packed()
+        line.step("import", run_import)
+        line.step("import", run_import)
+        kept = [name for name, model in state.models.items() if model == "theirs"]
+    assert kept == [f"tiny:kept-{hashlib.sha256(b'theirs').hexdigest()[:12]}"]
 
 
 def test_an_interrupted_move_in_ollama_does_not_lose_the_previous_model(root, monkeypatch):

@@ -1,5 +1,7 @@
 """`jessy import` prints the recipe or writes it, tells people what was lost, and never writes over a file."""
 
+from fake_ollama import fake_ollama, send
+
 from jessyfile.cli import main
 
 
@@ -77,3 +79,24 @@ def test_a_blob_that_no_comment_names_is_told_how_to_name_it(tmp_path, capsys):
     text = SHOWN.replace("# FROM gemma3:270m", "# FROM here")
     assert main(["import", modelfile(tmp_path, text.replace("here", "not a name"))]) == 0
     assert "name it as `hf:org/name` or as the local Ollama store does" in capsys.readouterr().err
+
+
+def test_a_model_that_an_ollama_has_becomes_a_recipe(tmp_path, capsys, monkeypatch):
+    with fake_ollama() as (state, url):
+        state.models["gemma3:270m"] = "gemma"
+        state.answer[("POST", "/api/show")] = lambda handler: send(handler, 200, {"modelfile": SHOWN})
+        monkeypatch.setenv("OLLAMA_HOST", url.removeprefix("http://"))
+        out = tmp_path / "m.jessy"
+        assert main(["import", "ollama:gemma3:270m", "-o", str(out)]) == 0
+    assert "ollama:gemma3:270m:5: FROM is `gemma3:270m`" in capsys.readouterr().err
+    text = out.read_text()
+    assert "\nNAME gemma3\n" in text
+    assert "\nFROM gemma3:270m\n" in text
+    assert main(["check", str(out)]) == 0
+
+
+def test_a_model_that_the_ollama_does_not_have_says_how_to_get_it(capsys, monkeypatch):
+    with fake_ollama() as (_, url):
+        monkeypatch.setenv("OLLAMA_HOST", url)
+        assert main(["import", "ollama:nope"]) == 1
+    assert "has no model `nope`\n  = help: `ollama pull nope`" in capsys.readouterr().err

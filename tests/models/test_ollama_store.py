@@ -12,7 +12,9 @@ import pytest
 from store_blobs import write_blob
 from world import context, recipe
 
+from jessyfile.cli import main
 from jessyfile.errors import ModelError
+from jessyfile.language import load_recipe
 from jessyfile.models import ollama_store, resolve
 from jessyfile.models.base_checks import base_preflight
 from jessyfile.models.base_step import run_base
@@ -160,6 +162,49 @@ def test_only_this_machines_ollama_is_asked(value, url, monkeypatch):
     """The file of another machine's Ollama could not be read here."""
     monkeypatch.setenv("OLLAMA_HOST", value)
     assert local_server() == url
+
+
+RECIPE = """JESSY 1
+NAME r
+FROM gemma3:270m
+DATASET { CATEGORY turkish 8 "T" { TOPIC casual 8 } }
+DEPLOY { %s }
+EVAL { SUITE turkish { limit 3 } }
+"""
+
+
+@pytest.mark.parametrize(
+    ("host", "deploy", "url"),
+    [
+        ("127.0.0.1:11435", "engine auto", "http://127.0.0.1:11435"),
+        (":11435", "engine ollama", "http://127.0.0.1:11435"),
+        ("http://host:1234/", "engine auto", "http://host:1234"),
+        ("myhost", "engine auto", "http://myhost:11434"),
+        ("'myhost'", "engine auto", "http://myhost:11434"),
+        ("[::]", "engine auto", "http://[::1]:11434"),
+        ("", "engine auto", "http://127.0.0.1:11434"),
+        (":11435", "engine embedded", "http://127.0.0.1:11434"),  # nobody is asked, and no fingerprint hangs on it
+        (":11435", "ollama http://10.0.0.7:1", "http://10.0.0.7:1"),
+        ("not a host", "engine auto", "not a host"),
+    ],
+)
+def test_a_recipe_without_an_address_means_the_one_of_the_environment(host, deploy, url, tmp_path, monkeypatch):
+    """With OLLAMA_HOST set, `ollama` itself went there, and jessy to the default port."""
+    monkeypatch.setenv("OLLAMA_HOST", host)
+    path = tmp_path / "r.jessy"
+    path.write_text(RECIPE % deploy)
+    loaded = load_recipe(path)
+    assert loaded.recipe is not None, loaded.diagnostics
+    assert loaded.recipe.deploy.ollama == url
+
+
+def test_an_environment_that_names_no_address_is_said_before_anything_runs(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("OLLAMA_HOST", "not a host")
+    (tmp_path / "r.jessy").write_text(RECIPE % "engine ollama")
+    assert main(["check", str(tmp_path / "r.jessy")]) == 1
+    said = " ".join(capsys.readouterr().err.split())
+    assert "`not a host` is no address of an Ollama server" in said
+    assert "it is what OLLAMA_HOST says" in said
 
 
 def test_a_file_that_cannot_be_tuned_leaves_the_next_place(tmp_path, monkeypatch):

@@ -84,7 +84,7 @@ class World:
             self.effects[name] = value
             return {"effect": value}
 
-        def holds(recipe, root, facts):
+        def holds(recipe, root, facts, asks):
             return self.effects.get(name) == facts["effect"]
 
         return Step(
