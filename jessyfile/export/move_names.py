@@ -18,7 +18,6 @@ from jessyfile.export.registry import (
     model_id,
     register,
     take_candidate,
-    taken_back,
 )
 from jessyfile.planning.canonical import normal
 
@@ -107,7 +106,16 @@ def register_ollama(
     _spare(client, name, CANDIDATE, _ours(root, name) | {digest.removeprefix("sha256:")}, note)
     request = {**body, "model": f"{name}:{CANDIDATE}", "files": {"model.gguf": digest}}
     client.create(request, report)
-    entry = Registration("ollama", digest.removeprefix("sha256:"), normal(served), ollama=url, retrieval=retrieval)
+    sent = digest.removeprefix("sha256:")
+    kept = client.file_digest(f"{name}:{CANDIDATE}") or sent
+    entry = Registration(
+        "ollama",
+        sent,
+        normal(served),
+        ollama=url,
+        retrieval=retrieval,
+        kept=kept if kept != sent else "",
+    )
     register(root, name, CANDIDATE, entry)
 
 
@@ -150,9 +158,8 @@ def promote(root: Path, name: str, note: Note = lambda _: None) -> Registration:
 
 def _ours(root: Path, name: str) -> frozenset[str]:
     """Return the digests of what jessy has registered under a name."""
-    found = (lookup(root, name, tag) for tag in (CANDIDATE, LATEST, PREVIOUS))
-    back = taken_back(root, name)
-    return frozenset(one.digest for one in (*found, back) if one is not None and one.digest)
+    found = [one for tag in (CANDIDATE, LATEST, PREVIOUS) if (one := lookup(root, name, tag)) is not None]
+    return frozenset(digest for one in found for digest in (one.digest, one.kept) if digest)
 
 
 def _not_made_here(candidate: Registration, digest: str) -> Registration:

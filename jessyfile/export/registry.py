@@ -53,7 +53,8 @@ class Registration:
     `gguf` is the file's place, as written relative to the root, `ollama` the server's address. `served` is the record of
     `results.served.Served`, read when the model is asked: a plan must not fail on one of another version. Only the
     registration of `latest` has these three: the one of `previous`, what a rollback took back, and how many of Ollama's
-    moves a rollback has made. `retrieval` is what jessy shows the model before a question, whoever serves it.
+    moves a rollback has made. `retrieval` is what jessy shows the model before a question, whoever serves it. `kept` is the SHA-256 of
+    the file as an Ollama keeps it that wrote the one it was given anew; empty where it is the same.
     """
 
     engine: str
@@ -69,6 +70,12 @@ class Registration:
     rolled_back: TakenBack | None = None
     swapped: int = 0
     retrieval: Retrieval | None = None
+    kept: str = ""
+
+    @property
+    def answering(self) -> str:
+        """The SHA-256 of the file that whoever serves the model has."""
+        return self.kept or self.digest
 
 
 def entry_file(root: Path, name: str, tag: str) -> Path:
@@ -187,10 +194,10 @@ def check_answering(root: Path, entry: Registration, stop: Stop | None = None) -
     from jessyfile.export.ollama_api import OllamaClient
 
     found = OllamaClient(str(entry.ollama), stop).file_digest(f"{entry.name}:{entry.tag}")
-    if found not in (None, entry.digest):
+    if found not in (None, entry.answering):
         raise DamagedError(
             f"Ollama serves another file as {entry.name}:{entry.tag} ({str(found)[:12]}) than was registered "
-            f"({entry.digest[:12]})",
+            f"({entry.answering[:12]})",
             hint="somebody gave it the name; run `jessy apply` again with the recipe that made it",
         )
     return None
@@ -257,7 +264,7 @@ def _stands_in_ollama(entry: Registration) -> bool:
     if answers(url) is None:
         return True
     try:
-        return OllamaClient(url).digest_of(f"{entry.name}:{entry.tag}") in ("", entry.digest)
+        return OllamaClient(url).digest_of(f"{entry.name}:{entry.tag}") in ("", entry.answering)
     except EngineError:
         return True
 
@@ -285,12 +292,6 @@ def keep_latest(root: Path, name: str) -> None:
     candidate, latest, previous = (_stored(root, name, tag) for tag in (CANDIDATE, LATEST, PREVIOUS))
     if latest is not None and not _same(latest, candidate) and not _same(latest, previous):
         register(root, name, LATEST, replace(latest, previous=_model(latest)))
-
-
-def taken_back(root: Path, name: str) -> TakenBack | None:
-    """Return what a rollback took back and keeps back; None where there is nothing."""
-    latest = _stored(root, name, LATEST)
-    return latest.rolled_back if latest is not None else None
 
 
 def take_candidate(root: Path, name: str, foreign: Registration | None = None) -> None:

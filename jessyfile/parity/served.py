@@ -76,6 +76,7 @@ def check_served(context: StepContext, imported: ImportFacts) -> None:
     """
     from jessyfile.export.export_steps import SERVED_FILE
     from jessyfile.export.ollama_api import OllamaClient
+    from jessyfile.export.registry import lookup
     from jessyfile.results.served import Served
 
     path = context.inputs["parity"] / ANSWERS
@@ -84,8 +85,9 @@ def check_served(context: StepContext, imported: ImportFacts) -> None:
     served = load_as(Served, context.inputs["modelfile"] / SERVED_FILE)
     client = OllamaClient(context.recipe.deploy.ollama, context.stop)
     notes: list[str] = []
-    name = f"{imported.name}:{imported.tag}"
-    faults = list(served_faults(client, name, served, load_as(FileAnswers, path), notes, imported.digest))
+    name, entry = f"{imported.name}:{imported.tag}", lookup(context.root, imported.name, imported.tag)
+    digest = entry.answering if entry is not None else imported.digest
+    faults = list(served_faults(client, name, served, load_as(FileAnswers, path), notes, digest))
     for note in notes:
         context.progress.note(note)
     if faults:

@@ -100,6 +100,23 @@ def test_a_model_that_can_think_is_asked_not_to_and_one_that_does_is_named(serve
     assert "tiny:candidate thinks" in said[0]
 
 
+def test_an_answer_that_ends_in_half_a_character_is_asked_one_token_shorter(server: Server) -> None:
+    """At the token limit a newer Ollama broke off there, and one answer ended a whole evaluation."""
+    engine = loaded(server)
+
+    def shorter() -> None:
+        limit = server.asked[-1][1]["options"]["num_predict"]
+        server.lines = WHOLE if limit < 7 else WHOLE[:2]
+
+    server.wait = shorter
+    assert engine.chat([Message("user", "selam")]).text == "Selam"
+    assert [body["options"]["num_predict"] for _, body in server.asked[1:]] == [8, 7, 6]
+    server.wait = lambda: setattr(server, "lines", WHOLE[:2])
+    with pytest.raises(EngineError, match="broke off"):
+        engine.chat([Message("user", "selam")])
+    assert len(server.asked) == 4 + 4
+
+
 def test_a_base_model_is_shown_the_examples_that_ollama_does_not_keep(server: Server) -> None:
     loaded(server, keeps_examples=False).chat([Message("user", "selam")])
     assert [turn["content"] for turn in server.asked[-1][1]["messages"]] == ["Kısa konuş.", "örnek", "selam"]

@@ -13,6 +13,7 @@ class FakeOllama:
         self.version = "0.33.0"
         self.create_lines = [{"status": "parsing GGUF"}, {"status": "success"}]
         self.capabilities = ["completion"]
+        self.rewrites = False  # a created file is kept with other bytes
         self.render = self.logprobs = None  # turns -> the prompt it makes; the best tokens' log-probabilities
         self.answer = {}  # (method, path prefix) -> function(handler) that answers instead
 
@@ -41,7 +42,9 @@ class FakeOllama:
         self.bodies.append((word, body))
         if word == "create":
             if self.create_lines and self.create_lines[-1] == {"status": "success"}:
-                self.models[body["model"]] = body
+                self.models[body["model"]] = (
+                    body if not self.rewrites else {**body, "files": {"m": f"sha256:{'e' * 64}"}}
+                )
             return send_lines(handler, self.create_lines)
         if word == "show":
             return self.show(handler, body["model"])

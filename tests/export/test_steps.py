@@ -16,9 +16,9 @@ from safetensors.numpy import load_file
 from tiny import tiny_adapter, tiny_model
 from world import context, recipe
 
-from jessyfile.errors import EngineError, ExportError, Interrupted
+from jessyfile.errors import DamagedError, EngineError, ExportError, Interrupted
 from jessyfile.export.export_steps import run_gguf, run_import, run_merge, run_modelfile, run_promote
-from jessyfile.export.registry import CANDIDATE, LATEST, PREVIOUS, holds_candidate, lookup
+from jessyfile.export.registry import CANDIDATE, LATEST, PREVIOUS, check_answering, holds_candidate, lookup
 from jessyfile.language.recipe import Criterion
 from jessyfile.models.base_step import run_base
 from jessyfile.models.gguf_reader import read_gguf
@@ -122,6 +122,23 @@ def test_ollama_gets_the_model_by_json_and_its_names_move(root):
     for tag in (CANDIDATE, LATEST, PREVIOUS):
         assert digests[f"tiny:{tag}"] == lookup(root, "tiny", tag).digest
     assert digests["tiny:latest"] != digests["tiny:previous"]
+
+
+def test_a_server_that_writes_the_file_anew_is_asked_for_the_one_that_it_keeps(root):
+    """Since 0.30 Ollama rewrites a created GGUF; other bytes in its store are no other model."""
+    with fake_ollama() as (state, url):
+        state.rewrites = True
+        line = Line(root, deploy=SimpleNamespace(engine="ollama", ollama=url, dotenv=None)).packed()
+        facts = line.step("import", run_import)
+        entry = lookup(root, "tiny", CANDIDATE)
+        assert (entry.digest, entry.kept) == (facts.digest, "e" * 64)
+        check_answering(root, entry)
+        assert holds_candidate(line.recipe, root, normal(facts), True)
+        line.promoted()
+        assert "tiny:previous" not in state.models
+        state.models["tiny:latest"] = "theirs"
+        with pytest.raises(DamagedError, match="serves another file"):
+            check_answering(root, lookup(root, "tiny", LATEST))
 
 
 def test_a_candidate_that_jessy_did_not_make_is_not_written_over(root):
