@@ -104,8 +104,15 @@ class OllamaClient:
         return found
 
     def copy(self, source: str, destination: str) -> None:
-        """Give a model a second name; an older model of that name is replaced."""
+        """Give a model a second name; an older model of that name is replaced. That it was done is looked at: what stands between may
+        answer with 200 for everything.
+        """
         self._expect("POST", "/api/copy", {"source": source, "destination": destination}, f"copy `{source}`")
+        if (found := self.digest_of(destination)) is None or found != self.digest_of(source):
+            raise EngineError(
+                f"Ollama said that it copied `{source}` to `{destination}`, and did not",
+                hint="see Ollama's log, and what stands between",
+            )
 
     def delete(self, name: str) -> None:
         """Remove a name; one that is not there is no error."""

@@ -36,12 +36,12 @@ def test_a_model_is_uploaded_once_and_created(served, tmp_path):
 
 def test_names_are_copied_swapped_and_deleted(served):
     state, client = served
-    state.models = {"t:latest": 1, "t:previous": 2}
+    state.models = {"t:latest": "1", "t:previous": "2"}
     client.swap("t:latest", "t:previous")
-    assert state.models == {"t:latest": 2, "t:previous": 1}
+    assert state.models == {"t:latest": "2", "t:previous": "1"}
     client.delete("t:previous")
     client.delete("t:previous")
-    assert state.models == {"t:latest": 2}
+    assert state.models == {"t:latest": "2"}
     with pytest.raises(EngineError, match="not there"):
         client.copy("t:none", "t:latest")
 
