@@ -269,6 +269,20 @@ def protect_file(path: Path) -> None:
         os.chmod(path, stat.S_IMODE(os.lstat(path).st_mode) & ~0o222)
 
 
+def is_endless(mode: int) -> bool:
+    """Whether a file of this mode is a pipe or a device, on which reading may wait for ever."""
+    return stat.S_ISFIFO(mode) or stat.S_ISCHR(mode)
+
+
+def open_finite(path: str, flags: int) -> int:
+    """Open a file without waiting, as `open` and FileIO take an opener. Raises OSError for one that is endless."""
+    descriptor = os.open(path, flags | os.O_NONBLOCK)
+    if is_endless(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError("it is a pipe or a device, not a file")
+    return descriptor
+
+
 @contextlib.contextmanager
 def opened(path: Path) -> Iterator[IO[bytes]]:
     """Yield a file open for reading. Raises FileNotFoundError when it is absent, StorageError for everything else."""

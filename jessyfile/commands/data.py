@@ -13,17 +13,16 @@ from jessyfile.errors import DatasetError, Interrupted, ProjectError
 from jessyfile.text.printable import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from jessyfile.dataset.card import Card
     from jessyfile.dataset.formatted import FormattedRow
     from jessyfile.dataset.preferences import AnyPreference
     from jessyfile.dataset.rows import Row
     from jessyfile.language.recipe import Recipe
     from jessyfile.planning.steps import Stop
-    from jessyfile.results.facts import Facts, PreferencesFacts
+    from jessyfile.results.facts import PreferencesFacts
 
 MAKE = "make"
+_STEPS = ("dataset", "index", "neighbours", "preferences")  # behind those of the categories
 
 
 class RecipeOrCommand(click.Group):
@@ -89,61 +88,40 @@ def _made(recipe: Recipe, root: Path, folder: Path, stop: Stop) -> tuple[Card, P
     """Run the data steps into a folder that is filled when everything is there; return the card, and what is told of the
     preferences, if the recipe has any."""
     from jessyfile.dataset.card import DatasetCard
-    from jessyfile.dataset.data_steps import CARD, run_category, run_dataset
+    from jessyfile.dataset.data_steps import CARD
     from jessyfile.fsops import remove_tree
+    from jessyfile.pipeline import compile_steps
     from jessyfile.planning.canonical import normal
     from jessyfile.planning.steps import StepContext
-    from jessyfile.results.typed_json import Record, load_as
+    from jessyfile.results.facts import PreferencesFacts
+    from jessyfile.results.typed_json import Record, load_as, read_as
     from jessyfile.user_files import fill_folder
 
     facts: dict[str, Record] = {}
     parts: dict[str, Path] = {}
     with fill_folder(folder, CARD) as staging:
-
-        def step(name: str, run: Callable[[StepContext], Facts], output: Path | None = None) -> None:
-            into = output or staging / name
-            into.mkdir(exist_ok=True)
-            facts[name] = normal(
-                run(StepContext(recipe, root, into, staging, dict(parts), facts, _Quiet(), stop, name))
-            )
+        for step in (one for one in compile_steps(recipe) if one.name.startswith("data.") or one.name in _STEPS):
+            part = staging / step.name
+            part.mkdir()
+            context = StepContext(recipe, root, part, staging, dict(parts), facts, _Quiet(), stop, step.name)
+            facts[step.name] = normal(step.run(context))
+            parts[step.name] = part
             if stop.requested():
                 raise Interrupted("stopped before all rows were made; nothing was written")
-            if output is None:
-                parts[name] = into
-
-        for category in recipe.dataset.categories:
-            step(f"data.{category.name}", run_category)
-        if recipe.retrieve is None:
-            step("dataset", run_dataset, staging)
-        else:
-            from jessyfile.retrieval.index_step import run_index
-            from jessyfile.retrieval.training_rows import run_neighbours
-
-            step("dataset", run_dataset)
-            step("index", run_index)
-            step("neighbours", run_neighbours, staging)
+        _bring_up(parts.get("neighbours", parts["dataset"]))
+        if "preferences" in parts:
+            _bring_up(parts["preferences"], "preferences.")
         for part in parts.values():
             remove_tree(part)
-        return load_as(DatasetCard, staging / CARD), _preferences(recipe, root, staging, stop)
+        told = facts.get("preferences")
+        compared = read_as(PreferencesFacts, told, "the record of `preferences`") if told else None
+        return load_as(DatasetCard, staging / CARD), compared
 
 
-def _preferences(recipe: Recipe, root: Path, staging: Path, stop: Stop) -> PreferencesFacts | None:
-    """Run the step `preferences`, if the recipe has it; its files stand beside the rows under its name."""
-    from jessyfile.dataset.preference_steps import TRAIN, VALID, run_preferences
-    from jessyfile.evaluation.reference_pairs import reference_pairs
-    from jessyfile.fsops import remove_tree
-    from jessyfile.planning.steps import StepContext
-
-    if recipe.prefer is None:
-        return None
-    made = staging / "preferences"
-    made.mkdir()
-    context = StepContext(recipe, root, made, staging, {}, {}, _Quiet(), stop, made.name)
-    facts = run_preferences(context, reference_pairs(recipe, root))
-    for name in (TRAIN, VALID):
-        (made / name).rename(staging / f"{made.name}.{name}")
-    remove_tree(made)
-    return facts
+def _bring_up(part: Path, prefix: str = "") -> None:
+    """Move a step's files into the folder around its own."""
+    for file in part.iterdir():
+        file.rename(part.parent / f"{prefix}{file.name}")
 
 
 class _Quiet:
@@ -257,13 +235,9 @@ def _as_trained(row: FormattedRow) -> str:
         said = answer.content.replace("\n", " ", 1)
         lines += [
             f"{'  ' * (1 + before)}you: {asked.content}",
-            f"{'  ' * (1 + before)}jessy{_unlearned(learned)}: {said}",
+            f"{'  ' * (1 + before)}jessy{'' if learned else ' (not learned)'}: {said}",
         ]
     return "\n".join(lines) + "\n"
-
-
-def _unlearned(learned: bool) -> str:
-    return "" if learned else " (not learned)"
 
 
 def _compared(row: AnyPreference) -> str:

@@ -88,16 +88,9 @@ def neighbour_files(recipe: DataRecipe, root: Path) -> Sequence[Path]:
 
 
 def preference_inputs(recipe: Recipe, root: Path) -> Sequence[Path]:
-    """List what `preferences` reads: PREFER's files, the suites that they must not meet, and what a row may be.
-
-    What is no file is left to the preflight: to hash a pipe would wait for ever.
-    """
+    """List what `preferences` reads: PREFER's files, the suites that they must not meet, and what a row may be."""
     named = preference_files(recipe.prefer, root) if recipe.prefer else ()
-    return (
-        *(path for path in named if path.is_file()),
-        *_suite_files(recipe, root),
-        resource("grammar", "preference.schema.json"),
-    )
+    return (*named, *_suite_files(recipe, root), resource("grammar", "preference.schema.json"))
 
 
 def _suite_files(recipe: DataRecipe, root: Path) -> tuple[Path, ...]:

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from jessyfile.results.facts import PreferencesFacts
+from jessyfile.results.facts import PreferencesFacts, compared_by
 
 
 def preference_lines(facts: PreferencesFacts) -> list[tuple[str, str]]:
     """Return the figures of a recipe's preferences as pairs of words."""
-    what = "pairs" if facts.method == "dpo" else "judged answers"
     held_out = f"{facts.valid} to validate with" if facts.valid else "none held out"
     lines = [
-        (what, f"{facts.train} to train on, {held_out}"),
+        (compared_by(facts.method), f"{facts.train} to train on, {held_out}"),
         ("answers", f"{facts.good} good and {facts.bad} bad"),
         ("median length", f"good {facts.good_length} characters, bad {facts.bad_length}"),
         ("came from", _listed(facts.sources)),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
@@ -123,7 +123,7 @@ def load_set(
     return found
 
 
-def _file(path: Path, name: str, complexity: Complexity, prefer: Prefer) -> Iterator[Told]:
+def _file(path: Path, name: str, complexity: Complexity, prefer: Prefer) -> list[Told]:
     if not path.is_file():
         raise DatasetError(f"PREFER names `{name}`, which is no file", hint="name files of JSON lines")
     told: list[Told] = []
@@ -140,7 +140,7 @@ def _file(path: Path, name: str, complexity: Complexity, prefer: Prefer) -> Iter
     raise_faults(faults, f"the preferences in {name} cannot be used", hint=f"`jessy data lint {name}` lists all")
     if not told:
         raise DatasetError(f"{name} holds no preferences", hint="write one pair or judged answer a line (docs/data.md)")
-    yield from told
+    return told
 
 
 def _other_systems(told: Iterable[Told], system: str | None) -> tuple[str, ...]:

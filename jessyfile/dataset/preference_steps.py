@@ -11,7 +11,7 @@ from jessyfile.dataset.preference_set import PreferenceSet, counted, held_out, l
 from jessyfile.dataset.preferences import Preference
 from jessyfile.errors import DatasetError
 from jessyfile.language.without_effect import many
-from jessyfile.results.facts import PreferencesFacts
+from jessyfile.results.facts import PreferencesFacts, compared_by
 from jessyfile.text.json_lines import write_jsonl
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def _uneven(prefer: Prefer, facts: PreferencesFacts) -> Iterator[Doubt]:
 
 
 def _few(prefer: Prefer, facts: PreferencesFacts) -> Iterator[Doubt]:
-    what = "pairs" if prefer.method == "dpo" else "judged answers"
+    what = compared_by(prefer.method)
     if facts.valid == 0:
         share = f"validation {prefer.validation:.0%} of {facts.train} {what}"
         yield (

@@ -220,16 +220,8 @@ def example_of(row: AnyPreference, answer: str | None, complexity: Complexity) -
     )
 
 
-def read_preferences(path: Path) -> list[Preference]:
-    """Return the pairs that the step `preferences` wrote. Raises StorageError or StateError for a damaged file."""
-    return [read_as(Preference, value, f"a pair of `{path}`") for value in read_result(path)]
-
-
-def read_judged(path: Path) -> list[JudgedAnswer]:
-    """Return the judged answers that the step `preferences` wrote. Raises StorageError or StateError for a damaged file."""
-    return [read_as(JudgedAnswer, value, f"a judged answer of `{path}`") for value in read_result(path)]
-
-
 def read_compared(path: Path, method: Literal["dpo", "kto"]) -> Sequence[AnyPreference]:
-    """Return what the step `preferences` wrote for a method. Raises as the two above do."""
-    return read_preferences(path) if method == "dpo" else read_judged(path)
+    """Return what the step `preferences` wrote: pairs for dpo, judged answers for kto. Raises StorageError or StateError for a
+    damaged file."""
+    kind: type[AnyPreference] = Preference if method == "dpo" else JudgedAnswer
+    return [read_as(kind, value, f"a preference of `{path}`") for value in read_result(path)]

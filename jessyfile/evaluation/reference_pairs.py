@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 def reference_pairs(recipe: Recipe, root: Path) -> list[Preference]:
     """Return the pairs that PREFER takes from the recipe's suites, none unless it asks for them: each bad answer of the split
-    once, beside the good one of the nearest length. Those that no file may hold are left out, as a case of thousands of characters.
+    once, beside the least used good one of its case, of these the nearest in length. Those that no file may hold are left out,
+    as a case of thousands of characters.
 
     Raises EvaluationError for references that have mistakes.
     """

@@ -8,9 +8,9 @@ from typing import TypeVar
 
 from jessyfile.dataset.places import existing_file, reference_paths, suite_paths
 from jessyfile.errors import EvaluationError
+from jessyfile.language.project_files import cases_of_split
 from jessyfile.language.recipe import Recipe, Suite
 from jessyfile.language.suggest import help_for
-from jessyfile.text.json_lines import Line, read_jsonl
 
 T = TypeVar("T")
 
@@ -52,11 +52,7 @@ def reference_inputs(recipe: Recipe, root: Path) -> Sequence[Path]:
 
 def trained_cases(path: Path, recipe: Recipe) -> frozenset[str]:
     """Return the ids of a suite's cases whose reference answers PREFER trains: a score on these would measure memory."""
-    split = recipe.prefer.references if recipe.prefer else None
-    if split is None:
-        return frozenset()
-    lines = (item.value for beside in reference_paths([path]) for item in read_jsonl(beside) if isinstance(item, Line))
-    return frozenset(str(line.get("case")) for line in lines if line.get("split") == split)
+    return cases_of_split(path, recipe.prefer.references if recipe.prefer else None)
 
 
 def no_references(recipe: Recipe) -> EvaluationError:

@@ -49,10 +49,11 @@ class Draft:
 
     def cases(self, suite: str) -> int | None:
         """Return how many cases of a suite are answered; None when its file is not found."""
-        from jessyfile.language.project_files import count_lines
+        from jessyfile.language.project_files import count_cases
 
         named = self.get("eval", "suite", suite, "file") or f"data/eval/{suite}.jsonl"
-        total = count_lines(named, self.root)
+        prefer = self.get("prefer")
+        total = count_cases(named, self.root, prefer["references"] if prefer else None)
         limit = self.get("eval", "suite", suite, "limit")
         return total if total is None or limit is None else min(total, limit)
 

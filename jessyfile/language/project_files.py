@@ -102,15 +102,27 @@ def _reason(error: Exception) -> str:
     return os.strerror(code).lower() if code else "not a usable path"
 
 
-def count_lines(file: str, root: Path) -> int | None:
-    """Return how many lines with content a file of the project, else one that comes with jessy, has; None when
-    there is none."""
+def count_cases(file: str, root: Path, trained: str | None) -> int | None:
+    """Return how many cases a suite's file has, one of the project or else one that comes with jessy, less those whose
+    reference answers of the split `trained` are trained; None when there is no file."""
+    from jessyfile.fsops import open_finite
     from jessyfile.resources import resource
 
     for base in (root, resource("grammar").parent):
         try:
-            with open(base / file, "rb") as handle:
-                return sum(bool(line.strip()) for line in handle)
+            with open(base / file, "rb", opener=open_finite) as handle:
+                return sum(bool(line.strip()) for line in handle) - len(cases_of_split(base / file, trained))
         except OSError:
             continue
     return None
+
+
+def cases_of_split(suite: Path, split: str | None) -> frozenset[str]:
+    """Return the ids of a suite's cases that have reference answers of this split, in the folder `references` beside it."""
+    from jessyfile.text.json_lines import Line, read_jsonl
+
+    beside = suite.parent / "references" / suite.name
+    if split is None or not beside.is_file():
+        return frozenset()
+    lines = (item.value for item in read_jsonl(beside) if isinstance(item, Line))
+    return frozenset(str(line.get("case")) for line in lines if line.get("split") == split)

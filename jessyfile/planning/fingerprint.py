@@ -54,13 +54,15 @@ class FileHashes:
     _changed: bool = False
 
     def of(self, path: Path) -> str:
-        """Return the SHA-256 of a file's bytes, or `absent`."""
+        """Return the SHA-256 of a file's bytes, or `absent`; a pipe, on which a reader would wait, has none."""
         try:
             status = path.stat()
         except (FileNotFoundError, NotADirectoryError):
             return ABSENT
         except OSError as error:
             raise fsops.storage_error(error, path, "read") from error
+        if fsops.is_endless(status.st_mode):
+            return ABSENT
         signature = [status.st_size, status.st_ino, status.st_mtime_ns, status.st_ctime_ns]
         seen = self._seen.get(path)
         if seen is not None and seen[0] == signature:

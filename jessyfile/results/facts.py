@@ -124,6 +124,11 @@ class IndexFacts(Facts):
     held_out: int
 
 
+def compared_by(method: Literal["dpo", "kto"]) -> str:
+    """Return what a method of PREFER compares, in words."""
+    return "pairs" if method == "dpo" else "judged answers"
+
+
 @dataclass(frozen=True, slots=True)
 class PreferencesFacts(Facts):
     """`preferences`: its pairs (dpo) or judged answers (kto) by split, by source and by level ("" for those that say none).
@@ -255,11 +260,8 @@ class PreferFacts(TrainFacts):
 
     def lines(self) -> Iterator[tuple[str, str]]:
         """Yield what a page says of it: a name and a value."""
-        what = "pairs" if self.method == "dpo" else "judged answers"
-        yield (
-            "trained onward",
-            f"{self.method} on {self.compared} {what}, {self.updates} updates, {self.held_out} held out",
-        )
+        what = f"{self.compared} {compared_by(self.method)}"
+        yield "trained onward", f"{self.method} on {what}, {self.updates} updates, {self.held_out} held out"
         yield "kept update", f"{self.best_update} of {self.updates}"
         yield "reward margin", f"{self.margin:.3f}"
         yield from self._shares()

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from jessyfile.errors import DatasetError, StorageError
-from jessyfile.fsops import atomic_file, opened, storage_error
+from jessyfile.fsops import atomic_file, open_finite, opened, storage_error
 from jessyfile.text.printable import json_text
 from jessyfile.text.row_forms import RowForm, form_of
 from jessyfile.text.strict_json import RejectedError, finite, no_constant, unique
@@ -65,7 +65,7 @@ def read_jsonl(path: Path, name: str | None = None) -> Iterator[Line | Fault]:
     """
     shown = name or str(path)
     try:
-        with BufferedReader(FileIO(path), _HEAD) as handle:
+        with BufferedReader(FileIO(path, opener=open_finite), _HEAD) as handle:
             yield from _lines(handle, shown)
     except OSError as error:
         raise storage_error(error, path, "read") from error

@@ -11,7 +11,7 @@ import pytest
 
 from jessyfile.cli import main
 from jessyfile.dataset.preference_steps import preferences_preflight, run_preferences
-from jessyfile.dataset.preferences import JudgedAnswer, Preference, answered, read_file, read_judged, read_preferences
+from jessyfile.dataset.preferences import JudgedAnswer, Preference, answered, read_compared, read_file
 from jessyfile.errors import DatasetError
 from jessyfile.evaluation.cases import load_suites
 from jessyfile.evaluation.reference_pairs import reference_pairs
@@ -19,6 +19,7 @@ from jessyfile.language import load_text
 from jessyfile.language.build import default_complexity
 from jessyfile.language.recipe import Suite
 from jessyfile.pipeline import compile_steps
+from jessyfile.planning.fingerprint import FileHashes, own_part
 from jessyfile.planning.preflight import Outlook
 from jessyfile.planning.steps import StepContext
 from jessyfile.text.json_lines import Fault
@@ -95,8 +96,8 @@ def prefers(project):
             output.mkdir()
             context = StepContext(recipe, project.root, output, output, {}, {}, Quiet(), Quiet(), "preferences")
             facts = run_preferences(context, reference_pairs(recipe, project.root))
-            read = read_preferences if recipe.prefer.method == "dpo" else read_judged
-            return facts, read(output / "train.jsonl"), read(output / "valid.jsonl")
+            sides = (read_compared(output / f"{side}.jsonl", recipe.prefer.method) for side in ("train", "valid"))
+            return facts, *sides
 
         def findings(self, *lines, prefer='PREFER dpo "pairs.jsonl"'):
             recipe = self.recipe(*lines, prefer=prefer)
@@ -260,10 +261,18 @@ def test_what_is_no_file_is_said(prefers, make):
     (prefers.root / "pairs.jsonl").unlink()
     make(prefers.root / "pairs.jsonl")
     step = next(step for step in compile_steps(recipe) if step.name == "preferences")
-    assert prefers.root / "pairs.jsonl" not in step.files(recipe, prefers.root)
+    known = own_part(step, recipe, prefers.root, FileHashes(prefers.root)).files
+    assert known.get("pairs.jsonl") in (None, "absent")
     outlook = Outlook(recipe, prefers.root, ("preferences",), reach="recipe", step="preferences")
     (finding,) = preferences_preflight(outlook, [])
     assert "`pairs.jsonl`, which is no file" in finding.message
+
+
+def test_lint_does_not_wait_for_a_pipe(tmp_path, capsys):
+    os.mkfifo(tmp_path / "rows.jsonl")
+    for place in (tmp_path / "rows.jsonl", tmp_path):
+        assert main(["data", "lint", str(place)]) == 1
+        assert "it is a pipe or a device, not a file" in capsys.readouterr().err
 
 
 def test_the_step_writes_each_pair_once_on_one_side(prefers):
@@ -413,10 +422,21 @@ def test_references_of_the_development_split_are_pairs_and_their_cases_are_not_a
     for name in ("preferences", "baseline", "evaluate", "judge"):
         assert "prefer.references" in steps[name].reads
         assert prefers.root / "data/eval/references/own.jsonl" in steps[name].files(recipe, prefers.root)
+    assert "eval.suite.*" in steps["preferences"].reads, "another suite has other references"
     plain = prefers.recipe(*PAIRS)
     assert [case.id for case in load_suites(plain, prefers.root)] == ["own-1", "own-2"]
     before = {step.name: step.reads for step in compile_steps(load_text(RECIPE, recipe.path, root=prefers.root).recipe)}
     assert {step.name: step.reads for step in compile_steps(plain) if step.name in before} == before
+
+
+def test_a_claim_is_held_against_the_cases_that_are_left(tmp_path):
+    """A criterion was said to be provable by cases that PREFER had taken out of the suite."""
+    claim = RECIPE.replace('own "data/eval/own.jsonl"', "turkish").replace("no_loops > 10%", "turkish_accuracy > 93% at 95%")
+    codes = [
+        [one.code for one in load_text(text, tmp_path / "x.jessy", root=tmp_path).diagnostics]
+        for text in (claim, claim + "PREFER dpo { references development }\n")
+    ]
+    assert [found.count("J202") for found in codes] == [0, 1]
 
 
 def test_the_shipped_references_can_be_learned_as_they_are(prefers):
@@ -498,8 +518,9 @@ def test_data_make_writes_the_preferences_beside_the_rows_and_prints_their_figur
         assert main(["data", str(file)]) == 0
     assert "11 to train on, 1 to validate with" in capsys.readouterr().out
     folder = project.root / ".jessy" / "data" / "small"
-    assert len(read_preferences(folder / "preferences.train.jsonl")) == 11
-    assert len(read_preferences(folder / "preferences.valid.jsonl")) == 1
+    made = {f"preferences.{side}.jsonl": rows for side, rows in (("train", 11), ("valid", 1))}
+    assert {name: len(read_compared(folder / name, "dpo")) for name in made} == made
+    assert {file.name for file in folder.iterdir()} == {*made, "train.jsonl", "valid.jsonl", "card.json", "card.html"}
 
 
 def test_the_schema_takes_what_is_read_and_nothing_else(root):
