@@ -456,7 +456,7 @@ def _preference_steps(recipe: Recipe, hosts: Hosts | None, encoding: tuple[str, 
             reads=(
                 *("prefer.method", "prefer.files", "prefer.references", "prefer.validation", "prefer.seed"),
                 *("dataset.similarity", "complexity.level.*.iterations", "complexity.marker"),
-                *(("eval.suite.*",) if recipe.prefer.references else ()),
+                *(("eval.suite.*.file",) if recipe.prefer.references else ()),
             ),
             files=preference_inputs,
             preflight=_preferences_known,

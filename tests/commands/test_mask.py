@@ -38,7 +38,9 @@ def shown(*words):
     return CliRunner().invoke(data, ["show", *words], catch_exceptions=False)
 
 
-def test_tokens_are_shown_by_what_they_train_and_weigh(tmp_path, monkeypatch):
+@pytest.fixture
+def tiny(tmp_path, monkeypatch):
+    """A project with a tiny model and six rows, to which a recipe is written; the folder."""
     tiny_model(tmp_path / "model")
     (tmp_path / "seeds" / "turkish").mkdir(parents=True)
     rows = [
@@ -48,6 +50,11 @@ def test_tokens_are_shown_by_what_they_train_and_weigh(tmp_path, monkeypatch):
     TrainingDataset(rows).save(tmp_path / "seeds" / "turkish" / "casual.jsonl", "jessy")
     (tmp_path / "tiny.jessy").write_text(RECIPE, "utf-8")
     monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.usefixtures("tiny")
+def test_tokens_are_shown_by_what_they_train_and_weigh(monkeypatch):
     with pytest.raises(ProjectError, match="never encoded") as caught:
         shown("--mask", "tiny.jessy")
     assert "--only encode" in caught.value.hint
@@ -71,25 +78,18 @@ def test_tokens_are_shown_by_what_they_train_and_weigh(tmp_path, monkeypatch):
             shown(*words)
 
 
-def test_preferences_are_shown_as_they_are_compared(tmp_path, monkeypatch):
+def test_preferences_are_shown_as_they_are_compared(tiny):
     """What of a pair is compared could be read nowhere: the marker before it, a given line, is not."""
-    monkeypatch.chdir(tmp_path)
-    tiny_model(tmp_path / "model")
-    (tmp_path / "seeds" / "turkish").mkdir(parents=True)
-    rows = [TrainingExample(a, f"{a} dedin, buradayım.", "low", 1, "turkish", "tr", topic="casual") for a in ASKED]
-    TrainingDataset(rows).save(tmp_path / "seeds" / "turkish" / "casual.jsonl", "jessy")
     pair = {"chosen": "Buyur, sendeyim.", "rejected": "Talebiniz alındı.", "level": "low", "iterations": 1}
     lines = [pair | {"messages": [{"role": "user", "content": f"sana {n} şey soracağım"}]} for n in ("bir", "iki")]
-    (tmp_path / "pairs.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines), "utf-8")
-    (tmp_path / "tiny.jessy").write_text(RECIPE + 'PREFER dpo "pairs.jsonl" { batch_size 2 }\n', "utf-8")
+    (tiny / "pairs.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines), "utf-8")
+    (tiny / "tiny.jessy").write_text(RECIPE + 'PREFER dpo "pairs.jsonl" { batch_size 2 }\n', "utf-8")
     apply("tiny.jessy", only=["encode", "preferences"])
     text = shown("--mask", "tiny.jessy", "-n", "1").stdout
     good, bad = text[text.index("pairs.jsonl:1 good") :].split("pairs.jsonl:1 bad")
     assert 'trained ×1   "Buyur, sendeyim."' in good
     assert 'trained ×1   "Talebiniz alındı."' in bad
-    assert not any(
-        "[low 1]" in line for line in text.splitlines() if "pairs" in text and "trained" in line and line in good
-    )
+    assert [line.split()[0] for line in good.splitlines() if "[low 1]" in line] == ["given"]
     (_, _, *compared) = map(json.loads, shown("--mask", "tiny.jessy", "--json", "-n", "2").stdout.splitlines())
     assert [one["row"] for one in compared] == [f"pairs.jsonl:{n} {kind}" for n in (1, 2) for kind in ("good", "bad")]
     assert all(one["tokens"][-1]["part"] in ("end", "given") for one in compared)

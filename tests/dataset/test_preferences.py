@@ -422,7 +422,7 @@ def test_references_of_the_development_split_are_pairs_and_their_cases_are_not_a
     for name in ("preferences", "baseline", "evaluate", "judge"):
         assert "prefer.references" in steps[name].reads
         assert prefers.root / "data/eval/references/own.jsonl" in steps[name].files(recipe, prefers.root)
-    assert "eval.suite.*" in steps["preferences"].reads, "another suite has other references"
+    assert "eval.suite.*.file" in steps["preferences"].reads, "another suite has other references"
     plain = prefers.recipe(*PAIRS)
     assert [case.id for case in load_suites(plain, prefers.root)] == ["own-1", "own-2"]
     before = {step.name: step.reads for step in compile_steps(load_text(RECIPE, recipe.path, root=prefers.root).recipe)}
@@ -431,7 +431,9 @@ def test_references_of_the_development_split_are_pairs_and_their_cases_are_not_a
 
 def test_a_claim_is_held_against_the_cases_that_are_left(tmp_path):
     """A criterion was said to be provable by cases that PREFER had taken out of the suite."""
-    claim = RECIPE.replace('own "data/eval/own.jsonl"', "turkish").replace("no_loops > 10%", "turkish_accuracy > 93% at 95%")
+    claim = RECIPE.replace('own "data/eval/own.jsonl"', "turkish").replace(
+        "no_loops > 10%", "turkish_accuracy > 93% at 95%"
+    )
     codes = [
         [one.code for one in load_text(text, tmp_path / "x.jessy", root=tmp_path).diagnostics]
         for text in (claim, claim + "PREFER dpo { references development }\n")

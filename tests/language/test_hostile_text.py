@@ -126,6 +126,13 @@ def test_a_pipe_and_a_folder_are_no_recipes(project):
     assert codes(project / "missing.jessy") == ["J040"]
 
 
+def test_a_suite_that_is_a_pipe_is_not_waited_for(project):
+    os.mkfifo(project / "cases.jsonl")
+    claim = '  SUITE turkish "cases.jsonl"\n  MUST turkish_accuracy > 90% at 95%\n'
+    (project / "recipe.jessy").write_text(GOOD.replace("  MUST no_loops > 95%\n", claim), "utf-8")
+    assert codes(project / "recipe.jessy") == []
+
+
 def test_a_name_with_nul_or_strange_characters_is_only_missing(project):
     (project / "recipe.jessy").write_text(GOOD + 'ARG f = "x"\nSYSTEM FILE "${f}"\n', "utf-8")
     for name in ("a\0b", "a" * 5000, "\ud800", "\n"):
