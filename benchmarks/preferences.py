@@ -61,9 +61,10 @@ from jessyfile.results.typed_json import load_as
 from jessyfile.text.json_lines import write_jsonl
 from jessyfile.text.printable import json_text
 from jessyfile.training import adapter, checkpoint, encoded
-from jessyfile.training.encode import Encoder, MaskProof
+from jessyfile.training.encode import Encoder, MaskProof, encoder_of
 from jessyfile.training.likelihood import reader
-from jessyfile.training.prefer_step import lora_of, run_prefer, settings_of
+from jessyfile.training.prefer_step import lora_of, preferences_of, run_prefer, settings_of
+from jessyfile.training.trainer import Trainer
 
 if TYPE_CHECKING:
     from jessyfile.language.recipe import Recipe
@@ -102,18 +103,10 @@ class World:
 
     @property
     def encoder(self) -> Encoder:
-        form, prefer = chat_format(str(read_json(self.base / "source.json")["chat_format"])), preferences(self.recipe)
-        tokenizer, marker = load_tokenizer(self.base), self.recipe.complexity.marker
-        return Encoder(tokenizer, form, self.recipe.system, prefer.max_length, marker, marker_given=True)
+        return encoder_of(self.recipe, self.base, preferences_of(self.recipe).max_length, marker_given=True)
 
 
 TOLD: Any = SimpleNamespace(update=lambda *_, **__: None, note=lambda text: print(text, file=sys.stderr))
-
-
-def preferences(recipe: Recipe) -> Prefer:
-    """Return what the recipe says of preferences."""
-    assert recipe.prefer is not None
-    return recipe.prefer
 
 
 def split_of(recipe: Recipe, encoder: Encoder, count: int, held_out: int, seed: int) -> Split:
@@ -182,7 +175,7 @@ def preferred(world: World, way: str) -> dict[str, Any]:
             pairs if way == "dpo" else [one for pair in pairs for one in judged(pair)]
         )
         write_jsonl(data / f"{name}.jsonl", map(asdict, rows))
-    recipe = replace(world.recipe, prefer=replace(preferences(world.recipe), method=way))  # type: ignore[arg-type]
+    recipe = replace(world.recipe, prefer=replace(preferences_of(world.recipe), method=way))  # type: ignore[arg-type]
     inputs = {"base": world.base, "train": world.applied.steps["train"], "preferences": data}
     facts: PreferFacts = run_prefer(replace(world.context(way, inputs), recipe=recipe))
     return asdict(facts)
@@ -200,10 +193,6 @@ class Until:
 
 def more(world: World, way: str, seconds: float, rate: float) -> dict[str, Any]:
     """Train on the wanted answers of the same pairs for so many seconds, from the same adapter, at a constant rate."""
-    from jessyfile.training.trainer import (
-        Trainer,
-    )  # behind a model: with it MLX comes, and the BLAS must be there first
-
     trained = world.applied.steps["train"]
     lora, encoder = lora_of(world.recipe, trained), world.encoder
     rows = [answered(pair, pair.chosen, encoder.marker) for pair in world.split.trained]

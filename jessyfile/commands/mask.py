@@ -61,9 +61,10 @@ def _compared(recipe: Recipe, prefer: Prefer, base: Path, file: Path, count: int
     """Return the answers of the first preferences by their places, and their tokens as `prefer` compares them."""
     from jessyfile.dataset.preferences import read_compared
     from jessyfile.training import encoded
-    from jessyfile.training.preference_encode import encoded_answer, encoder_of
+    from jessyfile.training.encode import encoder_of
+    from jessyfile.training.preference_encode import encoded_answer
 
-    encoder = encoder_of(recipe, prefer, base)
+    encoder = encoder_of(recipe, base, prefer.max_length, marker_given=True)
     told = [(row, *answer) for row in read_compared(file, prefer.method)[:count] for answer in row.answers]
     rows = [encoded_answer(encoder, row, answer) for row, answer, _ in told]
     names = [f"{row.place} {'good' if good else 'bad'}" for row, _, good in told]

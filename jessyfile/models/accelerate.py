@@ -45,6 +45,14 @@ def prepare() -> Blas:
     return _backend
 
 
+def on_gpu() -> bool:
+    """Return True where MLX computes on a GPU; asking loads MLX, so it is given its BLAS first."""
+    prepare()
+    import mlx.core as mx
+
+    return bool(mx.default_device() == mx.Device(mx.gpu))
+
+
 def openblas() -> ctypes.CDLL | None:
     """Return the OpenBLAS that MLX was given; None where there is none."""
     prepare()

@@ -15,6 +15,7 @@ from typing import Any
 
 from jessyfile import fsops
 from jessyfile.language.recipe import Lora
+from jessyfile.models.accelerate import on_gpu
 from jessyfile.models.architectures import target_layers
 
 ADAPTER_FILE = "adapters.safetensors"
@@ -115,7 +116,7 @@ def norm(arrays: dict[str, Any]) -> float:
     import mlx.core as mx
     import numpy as np
 
-    if mx.default_device() == mx.Device(mx.cpu):  # where MLX squares one number at a time
+    if not on_gpu():  # on a CPU MLX squares one number at a time
         return math.sqrt(sum(float(np.square(np.asarray(array, np.float32)).sum()) for array in arrays.values()))
     squares = [mx.sum(array.astype(mx.float32) ** 2) for array in arrays.values()]
     return math.sqrt(float(mx.sum(mx.stack(squares)))) if squares else 0.0

@@ -10,14 +10,21 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, repeat
+from typing import TYPE_CHECKING
 
 from jessyfile.dataset.formatted import FormattedRow
 from jessyfile.dataset.marker import level_span
 from jessyfile.errors import TrainingError
-from jessyfile.models.chat_format import ChatFormat
-from jessyfile.models.tokenizer import Tokenizer
+from jessyfile.models.chat_format import ChatFormat, chat_format
+from jessyfile.models.model_json import read_json
+from jessyfile.models.tokenizer import Tokenizer, load_tokenizer
 from jessyfile.results.facts import MaskCount, MaskFacts
 from jessyfile.training.encoded import EncodedRow
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from jessyfile.language.recipe import Recipe
 
 _GIVEN, _TRAINED, _LEVEL = range(3)  # a piece of a row: stands there, is learned, is learned and names the level
 
@@ -131,6 +138,13 @@ class Encoder:
     def _ends(self, ids: Sequence[int], trained: Sequence[bool]) -> bool:
         last = max((i for i, flag in enumerate(trained) if flag), default=-1)
         return last >= 0 and ids[last] == self.end
+
+
+def encoder_of(recipe: Recipe, base: Path, max_length: int, *, marker_given: bool = False) -> Encoder:
+    """Return what lays a recipe's rows out for the model of a base's folder."""
+    form = chat_format(read_json(base / "source.json")["chat_format"])
+    system = recipe.system if recipe.train.include_system else None
+    return Encoder(load_tokenizer(base), form, system, max_length, recipe.complexity.marker, marker_given)
 
 
 def refuse_empty(proof: MaskProof) -> None:

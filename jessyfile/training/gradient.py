@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from jessyfile.errors import InsufficientMemoryError
 from jessyfile.language.recipe import Train
+from jessyfile.models.accelerate import on_gpu
 from jessyfile.training import loss
 from jessyfile.training.batches import EVEN, Batch, LossWeights, Packed, build, pack_rows
 from jessyfile.training.cpu_parts import cut, units_of
@@ -273,16 +274,6 @@ def passes(workers: Workers, splits: int, objective: Objective = ANSWERS) -> Pas
         return Passes(workers, splits, None, objective)
     on_cpu = CpuPass(workers, loss.head_rows(model), getattr(model, "final_logit_softcapping", None))
     return Passes(workers, splits, on_cpu, objective)
-
-
-def on_gpu() -> bool:
-    """Return True where MLX computes on a GPU; asking loads MLX, so it is given its BLAS first."""
-    from jessyfile.models.accelerate import prepare
-
-    prepare()
-    import mlx.core as mx
-
-    return bool(mx.default_device() == mx.Device(mx.gpu))
 
 
 def guarded(work: Callable[[], T], rows: int) -> T:

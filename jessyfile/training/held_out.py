@@ -8,10 +8,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from jessyfile.errors import TrainingError
+from jessyfile.models.accelerate import on_gpu
 from jessyfile.training import loss
 from jessyfile.training.batches import build, pack_rows
 from jessyfile.training.decoder import Decoder
-from jessyfile.training.gradient import guarded, on_gpu
+from jessyfile.training.gradient import guarded
 from jessyfile.training.tape import Tape
 
 if TYPE_CHECKING:

@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from jessyfile.errors import InsufficientMemoryError
+from jessyfile.models.accelerate import on_gpu
 from jessyfile.training.adapter import with_rank
 
 if TYPE_CHECKING:
-    from jessyfile.errors import InsufficientMemoryError
     from jessyfile.language.recipe import Lora, Recipe, Train
 
 _MIN_RANK = 4
@@ -18,7 +19,7 @@ _MIN_RANK = 4
 @dataclass(frozen=True, slots=True)
 class Ladder:
     """How a training fits into memory: the adapter, in how many parts a batch's rows are computed, whether layers keep their inputs
-    alone, and in words what was given up so far.
+    alone, and in words what was given up so far; `hint` says what to change where nothing is left to give up.
     """
 
     lora: Lora
@@ -26,19 +27,18 @@ class Ladder:
     checkpointing: bool = False
     rungs: tuple[str, ...] = ()
     keeps_inputs: bool = False  # a CPU's layers do so anyway
+    hint: str | None = None
 
     @classmethod
     def of(cls, recipe: Recipe) -> Ladder:
         """Return where a recipe's training begins."""
-        from jessyfile.training.gradient import on_gpu
-
         return cls(recipe.lora, checkpointing=recipe.train.grad_checkpointing, keeps_inputs=not on_gpu())
 
     def next_rung(self, train: Train, error: InsufficientMemoryError) -> Ladder:
-        """Return the next rung that the recipe allows; raises the error when there is none."""
+        """Return the next rung that the recipe allows; raises the error, with the ladder's own hint if it has one, when there is none."""
         found = next(self._below(train), None)
         if found is None:
-            raise error
+            raise InsufficientMemoryError(error.message, hint=self.hint or error.hint) from error
         said, changed = found
         return replace(changed, rungs=(*self.rungs, f"too little memory: {said}"))
 

@@ -10,10 +10,11 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from jessyfile.machine import cores
+from jessyfile.models.accelerate import on_gpu
 from jessyfile.training import loss
 from jessyfile.training.batches import build, pack_rows
 from jessyfile.training.cpu_pass import CpuPass
-from jessyfile.training.gradient import guarded, on_gpu
+from jessyfile.training.gradient import guarded
 from jessyfile.training.workers import workers
 
 if TYPE_CHECKING:

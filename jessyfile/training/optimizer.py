@@ -1,4 +1,4 @@
-"""AdamW: on a CPU its step in NumPy, every worker moving some of the arrays; on a GPU over vectors that hold every array.
+"""AdamW: its step in NumPy, every worker moving some of the arrays; in compiled updates over vectors that hold every array.
 
 MLX computes element-wise operations on a CPU one number at a time. The bits are those of MLX's own AdamW.
 """

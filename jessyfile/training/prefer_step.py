@@ -34,7 +34,10 @@ def run_prefer(context: StepContext, watchers: Sequence[Watcher] = ()) -> Prefer
     Raises TrainingError for an answer that does not fit, and what every training raises.
     """
     train, compared = settings_of(context.recipe), _encoded(context)
-    start = replace(Ladder.of(context.recipe), lora=lora_of(context.recipe, context.inputs["train"]))
+    lora = lora_of(context.recipe, context.inputs["train"])
+    start = replace(
+        Ladder.of(context.recipe), lora=lora, hint="lower batch_size in PREFER, or take BASE { precision q8 }"
+    )
     return learned(context, train, start, partial(_prefer, train, compared), watchers)
 
 
@@ -82,11 +85,12 @@ def lora_of(recipe: Recipe, trained: Path) -> Lora:
 def _encoded(context: StepContext) -> list[ComparedAnswers]:
     """Return the answers to learn from and those held out, the reference not read yet."""
     from jessyfile.dataset.preferences import read_compared
-    from jessyfile.training.preference_encode import encode_preferences, encoder_of
+    from jessyfile.training.encode import encoder_of
+    from jessyfile.training.preference_encode import encode_preferences
 
     recipe, folder = context.recipe, context.inputs["preferences"]
     prefer = preferences_of(recipe)
-    encoder = encoder_of(recipe, prefer, context.inputs["base"])
+    encoder = encoder_of(recipe, context.inputs["base"], prefer.max_length, marker_given=True)
     splits = [read_compared(folder / f"{split}.jsonl", prefer.method) for split in ("train", "valid")]
     return encode_preferences(encoder, prefer, splits)
 
@@ -100,7 +104,7 @@ def _prefer(
     task = PreferenceTask(trained, held_out)
     rows = (trained.compared.rows, held_out.compared.rows)
     trainer = trainer_of(context, model, ladder, log, train, rows, task)
-    facts = finished(context, trainer, trainer.run(), keys)
+    facts = finished(context, trainer, ladder, keys)
     return _with_shares(context, trainer, task, facts)
 
 

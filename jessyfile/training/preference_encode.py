@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -15,11 +14,9 @@ from jessyfile.training.encoded import Encoded, EncodedRow
 from jessyfile.training.preference_loss import ComparedAnswers
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from jessyfile.dataset.formatted import FormattedRow
     from jessyfile.dataset.preferences import AnyPreference
-    from jessyfile.language.recipe import Prefer, Recipe
+    from jessyfile.language.recipe import Prefer
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,22 +27,6 @@ class _Split:
     signs: list[float]
     others: list[EncodedRow]
     pairs: list[tuple[int, int]]
-
-
-def encoder_of(recipe: Recipe, prefer: Prefer, base: Path) -> Encoder:
-    """Return what lays preferences out for the model of a base's folder."""
-    from jessyfile.models.chat_format import chat_format
-    from jessyfile.models.tokenizer import load_tokenizer
-
-    source = json.loads((base / "source.json").read_text(encoding="utf-8"))
-    return Encoder(
-        load_tokenizer(base),
-        chat_format(source["chat_format"]),
-        recipe.system if recipe.train.include_system else None,
-        prefer.max_length,
-        recipe.complexity.marker,
-        marker_given=True,
-    )
 
 
 def encode_preferences(

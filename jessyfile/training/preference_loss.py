@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from jessyfile.training.gradient import Passes
+    from jessyfile.language.recipe import Train
+    from jessyfile.training.convergence import What
+    from jessyfile.training.gradient import Passes, Totals
 
 Array = Any  # mx.array; MLX ships no complete types
 Method = Literal["dpo", "kto"]
@@ -146,3 +148,22 @@ class PreferenceTask:
 
     trained: Preferred
     held_out: Preferred
+
+    @property
+    def what(self) -> What:
+        """What a unit is called."""
+        return "pair" if self.trained.unit > 1 else "judged answer"
+
+    def plan(self, train: Train) -> list[list[list[int]]]:
+        """Return every update's batches, as lists of row numbers."""
+        epochs = (self.trained.compared.batches(train.batch_size, (train.seed, epoch)) for epoch in range(train.epochs))
+        return [[batch] for batches in epochs for batch in batches]
+
+    def others(self) -> list[Encoded]:
+        """Return the answers to other questions that judged ones are held against; none for pairs."""
+        return [one.compared.others for one in (self.trained, self.held_out) if one.compared.others is not None]
+
+    def measured(self, passes: Passes, size: int) -> Totals:
+        """Return the sums over all held-out answers, of which `size` units are computed at once at most."""
+        rows = self.held_out.compared.rows
+        return passes.loss(rows, size, self.held_out.for_rows(range(len(rows)), passes))

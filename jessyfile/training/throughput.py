@@ -8,6 +8,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from jessyfile.models.accelerate import on_gpu
 from jessyfile.training.metrics import TrainingMetrics
 from jessyfile.training.utilization import Utilization
 
@@ -56,9 +57,9 @@ class Meter:
 
 def peak_bytes() -> int:
     """Return the peak memory in bytes: MLX's own on a GPU, else the largest resident size."""
-    import mlx.core as mx
+    if on_gpu():
+        import mlx.core as mx
 
-    if mx.default_device() == mx.Device(mx.gpu):
         return int(mx.get_peak_memory())
     unit = 1 if sys.platform == "darwin" else 1024  # getrusage counts bytes on macOS, kibibytes on Linux
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit

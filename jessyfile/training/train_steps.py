@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
     from jessyfile.language.recipe import Recipe, Train
     from jessyfile.models.precision import Precision
-    from jessyfile.training.checkpoint import Cursor
     from jessyfile.training.encoded import Encoded
     from jessyfile.training.preference_loss import PreferenceTask
     from jessyfile.training.trainer import Trainer
@@ -37,20 +36,10 @@ F = TypeVar("F", bound=TrainFacts)
 def run_encode(context: StepContext) -> EncodeFacts:
     """Tokenize both splits, prove the mask, and write `train.safetensors` and `valid.safetensors`."""
     from jessyfile.dataset.formatted import read_formatted, rows_folder
-    from jessyfile.models.chat_format import chat_format
-    from jessyfile.models.tokenizer import load_tokenizer
-    from jessyfile.training.encode import Encoder, MaskProof, refuse_empty
+    from jessyfile.training.encode import MaskProof, encoder_of, refuse_empty
 
-    recipe, base = context.recipe, context.inputs["base"]
-    source = json.loads((base / "source.json").read_text(encoding="utf-8"))
-    system = recipe.system if recipe.train.include_system else None
-    encoder = Encoder(
-        load_tokenizer(base),
-        chat_format(source["chat_format"]),
-        system,
-        recipe.train.max_length,
-        recipe.complexity.marker,
-    )
+    recipe = context.recipe
+    encoder = encoder_of(recipe, context.inputs["base"], recipe.train.max_length)
     proof, held_out = MaskProof(), MaskProof()
     rows = rows_folder(context.inputs)
     train = encoder.encode(read_formatted(rows / "train.jsonl"), proof)
@@ -170,7 +159,7 @@ def _train(context: StepContext, model: Any, ladder: Ladder, log: MetricsLog) ->
     keys = adapter.attach(model, lora, recipe.train.seed)
     rows, held_out = encoded.load(data / "train.safetensors"), encoded.load(data / "valid.safetensors")
     trainer = trainer_of(context, model, ladder, log, recipe.train, (rows, held_out))
-    return finished(context, trainer, trainer.run(), keys)
+    return finished(context, trainer, ladder, keys)
 
 
 def trainer_of(
@@ -211,17 +200,16 @@ def trainer_of(
         checkpointing=ladder.checkpointing,
         log=log,
         preferences=preferences,
-        rungs=ladder.rungs,
     )
 
 
-def finished(context: StepContext, trainer: Trainer, cursor: Cursor, keys: list[str]) -> TrainFacts:
-    """Write the adapter that a trainer keeps, and its loss curve.
+def finished(context: StepContext, trainer: Trainer, ladder: Ladder, keys: list[str]) -> TrainFacts:
+    """Train to the end; write the adapter that is kept, and the loss curve.
 
     Args:
         context: the step's.
-        trainer: what has trained.
-        cursor: where it ended.
+        trainer: what trains, not begun.
+        ladder: how it fits into memory.
         keys: the names of the adapted modules.
 
     Returns:
@@ -229,7 +217,7 @@ def finished(context: StepContext, trainer: Trainer, cursor: Cursor, keys: list[
     """
     from jessyfile.training.throughput import peak_bytes
 
-    train, lora, log = trainer.train, trainer.lora, trainer.log
+    cursor, train, lora, log = trainer.run(), trainer.train, ladder.lora, trainer.log
     # of preferences each is a unit, whatever stands before it
     read = 1 if context.name == "prefer" else rows_read(context.recipe.retrieve)
     adapter.write(context.output, trainer.best, lora, keys)
@@ -246,7 +234,7 @@ def finished(context: StepContext, trainer: Trainer, cursor: Cursor, keys: list[
         parameters=sum(int(array.size) for array in trainer.best.values()),
         rank=lora.rank,
         peak_bytes=peak_bytes(),
-        rungs=(*trainer.rungs, *cursor.rungs),
+        rungs=(*ladder.rungs, *cursor.rungs),
         blas="",
         kind=adapter.spelled(lora),
         gpu_utilization=log.mean_gpu(),

@@ -19,6 +19,7 @@ from typing import Any
 from jessyfile.errors import Interrupted
 from jessyfile.language.recipe import Lora, Train
 from jessyfile.machine import cores
+from jessyfile.models.accelerate import on_gpu
 from jessyfile.planning.steps import Progress, Stop
 from jessyfile.training import adapter, checkpoint, convergence, schedule
 from jessyfile.training.batches import LossWeights, update_batches
@@ -27,8 +28,7 @@ from jessyfile.training.compiled import Compiled, Started, compiled
 from jessyfile.training.convergence import Divergence
 from jessyfile.training.dropout import seed_at
 from jessyfile.training.encoded import Encoded
-from jessyfile.training.gradient import Gradients, Passes, Totals, by_length, on_gpu, passes
-from jessyfile.training.lean import lean
+from jessyfile.training.gradient import Gradients, Passes, Totals, by_length, passes
 from jessyfile.training.metrics import MetricsLog
 from jessyfile.training.objective import Answers
 from jessyfile.training.optimizer import InModel
@@ -51,7 +51,7 @@ class Trainer:
 
     `work` keeps checkpoints. `run` returns when training is done; `best` then holds the adapter that the recipe keeps, and `shapes`
     says how many shapes of updates were compiled. With `preferences`, `rows` and `held_out` are their answers, and their
-    loss is made smaller in place of the answers' own. `rungs` says what memory made the training give up before.
+    loss is made smaller in place of the answers' own.
     """
 
     model: Any
@@ -71,7 +71,6 @@ class Trainer:
     ranks: Ranks = field(default_factory=here)
     shapes: int = 0
     preferences: PreferenceTask | None = None
-    rungs: tuple[str, ...] = ()
     _divergence: Divergence = field(default_factory=Divergence)
     _held: InModel | Vectors = field(init=False)
     _passes: Passes = field(init=False)
@@ -96,7 +95,8 @@ class Trainer:
                 self._compiling() if compiling else contextlib.nullcontext(),
             ):
                 self._passes = self._over(side_by_side)
-                self._passes.keep_frozen((self.rows, self.held_out, *self._others()), self.train)
+                others = self.preferences.others() if self.preferences is not None else ()
+                self._passes.keep_frozen((self.rows, self.held_out, *others), self.train)
                 return self._run()
         finally:
             if self._compiled is not None:  # in place of what stood there while its functions were compiled
@@ -108,20 +108,11 @@ class Trainer:
         answers = Answers(LossWeights(self.train.end_weight, self.train.level_weight))
         return passes(threads, self.splits, answers if self.preferences is None else self.preferences.trained)
 
-    def _others(self) -> list[Encoded]:
-        """Return the answers to other questions that preferences are held against."""
-        task = self.preferences
-        both = (task.trained.compared.others, task.held_out.compared.others) if task is not None else ()
-        return [one for one in both if one is not None]
-
     def _plan(self) -> list[list[list[int]]]:
         """Return every update's batches, as lists of row numbers."""
-        if self.preferences is None:
-            return update_batches(self.rows, self.train, self.per_batch)
-        compared, train = self.preferences.trained.compared, self.train
-        return [
-            [one] for epoch in range(train.epochs) for one in compared.batches(train.batch_size, (train.seed, epoch))
-        ]
+        if self.preferences is not None:
+            return self.preferences.plan(self.train)
+        return update_batches(self.rows, self.train, self.per_batch)
 
     def _run(self) -> Cursor:
         plan = self._plan()
@@ -153,6 +144,8 @@ class Trainer:
     def _compiling(self) -> Iterator[None]:
         """Train by compiled updates inside the block."""
         together = rotated_by_position(self.model) if self.train.pack == "rows" else contextlib.nullcontext()
+        from jessyfile.training.lean import lean  # it loads MLX
+
         with lean(self.model) as scales, together:
             parts = [part for group in self._plan() for part in self._passes.parts(self.rows, group)]
             counted = LossWeights(self.train.end_weight, self.train.level_weight)
@@ -181,7 +174,7 @@ class Trainer:
         start = time.perf_counter()
         sums = self._gradients(plan[self.cursor.update])
         mean, size = sums.loss / sums.mass, adapter.norm(sums.gradients) / sums.mass
-        if not math.isfinite(mean) or not math.isfinite(size) or self._divergence.seen(self.cursor, mean):
+        if not self._sound(mean, size):
             return False
         rate = self._rate(self.cursor.update, total)
         self._apply(sums, size, rate)
@@ -200,15 +193,14 @@ class Trainer:
             compiling += self._ahead[-1].compiling
         done = self._ahead.popleft().read(self.train.batch_size // self.splits)
         self._stopping = done.asked
-        if (
-            not math.isfinite(done.loss)
-            or not math.isfinite(done.norm)
-            or self._divergence.seen(self.cursor, done.loss)
-        ):
+        if not self._sound(done.loss, done.norm):
             self._ahead.clear()
             return False
         self._record(total, done.loss, done.norm, done.tokens, start, compiling)
         return True
+
+    def _sound(self, loss: float, norm: float) -> bool:
+        return math.isfinite(loss) and math.isfinite(norm) and not self._divergence.seen(self.cursor, loss)
 
     def _may_start(self, update: int, total: int) -> bool:
         """Whether an update may begin before the loss of those before it is known: not past a place where all must be."""
@@ -288,9 +280,7 @@ class Trainer:
     def _held_out_figures(self) -> dict[str, float]:
         if self.preferences is None:
             return {"loss": self.validation_loss()}
-        rows = self.preferences.held_out.compared.rows
-        whole = self.preferences.held_out.for_rows(range(len(rows)), self._passes)
-        sums = self._passes.loss(rows, self.train.batch_size, whole)
+        sums = self.preferences.measured(self._passes, self.train.batch_size)
         return {"loss": sums.loss / sums.mass, **self._compared(sums)}
 
     def validation_loss(self) -> float:
@@ -311,18 +301,14 @@ class Trainer:
             self.ranks.agree("checkpoint", f"{self.cursor.update}")
             unit = self._passes.objective.unit
             failed = [row // unit for batch in group for row in batch[::unit]]
-            convergence.refuse_broken(failed, self._unit_is_finite, len(self.rows) // unit, self._what())
+            what = "row" if self.preferences is None else self.preferences.what
+            convergence.refuse_broken(failed, self._unit_is_finite, len(self.rows) // unit, what)
         if exhausted:
             raise convergence.rate_too_high(where + 1, self.train, 2 * factor)
         self.cursor.retries, self.cursor.rate_factor = retries, factor
         said = f"update {where + 1} was not finite or diverged; back to {self.cursor.update} at {factor:g} of the rate"
         self.cursor.rungs = [*rungs, said]
         self.progress.note(self.cursor.rungs[-1])
-
-    def _what(self) -> convergence.What:
-        if self.preferences is None:
-            return "row"
-        return "pair" if self.preferences.trained.unit > 1 else "judged answer"
 
     def _unit_is_finite(self, number: int) -> bool:
         if self._compiled is not None:

@@ -11,7 +11,9 @@ from typing import Any
 import mlx.core as mx
 import numpy as np
 from doubles import write_double
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file
+from together import RECIPE as TRAINED
+from training_fakes import said_aloud
 from world import context
 
 from jessyfile.dataset.example import Turn
@@ -24,28 +26,9 @@ from jessyfile.planning.steps import StepContext
 from jessyfile.text.json_lines import write_jsonl
 from jessyfile.training import adapter
 
-RECIPE = """JESSY 1
-NAME tiny
-FROM "./base"
-SYSTEM "Kısa konuş."
-DATASET {
-  CATEGORY any 10 {
-    TOPIC thing 10
-  }
-}
-LORA {
-  rank 4
-  alpha 8
-  dropout 0.1
-  targets q_proj v_proj down_proj
-}
-TRAIN {
-  epochs 1
-  batch_size 3
-  learning_rate 5e-3
-  checkpoint_every 1
-}
-PREFER %s "pairs.jsonl" {
+RECIPE = (
+    (TRAINED % 1).replace('"./base"\n', '"./base"\nSYSTEM "Kısa konuş."\n')
+    + """PREFER %s "pairs.jsonl" {
   epochs %d
   batch_size 3
   learning_rate 5e-3
@@ -53,6 +36,7 @@ PREFER %s "pairs.jsonl" {
   beta 0.5
 }
 """
+)
 TALKS = (
     ("selam", "Selam, nasılsın?", "Merhaba efendim.", "low"),
     ("naber", "iyidir, senden?", "Ben bir modelim.", "low"),
@@ -101,10 +85,7 @@ def prefer_step(
 
 def _base(base: Path) -> None:
     write_double(base, "Llama 3.2")
-    arrays = load_file(base / "model.safetensors")
-    shape = arrays["model.embed_tokens.weight"].shape
-    arrays["model.embed_tokens.weight"] = np.random.default_rng(9).normal(0, 0.25, shape).astype(np.float32)
-    save_file(arrays, base / "model.safetensors")
+    said_aloud(base)
     form = format_of(load_tokenizer(base).pieces())
     (base / "source.json").write_text(json.dumps({"chat_format": form.name}), "utf-8")
 

@@ -222,8 +222,9 @@ def test_memory_that_never_suffices_ends_in_advice_and_never_in_another_rank(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     failing(monkeypatch, "gradient", MemoryError(), lambda call: call > 1)
-    with pytest.raises(InsufficientMemoryError, match="do not fit"):
+    with pytest.raises(InsufficientMemoryError, match="do not fit") as caught:
         learned(root, train={"on_memory": "shrink_rank"})
+    assert caught.value.hint.startswith("lower batch_size in PREFER")
     assert [path.name for path in (root / ".jessy" / "work" / "prefer").glob("rank-*")] == ["rank-4"]
 
 

@@ -11,9 +11,9 @@ from typing import Any
 import mlx.core as mx
 import numpy as np
 import pytest
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file
 from tiny import tiny_model
-from training_fakes import LORA, TRAIN, encoded, trainer
+from training_fakes import LORA, TRAIN, encoded, said_aloud, trainer
 from world import context, recipe
 
 from jessyfile.errors import ConvergenceError, InsufficientMemoryError
@@ -50,20 +50,6 @@ def run(root: Path, train: Any = TRAIN, lora: Any = LORA) -> tuple[dict[str, np.
     made = context(root, asked, {"base": base, "encode": data}, step="train")
     facts = train_steps.run_train(made)
     return load_file(made.output / "adapters.safetensors"), facts, made.progress.notes
-
-
-def said_aloud(base: Path, wide: int = 0) -> None:
-    """Give every token an embedding; the tiny models keep their special tokens silent, and the rows here use those.
-
-    `wide` gives the gates another width.
-    """
-    arrays = load_file(base / "model.safetensors")
-    shape = arrays["model.embed_tokens.weight"].shape
-    arrays["model.embed_tokens.weight"] = np.random.default_rng(9).normal(0, 0.25, shape).astype(np.float32)
-    for name in [name for name in arrays if wide and ".mlp." in name]:
-        shape = [wide if size != arrays["model.norm.weight"].size else size for size in arrays[name].shape]
-        arrays[name] = np.random.default_rng(8).normal(0, 0.01, shape).astype(np.float32)
-    save_file(arrays, base / "model.safetensors")
 
 
 def failing(monkeypatch: pytest.MonkeyPatch, place: str, error: Exception, calls: Callable[[int], bool]) -> None:

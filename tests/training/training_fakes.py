@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import mlx.core as mx
+import numpy as np
+from safetensors.numpy import load_file, save_file
 from tiny import tiny_model
 
 from jessyfile.language.recipe import Lora, Train
@@ -63,6 +65,20 @@ def loud(model: Any) -> Any:
     weight = model.model.embed_tokens.weight
     model.model.embed_tokens.weight = mx.random.normal(weight.shape, key=mx.random.key(9)) * 0.25
     return model
+
+
+def said_aloud(base: Path, wide: int = 0) -> None:
+    """Give every token an embedding; the tiny models keep their special tokens silent, and the rows here use those.
+
+    `wide` gives the gates another width.
+    """
+    arrays = load_file(base / "model.safetensors")
+    shape = arrays["model.embed_tokens.weight"].shape
+    arrays["model.embed_tokens.weight"] = np.random.default_rng(9).normal(0, 0.25, shape).astype(np.float32)
+    for name in [name for name in arrays if wide and ".mlp." in name]:
+        shape = [wide if size != arrays["model.norm.weight"].size else size for size in arrays[name].shape]
+        arrays[name] = np.random.default_rng(8).normal(0, 0.01, shape).astype(np.float32)
+    save_file(arrays, base / "model.safetensors")
 
 
 def trainer(
