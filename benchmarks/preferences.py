@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
+import numpy as np
 from contrast_shuffled import TOGETHER, change, share
 from exports import QUIET, Applied
 
@@ -64,6 +65,7 @@ from jessyfile.training import adapter, checkpoint, encoded
 from jessyfile.training.encode import Encoder, MaskProof, encoder_of
 from jessyfile.training.likelihood import reader
 from jessyfile.training.prefer_step import lora_of, preferences_of, run_prefer, settings_of
+from jessyfile.training.preference_encode import encode_preferences
 from jessyfile.training.trainer import Trainer
 
 if TYPE_CHECKING:
@@ -219,16 +221,14 @@ def more(world: World, way: str, seconds: float, rate: float) -> dict[str, Any]:
 
 def likelier(world: World, folder: Path) -> Estimate:
     """Return in which share of held-out pairs the wanted answer is the likelier one: of the answer, behind its marker."""
-    encoder = world.encoder
-    rows = [answered(pair, answer, encoder.marker) for pair in world.split.held_out for answer, _ in pair.answers]
-    answers = encoder.encode(rows, MaskProof())
-    packed = encoded.pack(answers, encoded.common_prefix(answers), encoder.end)
+    pairs = replace(preferences_of(world.recipe), method="dpo")
+    [held] = encode_preferences(world.encoder, pairs, [world.split.held_out])
     with loaded_folder(world.base) as model:
         put_on(model, folder)
         with reader(model) as read:
-            sums = [float(one.sum(dtype="float64")) for one in read.logprobs([packed])[0]]
-    won = sum(good > bad for good, bad in zip(sums[::2], sums[1::2], strict=True))
-    return Estimate.of_share(won, len(sums) // 2)
+            found = held.share(np.array([one.sum(dtype="float64") for one in read.logprobs([held.rows])[0]]))
+    assert found is not None
+    return found
 
 
 def read_cases_of(world: World, way: str, folder: Path, most: int) -> list[CaseLikelihood]:

@@ -38,10 +38,8 @@ def test_a_process_that_already_runs_mlx_is_told_so(tmp_path):
     assert answer(tmp_path, "import mlx.core; " + ASK) == "False"
 
 
-WITH_MLX = (
-    "jessyfile.training.dora",
-    "jessyfile.training.lean",
-)  # classes of MLX's own; imported once a model is there
+# they make classes of MLX's, and are imported once a model is there
+WITH_MLX = ("jessyfile.training.dora", "jessyfile.training.lean")
 MODULES = f"""
 import importlib, pkgutil, jessyfile
 for found in pkgutil.walk_packages(jessyfile.__path__, "jessyfile."):
@@ -51,7 +49,7 @@ print("mlx.core" in sys.modules)"""
 
 
 def test_no_module_brings_mlx_by_being_imported(tmp_path):
-    """The trainer did, so that whoever imported it first computed with the reference BLAS."""
+    """The trainer did, so that a benchmark which imported it computed with the reference BLAS."""
     assert answer(tmp_path, MODULES) == "False"
 
 
