@@ -445,7 +445,8 @@ def _preference_steps(recipe: Recipe, hosts: Hosts | None, encoding: tuple[str, 
 
     if recipe.prefer is None:
         return ()
-    own = tuple(f"prefer.{one.name}" for one in fields(Prefer) if one.name not in ("files", "references", "validation"))
+    rows = ("files", "references", "validation", "limit")  # which are learned from, and not how
+    own = tuple(f"prefer.{one.name}" for one in fields(Prefer) if one.name not in rows)
     # what PREFER has no setting for is TRAIN's
     common = ("max_grad_norm", "on_memory", "retries", "checkpoint_every", "grad_checkpointing", "include_system")
     return (
@@ -454,7 +455,7 @@ def _preference_steps(recipe: Recipe, hosts: Hosts | None, encoding: tuple[str, 
             "read, compare and split the preferences",
             _preferences,
             reads=(
-                *("prefer.method", "prefer.files", "prefer.references", "prefer.validation", "prefer.seed"),
+                *("prefer.method", "prefer.seed", *(f"prefer.{name}" for name in rows)),
                 *("dataset.similarity", "complexity.level.*.iterations", "complexity.marker"),
                 *(("eval.suite.*.file",) if recipe.prefer.references else ()),
             ),

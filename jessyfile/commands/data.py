@@ -103,7 +103,8 @@ def _made(recipe: Recipe, root: Path, folder: Path, stop: Stop) -> tuple[Card, P
         for step in (one for one in compile_steps(recipe) if one.name.startswith("data.") or one.name in _STEPS):
             part = staging / step.name
             part.mkdir()
-            context = StepContext(recipe, root, part, staging, dict(parts), facts, _Quiet(), stop, step.name)
+            inputs = {name: parts[name] for name in step.inputs}
+            context = StepContext(recipe, root, part, staging, inputs, facts, _Quiet(), stop, step.name)
             facts[step.name] = normal(step.run(context))
             parts[step.name] = part
             if stop.requested():

@@ -54,19 +54,19 @@ def show_mask(recipe: Path, count: int, *, as_json: bool) -> None:
         for row, name in enumerate(names):
             click.echo(show(answers, row, LossWeights(), tokenizer, name))
         if not as_json:
-            click.echo(f"{len(names)} answers of preferences, of which the tokens in `trained` and `end` are compared")
+            said = "tokens in `trained` and `end` are compared, those in `level` learned alone"
+            click.echo(f"{len(names)} answers of preferences: {said}")
 
 
 def _compared(recipe: Recipe, prefer: Prefer, base: Path, file: Path, count: int) -> tuple[list[str], Encoded]:
     """Return the answers of the first preferences by their places, and their tokens as `prefer` compares them."""
     from jessyfile.dataset.preferences import read_compared
     from jessyfile.training import encoded
-    from jessyfile.training.encode import encoder_of
-    from jessyfile.training.preference_encode import encoded_answer
+    from jessyfile.training.preference_encode import encoded_answer, preference_encoder
 
-    encoder = encoder_of(recipe, base, prefer.max_length, marker_given=True)
+    encoder = preference_encoder(recipe, prefer, base)
     told = [(row, *answer) for row in read_compared(file, prefer.method)[:count] for answer in row.answers]
-    rows = [encoded_answer(encoder, row, answer) for row, answer, _ in told]
+    rows = [encoded_answer(encoder, *one) for one in told]
     names = [f"{row.place} {'good' if good else 'bad'}" for row, _, good in told]
     return names, encoded.pack(rows, encoded.common_prefix(rows), encoder.end)
 

@@ -28,8 +28,9 @@ def own_form(value: Mapping[str, Any]) -> dict[str, Any]:
     before = _conversation(value)
     if keys is _JUDGED and "completion" not in value and before and before[-1]["role"] == "assistant":
         answers["completion"] = [before.pop()]
-    within = [answer[:-1] for answer in answers.values() if isinstance(answer, list)]
-    row = {key: answer[-1]["content"] if isinstance(answer, list) else answer for key, answer in answers.items()}
+    turns = {key: answer for key, answer in answers.items() if isinstance(answer, list) and answer}
+    within = [answer[:-1] for answer in turns.values()]
+    row = answers | {key: answer[-1]["content"] for key, answer in turns.items()}
     if _is_own(value):  # what the schema does not know is a fault there, and another tool's in other forms
         return {**value, "messages": before, **row}
     messages = [{key: turn[key] for key in ("role", "content", *_BESIDE) if key in turn} for turn in before]

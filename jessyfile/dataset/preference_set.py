@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from random import Random
 from statistics import median
 from typing import TYPE_CHECKING, Literal
 
@@ -109,9 +110,10 @@ def load_set(
     seen, answers = Seen(), Seen()
     for row in (*(one.row for one in told), *references):
         seen.take(row)
-    for answer in (answer for row in seen.kept for answer in judged(row)) if prefer.method == "kto" else ():
+    taken = _drawn(seen.kept, prefer)
+    for answer in (answer for row in taken for answer in judged(row)) if prefer.method == "kto" else ():
         answers.take(answer)
-    kept = answers.kept if prefer.method == "kto" else seen.kept
+    kept = answers.kept if prefer.method == "kto" else taken
     raise_faults(
         [*seen.faults, *answers.faults], "preferences contradict each other", hint="keep the line that is right"
     )
@@ -121,6 +123,13 @@ def load_set(
     )
     _refuse_one_sided(found, prefer)
     return found
+
+
+def _drawn(rows: list[AnyPreference], prefer: Prefer) -> list[AnyPreference]:
+    """Return as many rows as PREFER takes, in their order."""
+    if prefer.limit is None or prefer.limit >= len(rows):
+        return rows
+    return [rows[number] for number in sorted(Random(prefer.seed).sample(range(len(rows)), prefer.limit))]
 
 
 def _file(path: Path, name: str, complexity: Complexity, prefer: Prefer) -> list[Told]:

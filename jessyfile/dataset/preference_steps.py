@@ -15,7 +15,7 @@ from jessyfile.results.facts import PreferencesFacts, compared_by
 from jessyfile.text.json_lines import write_jsonl
 
 if TYPE_CHECKING:
-    from jessyfile.language.recipe import Prefer
+    from jessyfile.language.recipe import Prefer, Recipe
     from jessyfile.planning.preflight import Finding, Outlook
     from jessyfile.planning.steps import StepContext
 
@@ -57,7 +57,7 @@ def preferences_preflight(outlook: Outlook, references: Sequence[Preference]) ->
         yield outlook.error(error, "prefer.files")
         return
     facts = counted(prefer.method, found, held_out(prefer, found))
-    doubts = (*_passed_over(found), *_uneven(prefer, facts), *_few(prefer, facts))
+    doubts = (*_passed_over(found), *_uneven(prefer, facts), *_few(prefer, facts), *_bare(outlook.recipe))
     for said, hint in doubts:
         yield outlook.warning(DatasetError(said, hint=hint), "prefer")
 
@@ -85,6 +85,16 @@ def _uneven(prefer: Prefer, facts: PreferencesFacts) -> Iterator[Doubt]:
         lacking = ("undesirable_weight", good / facts.bad) if good > bad else ("desirable_weight", bad / facts.good)
         message = f"{facts.good} good answers and {facts.bad} bad ones weigh {good / bad:.2g} to 1"
         yield message, f"bring it between 1 and 1.33, as with `{lacking[0]} {lacking[1]:.3g}`"
+
+
+def _bare(recipe: Recipe) -> Iterator[Doubt]:
+    if recipe.retrieve is not None and recipe.retrieve.examples:
+        rows = many(recipe.retrieve.examples, "row")
+        said = f"preferences are learned without the {rows} that RETRIEVE puts before a question"
+        yield (
+            said,
+            "look at the report's figures of questions behind rows before you promote, or leave one of the two out",
+        )
 
 
 def _few(prefer: Prefer, facts: PreferencesFacts) -> Iterator[Doubt]:

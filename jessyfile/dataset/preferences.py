@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
+from unicodedata import normalize
 
 from jessyfile.dataset.example import TrainingExample, Turn, turn_message
 from jessyfile.dataset.filters import row_checks
@@ -25,9 +26,11 @@ if TYPE_CHECKING:
     from jessyfile.language.recipe import Complexity
 
 CATEGORY = "preferences"
+# what Unicode has no sign for: its format characters, joiners, fillers, selectors of a variant and tags
 _UNSEEN = re.compile(
-    "[\\u00ad\\u061c\\u180e\\u200b-\\u200f\\u202a-\\u202e\\u2060-\\u206f\\ufeff]"
-)  # Unicode's format characters
+    "[\\u00ad\\u034f\\u061c\\u115f\\u1160\\u17b4\\u17b5\\u180b-\\u180f\\u200b-\\u200f\\u202a-\\u202e"
+    "\\u2060-\\u206f\\u3164\\ufe00-\\ufe0f\\ufeff\\uffa0\\U000e0000-\\U000e0fff]"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,8 +116,9 @@ def answered(row: AnyPreference, answer: str, marker: str | None) -> FormattedRo
 
 
 def comparable(text: str) -> str:
-    """Return a text as answers are compared: composed, without characters that nobody sees, its white space single."""
-    return " ".join(_UNSEEN.sub("", nfc(text)).split())
+    """Return a text as answers are compared: letters that look alike made one, without characters that nobody sees, its white
+    space single."""
+    return " ".join(normalize("NFKC", _UNSEEN.sub("", text)).split())
 
 
 def conversation_key(row: AnyPreference) -> tuple[str, ...]:

@@ -221,7 +221,9 @@ class Prefer:
     files: tuple[str, ...]
     references: Literal["development"] | None
     validation: float
+    limit: int | None
     beta: float
+    sft_weight: float
     epochs: int
     batch_size: int
     learning_rate: float

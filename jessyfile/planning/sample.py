@@ -19,7 +19,8 @@ _LONGEST = 80
 
 
 def sample_settings(recipe: Recipe, rows: int) -> dict[str, str]:
-    """Return {address: value} that makes a recipe a sample of itself: about `rows` rows, spread as the recipe's are.
+    """Return {address: value} that makes a recipe a sample of itself: about `rows` rows, spread as the recipe's are, and no more
+    preferences than that.
 
     Every category and topic keeps at least one row, so that a sample takes every step that the whole takes.
     """
@@ -30,6 +31,8 @@ def sample_settings(recipe: Recipe, rows: int) -> dict[str, str]:
         if category.topics:
             counts[f"{_address(category)}.count"] = sum(counts[part] for part in _parts(category))
     counts["dataset.markers"] = round(recipe.dataset.markers * min(rows, total) / total) if total else 0
+    if recipe.prefer is not None:
+        counts["prefer.limit"] = max(2, min(rows, recipe.prefer.limit or rows))
     name = recipe.name[: _LONGEST - len(_SUFFIX)].rstrip("./") + _SUFFIX
     return {"name": name, **{address: str(count) for address, count in counts.items()}}
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-PAD = -1  # the segment of places that hold no row's token
+PAD = -1  # the segment of places that hold no row's token, the row of a target that is none
 _TOKENS, _TARGETS = 64, 256  # a sequence's length and the number of targets are multiples of these
 _SHAPES = 4  # at most so many shapes: a GPU compiles its kernels for each
 _ROOM = 512  # tokens a sequence takes where rows are shorter: a GPU multiplies long ones faster
@@ -44,6 +44,7 @@ class Bins:
     where      (targets,) flat places of the states that predict a trained token
     targets    (targets,) the tokens to predict there
     weights    (targets,) how much each counts, float32; 0 for those that only fill the shape
+    row        (targets,) which of the chosen rows each belongs to; `PAD` for those that only fill the shape
     """
 
     inputs: NDArray[np.int32]
@@ -52,6 +53,12 @@ class Bins:
     where: NDArray[np.int32]
     targets: NDArray[np.int32]
     weights: NDArray[np.float32]
+    row: NDArray[np.int32]
+
+    @property
+    def trained(self) -> int:
+        """How many targets there are."""
+        return int((self.row != PAD).sum())
 
 
 def first_fit(lengths: Sequence[int], width: int) -> list[list[int]]:
@@ -150,6 +157,7 @@ def fill(rows: Encoded, chosen: Sequence[int], size: Size, counted: LossWeights 
         np.pad(moved[packed.where], filling).astype(np.int32),
         np.pad(packed.targets, filling).astype(np.int32),
         np.pad(packed.weights, filling),
+        np.pad(packed.row, filling, constant_values=PAD).astype(np.int32),
     )
 
 

@@ -11,31 +11,36 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from jessyfile.errors import InsufficientMemoryError
 from jessyfile.language.recipe import Train
-from jessyfile.training.batches import EVEN, LossWeights
 from jessyfile.training.bins import Bins, Shapes, fill, shapes_of
 from jessyfile.training.encoded import Encoded, with_prefix
-from jessyfile.training.gradient import guarded
+from jessyfile.training.gradient import TOGETHER, Passes, Totals, by_length, guarded
+from jessyfile.training.objective import ANSWERS, Objective, as_arrays
 from jessyfile.training.optimizer import moved
-from jessyfile.training.ranks import Ranks
-from jessyfile.training.sequences import binned_loss, shares_its_prefix
+from jessyfile.training.sequences import binned_losses, shares_its_prefix
 from jessyfile.training.vectors import Array, Arrays, Vectors, cut, flat, vectors_of
 
+Value = Callable[
+    [Arrays, Array], tuple[Array, Array]
+]  # what makes of targets' cross-entropies a loss, and what is told of it
+
 _LOGITS = 1 << 31  # bytes of float32 logits that may be in memory at once
-_TOLD = 5  # numbers behind the gradient: loss, weights, targets, whether a stop is asked for, whether memory was short
+# numbers behind the gradient: loss, margins and how many are above 0, what the loss is divided by, targets, whether a stop is asked for,
+# whether memory was short
+_TOLD, _MASS = 7, 3
 
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """An update that is done: mean loss in nats, gradient norm, trained tokens, and whether a process was asked to stop."""
+    """An update that is done: its sums without the gradient, that one's norm, and whether a process was asked to stop."""
 
-    loss: float
+    sums: Totals
     norm: float
-    tokens: int
     asked: bool
 
 
@@ -48,33 +53,42 @@ class Started:
 
     def read(self, rows: int = 1) -> Update:
         """Wait for the update of so many rows at a time. Raises InsufficientMemoryError, in every process when one has too little."""
-        loss, mass, tokens, asked, short, norm = guarded(self.told.tolist, rows)
+        loss, margin, preferred, mass, tokens, asked, short, norm = guarded(self.told.tolist, rows)
         if short:
             raise InsufficientMemoryError(f"{rows} rows at a time do not fit into the memory of every process")
-        return Update(loss / mass, norm, int(tokens), asked > 0)
+        return Update(Totals(loss, int(tokens), mass, {}, margin, preferred), norm, asked > 0)
 
 
 @dataclass(slots=True)
 class Compiled:
     """An adapter and its optimizer as vectors, and the functions that train them.
 
-    scales  what each number is multiplied by where the model computes with it, which is done in `dtype`
+    parts      the rows of every part of every update: the shapes follow from them
+    passes     what cuts batches into parts, and what is made smaller
+    scales     what each number is multiplied by where the model computes with it, which is done in `dtype`
     """
 
     model: Any
     train: Train
     rows: Encoded
-    counted: LossWeights
-    fitting: Shapes
+    parts: Sequence[Sequence[int]]
+    passes: Passes
     vectors: Vectors
     scales: Array
     dtype: Any
     chunk: int
-    ranks: Ranks
+    fitting: Shapes = field(init=False)
+    _known: dict[int, tuple[Encoded, Shapes]] = field(default_factory=dict)
     _met: set[object] = field(default_factory=set)
     _accumulate: Callable[..., Any] = field(init=False)
     _apply: Callable[..., Any] = field(init=False)
-    _held_out: Callable[..., Any] = field(init=False)
+    _measure: Callable[..., Any] = field(init=False)
+    _read: Callable[..., Any] = field(init=False)
+
+    @property
+    def objective(self) -> Objective:
+        """What the gradient makes smaller."""
+        return self.passes.objective
 
     def __post_init__(self) -> None:
         import mlx.core as mx
@@ -82,17 +96,24 @@ class Compiled:
         random = mx.random.state
         self._accumulate = mx.compile(self._accumulated, inputs=random, outputs=random)
         self._apply = mx.compile(self._applied)
-        self._held_out = mx.compile(self._loss)
+        self._measure = mx.compile(partial(self._told, self.objective.value))
+        self._read = mx.compile(partial(self._told, ANSWERS.value))
+        self.fitting = shapes_of(self.rows, self.parts, together=self.train.pack == "rows")
 
     # what the trainer asks ----------------------------------------------------------------------------------------------------
 
     def start(
-        self, parts: Mapping[int, Sequence[int]], rate: float, seed_of: Callable[[int], int], *, asked: bool = False
+        self,
+        group: Sequence[Sequence[int]],
+        rate: float,
+        seed_of: Callable[[int], int],
+        *,
+        asked: bool = False,
     ) -> Started:
         """Begin an update.
 
         Args:
-            parts: the rows of each part that this process computes, by its number.
+            group: the rows of its batches.
             rate: the learning rate.
             seed_of: what seeds the dropout of a part.
             asked: whether this process is asked to stop, which all hear.
@@ -105,9 +126,11 @@ class Compiled:
         """
         import mlx.core as mx
 
+        parts = self.passes.own_parts(self.rows, group)
+
         def begun() -> Started:
             before, known = time.perf_counter(), len(self._met)
-            sums = self.ranks.summed(self._own_sums(parts, seed_of, asked=asked))
+            sums = self.passes.ranks.summed(self._own_sums(parts, group, seed_of, asked=asked))
             held = self.vectors
             told, *after = self._apply(held.values, held.first, held.second, held.step, sums, mx.array(rate))
             held.values, held.first, held.second, held.step = after
@@ -116,40 +139,64 @@ class Compiled:
 
         return guarded(begun, self.train.batch_size)
 
-    def held_out(self, rows: Encoded, batches: Sequence[Sequence[int]]) -> tuple[float, int]:
-        """Return the summed loss of some rows, without dropout, and their targets. Raises InsufficientMemoryError."""
+    def loss(
+        self, rows: Encoded, batch_size: int, objective: Objective = ANSWERS, chosen: Sequence[int] | None = None
+    ) -> Totals:
+        """Return the sums over rows, without a gradient and without dropout. Raises InsufficientMemoryError.
+
+        Args:
+            rows: the encoded rows.
+            batch_size: so many units are computed at once at most.
+            objective: what is summed.
+            chosen: numbers of whole units' rows; None for all.
+        """
         import mlx.core as mx
 
-        rows = rows if len(self.rows.prefix) else with_prefix(rows)
+        batches = list(self.passes.parts(rows, by_length(rows, batch_size, objective.unit, chosen)))
+        own, shapes = self._laid(rows, batches)
+        told_of, ranks = self._read if objective is ANSWERS else self._measure, self.passes.ranks
 
         def summed() -> list[float]:
-            shapes = shapes_of(rows, batches, together=self.train.pack == "rows")
-            value, count = mx.array(0.0), 0
-            for batch in batches[self.ranks.rank :: self.ranks.size]:
-                bins = fill(rows, batch, shapes.holding(batch), EVEN)
-                value = value + self._held_out(self.vectors.values, self._arrays(bins))
-                count += int((bins.weights > 0).sum())
-                mx.async_eval(value)  # type: ignore[no-untyped-call]
-            return [float(value), count]
+            told, mass, tokens = mx.zeros(3), 0.0, 0
+            for batch in batches[ranks.rank :: ranks.size]:
+                bins = fill(own, batch, shapes.holding(batch), objective.counted)
+                told = told + told_of(self.vectors.values, self._arrays(bins, batch, objective))
+                mass, tokens = mass + objective.mass(batch, bins.weights), tokens + bins.trained
+                mx.async_eval(told)  # type: ignore[no-untyped-call]
+            return [*told.tolist(), mass, tokens]  # type: ignore[misc]
 
         self.model.eval()
         try:
-            value, count = self.ranks.together(lambda: guarded(summed, self.train.batch_size))
-            return value, int(count)
+            loss, margin, preferred, mass, tokens = ranks.together(lambda: guarded(summed, batch_size))
+            return Totals(loss, int(tokens), mass, {}, margin, preferred)
         finally:
             self.model.train()
 
-    def finite(self, row: int) -> bool:
-        """Return whether a row's own loss and gradient are finite."""
+    def read(self, others: Encoded, chosen: Sequence[int]) -> float:
+        """Return the summed cross-entropy of some rows, as `Passes` does."""
+        return self.loss(others, TOGETHER, chosen=chosen).loss
+
+    def finite(self, unit: int) -> bool:
+        """Return whether the loss and gradient of one unit alone are finite."""
         import mlx.core as mx
 
-        bins, values = fill(self.rows, [row], self.fitting.holding([row]), self.counted), self.vectors.values
-        sums = self._accumulate(values, mx.zeros(values.size + _TOLD), self._arrays(bins), mx.zeros(_TOLD - 1))
+        size, values = self.objective.unit, self.vectors.values
+        rows = range(unit * size, (unit + 1) * size)
+        bins = fill(self.rows, rows, self.fitting.holding(rows), self.objective.counted)
+        arrays = self._arrays(bins, rows, self.objective)
+        sums = self._accumulate(values, mx.zeros(values.size + _TOLD), arrays, mx.zeros(_TOLD - _MASS))
         return bool(mx.all(mx.isfinite(sums)))
 
     # one update ---------------------------------------------------------------------------------------------------------------
 
-    def _own_sums(self, parts: Mapping[int, Sequence[int]], seed_of: Callable[[int], int], *, asked: bool) -> Array:
+    def _own_sums(
+        self,
+        parts: Mapping[int, Sequence[int]],
+        group: Sequence[Sequence[int]],
+        seed_of: Callable[[int], int],
+        *,
+        asked: bool,
+    ) -> Array:
         """Return what this process adds to the update: the gradient and the numbers behind it.
 
         Where others wait for it, too little memory is told as a loss that is not a number, so that no process moves.
@@ -157,37 +204,57 @@ class Compiled:
         import mlx.core as mx
 
         values = self.vectors.values
+        objective = self.objective.for_rows([row for batch in group for row in batch], partial(self._now, parts))
 
         def added() -> Array:
             sums = mx.zeros(values.size + _TOLD)
             for number, part in parts.items():
                 size = self.fitting.holding(part)
-                bins = fill(self.rows, part, size, self.counted)
+                bins = fill(self.rows, part, size, objective.counted)
                 mx.random.seed(seed_of(number))
-                told = [float(bins.weights.sum(dtype="float64")), float((bins.weights > 0).sum()), float(asked), 0.0]
-                sums = self._accumulate(values, sums, self._arrays(bins), mx.array(told))
+                told = [objective.mass(part, bins.weights), float(bins.trained), float(asked), 0.0]
+                sums = self._accumulate(values, sums, self._arrays(bins, part, objective), mx.array(told))
                 self._met.add(size)
-            if self.ranks.size > 1:
+            if self.passes.ranks.size > 1:
                 mx.async_eval(sums)  # type: ignore[no-untyped-call]
             return sums
 
         try:
             return guarded(added, self.train.batch_size)
         except InsufficientMemoryError:
-            if self.ranks.size == 1:
+            if self.passes.ranks.size == 1:
                 raise
-            return mx.concatenate([mx.zeros(values.size), mx.array([math.nan, 1.0, 0.0, float(asked), 1.0])])
+            return mx.concatenate([mx.zeros(values.size), mx.array([math.nan, 0.0, 0.0, 1.0, 0.0, float(asked), 1.0])])
+
+    def _now(self, parts: Mapping[int, Sequence[int]], others: Encoded, _: Sequence[int]) -> Array:
+        """Return the summed cross-entropy that an update's answers to other questions have now, not waited for."""
+        import mlx.core as mx
+
+        own, shapes = self._laid(others, self.parts)
+        value = mx.array(0.0)
+        for part in parts.values():
+            bins = fill(own, part, shapes.holding(part))
+            value = value + self._read(self.vectors.values, self._arrays(bins, part, ANSWERS))[0]
+        return self.passes.ranks.summed(value)
+
+    def _laid(self, rows: Encoded, batches: Sequence[Sequence[int]]) -> tuple[Encoded, Shapes]:
+        """Return rows as they are computed, and the shapes of their batches, found when they first come."""
+        if id(rows) not in self._known:
+            own = rows if len(self.rows.prefix) else with_prefix(rows)
+            self._known[id(rows)] = own, shapes_of(own, batches, together=self.train.pack == "rows")
+        return self._known[id(rows)]
 
     # what is compiled ---------------------------------------------------------------------------------------------------------
 
     def _accumulated(self, values: Array, sums: Array, arrays: Arrays, told: Array) -> Array:
-        """Return the sums with a part's gradient, its loss and what is told of it added."""
+        """Return the sums with a part's gradient, what its loss is, and what is told of it added."""
         import mlx.core as mx
 
         # by array, for the gradient of cutting a vector is a vector of its whole length for each piece
-        value, gradients = mx.value_and_grad(self._of_views)(self._low(values), arrays)
+        learned = mx.value_and_grad(partial(self._of_views, self.objective.value))
+        (_, found), gradients = learned(self._low(values), arrays)
         gradient = flat(gradients[path] for path in self.vectors.shapes) * self.scales
-        return sums + mx.concatenate([gradient, value.reshape(1), told])
+        return sums + mx.concatenate([gradient, found, told])
 
     def _applied(
         self, values: Array, first: Array, second: Array, step: Array, sums: Array, rate: Array
@@ -196,7 +263,7 @@ class Compiled:
         import mlx.core as mx
 
         told = sums[-_TOLD:]
-        gradient = sums[:-_TOLD] / told[1]
+        gradient = sums[:-_TOLD] / told[_MASS]
         norm = mx.sqrt(mx.sum(gradient * gradient))
         if self.train.max_grad_norm:
             gradient = gradient * mx.minimum(1.0, self.train.max_grad_norm / (norm + 1e-6))
@@ -207,36 +274,35 @@ class Compiled:
         vectors = (mx.where(sound, new, old) for new, old in zip(after, before, strict=True))
         return mx.concatenate([told, norm.reshape(1)]), *vectors
 
-    def _loss(self, values: Array, arrays: Arrays) -> Array:
-        return self._of_views(self._low(values), arrays)
+    def _told(self, value: Value, values: Array, arrays: Arrays) -> Array:
+        """Return the loss of rows and what is told of it, without a gradient."""
+        return self._of_views(value, self._low(values), arrays)[1]
 
     def _low(self, values: Array) -> dict[str, Array]:
         """Return the adapter's arrays as the model computes with them."""
         return cut((values * self.scales).astype(self.dtype), self.vectors.shapes)
 
-    def _of_views(self, views: Arrays, arrays: Arrays) -> Array:
+    def _of_views(self, value: Value, views: Arrays, arrays: Arrays) -> tuple[Array, Array]:
         import mlx.core as mx
         from mlx.utils import tree_unflatten
 
         self.model.update(tree_unflatten(list(views.items())))
-        return binned_loss(self.model, mx.array(self.rows.prefix[:-1]), arrays, self.chunk)
+        return value(arrays, binned_losses(self.model, mx.array(self.rows.prefix[:-1]), arrays, self.chunk))
 
-    def _arrays(self, bins: Bins) -> dict[str, Array]:
+    def _arrays(self, bins: Bins, chosen: Sequence[int], objective: Objective) -> dict[str, Array]:
         """Return what the loss is told of some rows: places in a sequence only where several share one."""
-        import mlx.core as mx
-
-        unseen = () if self.train.pack == "rows" else ("positions", "segments")
-        return {name: mx.array(value) for name, value in asdict(bins).items() if name not in unseen}
+        seen = ("inputs", "where", "targets", *(("positions", "segments") if self.train.pack == "rows" else ()))
+        given = objective.given(chosen, bins, len(bins.inputs))
+        return as_arrays({name: getattr(bins, name) for name in seen} | dict(given))
 
 
 def compiled(
     model: Any,
     train: Train,
     rows: Encoded,
-    counted: LossWeights,
-    parts: Sequence[Sequence[int]],
+    plan: Sequence[Sequence[Sequence[int]]],
     scales: Mapping[str, float],
-    ranks: Ranks,
+    passes: Passes,
 ) -> Compiled:
     """Return the compiled training of a model's adapter.
 
@@ -244,10 +310,9 @@ def compiled(
         model: the MLX model with its adapter, `lean`, and rotated by position where several rows share a sequence.
         train: the recipe's TRAIN settings.
         rows: the rows that are trained.
-        counted: the weights of end-of-turn and level tokens in the loss.
-        parts: the rows of every part of every update: the shapes follow from them.
+        plan: the batches of every update.
         scales: by what some of the adapter's arrays are multiplied before the model is given them, by path.
-        ranks: the processes that share the parts.
+        passes: what cuts batches into parts, for the processes that share them, and what is made smaller.
     """
     import mlx.core as mx
 
@@ -260,12 +325,11 @@ def compiled(
         model,
         train,
         rows,
-        counted,
-        shapes_of(rows, parts, together=train.pack == "rows"),
+        [part for group in plan for part in passes.parts(rows, group)],
+        passes,
         vectors_of(arrays),
         flat(mx.full(array.shape, scales.get(path, 1.0)) for path, array in arrays.items()),
         # in bfloat16 where every array is one of a lean layer's; a length of DoRA's needs more digits
         held if len(arrays) == 2 * len(scales) else mx.float32,
         max(256, _LOGITS // (4 * int(vars(model.args)["vocab_size"]))),
-        ranks,
     )

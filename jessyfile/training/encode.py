@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, repeat
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from jessyfile.dataset.formatted import FormattedRow
 from jessyfile.dataset.marker import level_span
@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
     from jessyfile.language.recipe import Recipe
 
-_GIVEN, _TRAINED, _LEVEL = range(3)  # a piece of a row: stands there, is learned, is learned and names the level
+_GIVEN, _TRAINED, _LEVEL = range(3)  # a piece of a row: stands there, is learned, is learned and weighed apart
+MarkerLine = Literal["learned", "apart", "given"]
 
 
 @dataclass(slots=True)
@@ -62,7 +63,8 @@ class MaskProof:
 @dataclass(frozen=True, slots=True)
 class Encoder:
     """Encodes rows for one base: its tokenizer, chat format, system prompt (None: not trained with), length limit in tokens and the
-    marker that answers begin with (None: no marker). With `marker_given` the marker's line only stands there and is not learned.
+    marker that answers begin with (None: no marker). The marker's line is learned as the answer is, its level weighed apart; or, where
+    answers are compared, all of it is weighed apart, or it only stands there.
     """
 
     tokenizer: Tokenizer
@@ -70,7 +72,7 @@ class Encoder:
     system: str | None
     max_length: int
     marker: str | None = None
-    marker_given: bool = False
+    marker_line: MarkerLine = "learned"
 
     @property
     def end(self) -> int:
@@ -128,9 +130,9 @@ class Encoder:
                 yield text, _TRAINED if trained else _GIVEN
                 continue
             lead = len(self.chat_format.reply_lead)
-            if self.marker_given:
+            if self.marker_line != "learned":
                 line = text.index("\n", lead) + 1
-                yield from ((text[:line], _GIVEN), (text[line:], _TRAINED))
+                yield from ((text[:line], _LEVEL if self.marker_line == "apart" else _GIVEN), (text[line:], _TRAINED))
                 continue
             start, end = (lead + place for place in level_span(self.marker, *named))
             yield from ((text[:start], _TRAINED), (text[start:end], _LEVEL), (text[end:], _TRAINED))
@@ -140,11 +142,18 @@ class Encoder:
         return last >= 0 and ids[last] == self.end
 
 
-def encoder_of(recipe: Recipe, base: Path, max_length: int, *, marker_given: bool = False) -> Encoder:
-    """Return what lays a recipe's rows out for the model of a base's folder."""
+def encoder_of(recipe: Recipe, base: Path, max_length: int, marker_line: MarkerLine = "learned") -> Encoder:
+    """Return what lays a recipe's rows out for the model of a base's folder.
+
+    Args:
+        recipe: the recipe.
+        base: the base's folder.
+        max_length: the limit in tokens.
+        marker_line: what becomes of the line that a marker is.
+    """
     form = chat_format(read_json(base / "source.json")["chat_format"])
     system = recipe.system if recipe.train.include_system else None
-    return Encoder(load_tokenizer(base), form, system, max_length, recipe.complexity.marker, marker_given)
+    return Encoder(load_tokenizer(base), form, system, max_length, recipe.complexity.marker, marker_line)
 
 
 def refuse_empty(proof: MaskProof) -> None:

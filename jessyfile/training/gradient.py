@@ -16,11 +16,12 @@ from jessyfile.training.cpu_parts import cut, units_of
 from jessyfile.training.cpu_pass import CpuPass, Portion
 from jessyfile.training.encoded import Encoded
 from jessyfile.training.frozen import FrozenStates, frozen_states, worth_keeping
-from jessyfile.training.objective import ANSWERS, Objective
+from jessyfile.training.objective import ANSWERS, Objective, as_arrays
 from jessyfile.training.ranks import Ranks, here
 from jessyfile.training.workers import Workers, shares
 
 _MEMORY_WORDS = ("out of memory", "unable to allocate", "allocation", "insufficient memory")
+TOGETHER = 8  # rows that are only read, at once: of answers to other questions thousands may be held out
 _STEP = 16  # lengths are rounded up to this on a GPU, which compiles kernels for a shape
 
 Gradients = dict[str, Any]
@@ -80,7 +81,7 @@ class Passes:
         import mlx.nn as nn
         from mlx.utils import tree_flatten
 
-        objective = self.objective.for_rows([row for batch in group for row in batch], self)
+        objective = self.objective.for_rows([row for batch in group for row in batch], self.read)
 
         def one(model: Any, number: int) -> Totals:
             mx.random.seed(seed_of(number))
@@ -90,7 +91,7 @@ class Passes:
             (_, told), tree = nn.value_and_grad(model, loss)()
             gradients = dict(tree_flatten(tree))
             mx.eval(told, gradients)
-            return _totals(told, len(batch.targets), gradients)
+            return _totals(told, objective.mass(parts[number], batch.weights), len(batch.targets), gradients)
 
         like = dict(tree_flatten(self.workers.models[0].trainable_parameters()))
         if self.on_cpu is not None:
@@ -120,13 +121,17 @@ class Passes:
             told = self._loss(model, rows, objective, parts[number], batch)[1]
             mx.eval(told)
             model.train()
-            return _totals(told, len(batch.targets), {})
+            return _totals(told, objective.mass(parts[number], batch.weights), len(batch.targets), {})
 
         batches = by_length(rows, batch_size, objective.unit, chosen)
         if self.on_cpu is not None:
             return self._together(partial(self._by_numpy, self.on_cpu, rows, batches, None, objective), {})
         parts = [part for batch in batches for part in self._parts(rows, batch, objective.unit)]
         return self._together(partial(self._by_mlx, rows, parts, one), {})
+
+    def read(self, others: Encoded, chosen: Sequence[int]) -> float:
+        """Return the summed cross-entropy of some rows. Raises InsufficientMemoryError."""
+        return self.loss(others, TOGETHER, chosen=chosen).loss
 
     def parts(self, rows: Encoded, group: Sequence[Sequence[int]]) -> Iterator[list[int]]:
         """Yield the rows of each part of some batches."""
@@ -243,11 +248,12 @@ class Passes:
     ) -> tuple[Any, Any]:
         import mlx.core as mx
 
-        return objective.value(chosen, batch, loss.token_losses(model, mx.array(rows.prefix[:-1]), batch))
+        given = as_arrays(objective.given(chosen, batch, len(chosen)))
+        return objective.value(given, loss.token_losses(model, mx.array(rows.prefix[:-1]), batch))
 
 
-def _totals(told: Any, tokens: int, gradients: Gradients) -> Totals:
-    value, mass, margin, preferred = told.tolist()
+def _totals(told: Any, mass: float, tokens: int, gradients: Gradients) -> Totals:
+    value, margin, preferred = told.tolist()
     return Totals(value, tokens, mass, gradients, margin, preferred)
 
 

@@ -6,19 +6,22 @@ What answers are trained with is that sum itself, and the weights are the recipe
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from jessyfile.training.batches import EVEN, LossWeights, Targets
+from jessyfile.training.vectors import Array, Arrays
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from jessyfile.training.gradient import Passes
+    from jessyfile.training.encoded import Encoded
 
-Array = Any  # mx.array; MLX ships no complete types
+Read = Callable[
+    ["Encoded", Sequence[int]], Any
+]  # what rows' summed cross-entropy is now: a number, or an array not computed yet
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +41,18 @@ class Weighed:
     preferred: float = 0.0
 
 
+class Laid(Protocol):
+    """Targets as they lie in a batch: (targets,) how much each counts, and which of its rows each belongs to, negative for none."""
+
+    @property
+    def weights(self) -> NDArray[np.float32]:
+        """How much each counts."""
+
+    @property
+    def row(self) -> NDArray[np.integer[Any]]:
+        """Which row each belongs to."""
+
+
 class Objective(Protocol):
     """What is made smaller; `unit` rows lie side by side and are judged together, `counted` weighs tokens beforehand."""
 
@@ -49,14 +64,20 @@ class Objective(Protocol):
     def counted(self) -> LossWeights:
         """The weights of end-of-turn and level tokens."""
 
-    def for_rows(self, chosen: Sequence[int], passes: Passes) -> Objective:
+    def for_rows(self, chosen: Sequence[int], read: Read) -> Objective:
         """Return the objective of an update of these rows, with what follows from all of them at once."""
+
+    def mass(self, chosen: Sequence[int], weights: NDArray[np.float32]) -> float:
+        """Return what the loss of rows is divided by, whose targets count so much."""
 
     def weighed(self, chosen: Sequence[int], batch: Targets, losses: NDArray[np.float64]) -> Weighed:
         """Return what rows come to whose targets have these cross-entropies."""
 
-    def value(self, chosen: Sequence[int], batch: Targets, losses: Array) -> tuple[Array, Array]:
-        """Return the summed loss of rows, and loss, mass, margin and preferred together, shape (4,), computed by MLX."""
+    def given(self, chosen: Sequence[int], laid: Laid, room: int) -> Arrays:
+        """Return what `value` takes beside the losses, in shapes that follow from the targets and from `room`, for so many rows."""
+
+    def value(self, given: Arrays, losses: Array) -> tuple[Array, Array]:
+        """Return the summed loss of rows, and loss, margin and preferred together, shape (3,), computed by MLX."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,23 +87,39 @@ class Answers:
     counted: LossWeights = EVEN
     unit: int = 1
 
-    def for_rows(self, chosen: Sequence[int], passes: Passes) -> Answers:
+    def for_rows(self, chosen: Sequence[int], read: Read) -> Answers:
         """Return this."""
-        del chosen, passes
+        del chosen, read
         return self
+
+    def mass(self, chosen: Sequence[int], weights: NDArray[np.float32]) -> float:
+        """Return the sum of the weights."""
+        del chosen
+        return float(weights.sum(dtype="float64"))
 
     def weighed(self, chosen: Sequence[int], batch: Targets, losses: NDArray[np.float64]) -> Weighed:
         """Return the loss, each target as often as it counts."""
         del chosen
         return Weighed(float(losses @ batch.weights), batch.mass, batch.weights)
 
-    def value(self, chosen: Sequence[int], batch: Targets, losses: Array) -> tuple[Array, Array]:
+    def given(self, chosen: Sequence[int], laid: Laid, room: int) -> Arrays:
+        """Return the weights."""
+        del chosen, room
+        return {"weights": laid.weights}
+
+    def value(self, given: Arrays, losses: Array) -> tuple[Array, Array]:
         """Return the loss, each target as often as it counts."""
         import mlx.core as mx
 
-        del chosen
-        loss = mx.sum(losses * mx.array(batch.weights))
-        return loss, mx.stack([loss, mx.array(batch.mass), mx.array(0.0), mx.array(0.0)])
+        loss = mx.sum(losses * given["weights"])
+        return loss, mx.concatenate([loss.reshape(1), mx.zeros(2)])
 
 
 ANSWERS = Answers()
+
+
+def as_arrays(given: Arrays) -> dict[str, Array]:
+    """Return numbers as MLX computes with them."""
+    import mlx.core as mx
+
+    return {name: one if isinstance(one, mx.array) else mx.array(one) for name, one in given.items()}

@@ -13,6 +13,8 @@ from jessyfile.models.model_json import read_json
 from jessyfile.results.facts import PreferFacts, TrainFacts
 from jessyfile.training import adapter
 from jessyfile.training.ladder import Ladder
+from jessyfile.training.preference_encode import encode_preferences, preference_encoder
+from jessyfile.training.preference_levels import with_levels
 from jessyfile.training.preference_loss import PreferenceTask, Preferred
 from jessyfile.training.ranks import here
 from jessyfile.training.reference import logprobs, with_reference
@@ -23,8 +25,9 @@ if TYPE_CHECKING:
 
     from jessyfile.language.recipe import Lora, Prefer, Recipe, Train
     from jessyfile.planning.steps import StepContext
+    from jessyfile.training.encode import Encoder
     from jessyfile.training.metrics import MetricsLog, Watcher
-    from jessyfile.training.preference_loss import ComparedAnswers
+    from jessyfile.training.preference_levels import Splits
     from jessyfile.training.trainer import Trainer
 
 
@@ -33,12 +36,15 @@ def run_prefer(context: StepContext, watchers: Sequence[Watcher] = ()) -> Prefer
 
     Raises TrainingError for an answer that does not fit, and what every training raises.
     """
-    train, compared = settings_of(context.recipe), _encoded(context)
+    train, (encoder, splits) = settings_of(context.recipe), _read(context)
+    encode_preferences(
+        encoder, preferences_of(context.recipe), splits
+    )  # what would be cut is said before a model is loaded
     lora = lora_of(context.recipe, context.inputs["train"])
     start = replace(
         Ladder.of(context.recipe), lora=lora, hint="lower batch_size in PREFER, or take BASE { precision q8 }"
     )
-    return learned(context, train, start, partial(_prefer, train, compared), watchers)
+    return learned(context, train, start, partial(_prefer, train, encoder, splits), watchers)
 
 
 def preferences_of(recipe: Recipe) -> Prefer:
@@ -82,25 +88,26 @@ def lora_of(recipe: Recipe, trained: Path) -> Lora:
     return replace(adapter.with_rank(recipe.lora, int(rank)), dropout=0.0)
 
 
-def _encoded(context: StepContext) -> list[ComparedAnswers]:
-    """Return the answers to learn from and those held out, the reference not read yet."""
+def _read(context: StepContext) -> tuple[Encoder, Splits]:
+    """Return what lays preferences out, those to learn from and those held out."""
     from jessyfile.dataset.preferences import read_compared
-    from jessyfile.training.encode import encoder_of
-    from jessyfile.training.preference_encode import encode_preferences
 
     recipe, folder = context.recipe, context.inputs["preferences"]
     prefer = preferences_of(recipe)
-    encoder = encoder_of(recipe, context.inputs["base"], prefer.max_length, marker_given=True)
-    splits = [read_compared(folder / f"{split}.jsonl", prefer.method) for split in ("train", "valid")]
-    return encode_preferences(encoder, prefer, splits)
+    encoder = preference_encoder(recipe, prefer, context.inputs["base"])
+    return encoder, [read_compared(folder / f"{split}.jsonl", prefer.method) for split in ("train", "valid")]
 
 
 def _prefer(
-    train: Train, splits: Sequence[ComparedAnswers], context: StepContext, model: Any, ladder: Ladder, log: MetricsLog
+    train: Train, encoder: Encoder, splits: Splits, context: StepContext, model: Any, ladder: Ladder, log: MetricsLog
 ) -> PreferFacts:
     prefer = preferences_of(context.recipe)
     keys = _put_on(model, ladder.lora, context.inputs["train"], train.seed)
-    trained, held_out = (Preferred(prefer.method, prefer.beta, one) for one in with_reference(context, model, splits))
+    compared = encode_preferences(encoder, prefer, with_levels(context, model, encoder, splits))
+    trained, held_out = (
+        Preferred(prefer.method, prefer.beta, prefer.sft_weight, one)
+        for one in with_reference(context, model, compared)
+    )
     task = PreferenceTask(trained, held_out)
     rows = (trained.compared.rows, held_out.compared.rows)
     trainer = trainer_of(context, model, ladder, log, train, rows, task)

@@ -1,4 +1,4 @@
-"""From preferences to token ids: the last answer alone is judged, its marker's line is given, its end of turn counts."""
+"""From preferences to token ids: the last answer alone is compared, its end of turn with it; its marker's line never is."""
 
 from __future__ import annotations
 
@@ -9,14 +9,16 @@ from typing import TYPE_CHECKING
 from jessyfile.dataset.preferences import JudgedAnswer, answered, conversation_key
 from jessyfile.errors import TrainingError
 from jessyfile.training import encoded
-from jessyfile.training.encode import Encoder, MaskProof
+from jessyfile.training.encode import Encoder, MaskProof, encoder_of
 from jessyfile.training.encoded import Encoded, EncodedRow
 from jessyfile.training.preference_loss import ComparedAnswers
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from jessyfile.dataset.formatted import FormattedRow
     from jessyfile.dataset.preferences import AnyPreference
-    from jessyfile.language.recipe import Prefer
+    from jessyfile.language.recipe import Prefer, Recipe
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +29,11 @@ class _Split:
     signs: list[float]
     others: list[EncodedRow]
     pairs: list[tuple[int, int]]
+
+
+def preference_encoder(recipe: Recipe, prefer: Prefer, base: Path) -> Encoder:
+    """Return what lays preferences out: the marker's line is learned where wanted answers are, and apart from what is compared."""
+    return encoder_of(recipe, base, prefer.max_length, "apart" if prefer.sft_weight else "given")
 
 
 def encode_preferences(
@@ -64,10 +71,11 @@ def _compared(split: _Split, prefer: Prefer, rows: Encoded, others: Encoded) -> 
 
 def _split(encoder: Encoder, preferences: Sequence[AnyPreference]) -> _Split:
     told = [(one, *answer) for one in preferences for answer in one.answers]
-    rows = [encoded_answer(encoder, one, answer) for one, answer, _ in told]
+    rows = [encoded_answer(encoder, *one) for one in told]
+    given = replace(encoder, marker_line="given")
     judged = [one for one in preferences if isinstance(one, JudgedAnswer)]
     others = [
-        encoder.encode([_asked(one, other.completion, encoder.marker)], MaskProof())[0]
+        given.encode([_asked(one, other.completion, encoder.marker)], MaskProof())[0]
         for one, other in zip(judged, _of_other_questions(judged), strict=True)
     ]
     pairs = _judged_pairs(judged) if judged else [(at, at + 1) for at in range(0, len(rows), 2)]
@@ -82,9 +90,20 @@ def _judged_pairs(judged: Sequence[JudgedAnswer]) -> list[tuple[int, int]]:
     return [pair for both in asked.values() for pair in zip(*both, strict=False)]
 
 
-def encoded_answer(encoder: Encoder, row: AnyPreference, answer: str) -> EncodedRow:
-    """Return a conversation with one of its answers as token ids. Raises TrainingError that names the place of one that is cut."""
+def encoded_answer(encoder: Encoder, row: AnyPreference, answer: str, good: bool) -> EncodedRow:
+    """Return a conversation with one of its answers as token ids.
+
+    Args:
+        encoder: what lays preferences out.
+        row: the preference.
+        answer: the answer.
+        good: whether it is wanted; before one that is not, the marker only stands there.
+
+    Raises:
+        TrainingError: the answer at this place would be cut.
+    """
     proof = MaskProof()
+    encoder = encoder if good else replace(encoder, marker_line="given")
     found = encoder.encode([_asked(row, answer, encoder.marker)], proof)
     if proof.cut:
         named = next(name for name in ("chosen", "rejected", "completion") if getattr(row, name, None) == answer)

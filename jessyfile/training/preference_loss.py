@@ -1,20 +1,22 @@
 """How far preferred answers lie ahead of the others, against a frozen reference: DPO (Rafailov et al. 2023), KTO (Ethayarajh et al. 2024).
 
-An answer's log-ratio is its log-probability less the reference's, both summed over its trained tokens. DPO's loss of a pair is
+An answer's log-ratio is its log-probability less the reference's, both summed over its tokens behind the marker's line. DPO's loss of a pair is
 -log σ(β (chosen log-ratio - rejected log-ratio)). KTO's of an answer is 1 - σ(β (log-ratio - z)) where it is desirable and
 1 - σ(β (z - log-ratio)) where it is not; z is the mean log-ratio of answers to other questions, at least 0, and has no gradient.
+To both a wanted answer adds its mean cross-entropy, its marker's line among its tokens, times α (Pang et al. 2024).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from jessyfile.results.quality import Estimate
-from jessyfile.training.batches import EVEN, LossWeights, Targets
+from jessyfile.training.batches import LossWeights, Targets
 from jessyfile.training.encoded import Encoded
-from jessyfile.training.objective import Weighed
+from jessyfile.training.objective import Objective, Read, Weighed
+from jessyfile.training.vectors import Array, Arrays
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,11 +24,11 @@ if TYPE_CHECKING:
 
     from jessyfile.language.recipe import Train
     from jessyfile.training.convergence import What
-    from jessyfile.training.gradient import Passes, Totals
+    from jessyfile.training.gradient import Totals
+    from jessyfile.training.objective import Laid
 
-Array = Any  # mx.array; MLX ships no complete types
 Method = Literal["dpo", "kto"]
-_TOGETHER = 8  # answers to other questions that a GPU reads at once: of what is held out they may be thousands
+COMPARED = LossWeights(level=0.0)  # the marker's line is learned before a wanted answer, and compared before none
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,12 +71,13 @@ class ComparedAnswers:
 
 @dataclass(frozen=True, slots=True)
 class Preferred:
-    """The loss over compared answers; `ahead` is KTO's z."""
+    """The loss over compared answers; `alpha` is what a wanted one's own cross-entropy weighs, `ahead` is KTO's z."""
 
     method: Method
     beta: float
+    alpha: float
     compared: ComparedAnswers
-    ahead: float = 0.0
+    ahead: Any = 0.0
 
     @property
     def unit(self) -> int:
@@ -83,45 +86,77 @@ class Preferred:
 
     @property
     def counted(self) -> LossWeights:
-        """Every token once."""
-        return EVEN
+        """What is compared of the tokens: all but the marker's line."""
+        return COMPARED
 
-    def for_rows(self, chosen: Sequence[int], passes: Passes) -> Preferred:
+    def for_rows(self, chosen: Sequence[int], read: Read) -> Preferred:
         """Return the loss of an update of these rows: with the z that its answers to other questions give."""
         others = self.compared.others
         if others is None or not chosen:
             return self
-        now = -passes.loss(others, _TOGETHER, chosen=chosen).loss
         before = float(self.compared.others_reference[list(chosen)].sum())
-        return replace(self, ahead=max(0.0, (now - before) / len(chosen)))
+        ahead = (-read(others, chosen) - before) / len(chosen)
+        return replace(self, ahead=(ahead + abs(ahead)) / 2)  # at least 0, of a number and of an array alike
+
+    def mass(self, chosen: Sequence[int], weights: NDArray[np.float32]) -> float:
+        """Return how many units there are."""
+        del weights
+        return len(chosen) / self.unit
 
     def weighed(self, chosen: Sequence[int], batch: Targets, losses: NDArray[np.float64]) -> Weighed:
         """Return loss and margins of whole units, and the weights whose cross-entropy has the loss's gradient."""
         import numpy as np
 
         reference, signs, weights = self._of(chosen)
-        ratios = -np.bincount(batch.row, losses, len(chosen)) - reference
+        said = self._said(signs, batch.row)
+        ratios = -np.bincount(batch.row, losses * batch.weights, len(chosen)) - reference
         margins = self.beta * (signs * (ratios - self.ahead)).reshape(-1, self.unit).sum(axis=1)
         pulled = np.repeat(weights * self._slopes(margins), self.unit) * self.beta * signs
         return Weighed(
-            float(weights @ self._losses(np, margins)),
-            float(len(margins)),
-            pulled[batch.row].astype(np.float32),
+            float(weights @ self._losses(np, margins) + losses @ said),
+            self.mass(chosen, batch.weights),
+            (pulled[batch.row] * batch.weights + said).astype(np.float32),
             float(margins.sum()),
             float((margins > 0).sum()),
         )
 
-    def value(self, chosen: Sequence[int], batch: Targets, losses: Array) -> tuple[Array, Array]:
+    def given(self, chosen: Sequence[int], laid: Laid, room: int) -> Arrays:
+        """Return what the reference and the judges say of the rows: 0 of those that only fill the room."""
+        import numpy as np
+
+        reference, signs, counts = self._of(chosen)
+        own, rows = laid.row[laid.row >= 0], room - len(chosen)
+
+        def filled(values: NDArray[np.float64], room: int) -> NDArray[np.float32]:
+            return np.pad(values, (0, room)).astype(np.float32)
+
+        return {
+            "row": np.maximum(laid.row, 0),
+            "weights": laid.weights,
+            "said": filled(self._said(signs, own), len(laid.row) - len(own)),
+            "reference": filled(reference, rows),
+            "signs": filled(signs, rows),
+            "counts": filled(counts, rows // self.unit),
+            "ahead": self.ahead,
+        }
+
+    def value(self, given: Arrays, losses: Array) -> tuple[Array, Array]:
         """Return the loss of whole units, and what is told of it, computed by MLX."""
         import mlx.core as mx
 
-        reference, signs, weights = (mx.array(one.astype("float32")) for one in self._of(chosen))
-        ratios = -mx.zeros(len(chosen)).at[mx.array(batch.row)].add(losses) - reference
-        margins = self.beta * (signs * (ratios - self.ahead)).reshape(-1, self.unit).sum(axis=1)
-        loss = mx.sum(weights * self._losses(mx, margins))
-        return loss, mx.stack(
-            [loss, mx.array(float(len(weights))), mx.sum(margins), mx.sum(margins > 0).astype(mx.float32)]
-        )
+        summed = mx.zeros(given["signs"].shape).at[given["row"]].add(losses * given["weights"])
+        ahead = given["signs"] * (-summed - given["reference"] - given["ahead"])
+        margins = self.beta * ahead.reshape(-1, self.unit).sum(axis=1)
+        loss = mx.sum(given["counts"] * self._losses(mx, margins)) + mx.sum(losses * given["said"])
+        return loss, mx.stack([loss, mx.sum(margins), mx.sum(margins > 0).astype(mx.float32)])
+
+    def _said(self, signs: NDArray[np.float64], row: NDArray[np.integer[Any]]) -> NDArray[np.float64]:
+        """Return how much each target's own cross-entropy weighs: of a wanted answer alike, together α."""
+        import numpy as np
+
+        lengths = np.maximum(np.bincount(row, minlength=len(signs)), 1)
+        found: NDArray[np.float64] = np.where(signs > 0, self.alpha / lengths, 0.0)[row]
+        return found
 
     def _of(self, chosen: Sequence[int]) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
         """Return reference and sign of each row, and the weight of each unit."""
@@ -140,6 +175,16 @@ class Preferred:
 
         falling = np.exp(-np.logaddexp(0.0, margins))
         return falling if self.method == "dpo" else falling * np.exp(-np.logaddexp(0.0, -margins))
+
+
+class Runner(Protocol):
+    """What runs rows through the model as it is now."""
+
+    def loss(self, rows: Encoded, batch_size: int, objective: Objective) -> Totals:
+        """Return the sums over all rows."""
+
+    def read(self, others: Encoded, chosen: Sequence[int]) -> float:
+        """Return the summed cross-entropy of some rows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +208,7 @@ class PreferenceTask:
         """Return the answers to other questions that judged ones are held against; none for pairs."""
         return [one.compared.others for one in (self.trained, self.held_out) if one.compared.others is not None]
 
-    def measured(self, passes: Passes, size: int) -> Totals:
+    def measured(self, passes: Runner, size: int) -> Totals:
         """Return the sums over all held-out answers, of which `size` units are computed at once at most."""
         rows = self.held_out.compared.rows
-        return passes.loss(rows, size, self.held_out.for_rows(range(len(rows)), passes))
+        return passes.loss(rows, size, self.held_out.for_rows(range(len(rows)), passes.read))

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from jessyfile.planning.steps import StepContext
     from jessyfile.training.encoded import Encoded
+    from jessyfile.training.likelihood import ModelReader
 
 REFERENCE_FILE, DIGEST_FILE = "reference.safetensors", "reference.sha256"
 _TOGETHER = 64  # answers between two looks at whether to stop
@@ -55,7 +56,7 @@ def with_reference(context: StepContext, model: Any, splits: Sequence[ComparedAn
 
 
 def logprobs(context: StepContext, model: Any, splits: Sequence[Encoded]) -> list[NDArray[np.float64]]:
-    """Return the log-probability of every row's trained tokens together, without dropout, by split. Raises Interrupted."""
+    """Return the log-probability of every row's compared tokens together, without dropout, by split. Raises Interrupted."""
     import numpy as np
 
     total, found = sum(map(len, splits)), [np.zeros(len(rows)) for rows in splits]
@@ -67,12 +68,21 @@ def logprobs(context: StepContext, model: Any, splits: Sequence[Encoded]) -> lis
                     if here().size == 1 and context.stop.requested():  # several hear of it in the training alone
                         raise Interrupted("stopped while answers were read; the next apply reads them again")
                     part = rows.part(start, start + _TOGETHER)
-                    values[start : start + len(part)] = [one.sum(dtype=np.float64) for one in read.logprobs([part])[0]]
+                    values[start : start + len(part)] = of_answers(read, part)
                     done += len(part)
                     context.progress.update(done, total, text="read how likely the answers are")
     finally:
         model.train()
     return found
+
+
+def of_answers(read: ModelReader, rows: Encoded) -> NDArray[np.float64]:
+    """Return the log-probability of every row's compared tokens together."""
+    import numpy as np
+
+    [found] = read.logprobs([rows])
+    marker = np.split(rows.level[rows.trained], np.cumsum([len(one) for one in found])[:-1])
+    return np.array([one[~line].sum(dtype=np.float64) for one, line in zip(found, marker, strict=True)])
 
 
 def _rows(one: ComparedAnswers) -> list[Encoded]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from jessyfile import machine
@@ -76,21 +77,18 @@ class _Rows(Continuation):
         return _Rows(self.offset, self._segments, given, grouped=self._grouped, dtype=self._dtype)
 
 
-def binned_loss(model: Any, prefix: Array, arrays: Mapping[str, Array], chunk: int) -> Array:
-    """Return the summed loss in nats of rows in sequences.
+def binned_losses(model: Any, prefix: Array, arrays: Mapping[str, Array], chunk: int) -> Array:
+    """Return the cross-entropy in nats of every target of rows in sequences, shape (targets,).
 
     Args:
         model: the MLX model, its layers rotated by position where several rows share a sequence.
         prefix: token ids that stand before every row, shape (length,).
         arrays: the fields of `Bins` by name; `positions` and `segments` where several rows share a sequence.
         chunk: how many targets' logits are in memory at once.
-
-    Returns:
-        The loss, a scalar.
     """
     hidden = _together(model, prefix, arrays) if "segments" in arrays else states(model, prefix, arrays["inputs"])
     chosen = hidden.reshape(-1, hidden.shape[-1])[arrays["where"]]
-    return cross_entropy(model, chosen, arrays["targets"], arrays["weights"], chunk)
+    return cross_entropy(model, chosen, arrays["targets"], chunk)
 
 
 def _together(model: Any, prefix: Array, arrays: Mapping[str, Array]) -> Array:
@@ -109,38 +107,33 @@ def shares_its_prefix(model: Any, tokens: int) -> bool:
     return machine.chip() != "CUDA" or tokens * weights > _WORK
 
 
-def cross_entropy(model: Any, chosen: Array, targets: Array, weights: Array, chunk: int) -> Array:
-    """Return the summed, weighted cross-entropy in nats of hidden states.
+def cross_entropy(model: Any, chosen: Array, targets: Array, chunk: int) -> Array:
+    """Return the cross-entropy in nats of every hidden state, shape (targets,).
 
     Args:
         model: the MLX model, whose head gives the logits.
         chosen: hidden states, shape (targets, hidden).
         targets: the tokens to predict there, shape (targets,).
-        weights: how much each counts, shape (targets,).
         chunk: of how many states the logits are in memory at once; for the gradient they are computed a second time.
-
-    Returns:
-        The loss, a scalar.
     """
     import mlx.core as mx
     import mlx.nn as nn
 
-    def part(states: Array, start: int) -> Array:
-        scores = logits(model, states).astype(mx.float32)
-        here = slice(start, start + chunk)
-        return nn.losses.cross_entropy(scores, targets[here], weights[here], reduction="sum")
+    def part(states: Array, here: slice) -> Array:
+        return nn.losses.cross_entropy(logits(model, states).astype(mx.float32), targets[here])
 
     count = chosen.shape[0]
+    pieces = [slice(start, start + chunk) for start in range(0, count, chunk)]
     if count <= chunk:
-        return part(chosen, 0)
+        return part(chosen, pieces[0])
 
     @mx.custom_function
     def whole(states: Array) -> Array:
-        return sum((part(states[i : i + chunk], i) for i in range(0, count, chunk)), mx.array(0.0))
+        return mx.concatenate([part(states[here], here) for here in pieces])
 
     @whole.vjp
     def pulled(states: Array, cotangent: Array, _: Array) -> Array:
-        parts = [mx.grad(part)(states[i : i + chunk], i) for i in range(0, count, chunk)]
-        return (mx.concatenate(parts) * cotangent).astype(states.dtype)
+        parts = [mx.vjp(partial(part, here=here), [states[here]], [cotangent[here]])[1][0] for here in pieces]
+        return mx.concatenate(parts).astype(states.dtype)
 
     return whole(chosen)

@@ -10,10 +10,9 @@ import contextlib
 import math
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 from jessyfile.errors import Interrupted
@@ -28,7 +27,7 @@ from jessyfile.training.compiled import Compiled, Started, compiled
 from jessyfile.training.convergence import Divergence
 from jessyfile.training.dropout import seed_at
 from jessyfile.training.encoded import Encoded
-from jessyfile.training.gradient import Gradients, Passes, Totals, by_length, passes
+from jessyfile.training.gradient import Gradients, Passes, Totals, passes
 from jessyfile.training.metrics import MetricsLog
 from jessyfile.training.objective import Answers
 from jessyfile.training.optimizer import InModel
@@ -87,7 +86,7 @@ class Trainer:
         """Train to the end, from the newest checkpoint if there is one. Raises Interrupted, ConvergenceError, InsufficientMemoryError."""
         count = self.ranks.least(1 if on_gpu() else min(cores(), self.train.batch_size))
         # a layer that is computed twice draws what it drops from a seed, which is no number while a function is compiled
-        compiling = on_gpu() and not (self.checkpointing and self.lora.dropout) and self.preferences is None
+        compiling = on_gpu() and not (self.checkpointing and self.lora.dropout)
         try:
             with (
                 recomputed(self.model, self.checkpointing and on_gpu()),
@@ -147,9 +146,7 @@ class Trainer:
         from jessyfile.training.lean import lean  # it loads MLX
 
         with lean(self.model) as scales, together:
-            parts = [part for group in self._plan() for part in self._passes.parts(self.rows, group)]
-            counted = LossWeights(self.train.end_weight, self.train.level_weight)
-            self._compiled = compiled(self.model, self.train, self.rows, counted, parts, scales, self.ranks)
+            self._compiled = compiled(self.model, self.train, self.rows, self._plan(), scales, self._passes)
             count = self.shapes = len(self._compiled.fitting.sizes)
             shapes = ", ".join(f"{one.count} sequences of {one.width} tokens" for one in self._compiled.fitting.sizes)
             self.progress.note(f"{count} shape{'s' * (count > 1)}, each compiled when it first comes: {shapes}")
@@ -178,7 +175,7 @@ class Trainer:
             return False
         rate = self._rate(self.cursor.update, total)
         self._apply(sums, size, rate)
-        self._record(total, mean, size, sums.tokens, start, compared=self._compared(sums))
+        self._record(total, sums, size, start)
         return True
 
     def _advance_ahead(self, on_gpu: Compiled, plan: list[list[list[int]]], total: int) -> bool:
@@ -186,17 +183,17 @@ class Trainer:
         start, compiling = time.perf_counter(), 0.0
         while len(self._ahead) <= _AHEAD and self._may_start(self.cursor.update + len(self._ahead), total):
             update = self.cursor.update + len(self._ahead)
-            parts, rate = self._passes.own_parts(self.rows, plan[update]), self._rate(update, total)
             # several processes hear of a stop with the sums of an update: to ask each other would be to wait for all before it
             asked = self.ranks.size > 1 and self.stop.requested()
-            self._ahead.append(on_gpu.start(parts, rate, self._seeds(update), asked=asked))
+            rate = self._rate(update, total)
+            self._ahead.append(on_gpu.start(plan[update], rate, self._seeds(update), asked=asked))
             compiling += self._ahead[-1].compiling
         done = self._ahead.popleft().read(self.train.batch_size // self.splits)
-        self._stopping = done.asked
-        if not self._sound(done.loss, done.norm):
+        self._stopping, sums = done.asked, done.sums
+        if not self._sound(sums.loss / sums.mass, done.norm):
             self._ahead.clear()
             return False
-        self._record(total, done.loss, done.norm, done.tokens, start, compiling)
+        self._record(total, sums, done.norm, start, compiling)
         return True
 
     def _sound(self, loss: float, norm: float) -> bool:
@@ -218,23 +215,13 @@ class Trainer:
             return {}
         return {"margin": sums.margin / sums.mass, "preferred": sums.preferred / sums.mass}
 
-    def _record(
-        self,
-        total: int,
-        mean: float,
-        size: float,
-        count: int,
-        start: float,
-        compiling: float = 0.0,
-        compared: Mapping[str, float] = MappingProxyType({}),
-    ) -> None:
-        rate, seconds = self._rate(self.cursor.update, total), time.perf_counter() - start
+    def _record(self, total: int, sums: Totals, size: float, start: float, compiling: float = 0.0) -> None:
+        rate, seconds, count = self._rate(self.cursor.update, total), time.perf_counter() - start, sums.tokens
         self.cursor.update += 1
         self.cursor.trained_tokens += count
         self.cursor.seconds += seconds
-        self.cursor.curve.append(
-            {"update": self.cursor.update, "loss": mean, "learning_rate": rate, "gradient_norm": size, **compared}
-        )
+        known = {"update": self.cursor.update, "loss": sums.loss / sums.mass, "learning_rate": rate}
+        self.cursor.curve.append({**known, "gradient_norm": size, **self._compared(sums)})
         epoch = min(math.ceil(self.cursor.update * self.train.epochs / total), self.train.epochs)
         done = self._meter.read(self.cursor, epoch, count, seconds, compiling)
         self.log.add(done)
@@ -280,16 +267,12 @@ class Trainer:
     def _held_out_figures(self) -> dict[str, float]:
         if self.preferences is None:
             return {"loss": self.validation_loss()}
-        sums = self.preferences.measured(self._passes, self.train.batch_size)
+        sums = self.preferences.measured(self._compiled or self._passes, self.train.batch_size)
         return {"loss": sums.loss / sums.mass, **self._compared(sums)}
 
     def validation_loss(self) -> float:
         """Return the mean cross-entropy in nats of the held-out rows' trained tokens, without dropout."""
-        if self._compiled is not None:
-            batches = list(self._passes.parts(self.held_out, by_length(self.held_out, self.train.batch_size)))
-            value, count = self._compiled.held_out(self.held_out, batches)
-            return value / max(count, 1)
-        sums = self._passes.loss(self.held_out, self.train.batch_size)
+        sums = (self._compiled or self._passes).loss(self.held_out, self.train.batch_size)
         return sums.loss / max(sums.tokens, 1)
 
     def _step_back(self, group: Sequence[Sequence[int]] = ()) -> None:

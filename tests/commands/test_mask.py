@@ -89,7 +89,10 @@ def test_preferences_are_shown_as_they_are_compared(tiny):
     good, bad = text[text.index("pairs.jsonl:1 good") :].split("pairs.jsonl:1 bad")
     assert 'trained ×1   "Buyur, sendeyim."' in good
     assert 'trained ×1   "Talebiniz alındı."' in bad
-    assert [line.split()[0] for line in good.splitlines() if "[low 1]" in line] == ["given"]
+    assert [[line.split()[0] for line in one.splitlines() if "[low 1]" in line] for one in (good, bad)] == [
+        ["level"],
+        ["given"],
+    ]
     (_, _, *compared) = map(json.loads, shown("--mask", "tiny.jessy", "--json", "-n", "2").stdout.splitlines())
     assert [one["row"] for one in compared] == [f"pairs.jsonl:{n} {kind}" for n in (1, 2) for kind in ("good", "bad")]
     assert all(one["tokens"][-1]["part"] in ("end", "given") for one in compared)

@@ -21,6 +21,7 @@ from jessyfile.language.recipe import Suite
 from jessyfile.pipeline import compile_steps
 from jessyfile.planning.fingerprint import FileHashes, own_part
 from jessyfile.planning.preflight import Outlook
+from jessyfile.planning.sample import sample_settings
 from jessyfile.planning.steps import StepContext
 from jessyfile.text.json_lines import Fault
 
@@ -120,6 +121,11 @@ BROKEN = {
     "same but for white space": (pair(rejected=" Selam,  hoş\ngeldin. "), "say the same"),
     "same but composed": (pair(chosen="gu\u0308zel bir soru", rejected="güzel bir soru"), "say the same"),
     "same but for what nobody sees": (pair(rejected="Selam,\u200b hoş geldin.\u2060"), "say the same"),
+    "same but for its look": (pair(chosen="ﬁne ①", rejected="fine 1"), "say the same"),
+    "same but for a sign's variant": (pair(chosen="Peki \u2764", rejected="Peki \u2764\ufe0f"), "say the same"),
+    "same but for tags and fillers": (pair(chosen="Peki", rejected="Pe\u034fki\U000e0041\u3164"), "say the same"),
+    "answer an empty list": (pair(chosen=[]), "`chosen` is not string"),
+    "completion an empty list": (answer(completion=[]), "`completion` is not string"),
     "no rejected": ({"messages": asked("selam"), "chosen": "Selam."}, "lacks `rejected`"),
     "no chosen": ({"messages": asked("selam"), "rejected": "Selam."}, "lacks `chosen`"),
     "no messages": ({"chosen": "a", "rejected": "b"}, "lacks `messages`"),
@@ -266,6 +272,25 @@ def test_what_is_no_file_is_said(prefers, make):
     outlook = Outlook(recipe, prefers.root, ("preferences",), reach="recipe", step="preferences")
     (finding,) = preferences_preflight(outlook, [])
     assert "`pairs.jsonl`, which is no file" in finding.message
+
+
+def test_so_many_are_taken_as_the_limit_says_and_a_sample_takes_no_more_than_rows(prefers):
+    """A small first run trained on all preferences."""
+    facts, train, valid = prefers.run(*PAIRS, prefer='PREFER dpo "pairs.jsonl" { limit 8  validation 25% }')
+    assert (facts.train, facts.valid) == (6, 2)
+    again = prefers.run(*PAIRS, prefer='PREFER dpo "pairs.jsonl" { limit 8  validation 25% }')
+    assert ([*train], [*valid]) == ([*again[1]], [*again[2]])
+    judged = prefers.run(*PAIRS, prefer='PREFER kto "pairs.jsonl" { limit 8 }')[0]
+    assert (judged.good, judged.bad) == (8, 8)
+    recipe = prefers.recipe(*PAIRS)
+    assert [sample_settings(recipe, rows)["prefer.limit"] for rows in (1, 5, 500)] == ["2", "5", "500"]
+    assert "prefer.limit" not in sample_settings(replace(recipe, prefer=None), 5)
+
+
+def test_a_plan_says_that_pairs_are_learned_without_the_rows_of_retrieve(prefers):
+    assert not any("RETRIEVE" in one.message for one in prefers.findings(*PAIRS))
+    found = prefers.findings(*PAIRS, prefer='RETRIEVE { examples 3 from seeds }\nPREFER dpo "pairs.jsonl"')
+    assert any("without the 3 rows that RETRIEVE puts before a question" in one.message for one in found)
 
 
 def test_lint_does_not_wait_for_a_pipe(tmp_path, capsys):

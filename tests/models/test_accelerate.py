@@ -38,6 +38,12 @@ def test_a_process_that_already_runs_mlx_is_told_so(tmp_path):
     assert answer(tmp_path, "import mlx.core; " + ASK) == "False"
 
 
+@needs_openblas
+def test_asking_what_mlx_computes_on_costs_no_blas(tmp_path):
+    """A training that went on from finished steps asked first, and computed on without OpenBLAS."""
+    assert answer(tmp_path, "from jessyfile.models.accelerate import on_gpu; on_gpu(); " + ASK) == "True"
+
+
 # they make classes of MLX's, and are imported once a model is there
 WITH_MLX = ("jessyfile.training.dora", "jessyfile.training.lean")
 MODULES = f"""
@@ -53,6 +59,7 @@ def test_no_module_brings_mlx_by_being_imported(tmp_path):
     assert answer(tmp_path, MODULES) == "False"
 
 
+@pytest.mark.stress
 @needs_openblas
 def test_every_step_gives_mlx_its_blas_in_a_process_of_its_own(tmp_path):
     """A training that went on from finished steps asked first what MLX computes on, and computed on without OpenBLAS: its exports
@@ -78,7 +85,8 @@ def with_everything(root: Path) -> Path:
         {"messages": [{"role": "user", "content": f"{word} nerede?"}], "chosen": f"{word} burada, gel.", "rejected": "Bilmem, sorma."}
         for word in WORDS
     ]  # fmt: skip
-    answers = {"case": "menekse-001", "split": "final", "good": ["selam kanka", "iyi, sen"], "bad": {"off": ["yarın yağmur var"]}}  # fmt: skip
+    bad = {"off": ["yarın yağmur var"], "voice": ["Size nasıl yardımcı olabilirim?"]}
+    answers = {"case": "menekse-001", "split": "final", "good": ["selam kanka", "iyi, sen", "buyur"], "bad": bad}
     for path, lines in {"pairs": pairs, "data/eval/references/own": [answers]}.items():
         file = root / f"{path}.jsonl"
         file.parent.mkdir(parents=True, exist_ok=True)

@@ -17,6 +17,7 @@ import pytest
 from doubles import DOUBLES, write_double
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from prefer_world import arrays_of, prefer_step
 from reference_world import SETTINGS, SYSTEM, hold, world
 from training_fakes import LORA, Silent, loud, trainer
 
@@ -27,6 +28,7 @@ from jessyfile.training.bins import PAD, fill, first_fit, shapes_of
 from jessyfile.training.encoded import EncodedRow, pack
 from jessyfile.training.hosts import HERE
 from jessyfile.training.launch import _free_ports
+from jessyfile.training.prefer_step import run_prefer
 from jessyfile.training.sequences import cross_entropy
 
 TWICE = ("Mistral with tekken",)  # its structure is another double's
@@ -90,6 +92,36 @@ def test_compiled_it_is_what_it_is_uncompiled(tmp_path: Path) -> None:
     fast.run()
     for key, array in plain.best.items():
         np.testing.assert_allclose(np.array(fast.best[key]), np.array(array), rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "really", [False, pytest.param(True, marks=pytest.mark.stress)], ids=["uncompiled", "compiled"]
+)
+@pytest.mark.parametrize("method", ["dpo", "kto"])
+def test_preferences_are_learned_as_on_a_cpu(
+    method: str, really: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They were not compiled, and no GPU had run them: updates of whole and of fewer units, z from answers to other questions."""
+    found = []
+    if really:
+        mx.enable_compile()
+    for name in ("cpu", "gpu"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "pairs.jsonl").write_text("", "utf-8")
+        monkeypatch.setattr(training, "on_gpu", lambda name=name: name == "gpu")
+        made = prefer_step(tmp_path / name, method, prefer={"batch_size": 4})
+        facts = run_prefer(made)
+        curve = json.loads((made.output / "curve.json").read_text())
+        for entry in (*curve["curve"], *curve["validations"]):
+            assert entry.pop("preferred") <= 1  # a margin of 0 may be above it by rounding
+        found.append((facts, arrays_of(made.output), curve))
+    (wanted, plain, one), (facts, adapter, curve) = found
+    assert (facts.updates, facts.trained_tokens) == (wanted.updates, wanted.trained_tokens)
+    assert facts.margin == pytest.approx(wanted.margin, rel=1e-3, abs=1e-4)
+    for kind in ("curve", "validations"):
+        assert curve[kind] == [pytest.approx(entry, rel=2e-3, abs=1e-4) for entry in one[kind]]
+    for key, array in plain.items():
+        np.testing.assert_allclose(adapter[key], array, rtol=1e-3, atol=2e-5, err_msg=key)
 
 
 class StopAt(Silent):
@@ -156,7 +188,7 @@ def test_a_loss_that_is_not_finite_leaves_the_vectors_as_they_were(tmp_path: Pat
         assert on_gpu is not None
         held = on_gpu.vectors
         before = np.array(held.values)
-        sums = mx.concatenate([mx.ones(held.values.size), mx.array([3.0, 4.0, 4.0, 0.0, 0.0])])
+        sums = mx.concatenate([mx.ones(held.values.size), mx.array([3.0, 0.0, 0.0, 4.0, 4.0, 0.0, 0.0])])
         sums[3] = float("inf")
         state = (held.values, held.first, held.second, held.step)
         told, after, first, _, step = on_gpu._applied(*state, sums, mx.array(0.1))
@@ -172,7 +204,7 @@ def test_the_vocabulary_in_pieces_gives_the_same_loss_and_gradient(tmp_path: Pat
         chosen = mx.random.normal((11, model.args.hidden_size))
 
         def loss(states: mx.array, chunk: int, model: object = model) -> mx.array:
-            return cross_entropy(model, states, targets, weights, chunk)
+            return mx.sum(cross_entropy(model, states, targets, chunk) * weights)
 
         found = [mx.value_and_grad(loss)(chosen, chunk) for chunk in (99, 4)]
         assert float(found[0][0]) == pytest.approx(float(found[1][0]), rel=1e-5)

@@ -17,12 +17,14 @@ from training_fakes import StopAfter
 
 from jessyfile.dataset.preferences import judged
 from jessyfile.errors import ConvergenceError, InsufficientMemoryError, Interrupted, StateError, TrainingError
-from jessyfile.language.recipe import Prefer
+from jessyfile.language.recipe import Message, Prefer
 from jessyfile.models.chat_format import format_of
+from jessyfile.models.load import load_model
 from jessyfile.models.tokenizer import load_tokenizer
 from jessyfile.results.facts import PreferFacts
 from jessyfile.text.json_lines import write_jsonl
 from jessyfile.training import prefer_step as step
+from jessyfile.training import preference_levels
 from jessyfile.training.checkpoint import Cursor
 from jessyfile.training.convergence import Divergence
 from jessyfile.training.decoder import Decoder
@@ -59,7 +61,7 @@ def learned(root: Path, *given: Any, **named: Any) -> tuple[dict[str, np.ndarray
 @pytest.mark.parametrize("method", BOTH)
 def test_it_begins_where_train_ended_and_prefers_what_is_wanted(method: str, root: Path) -> None:
     """At the first update no answer is likelier than by the reference: the loss is that of nothing learned, without any dropout."""
-    adapter, facts, made = learned(root, method, 6, held_out=0)
+    adapter, facts, made = learned(root, method, 6, held_out=0, prefer={"sft_weight": 0.0})
     [first, *_, last] = read_metrics(made.work / "metrics.prefer.jsonl")
     assert first.loss == pytest.approx({"dpo": np.log(2), "kto": 0.5}[method], abs=1e-5)
     assert first.margin == pytest.approx(0, abs=1e-5)
@@ -86,7 +88,7 @@ def test_it_begins_where_train_ended_and_prefers_what_is_wanted(method: str, roo
 @pytest.mark.parametrize("method", BOTH)
 def test_the_adapter_with_the_lowest_held_out_loss_is_kept_that_of_train_among_them(method: str, root: Path) -> None:
     """A rate that ruins every held-out pair leaves the adapter as `train` left it, and says so."""
-    adapter, facts, made = learned(root, method, 3, prefer={"learning_rate": 1e-2})
+    adapter, facts, made = learned(root, method, 3, prefer={"learning_rate": 1e-2, "sft_weight": 0.0})
     curve = json.loads((made.output / "curve.json").read_text())["validations"]
     assert [one["update"] for one in curve] == [0, *(facts.updates * epoch // 3 for epoch in (1, 2, 3))]
     best = min(curve, key=lambda one: one["loss"])
@@ -117,15 +119,16 @@ def test_an_adapter_of_another_lora_is_refused(root: Path) -> None:
 def encoder_of(root: Path, limit: int = 128) -> Encoder:
     tokenizer = load_tokenizer(root / "base")
     form = format_of(tokenizer.pieces())
-    return Encoder(tokenizer, form, "Kısa konuş.", limit, "[{level} {iterations}]", marker_given=True)
+    return Encoder(tokenizer, form, "Kısa konuş.", limit, "[{level} {iterations}]", "apart")
 
 
 def settings(method: str = "dpo") -> Prefer:
-    return Prefer(method, (), None, 0.1, 0.1, 1, 8, 5e-5, 0, "cosine", 128, 42, 1.0, 2.0)  # type: ignore[arg-type]
+    return Prefer(method, (), None, 0.1, None, 0.1, 1.0, 1, 8, 5e-5, 0, "cosine", 128, 42, 1.0, 2.0)  # type: ignore[arg-type]
 
 
-def test_the_last_answer_is_judged_with_its_end_and_its_marker_only_stands_there(root: Path) -> None:
-    """A rejected answer of the right level would teach a wrong one, and an earlier answer is nobody's choice."""
+def test_the_last_answer_is_judged_with_its_end_and_its_marker_is_learned_before_a_wanted_one_alone(root: Path) -> None:
+    """A rejected answer of the right level would teach a wrong one, and an earlier answer is nobody's choice. Without a marker that
+    is learned, levels that `train` had taught were lost."""
     prefer_step(root)
     encoder = encoder_of(root)
     [held, _] = encode_preferences(encoder, settings(), [pairs(), []])
@@ -133,11 +136,47 @@ def test_the_last_answer_is_judged_with_its_end_and_its_marker_only_stands_there
     told = [(pair, answer) for pair in pairs() for answer, _ in pair.answers]
     for number, (row, answer) in enumerate(told):
         tokens, trained = held.rows.row(number)
-        assert tokenizer.decode(tokens[trained].tolist()) == answer + encoder.chat_format.end_of_turn
+        apart = held.rows.level[held.rows.offsets[number] : held.rows.offsets[number + 1]]
+        assert tokenizer.decode(tokens[trained & ~apart].tolist()) == answer + encoder.chat_format.end_of_turn
+        line = tokenizer.decode(tokens[apart].tolist()).strip()
+        assert line == (f"[{row.level} 2]" if row.level and answer == row.chosen else "")
         given = tokenizer.decode(tokens[~trained].tolist())
-        assert (f"[{row.level} 2]" in given) == (row.level is not None)
+        assert (f"[{row.level} 2]" in given) == (row.level is not None and answer == row.rejected)
     assert held.signs.tolist() == [1, -1] * 8
     assert held.pairs.tolist() == [[at, at + 1] for at in range(0, 16, 2)]
+
+
+@pytest.mark.parametrize("method", BOTH)
+def test_a_row_without_a_level_stands_behind_the_marker_that_the_adapter_finds_likeliest(
+    method: str, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its answers were compared without the marker that comes before every answer in use. The third pair names no level."""
+    whole, read = step.encode_preferences, list[Any]()
+    monkeypatch.setattr(step, "encode_preferences", lambda *given: read.append(given[2]) or whole(*given))
+    _, _, made = learned(root, method)
+    [told] = [note for note in made.progress.notes if "name no level" in note]
+    ours = {row.level for split in read[1] for row in split if row.place == "pairs.jsonl:3"}
+    assert len(ours) == 1
+    assert told.startswith(f"{1 if method == 'dpo' else 2} preferences name no level")
+    assert all(row.level and row.iterations for split in read[1] for row in split)
+    encoder, _ = step._read(made)
+    model = load_model(root / "base")[0]
+    step._put_on(model, step.lora_of(made.recipe, root / "trained"), root / "trained", 1)
+    model.eval()
+
+    def line(level: str, number: int) -> float:
+        asked = encoder.chat_format.render_parts((Message("user", "bu ne"),), encoder.system)
+        before = "".join(text for text, _ in asked) + encoder.chat_format.reply_open
+        whole = f"{before}{encoder.chat_format.reply_lead}[{level} {number}]\n"
+        given, ids = (encoder.tokenizer.encode(text, bos=True) for text in (before, whole))
+        scores = model(mx.array(ids)[None, :-1])[0]
+        picked = mx.take_along_axis(scores - mx.logsumexp(scores, -1, keepdims=True), mx.array(ids[1:])[:, None], 1)
+        return float(picked[len(given) - 1 :].sum())
+
+    likeliest = max((("low", 1), ("medium", 4), ("high", 7)), key=lambda one: line(*one))
+    assert ours == {likeliest[0]}
+    monkeypatch.setattr(preference_levels, "_likeliest", None)  # kept, and not read again
+    run_prefer(prefer_step(root, method))
 
 
 def test_judged_answers_are_held_against_an_answer_to_another_question(root: Path) -> None:
@@ -234,9 +273,14 @@ def test_a_pair_without_a_finite_loss_is_named(
 ) -> None:
     """By its line in the step's own rows: the third pair's rejected answer holds a token whose state is infinite."""
     made = prefer_step(root, method)
-    splits, reference, whole = step._encoded(made), step.with_reference, Decoder.embedded
-    unused = max(set(range(len(load_tokenizer(root / "base").pieces()))) - set(splits[0].rows.tokens.tolist()))
-    splits[0].rows.tokens[int(splits[0].rows.offsets[5])] = unused
+    encode, reference, whole = step.encode_preferences, step.with_reference, Decoder.embedded
+    said = encode(*(given := step._read(made))[:1], step.preferences_of(made.recipe), given[1])[0].rows.tokens.tolist()
+    unused = max(set(range(len(load_tokenizer(root / "base").pieces()))) - set(said))
+
+    def encoded(*given: Any) -> Any:
+        splits = encode(*given)
+        splits[0].rows.tokens[int(splits[0].rows.offsets[5])] = unused
+        return splits
 
     def embedded(self: Decoder, ids: np.ndarray) -> np.ndarray:
         found = np.array(whole(self, ids))
@@ -248,7 +292,7 @@ def test_a_pair_without_a_finite_loss_is_named(
         monkeypatch.setattr(Decoder, "embedded", embedded)
         return found
 
-    monkeypatch.setattr(step, "_encoded", lambda _: splits)
+    monkeypatch.setattr(step, "encode_preferences", encoded)
     monkeypatch.setattr(step, "with_reference", read)
     with pytest.raises(ConvergenceError, match=rf"{what} trained ones has no finite loss") as caught:
         run_prefer(made)

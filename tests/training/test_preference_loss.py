@@ -18,7 +18,8 @@ from training_fakes import loud
 
 from jessyfile.training.batches import Targets
 from jessyfile.training.encoded import EncodedRow, common_prefix, pack
-from jessyfile.training.gradient import Passes, Totals, passes
+from jessyfile.training.gradient import Passes, passes
+from jessyfile.training.objective import as_arrays
 from jessyfile.training.preference_loss import ComparedAnswers, Preferred
 from jessyfile.training.workers import Workers, workers
 
@@ -43,34 +44,57 @@ def of_logprobs(objective: Preferred, logprobs: Sequence[float]) -> tuple[Any, A
     row = np.repeat(chosen, 2)
     losses = -np.repeat(np.array(logprobs, float) / 2, 2)
     batch = Targets(row, row.astype(np.int32), np.ones(len(row), np.float32), row)
-    by_mlx = mx.value_and_grad(lambda given: objective.value(chosen, batch, given))(mx.array(losses.astype(np.float32)))
+    given = as_arrays(objective.given(chosen, batch, len(chosen)))
+    by_mlx = mx.value_and_grad(lambda losses: objective.value(given, losses))(mx.array(losses.astype(np.float32)))
+    assert objective.mass(chosen, batch.weights) == len(chosen) / objective.unit
     return objective.weighed(chosen, batch, losses), by_mlx
 
 
 def test_dpo_of_two_pairs_is_what_trl_computes() -> None:
     """beta 0.1; log-ratios 1 and -1, which is ahead by 2, then -1 and 1, which is behind by 2."""
     held = compared([-13, -14, -7, -10], [1, -1, 1, -1], [1, 1], 2)
-    found, ((value, told), gradient) = of_logprobs(Preferred("dpo", 0.1, held), [-12, -15, -8, -9])
+    found, ((value, told), gradient) = of_logprobs(Preferred("dpo", 0.1, 0.0, held), [-12, -15, -8, -9])
     assert found.loss == pytest.approx(0.5981388693815918 + 0.7981388693815918, rel=1e-9)
     weights = [0.04501660026875221, -0.04501660026875221, 0.05498339973124779, -0.05498339973124779]
     np.testing.assert_allclose(found.weights, np.repeat(weights, 2), rtol=1e-6)
     assert (found.mass, found.preferred) == (2, 1)
     assert found.margin == pytest.approx(0, abs=1e-12)
     assert float(value) == pytest.approx(found.loss, rel=1e-6)
-    np.testing.assert_allclose(np.array(told), [found.loss, 2, 0, 1], atol=1e-6)
+    np.testing.assert_allclose(np.array(told), [found.loss, 0, 1], atol=1e-6)
     np.testing.assert_allclose(np.array(gradient), found.weights, rtol=1e-5)
 
 
 def test_kto_of_four_answers_is_what_trl_computes() -> None:
     """beta 0.1, weights 1 and 1.5; log-ratios 3, -1 of wanted answers and -2, 2 of unwanted ones; z is 1.5."""
     held = compared([-13, -9, -8, -12], [1, 1, -1, -1], [1, 1, 1.5, 1.5], 1)
-    found, ((value, _), gradient) = of_logprobs(Preferred("kto", 0.1, held, ahead=1.5), [-10, -10, -10, -10])
+    found, ((value, _), gradient) = of_logprobs(Preferred("kto", 0.1, 0.0, held, ahead=1.5), [-10, -10, -10, -10])
     losses = [0.46257015465625045, 0.5621765008857981, 0.620073631624005, 0.7687460947263155]
     assert found.loss == pytest.approx(sum(losses), rel=1e-9)
     weights = [0.0248599006677543, 0.024613408273759838, -0.036374609253375025, -0.03747657226216746]
     np.testing.assert_allclose(found.weights, np.repeat(weights, 2), rtol=1e-6)
     assert float(value) == pytest.approx(found.loss, rel=1e-6)
     np.testing.assert_allclose(np.array(gradient), found.weights, rtol=1e-5)
+
+
+def test_a_wanted_answer_s_own_cross_entropy_counts_alpha_in_all_and_its_marker_is_compared_with_nothing() -> None:
+    """A pair of three tokens each, of which the first is the marker's: cross-entropies 0.5, 1 and 2 of the chosen, 4, 3 and 1 of the
+    rejected. Behind their markers both log-ratios are -1 and the margin 0, so that DPO gives log 2 and slopes of 0.05."""
+    held = compared([-2, -3], [1, -1], [1], 2)
+    losses, row = np.array([0.5, 1, 2, 4, 3, 1]), np.repeat([0, 1], 3)
+    behind = np.tile(np.array([0, 1, 1], np.float32), 2)
+    objective = Preferred("dpo", 0.1, 0.6, held)
+    found = objective.weighed([0, 1], Targets(row, row.astype(np.int32), behind, row), losses)
+    assert (found.loss, found.margin, found.mass) == (pytest.approx(math.log(2) + 0.6 * 3.5 / 3), pytest.approx(0), 1)
+    wanted = [0.2, 0.05 + 0.2, 0.05 + 0.2, 0, -0.05, -0.05]
+    np.testing.assert_allclose(found.weights, wanted, rtol=1e-6, atol=1e-9)
+    # on a GPU in a shape with room for two more answers and a target that is none
+    laid = SimpleNamespace(weights=np.append(behind, np.float32(0)), row=np.append(row, -1))
+    given = as_arrays(objective.given([0, 1], laid, 4))  # type: ignore[arg-type]
+    filled = mx.array(np.append(losses, 7).astype(np.float32))
+    (value, told), gradient = mx.value_and_grad(lambda losses: objective.value(given, losses))(filled)
+    assert float(value) == pytest.approx(found.loss, rel=1e-6)
+    np.testing.assert_allclose(np.array(told), [found.loss, 0, 0], atol=1e-6)
+    np.testing.assert_allclose(np.array(gradient), [*wanted, 0], rtol=1e-5, atol=1e-8)
 
 
 @pytest.mark.parametrize(("now", "ahead"), [([-5, -6, -3, -7], 1.5), ([-9, -9, -9, -9], 0.0)], ids=["ahead", "clamped"])
@@ -82,18 +106,16 @@ def test_z_is_the_mean_log_ratio_of_answers_to_other_questions_and_never_below_0
         compared([0] * 4, [1] * 4, [1] * 4, 1), others=object(), others_reference=np.array([-7, -5, -7, -8.0])
     )
 
-    def loss(_: object, size: int, chosen: Sequence[int]) -> Totals:
-        assert size <= 8  # all that is held out at once would not fit into a GPU
-        return Totals(-sum(now[one] for one in chosen))
-
-    read = SimpleNamespace(loss=loss)
-    assert Preferred("kto", 0.1, held).for_rows([0, 1, 2, 3], read).ahead == pytest.approx(ahead)  # type: ignore[arg-type]
+    objective = Preferred("kto", 0.1, 0.0, held)
+    for number in (float, mx.array):  # a GPU does not wait for it
+        made = objective.for_rows([0, 1, 2, 3], lambda _, chosen, made=number: made(-sum(now[one] for one in chosen)))
+        assert float(made.ahead) == pytest.approx(ahead)
 
 
 def test_far_apart_answers_give_finite_losses() -> None:
     held = compared([0, 0], [1, -1], [1], 2)
     for logprobs in ((-1e5, 0), (0, -1e5)):
-        found, ((value, _), gradient) = of_logprobs(Preferred("dpo", 10, held), logprobs)
+        found, ((value, _), gradient) = of_logprobs(Preferred("dpo", 10, 0.0, held), logprobs)
         assert math.isfinite(found.loss)
         assert math.isfinite(float(value))
         assert np.isfinite(found.weights).all()
@@ -115,7 +137,7 @@ def preferred(small: World, method: str, unit: int) -> Preferred:
     rows = small.rows[:6]
     others = [*rows[1:], rows[0]]
     prefix = common_prefix(rows)
-    now = np.array([plain_logprob(small.model, row)[0] for row in rows])
+    now = np.array([plain_logprob(small.model, row, behind=True)[0] for row in rows])
     then = np.array([plain_logprob(small.model, row)[0] for row in others])
     signs = np.array([1.0, -1] * 3)
     weights = np.where(signs > 0, 1.0, 1.5)
@@ -129,22 +151,28 @@ def preferred(small: World, method: str, unit: int) -> Preferred:
         others_reference=then - np.array([4, -1, 2, 0, 1, 3.0]),
         pairs=np.zeros((0, 2), np.int64),
     )
-    return Preferred(method, 0.3, held)  # type: ignore[arg-type]
+    return Preferred(method, 0.3, 0.7, held)  # type: ignore[arg-type]
 
 
-def plain_logprob(model: Any, row: EncodedRow) -> tuple[float, dict[str, np.ndarray]]:
-    """Read once for all tests: no weight of the model ever moves here."""
-    key = (id(model), row)
+def plain_logprob(model: Any, row: EncodedRow, behind: bool = False) -> tuple[float, dict[str, np.ndarray]]:
+    """Read once for all tests: no weight of the model ever moves here. `behind` leaves out what is weighed apart."""
+    key = (id(model), row, behind)
     if key not in _READ:
-        _READ[key] = _plain_logprob(model, row)
+        _READ[key] = _plain_logprob(model, row, behind)
     return _READ[key]
 
 
-_READ: dict[tuple[int, EncodedRow], tuple[float, dict[str, np.ndarray]]] = {}
+_READ: dict[tuple[int, EncodedRow, bool], tuple[float, dict[str, np.ndarray]]] = {}
 
 
-def _plain_logprob(model: Any, row: EncodedRow) -> tuple[float, dict[str, np.ndarray]]:
-    weights = np.array([float(place > 0 and trained) for place, trained in enumerate(row.trained)], np.float32)
+def said(row: EncodedRow, behind: bool) -> np.ndarray:
+    apart = row.level if behind and row.level else (False,) * len(row.trained)
+    told = enumerate(zip(row.trained, apart, strict=True))
+    return np.array([float(place > 0 and trained and not level) for place, (trained, level) in told], np.float32)
+
+
+def _plain_logprob(model: Any, row: EncodedRow, behind: bool) -> tuple[float, dict[str, np.ndarray]]:
+    weights = said(row, behind)
     loss, gradient = row_gradient(model, row, weights)
     return -loss, {key: -array for key, array in gradient.items()}
 
@@ -156,14 +184,22 @@ def plainly(small: World, objective: Preferred, chosen: Sequence[int]) -> tuple[
     def sigmoid(x: float) -> float:
         return 1 / (1 + math.exp(-x))
 
-    read = {row: plain_logprob(small.model, small.rows[row]) for row in chosen}
+    read = {row: plain_logprob(small.model, small.rows[row], behind=True) for row in chosen}
     ratio = {row: read[row][0] - held.reference[row] for row in chosen}
     loss, gradient = 0.0, dict[str, np.ndarray]()
 
-    def add(row: int, factor: float) -> None:
-        for key, array in read[row][1].items():
+    def add(row: int, factor: float, of: tuple[float, dict[str, np.ndarray]] | None = None) -> None:
+        for key, array in (of or read[row])[1].items():
             gradient[key] = gradient.get(key, 0) + factor * array
 
+    for row in chosen:
+        if held.signs[row] > 0:  # its own cross-entropy, the level its marker names with it
+            whole, each = (
+                plain_logprob(small.model, small.rows[row]),
+                objective.alpha / said(small.rows[row], False).sum(),
+            )
+            loss -= each * whole[0]
+            add(row, -each, whole)
     if dpo:
         for good, bad in zip(chosen[::2], chosen[1::2], strict=True):
             margin = beta * (ratio[good] - ratio[bad])
@@ -217,7 +253,7 @@ def test_side_by_side_and_without_a_gradient_the_loss_is_the_same(method: str, u
     with workers(small.model, 2) as both:
         trained = passes(both, 1, objective).gradient(rows, [list(range(6))], lambda part: part)
         whole = passes(both, 1, objective)
-        held = whole.loss(rows, 2, objective.for_rows(range(6), whole))
+        held = whole.loss(rows, 2, objective.for_rows(range(6), whole.read))
     assert held.loss == pytest.approx(trained.loss, rel=NEAR)
     assert (held.mass, held.preferred) == (trained.mass, trained.preferred)
     assert held.margin == pytest.approx(trained.margin, rel=1e-4, abs=1e-4)

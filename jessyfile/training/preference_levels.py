@@ -1,0 +1,77 @@
+"""The level of preferences that name none: the one whose marker the adapter that `train` left finds likeliest after the question."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from jessyfile import fsops
+from jessyfile.dataset.preferences import answered
+from jessyfile.training import encoded
+from jessyfile.training.encode import MaskProof
+from jessyfile.training.ranks import here
+from jessyfile.training.reference import logprobs
+
+if TYPE_CHECKING:
+    from jessyfile.dataset.formatted import FormattedRow
+    from jessyfile.dataset.preferences import AnyPreference
+    from jessyfile.language.recipe import Complexity
+    from jessyfile.planning.steps import StepContext
+    from jessyfile.training.encode import Encoder
+
+LEVELS_FILE = "levels.json"
+Splits = Sequence[Sequence["AnyPreference"]]
+
+
+def with_levels(context: StepContext, model: Any, encoder: Encoder, splits: Splits) -> Splits:
+    """Return preferences that all name a level, as long as the recipe has a marker: without one before it no answer is served.
+
+    Args:
+        context: the step's; process 0 reads the levels and keeps them, and all others take what it wrote.
+        model: the base with the adapter on it as `train` left it.
+        encoder: what lays rows out.
+        splits: the preferences.
+
+    Raises:
+        InsufficientMemoryError: they do not fit.
+        Interrupted: a stop was asked for; nothing is kept.
+    """
+    bare = [row for split in splits for row in split if row.level is None]
+    if not bare or encoder.marker is None:
+        return splits
+    complexity, path = context.recipe.complexity, context.work / LEVELS_FILE
+
+    def read_once() -> None:
+        if not path.is_file():
+            fsops.write_text(path, json.dumps(_likeliest(context, model, encoder, bare)))
+
+    here().by_first(read_once)
+    named: list[str] = json.loads(path.read_text("utf-8"))
+    told = ", ".join(f"{level} {count}" for level, count in sorted(Counter(named).items()))
+    context.progress.note(f"{len(bare)} preferences name no level: the model's own stands before them ({told})")
+    level = iter(named)
+    return [[row if row.level else _at(row, next(level), complexity) for row in split] for split in splits]
+
+
+def _likeliest(context: StepContext, model: Any, encoder: Encoder, rows: Sequence[AnyPreference]) -> list[str]:
+    """Return the level of each row whose marker is the likeliest."""
+    names = [level.name for level in context.recipe.complexity.levels]
+    asked = [_marker_row(_at(row, name, context.recipe.complexity), encoder) for row in rows for name in names]
+    whole = replace(encoder, marker_line="learned").encode(asked, MaskProof())
+    packed = encoded.pack(whole, encoded.common_prefix(whole), encoder.end)
+    [found] = logprobs(context, model, [replace(packed, level=packed.level & False)])
+    return [names[int(values.argmax())] for values in found.reshape(len(rows), len(names))]
+
+
+def _at(row: AnyPreference, level: str, complexity: Complexity) -> AnyPreference:
+    band = next(one.iterations for one in complexity.levels if one.name == level)
+    return replace(row, level=level, iterations=sum(band) // 2)
+
+
+def _marker_row(row: AnyPreference, encoder: Encoder) -> FormattedRow:
+    """Return a conversation whose marker's line alone is learned."""
+    found = answered(row, "", encoder.marker)
+    return replace(found, kind="marker", learned=(*[False] * (len(found.levels) - 1), True))
