@@ -64,8 +64,8 @@ def _answers(suite: Path) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for item in (item for path in reference_paths([suite]) for item in read_jsonl(path)):
         if not isinstance(item, Fault):
-            bad = item.value.get("bad")
-            kinds = [item.value.get("good"), *(bad.values() if isinstance(bad, dict) else ())]
+            by_kind = [some for some in (item.value.get("bad"), item.value.get("more")) if isinstance(some, dict)]
+            kinds = [item.value.get("good"), *(texts for some in by_kind for texts in some.values())]
             texts = [text for kind in kinds if isinstance(kind, list) for text in kind]
             found.setdefault(str(item.value.get("case")), []).extend(map(str, texts))
     return found

@@ -109,7 +109,9 @@ def read_cases(path: Path, name: str | None = None) -> tuple[list[Case], list[Fa
         faults += found
         if isinstance(item, Line) and not found:
             cases.append(_case(item.value, known.get(item.value["id"], {})))
-    profiles = Profiles({case.id: (case.prompt, *case.good) for case in cases if case.good})
+    known = [case for case in cases if case.good]
+    bad = chain.from_iterable(case.bad for case in known)
+    profiles = Profiles({case.id: (case.prompt, *case.good) for case in known}, bad)
     return [replace(case, profiles=profiles) if case.good else case for case in cases], faults
 
 
@@ -155,6 +157,7 @@ def _turn_mistakes(turns: Sequence[Mapping[str, Any]]) -> Iterator[str]:
 
 
 def _case(value: Mapping[str, Any], known: Mapping[str, Any]) -> Case:
+    more = known.get("more", {})
     return Case(
         id=value["id"],
         suite=value["suite"],
@@ -168,8 +171,8 @@ def _case(value: Mapping[str, Any], known: Mapping[str, Any]) -> Case:
         form=tuple(map(_check, value.get("form", ()))),
         relevance=tuple(map(_check, value.get("relevance", ()))),
         tags=tuple(value.get("tags", ())),
-        good=tuple(known.get("good", ())),
-        bad=tuple(text for texts in known.get("bad", {}).values() for text in texts),
+        good=(*known.get("good", ()), *more.get("good", ())),
+        bad=(*chain.from_iterable(known.get("bad", {}).values()), *more.get("bad", ())),
     )
 
 

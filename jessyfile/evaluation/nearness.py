@@ -1,6 +1,6 @@
 """How near an answer is to answers that people wrote for the same case: good ones, and bad ones.
 
-Likeness is the cosine of counts of runs of three to five letters within words, without Turkish letters. An answer leans
+Likeness is the cosine of how often (in logarithms) runs of three to five letters stand within words, without Turkish letters. An answer leans
 to the good ones by how much more it is like the nearest of them than like the nearest bad one, and, on average, like
 all of them than like all bad ones.
 """
@@ -8,8 +8,9 @@ all of them than like all bad ones.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from functools import lru_cache
-from math import sqrt
+from math import log, sqrt
 from statistics import fmean
 
 from jessyfile.text.turkish import folded_normal
@@ -29,9 +30,8 @@ def leaning(text: str, good: tuple[str, ...], bad: tuple[str, ...]) -> float:
 
 def likeness(one: str, other: str) -> float:
     """Return from 0 (no run of letters shared) to 1 (the same text)."""
-    first, second = runs(one), runs(other)
-    shared = sum(first[run] * second[run] for run in first.keys() & second.keys())
-    return shared / (_length(one) * _length(other)) if shared else 0
+    first, second = _weights(one), _weights(other)
+    return sum(first[run] * second[run] for run in first.keys() & second.keys())
 
 
 @lru_cache(maxsize=32768)
@@ -42,5 +42,7 @@ def runs(text: str) -> Counter[str]:
 
 
 @lru_cache(maxsize=32768)
-def _length(text: str) -> float:
-    return sqrt(sum(count * count for count in runs(text).values()))
+def _weights(text: str) -> Mapping[str, float]:
+    weights = {run: 1 + log(count) for run, count in runs(text).items()}
+    length = sqrt(sum(weight * weight for weight in weights.values()))
+    return {run: weight / length for run, weight in weights.items()}

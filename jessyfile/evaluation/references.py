@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -33,13 +33,15 @@ _SHOWN = 5
 class References:
     """A case's good answers, and its bad ones by kind (`wrong`, `off`, `voice`, `cold`), without markers.
 
-    Checks may be tuned on those of the split `development`; on `final` they are measured.
+    Checks may be tuned on those of the split `development`; on `final` they are measured. `more` are good and bad answers for the
+    checks alone.
     """
 
     case: str
     split: Split
     good: tuple[str, ...]
     bad: Mapping[str, tuple[str, ...]]
+    more: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 def load_references(recipe: Recipe, root: Path) -> list[tuple[Case, References]]:
@@ -106,7 +108,8 @@ def _mistakes(line: Line) -> Iterator[str]:
 
 def _repeated(one: References) -> Iterator[str]:
     places: dict[str, str] = {}
-    for kind, answers in {"good": one.good, **one.bad}.items():
+    more = {f"more/{kind}": answers for kind, answers in one.more.items()}
+    for kind, answers in {"good": one.good, **one.bad, **more}.items():
         for number, answer in enumerate(answers):
             place = f"{kind}/{number}"
             if not answer:
@@ -126,7 +129,8 @@ def _misplaced(line: Line, cases: Collection[str], seen: Mapping[str, int]) -> I
 
 def _references(line: Line) -> References:
     found = read_as(References, line.value, "the line")
-    return replace(found, good=_texts(found.good), bad={kind: _texts(some) for kind, some in found.bad.items()})
+    bad, more = ({kind: _texts(some) for kind, some in kinds.items()} for kinds in (found.bad, found.more))
+    return replace(found, good=_texts(found.good), bad=bad, more=more)
 
 
 def _texts(answers: Sequence[str]) -> tuple[str, ...]:

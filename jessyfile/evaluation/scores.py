@@ -27,7 +27,8 @@ PERSONA_SUITE = "personality"
 _LOWEST = "low"
 _UNFORESEEN = {"touches": 0.15, "at_least": 0.05, "first_person": 0.05}
 """How far an answer must lean to the good ones to need none of the words that a check looks for."""
-_LEANS_BAD, _SHORT_LEANS_BAD, _SOME = -0.15, -0.4, 7  # of fewer words some may be shared by accident
+_LEANS_BAD, _SHORT_LEANS_BAD, _SOME = 0.04, -0.4, 4  # what a few words share says little
+_MANNER = 0.3  # of a suite's good and bad answers at large, beside how like it is to those of its own question
 _ELSEWHERE, _SHORT_ELSEWHERE, _MANY = 0.1, 0.35, 12  # shares of the other questions; many words are no accident
 
 
@@ -160,9 +161,9 @@ def _near(case: Case, profiles: Profiles | None, text: str) -> tuple[int, float,
     """Return an answer's own words, how far it leans to the case's good answers, and the share of other questions it is nearer to."""
     own = without_echo(text, case.prompt)
     words, leans = len(own.split()), leaning(own, case.good, case.bad)
-    if profiles is None or (words < _SOME and leans < min(_UNFORESEEN.values())):
+    if profiles is None:
         return words, leans, 0.0
-    return words, leans, profiles.nearer(case.id, own)
+    return words, leans + _MANNER * profiles.manner(own), profiles.nearer(case.id, own)
 
 
 def _failed(case: Case, checks: Sequence[Check], text: str) -> tuple[str, ...]:
