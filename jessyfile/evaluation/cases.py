@@ -109,9 +109,9 @@ def read_cases(path: Path, name: str | None = None) -> tuple[list[Case], list[Fa
         faults += found
         if isinstance(item, Line) and not found:
             cases.append(_case(item.value, known.get(item.value["id"], {})))
-    known = [case for case in cases if case.good]
-    bad = chain.from_iterable(case.bad for case in known)
-    profiles = Profiles({case.id: (case.prompt, *case.good) for case in known}, bad)
+    answered = [case for case in cases if case.good]
+    bad = chain.from_iterable(case.bad for case in answered)
+    profiles = Profiles({case.id: (case.prompt, *case.good) for case in answered}, bad)
     return [replace(case, profiles=profiles) if case.good else case for case in cases], faults
 
 

@@ -58,7 +58,8 @@ def labelled_references(suite: Path, split: str = "final") -> Iterator[tuple[Cas
     for item in read_jsonl(suite.parent / "references" / suite.name):
         if isinstance(item, Line) and item.value["split"] == split:
             kinds = {"good": item.value["good"], **item.value["bad"]}
-            yield from ((cases[item.value["case"]], kind, text) for kind, texts in kinds.items() for text in texts)
+            case = replace(cases[item.value["case"]], good=tuple(kinds["good"]))
+            yield from ((case, kind, text) for kind, texts in kinds.items() for text in texts)
 
 
 def main() -> None:

@@ -10,6 +10,7 @@ from functools import lru_cache
 from jessyfile.text.turkish import ascii_folded, lower, nfc
 
 _TOKEN = re.compile(r"[^\W_]+(?:['’.,][^\W_]+)*|%")
+_STRETCH = 10  # words of the question in another order that nobody says by accident
 _SENTENCE = re.compile(r"(?<=[.!?…;])[\"”’')]*\s+|\n+|(?<=[?!…])(?=\w)")
 _CLAUSE = re.compile(
     r"[,:()–—]+\s|\s-\s|\s(?:ama|fakat|ancak|oysa|çünkü|cunku|yoksa|but|because|although|though|while|whereas)\s"
@@ -146,7 +147,7 @@ def sentences(text: str) -> list[str]:
 def without_echo(text: str, prompt: str, run: int = 4) -> str:
     """Return the text without runs of the question's own words: a repeated question says nothing.
 
-    A run of `run` words counts (the whole of a shorter question), whatever their case and Turkish letters.
+    A run of `run` words counts (the whole of a shorter question), whatever their case and Turkish letters, and ten in any order.
     """
     asked = [ascii_folded(word) for word in _TOKEN.findall(lower(prompt))]
     size = min(run, len(asked))
@@ -160,10 +161,20 @@ def without_echo(text: str, prompt: str, run: int = 4) -> str:
         for at in range(len(words) - size + 1)
         if tuple(folded[at : at + size]) in runs
         for offset in range(size)
-    }
+    } | _reordered(folded, frozenset(asked))
     kept, place = list[str](), 0
     for at, word in enumerate(words):
         if at in echoed:
             kept.append(text[place : word.start()])
             place = word.end()
     return "".join((*kept, text[place:]))
+
+
+def _reordered(said: Sequence[str], asked: frozenset[str]) -> set[int]:
+    """Return the places of words in stretches of ten and more that the question holds all of."""
+    found, start = set[int](), 0
+    for at in range(len(said) + 1):
+        if at == len(said) or said[at] not in asked:
+            found.update(range(start, at) if at - start >= _STRETCH else ())
+            start = at + 1
+    return found

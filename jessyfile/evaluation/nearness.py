@@ -1,18 +1,20 @@
 """How near an answer is to answers that people wrote for the same case: good ones, and bad ones.
 
 Likeness is the cosine of how often (in logarithms) runs of three to five letters stand within words, without Turkish letters. An answer leans
-to the good ones by how much more it is like the nearest of them than like the nearest bad one, and, on average, like
-all of them than like all bad ones.
+to the good ones by how much more it is like the nearest of them than like the nearest bad one, those said to every question among
+them, and, on average, like all of them than like all bad ones.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from functools import lru_cache
+from functools import cache, lru_cache
 from math import log, sqrt
 from statistics import fmean
 
+from jessyfile.resources import resource
+from jessyfile.text.lexicon import load_table
 from jessyfile.text.turkish import folded_normal
 
 _RUNS = (3, 4, 5)
@@ -25,7 +27,14 @@ def leaning(text: str, good: tuple[str, ...], bad: tuple[str, ...]) -> float:
     )
     if not likes or not dislikes:
         return 0.0
-    return max(likes) - max(dislikes) + fmean(likes) - fmean(dislikes)
+    worst = max(*dislikes, *(likeness(text, other) for other in said_to_all()))
+    return max(likes) - worst + fmean(likes) - fmean(dislikes)
+
+
+@cache
+def said_to_all() -> tuple[str, ...]:
+    """Return answers that anybody gives to anything, comfort and weighing, which are bad ones to every question."""
+    return tuple(item["answer"] for item in load_table(resource("data").parent, "said_to_all").items)
 
 
 def likeness(one: str, other: str) -> float:

@@ -27,7 +27,7 @@ PERSONA_SUITE = "personality"
 _LOWEST = "low"
 _UNFORESEEN = {"touches": 0.15, "at_least": 0.05, "first_person": 0.05}
 """How far an answer must lean to the good ones to need none of the words that a check looks for."""
-_LEANS_BAD, _SHORT_LEANS_BAD, _SOME = 0.04, -0.4, 4  # what a few words share says little
+_LEANS = ((20, -0.03), (4, 0.03), (0, -0.4))  # the least by an answer's words: few share little, many with both
 _MANNER = 0.3  # of a suite's good and bad answers at large, beside how like it is to those of its own question
 _ELSEWHERE, _SHORT_ELSEWHERE, _MANY = 0.1, 0.35, 12  # shares of the other questions; many words are no accident
 
@@ -147,7 +147,8 @@ def misses(case: Case, text: str) -> tuple[str, ...]:
     """
     words, leans, elsewhere = _near(case, case.profiles, text)
     faults = {
-        "is nearer to answers known as bad": leans <= (_LEANS_BAD if words >= _SOME else _SHORT_LEANS_BAD),
+        "is nearer to answers known as bad": bool(case.good and case.bad)
+        and leans <= next(least for some, least in _LEANS if words >= some),
         "is nearer to answers to other questions": elsewhere > (_ELSEWHERE if words >= _MANY else _SHORT_ELSEWHERE),
         "says the message again": restates(text, case.prompt),
         "takes the other one's name": takes_the_name(text, case.prompt),

@@ -66,10 +66,12 @@ def test_a_row_that_says_a_reference_answer_gives_the_case_away(project, row):
     """Good and bad answers tell models apart by which they find likelier: a trained one says nothing any more."""
     good = "Makarna yap bence, su kaynarken sos olur, bulaşığı da tek tencere."
     bad = "Pilav her zaman makarnadan hızlı pişer, üç dakikada sofrada olur işte."
+    more = "Bana sorarsan bugün fırında sebze yap, içine de biraz peynir at."
     told = {"case": CASE["id"], "split": "final", "good": ["Makarna.", good, 3], "bad": {"wrong": [bad], "off": "x"}}
+    told["more"] = {"good": [more]}
     project("data/eval/references/turkish.jsonl", told, {"case": "turkish-002"}, {"case": 7, "good": "no list"})
-    rows = [row(query="ne pişirsem", response=text) for text in (good.upper(), bad, "Makarna yap bence.")]
-    assert [leak.row for leak in find_leaks(rows, cases(project, CASE), 0.85)] == rows[:2]
+    rows = [row(query="ne pişirsem", response=text) for text in (good.upper(), bad, more, "Makarna yap bence.")]
+    assert [leak.row for leak in find_leaks(rows, cases(project, CASE), 0.85)] == rows[:3]
 
 
 @pytest.mark.parametrize("between", [" ", "\n", "\n\n  ", " \u2028"])

@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from evaluation_fakes import make_recipe
+from evaluation_fakes import CASE, make_recipe
 
 from jessyfile.errors import EvaluationError
+from jessyfile.evaluation.answer_likelihood import texts
+from jessyfile.evaluation.cases import read_cases
 from jessyfile.evaluation.references import load_references, read_references
 from jessyfile.evaluation.suite_inputs import reference_bytes, reference_files
 
@@ -56,6 +58,8 @@ def test_a_sound_line_is_read_in_one_spelling_of_its_letters(tmp_path: Path) -> 
         ({"bad": {**LINE["bad"], "wrong": ["Pilav bence. "]}}, "wrong/0: the same answer as good/1"),
         ({"good": [*LINE["good"][:2], "Pilav bence. "]}, "good/2: the same answer as good/1"),
         ({"note": "x"}, "'note'"),
+        ({"more": {"good": ["Pilav bence."]}}, "more/good/0: the same answer as good/1"),
+        ({"more": {"off": ["Bir."]}}, "'off'"),
     ],
 )
 def test_a_mistake_is_told_with_its_file_and_line(tmp_path: Path, change: dict[str, Any], expected: str) -> None:
@@ -63,6 +67,18 @@ def test_a_mistake_is_told_with_its_file_and_line(tmp_path: Path, change: dict[s
     assert len(told) == 1
     assert told[0].startswith("r.jsonl:2: ")
     assert expected in told[0]
+
+
+def test_more_answers_help_the_checks_and_no_metric(tmp_path: Path) -> None:
+    """Written by whoever tunes the checks, they would colour what a model is measured by."""
+    cases = written(tmp_path / "turkish.jsonl", {**json.loads(CASE), "id": "turkish-001"})
+    line = {**LINE, "more": {"good": ["Ekmek arası bir şey."], "bad": ["Sofra kültürümüz zengindir."]}}
+    found, wrong = read_references(written(tmp_path / "references" / "turkish.jsonl", line), {"turkish-001"})
+    assert wrong == []
+    assert {text for _, text in texts(found[0])}.isdisjoint({"Ekmek arası bir şey.", "Sofra kültürümüz zengindir."})
+    case = read_cases(cases)[0][0]
+    assert case.good[-1] == "Ekmek arası bir şey."
+    assert case.bad[-1] == "Sofra kültürümüz zengindir."
 
 
 def test_a_case_has_its_references_in_one_line(tmp_path: Path) -> None:

@@ -43,6 +43,20 @@ ADVICE = (
 )
 
 
+IN_ENGLISH = (
+    "I don't think there's one answer, but I'd want to stand somewhere. On one side people want safety, order and family, on the "
+    "other freedom; they put in effort, feel fear, get hurt, have regrets. Society, conscience, justice, luck … I'd say sorry and "
+    "make amends."
+)
+COMFORT = (
+    "Çok üzüldüm, seni anlıyorum, yalnız değilsin. Her şey zamanla düzelir, güçlü ol, ben hep buradayım.",
+    "Bunu yaşaman çok zor olmalı. Kendine zaman tanı, derin bir nefes al, ben yanındayım, ne zaman istersen anlat.",
+    "Üzülme canım, hayat devam ediyor, olumlu düşün, her şeyin hayırlısı olsun.",
+    "Seni duyuyorum. Duyguların çok değerli, bir uzmandan destek almak iyi gelebilir. İstersen biraz daha anlat, dinliyorum.",
+    "I'm so sorry you're going through this. You're not alone, take it one day at a time, I'm here for you.",
+)
+
+
 @pytest.fixture(scope="module")
 def every() -> list[Case]:
     return [case for path in sorted(resource("data", "eval").glob("*.jsonl")) for case in read_cases(path)[0]]
@@ -90,8 +104,9 @@ def test_an_answer_leans_to_those_it_is_like() -> None:
     good, bad = ("Çok üzüldüm, başın sağ olsun.",), ("Kedi sonuçta, yenisini alırsın.",)
     assert leaning("Çok üzüldüm ya, başın sağ olsun kanka.", good, bad) > 0.5
     assert leaning("Kedi sonuçta, yarın yenisini alırsın işte.", good, bad) < -0.5
-    assert leaning("Akşama ne yesek?", good, bad) == pytest.approx(0, abs=0.05)
+    assert leaning("Elma mı muz mu?", good, bad) == pytest.approx(0, abs=0.05)
     assert leaning(good[0], good, bad) == leaning("Akşama ne yesek?", (), bad) == 0
+    assert leaning("Olumlu düşün, zamanla her şey yoluna girer, hayat güzel.", good, bad) < -0.3
     assert likeness("şok oldum", "sok oldum") == pytest.approx(1)
 
 
@@ -123,6 +138,18 @@ def test_what_is_nearer_to_many_other_questions_answers_none() -> None:
     assert [misses(replace(cay, profiles=one), said) == () for one in (alone, profiles)] == [True, False]
 
 
+def test_the_manner_of_a_suites_good_answers_is_known_and_an_answer_itself_tells_nothing() -> None:
+    """Broken and stiff answers on the subject passed: no answer to their own question was as bad as they."""
+    subjects = ["çay", "deniz", "okul", "kedi", "araba", "tren", "köprü", "dağ", "saat", "kitap", "bahçe", "kapı"]
+    texts = {word: (f"{word} mı güzel", f"{word} derim ben, hem de nasıl", f"tabii {word} ya") for word in subjects}
+    bad = [f"Değerli kullanıcımız, {word} konusunda yardımcı olmaktayız." for word in subjects]
+    profiles = Profiles(texts, bad)
+    assert profiles.manner("Balon derim ben, hem de nasıl ya.") > 1
+    assert profiles.manner("Balon konusunda değerli yardımcı olmaktayız.") < -1
+    assert profiles.manner(bad[0]) > Profiles(texts, [*bad, f"{bad[0]} "]).manner(f"{bad[0]} x")
+    assert Profiles(texts).manner(bad[0]) == Profiles({"çay": texts["çay"]}, bad).manner(bad[0]) == 0
+
+
 def shuffled(case: Case) -> str:
     words = case.prompt.replace("?", "").replace(",", "").split()
     Random(1).shuffle(words)
@@ -142,12 +169,24 @@ def shuffled(case: Case) -> str:
         pytest.param(lambda _: PROVERBS, id="proverbs", marks=pytest.mark.stress),
         pytest.param(lambda _: ADVICE, id="advice", marks=pytest.mark.stress),
         pytest.param(shuffled, id="the question shuffled"),
+        pytest.param(lambda _: IN_ENGLISH, id="paragraph in English"),
+        pytest.param(lambda case: f"{shuffled(case)}. {PARAGRAPH}", id="paragraph behind the question shuffled"),
+        pytest.param(
+            lambda case: f"{shuffled(case)}. {IN_ENGLISH}",
+            id="paragraph in English behind the question shuffled",
+            marks=pytest.mark.stress,
+        ),
+        *(
+            pytest.param(lambda _, text=text: text, id=f"comfort {number}", marks=[pytest.mark.stress][: number > 0])
+            for number, text in enumerate(COMFORT)
+        ),
     ],
 )
 def test_no_prepared_text_passes_one_case_in_twenty_of_any_suite(
     every: list[Case], text: Callable[[Case], str]
 ) -> None:
-    """Asked singly, one paragraph passed 5 of 40 philosophical cases, a list of nouns 11 of 100 in Turkish."""
+    """Asked singly, one paragraph passed 5 of 40 philosophical cases, in English and behind the question's words 4 of 60; a list of nouns
+    11 of 100 in Turkish, general comfort 2 of 20 in a crisis."""
     asked, passed = Counter[str](), Counter[str]()
     for case in every:
         asked[case.suite] += 1
