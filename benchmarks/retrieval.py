@@ -28,7 +28,6 @@ from numpy.typing import NDArray
 from jessyfile.dataset import rewriting
 from jessyfile.dataset.augment import asciified, slangy, typo
 from jessyfile.retrieval.examples import Example, Examples, by_row
-from jessyfile.retrieval.index import Index
 from jessyfile.retrieval.pieces import counted, folded
 
 HOUSE = Path(__file__).parents[1]
@@ -148,12 +147,12 @@ def main(count: int) -> None:
         print(f"{kind:24}" + "".join(f"{'{:.1%} / {:.1%}'.format(*shares[kind, name]):>18}" for name in ways))
     rows = many_rows(questions, count)
     started = time.perf_counter()
-    index = Index.build(rows)
+    many = Examples.build(Example("", text, "x", "low", 1) for text in rows)
     seconds = time.perf_counter() - started
     times = []
     for question in questions[:300]:
         started = time.perf_counter()
-        index.scores(question)
+        many.neighbours(question, 3)
         times.append(time.perf_counter() - started)
     peak, slow = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024, statistics.quantiles(times, n=20)[-1]
     print(f"{count} rows: made in {seconds:.1f} s, process peak {peak / 1e6:.0f} MB")

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 ROWS = "rows.jsonl"
 _SAME = 0.9999
+_FEW = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,13 +112,11 @@ class Examples:
         import numpy as np
 
         scores = by_row(self.index.scores(question), self._first).round(4)
-        some = np.flatnonzero(scores > 0)
-        ranked = some[np.argsort(-scores[some], kind="stable")].tolist()
-        same = sum(
-            scores[place] == 1 for place in ranked
-        )  # the same pieces: `kız` and `kiz`, or words in another order
-        ranked[:same] = sorted(ranked[:same], key=lambda place: _otherwise(self.rows[place], question))
-        for place in ranked:
+        same = np.flatnonzero(scores == 1).tolist()  # the same pieces: `kız` and `kiz`, or words in another order
+        for place in sorted(same, key=lambda place: _otherwise(self.rows[place], question)):
+            yield Neighbour(self.rows[place], 1.0)
+        scores[same] = 0
+        for place in _nearest_first(scores):
             yield Neighbour(self.rows[place], float(scores[place]))
 
 
@@ -132,6 +131,18 @@ def by_row(scores: NDArray[np.float64], first: NDArray[np.int64]) -> NDArray[np.
     nearest = np.maximum.reduceat(scores, first)
     average = np.add.reduceat(scores, first) / np.diff(first, append=len(scores))
     return np.where(nearest > _SAME, nearest, nearest + (average - nearest) / 3)
+
+
+def _nearest_first(scores: NDArray[np.float64]) -> Iterator[int]:
+    """Yield the places of the scores above 0, the highest first and equal ones in order; those after the first few are sorted only
+    when they are asked for.
+    """
+    import numpy as np
+
+    bound = np.partition(scores, -_FEW)[-_FEW] if len(scores) > _FEW else 0.0
+    for few in (True, False):
+        places = np.flatnonzero((scores > 0) & ((scores >= bound) == few))
+        yield from places[np.argsort(-scores[places], kind="stable")].tolist()
 
 
 def _otherwise(row: Example, question: str) -> list[bool]:

@@ -167,6 +167,16 @@ def test_a_row_near_in_several_wordings_comes_before_one_near_by_chance() -> Non
     assert [one.score for one in examples.neighbours("KELEBEK nerede yasar", 1)] == [1]
 
 
+def test_all_rows_come_in_order_however_many_are_asked_for() -> None:
+    """Of 100,000 rows all were sorted for the three that stand before a question, which took longer than to find them."""
+    rows = [example(f"{n}", f"bugün hava {'güzel ' * (n % 7)}{n % 10}") for n in range(300)]
+    examples = Examples.build(rows)
+    found = [(-one.score, int(one.example.id)) for one in examples.nearest("bugün hava güzel", 300)]
+    assert found == sorted(found)
+    assert len(found) == 300
+    assert found[:70] == [(-one.score, int(one.example.id)) for one in examples.nearest("bugün hava güzel", 70)]
+
+
 def test_rows_held_out_are_marked_and_can_be_left_out_as_if_they_were_not_there(tmp_path: Path) -> None:
     out = replace(example("out", "bugün hava nasıl"), held_out=True)
     Examples.build([*HELD.rows, out]).save(tmp_path)
