@@ -29,7 +29,7 @@ _UNFORESEEN = {"touches": 0.15, "at_least": 0.05, "first_person": 0.05}
 """How far an answer must lean to the good ones to need none of the words that a check looks for."""
 _LEANS = ((20, -0.03), (4, 0.03), (0, -0.4))  # the least by an answer's words: few share little, many with both
 _MANNER = 0.3  # of a suite's good and bad answers at large, beside how like it is to those of its own question
-_ELSEWHERE, _SHORT_ELSEWHERE, _MANY = 0.1, 0.35, 12  # shares of the other questions; many words are no accident
+_ELSEWHERE = ((20, 0.02), (12, 0.1), (0, 0.35))  # the most of the other questions; many words are no accident
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,14 +147,17 @@ def misses(case: Case, text: str) -> tuple[str, ...]:
     """
     words, leans, elsewhere = _near(case, case.profiles, text)
     faults = {
-        "is nearer to answers known as bad": bool(case.good and case.bad)
-        and leans <= next(least for some, least in _LEANS if words >= some),
-        "is nearer to answers to other questions": elsewhere > (_ELSEWHERE if words >= _MANY else _SHORT_ELSEWHERE),
+        "is nearer to answers known as bad": bool(case.good and case.bad) and leans <= _bound(_LEANS, words),
+        "is nearer to answers to other questions": elsewhere > _bound(_ELSEWHERE, words),
         "says the message again": restates(text, case.prompt),
         "takes the other one's name": takes_the_name(text, case.prompt),
         "defines what nobody asked about": case.level == _LOWEST and defines(text, case.prompt),
     }
     return (*_failed(case, case.relevance, text), *(fault for fault, there in faults.items() if there))
+
+
+def _bound(bounds: Sequence[tuple[int, float]], words: int) -> float:
+    return next(bound for some, bound in bounds if words >= some)
 
 
 @lru_cache(maxsize=256)
