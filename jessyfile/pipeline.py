@@ -448,7 +448,15 @@ def _preference_steps(recipe: Recipe, hosts: Hosts | None, encoding: tuple[str, 
     rows = ("files", "references", "validation", "limit")  # which are learned from, and not how
     own = tuple(f"prefer.{one.name}" for one in fields(Prefer) if one.name not in rows)
     # what PREFER has no setting for is TRAIN's
-    common = ("max_grad_norm", "on_memory", "retries", "checkpoint_every", "grad_checkpointing", "include_system")
+    common = (
+        "max_grad_norm",
+        "on_memory",
+        "retries",
+        "checkpoint_every",
+        "grad_checkpointing",
+        "include_system",
+        "end_weight",
+    )
     return (
         Step(
             "preferences",

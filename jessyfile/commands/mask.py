@@ -54,7 +54,7 @@ def show_mask(recipe: Path, count: int, *, as_json: bool) -> None:
         for row, name in enumerate(names):
             click.echo(show(answers, row, LossWeights(), tokenizer, name))
         if not as_json:
-            said = "tokens in `trained` and `end` are compared, those in `level` learned alone"
+            said = "tokens in `trained` are compared, a good one's in `level` and `end` are learned beside"
             click.echo(f"{len(names)} answers of preferences: {said}")
 
 

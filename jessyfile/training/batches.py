@@ -29,6 +29,9 @@ class LossWeights:
 
 
 EVEN = LossWeights()
+COMPARED = LossWeights(
+    end=0.0, level=0.0
+)  # what answers are compared by: neither the marker's line nor the end of turn
 
 
 @dataclass(frozen=True, slots=True)

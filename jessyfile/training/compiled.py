@@ -20,7 +20,7 @@ from jessyfile.language.recipe import Train
 from jessyfile.training.bins import Bins, Shapes, fill, shapes_of
 from jessyfile.training.encoded import Encoded, with_prefix
 from jessyfile.training.gradient import TOGETHER, Passes, Totals, by_length, guarded
-from jessyfile.training.objective import ANSWERS, Objective, as_arrays
+from jessyfile.training.objective import ANSWERS, BETWEEN, Answers, Objective, as_arrays
 from jessyfile.training.optimizer import moved
 from jessyfile.training.sequences import binned_losses, shares_its_prefix
 from jessyfile.training.vectors import Array, Arrays, Vectors, cut, flat, vectors_of
@@ -154,7 +154,7 @@ class Compiled:
 
         batches = list(self.passes.parts(rows, by_length(rows, batch_size, objective.unit, chosen)))
         own, shapes = self._laid(rows, batches)
-        told_of, ranks = self._read if objective is ANSWERS else self._measure, self.passes.ranks
+        told_of, ranks = self._read if isinstance(objective, Answers) else self._measure, self.passes.ranks
 
         def summed() -> list[float]:
             told, mass, tokens = mx.zeros(3), 0.0, 0
@@ -173,8 +173,8 @@ class Compiled:
             self.model.train()
 
     def read(self, others: Encoded, chosen: Sequence[int]) -> float:
-        """Return the summed cross-entropy of some rows, as `Passes` does."""
-        return self.loss(others, TOGETHER, chosen=chosen).loss
+        """Return the summed cross-entropy of what is compared of some rows, as `Passes` does."""
+        return self.loss(others, TOGETHER, BETWEEN, chosen).loss
 
     def finite(self, unit: int) -> bool:
         """Return whether the loss and gradient of one unit alone are finite."""
@@ -233,8 +233,8 @@ class Compiled:
         own, shapes = self._laid(others, self.parts)
         value = mx.array(0.0)
         for part in parts.values():
-            bins = fill(own, part, shapes.holding(part))
-            value = value + self._read(self.vectors.values, self._arrays(bins, part, ANSWERS))[0]
+            bins = fill(own, part, shapes.holding(part), BETWEEN.counted)
+            value = value + self._read(self.vectors.values, self._arrays(bins, part, BETWEEN))[0]
         return self.passes.ranks.summed(value)
 
     def _laid(self, rows: Encoded, batches: Sequence[Sequence[int]]) -> tuple[Encoded, Shapes]:

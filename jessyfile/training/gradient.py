@@ -16,7 +16,7 @@ from jessyfile.training.cpu_parts import cut, units_of
 from jessyfile.training.cpu_pass import CpuPass, Portion
 from jessyfile.training.encoded import Encoded
 from jessyfile.training.frozen import FrozenStates, frozen_states, worth_keeping
-from jessyfile.training.objective import ANSWERS, Objective, as_arrays
+from jessyfile.training.objective import ANSWERS, BETWEEN, Objective, as_arrays
 from jessyfile.training.ranks import Ranks, here
 from jessyfile.training.workers import Workers, shares
 
@@ -130,8 +130,8 @@ class Passes:
         return self._together(partial(self._by_mlx, rows, parts, one), {})
 
     def read(self, others: Encoded, chosen: Sequence[int]) -> float:
-        """Return the summed cross-entropy of some rows. Raises InsufficientMemoryError."""
-        return self.loss(others, TOGETHER, chosen=chosen).loss
+        """Return the summed cross-entropy of what is compared of some rows. Raises InsufficientMemoryError."""
+        return self.loss(others, TOGETHER, BETWEEN, chosen).loss
 
     def parts(self, rows: Encoded, group: Sequence[Sequence[int]]) -> Iterator[list[int]]:
         """Yield the rows of each part of some batches."""

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from jessyfile.training.batches import EVEN, LossWeights, Targets
+from jessyfile.training.batches import COMPARED, EVEN, LossWeights, Targets
 from jessyfile.training.vectors import Array, Arrays
 
 if TYPE_CHECKING:
@@ -42,7 +42,12 @@ class Weighed:
 
 
 class Laid(Protocol):
-    """Targets as they lie in a batch: (targets,) how much each counts, and which of its rows each belongs to, negative for none."""
+    """Targets as they lie in a batch: (targets,) their tokens, how much each counts, and which of its rows each belongs to, negative
+    for none."""
+
+    @property
+    def targets(self) -> NDArray[np.int32]:
+        """The tokens."""
 
     @property
     def weights(self) -> NDArray[np.float32]:
@@ -115,7 +120,7 @@ class Answers:
         return loss, mx.concatenate([loss.reshape(1), mx.zeros(2)])
 
 
-ANSWERS = Answers()
+ANSWERS, BETWEEN = Answers(), Answers(COMPARED)  # whole answers, or what is compared of them
 
 
 def as_arrays(given: Arrays) -> dict[str, Array]:

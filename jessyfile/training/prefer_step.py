@@ -105,7 +105,7 @@ def _prefer(
     keys = _put_on(model, ladder.lora, context.inputs["train"], train.seed)
     compared = encode_preferences(encoder, prefer, with_levels(context, model, encoder, splits))
     trained, held_out = (
-        Preferred(prefer.method, prefer.beta, prefer.sft_weight, one)
+        Preferred(prefer.method, prefer.beta, prefer.sft_weight, one, end_weight=context.recipe.train.end_weight)
         for one in with_reference(context, model, compared)
     )
     task = PreferenceTask(trained, held_out)

@@ -1,4 +1,4 @@
-"""From preferences to token ids: the last answer alone is compared, its end of turn with it; its marker's line never is."""
+"""From preferences to token ids: the last answer alone is compared, without its marker's line and its end of turn."""
 
 from __future__ import annotations
 

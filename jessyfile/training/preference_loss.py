@@ -1,9 +1,10 @@
 """How far preferred answers lie ahead of the others, against a frozen reference: DPO (Rafailov et al. 2023), KTO (Ethayarajh et al. 2024).
 
-An answer's log-ratio is its log-probability less the reference's, both summed over its tokens behind the marker's line. DPO's loss of a pair is
--log σ(β (chosen log-ratio - rejected log-ratio)). KTO's of an answer is 1 - σ(β (log-ratio - z)) where it is desirable and
-1 - σ(β (z - log-ratio)) where it is not; z is the mean log-ratio of answers to other questions, at least 0, and has no gradient.
-To both a wanted answer adds its mean cross-entropy, its marker's line among its tokens, times α (Pang et al. 2024).
+An answer's log-ratio is its log-probability less the reference's, both summed over its tokens between the marker's line and the end
+of turn. DPO's loss of a pair is -log σ(β (chosen log-ratio - rejected log-ratio)). KTO's of an answer is 1 - σ(β (log-ratio - z))
+where it is desirable and 1 - σ(β (z - log-ratio)) where it is not; z is the mean log-ratio of answers to other questions, at least 0,
+and has no gradient. To both a wanted answer adds its mean cross-entropy, marker's line and end of turn among its tokens, times α
+(Pang et al. 2024).
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from jessyfile.results.quality import Estimate
-from jessyfile.training.batches import LossWeights, Targets
+from jessyfile.training.batches import COMPARED, LossWeights, Targets
 from jessyfile.training.encoded import Encoded
 from jessyfile.training.objective import Objective, Read, Weighed
 from jessyfile.training.vectors import Array, Arrays
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from jessyfile.training.objective import Laid
 
 Method = Literal["dpo", "kto"]
-COMPARED = LossWeights(level=0.0)  # the marker's line is learned before a wanted answer, and compared before none
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,13 +71,15 @@ class ComparedAnswers:
 
 @dataclass(frozen=True, slots=True)
 class Preferred:
-    """The loss over compared answers; `alpha` is what a wanted one's own cross-entropy weighs, `ahead` is KTO's z."""
+    """The loss over compared answers; `alpha` is what a wanted one's own cross-entropy weighs, in which its end of turn counts
+    `end_weight` times, `ahead` is KTO's z."""
 
     method: Method
     beta: float
     alpha: float
     compared: ComparedAnswers
     ahead: Any = 0.0
+    end_weight: float = 1.0
 
     @property
     def unit(self) -> int:
@@ -86,7 +88,7 @@ class Preferred:
 
     @property
     def counted(self) -> LossWeights:
-        """What is compared of the tokens: all but the marker's line."""
+        """What is compared of the tokens: the answer's own."""
         return COMPARED
 
     def for_rows(self, chosen: Sequence[int], read: Read) -> Preferred:
@@ -108,7 +110,7 @@ class Preferred:
         import numpy as np
 
         reference, signs, weights = self._of(chosen)
-        said = self._said(signs, batch.row)
+        said = self._said(signs, batch)
         ratios = -np.bincount(batch.row, losses * batch.weights, len(chosen)) - reference
         margins = self.beta * (signs * (ratios - self.ahead)).reshape(-1, self.unit).sum(axis=1)
         pulled = np.repeat(weights * self._slopes(margins), self.unit) * self.beta * signs
@@ -125,7 +127,7 @@ class Preferred:
         import numpy as np
 
         reference, signs, counts = self._of(chosen)
-        own, rows = laid.row[laid.row >= 0], room - len(chosen)
+        rows = room - len(chosen)
 
         def filled(values: NDArray[np.float64], room: int) -> NDArray[np.float32]:
             return np.pad(values, (0, room)).astype(np.float32)
@@ -133,7 +135,7 @@ class Preferred:
         return {
             "row": np.maximum(laid.row, 0),
             "weights": laid.weights,
-            "said": filled(self._said(signs, own), len(laid.row) - len(own)),
+            "said": self._said(signs, laid).astype(np.float32),
             "reference": filled(reference, rows),
             "signs": filled(signs, rows),
             "counts": filled(counts, rows // self.unit),
@@ -150,12 +152,14 @@ class Preferred:
         loss = mx.sum(given["counts"] * self._losses(mx, margins)) + mx.sum(losses * given["said"])
         return loss, mx.stack([loss, mx.sum(margins), mx.sum(margins > 0).astype(mx.float32)])
 
-    def _said(self, signs: NDArray[np.float64], row: NDArray[np.integer[Any]]) -> NDArray[np.float64]:
-        """Return how much each target's own cross-entropy weighs: of a wanted answer alike, together α."""
+    def _said(self, signs: NDArray[np.float64], laid: Laid) -> NDArray[np.float64]:
+        """Return how much each target's own cross-entropy weighs: those of a wanted answer α together, others nothing."""
         import numpy as np
 
-        lengths = np.maximum(np.bincount(row, minlength=len(signs)), 1)
-        found: NDArray[np.float64] = np.where(signs > 0, self.alpha / lengths, 0.0)[row]
+        counts = np.where(laid.targets == self.compared.rows.end[0], self.end_weight, 1.0) * (laid.row >= 0)
+        row = np.maximum(laid.row, 0)
+        lengths = np.maximum(np.bincount(row, counts, len(signs)), 1e-9)
+        found: NDArray[np.float64] = counts * np.where(signs > 0, self.alpha / lengths, 0.0)[row]
         return found
 
     def _of(self, chosen: Sequence[int]) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:

@@ -81,8 +81,9 @@ def of_answers(read: ModelReader, rows: Encoded) -> NDArray[np.float64]:
     import numpy as np
 
     [found] = read.logprobs([rows])
-    marker = np.split(rows.level[rows.trained], np.cumsum([len(one) for one in found])[:-1])
-    return np.array([one[~line].sum(dtype=np.float64) for one, line in zip(found, marker, strict=True)])
+    apart = (rows.level | (rows.tokens == rows.end[0]))[rows.trained]
+    around = np.split(apart, np.cumsum([len(one) for one in found])[:-1])
+    return np.array([one[~beside].sum(dtype=np.float64) for one, beside in zip(found, around, strict=True)])
 
 
 def _rows(one: ComparedAnswers) -> list[Encoded]:

@@ -287,6 +287,15 @@ def test_so_many_are_taken_as_the_limit_says_and_a_sample_takes_no_more_than_row
     assert "prefer.limit" not in sample_settings(replace(recipe, prefer=None), 5)
 
 
+def test_other_pairs_train_nothing_anew_but_what_learns_from_them(prefers):
+    behind = {"preferences"}
+    for step in compile_steps(prefers.recipe(*PAIRS)):
+        if behind & set(step.inputs):
+            behind.add(step.name)
+    assert behind.isdisjoint({"base", "dataset", "encode", "train", "baseline"})
+    assert {"prefer", "merge", "gguf", "parity", "evaluate", "promote"} <= behind
+
+
 def test_a_plan_says_that_pairs_are_learned_without_the_rows_of_retrieve(prefers):
     assert not any("RETRIEVE" in one.message for one in prefers.findings(*PAIRS))
     found = prefers.findings(*PAIRS, prefer='RETRIEVE { examples 3 from seeds }\nPREFER dpo "pairs.jsonl"')

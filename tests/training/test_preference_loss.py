@@ -33,7 +33,7 @@ def compared(
     reference: Sequence[float], signs: Sequence[float], weights: Sequence[float], unit: int
 ) -> ComparedAnswers:
     return ComparedAnswers(
-        None, np.array(signs, float), np.array(weights, float), unit, None, np.array(reference, float), np.zeros(0),
+        SimpleNamespace(end=np.array([-1])), np.array(signs, float), np.array(weights, float), unit, None, np.array(reference, float), np.zeros(0),
         np.zeros((0, 2), np.int64),
     )  # fmt: skip
 
@@ -88,13 +88,17 @@ def test_a_wanted_answer_s_own_cross_entropy_counts_alpha_in_all_and_its_marker_
     wanted = [0.2, 0.05 + 0.2, 0.05 + 0.2, 0, -0.05, -0.05]
     np.testing.assert_allclose(found.weights, wanted, rtol=1e-6, atol=1e-9)
     # on a GPU in a shape with room for two more answers and a target that is none
-    laid = SimpleNamespace(weights=np.append(behind, np.float32(0)), row=np.append(row, -1))
+    laid = SimpleNamespace(weights=np.append(behind, np.float32(0)), row=np.append(row, -1), targets=np.append(row, 1))
     given = as_arrays(objective.given([0, 1], laid, 4))  # type: ignore[arg-type]
     filled = mx.array(np.append(losses, 7).astype(np.float32))
     (value, told), gradient = mx.value_and_grad(lambda losses: objective.value(given, losses))(filled)
     assert float(value) == pytest.approx(found.loss, rel=1e-6)
     np.testing.assert_allclose(np.array(told), [found.loss, 0, 0], atol=1e-6)
     np.testing.assert_allclose(np.array(gradient), [*wanted, 0], rtol=1e-5, atol=1e-8)
+    # an end of turn that counts four times: 0.6 is shared by two tokens and it
+    told = Targets(row, np.array([5, 6, 9, 5, 6, 9], np.int32), np.tile(np.array([0, 1, 0], np.float32), 2), row)
+    ends = replace(objective, compared=replace(held, rows=SimpleNamespace(end=np.array([9]))), end_weight=4.0)
+    np.testing.assert_allclose(ends.weighed([0, 1], told, losses).weights[[0, 2, 5]], [0.1, 0.4, 0], rtol=1e-6)
 
 
 @pytest.mark.parametrize(("now", "ahead"), [([-5, -6, -3, -7], 1.5), ([-9, -9, -9, -9], 0.0)], ids=["ahead", "clamped"])
@@ -129,6 +133,7 @@ def test_far_apart_answers_give_finite_losses() -> None:
 def small(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> World:
     found = world(write_double(tmp_path_factory.mktemp("base"), request.param), SYSTEM)
     loud(found.model)
+    END[:] = [found.end]
     return found
 
 
@@ -138,7 +143,7 @@ def preferred(small: World, method: str, unit: int) -> Preferred:
     others = [*rows[1:], rows[0]]
     prefix = common_prefix(rows)
     now = np.array([plain_logprob(small.model, row, behind=True)[0] for row in rows])
-    then = np.array([plain_logprob(small.model, row)[0] for row in others])
+    then = np.array([plain_logprob(small.model, row, behind=True)[0] for row in others])
     signs = np.array([1.0, -1] * 3)
     weights = np.where(signs > 0, 1.0, 1.5)
     held = ComparedAnswers(
@@ -151,24 +156,32 @@ def preferred(small: World, method: str, unit: int) -> Preferred:
         others_reference=then - np.array([4, -1, 2, 0, 1, 3.0]),
         pairs=np.zeros((0, 2), np.int64),
     )
-    return Preferred(method, 0.3, 0.7, held)  # type: ignore[arg-type]
+    return Preferred(method, 0.3, 0.7, held, end_weight=3.0)  # type: ignore[arg-type]
 
 
 def plain_logprob(model: Any, row: EncodedRow, behind: bool = False) -> tuple[float, dict[str, np.ndarray]]:
-    """Read once for all tests: no weight of the model ever moves here. `behind` leaves out what is weighed apart."""
+    """Read once for all tests: no weight of the model ever moves here. `behind` leaves out the level and the end."""
     key = (id(model), row, behind)
     if key not in _READ:
         _READ[key] = _plain_logprob(model, row, behind)
     return _READ[key]
 
 
+END: list[int] = []  # the token that ends an answer of the model at hand
 _READ: dict[tuple[int, EncodedRow, bool], tuple[float, dict[str, np.ndarray]]] = {}
 
 
 def said(row: EncodedRow, behind: bool) -> np.ndarray:
-    apart = row.level if behind and row.level else (False,) * len(row.trained)
+    level = row.level or (False,) * len(row.trained)
+    apart = [behind and (named or token == END[0]) for named, token in zip(level, row.tokens, strict=True)]
     told = enumerate(zip(row.trained, apart, strict=True))
-    return np.array([float(place > 0 and trained and not level) for place, (trained, level) in told], np.float32)
+    return np.array([float(place > 0 and trained and not beside) for place, (trained, beside) in told], np.float32)
+
+
+def plain_end(model: Any, row: EncodedRow) -> tuple[float, dict[str, np.ndarray]]:
+    weights = said(row, False) * (np.array(row.tokens) == END[0])
+    loss, gradient = row_gradient(model, row, weights.astype(np.float32))
+    return -loss, {key: -array for key, array in gradient.items()}
 
 
 def _plain_logprob(model: Any, row: EncodedRow, behind: bool) -> tuple[float, dict[str, np.ndarray]]:
@@ -194,12 +207,15 @@ def plainly(small: World, objective: Preferred, chosen: Sequence[int]) -> tuple[
 
     for row in chosen:
         if held.signs[row] > 0:  # its own cross-entropy, the level its marker names with it
-            whole, each = (
-                plain_logprob(small.model, small.rows[row]),
-                objective.alpha / said(small.rows[row], False).sum(),
+            ends = sum(
+                token == END[0] and bool(one)
+                for token, one in zip(small.rows[row].tokens, said(small.rows[row], False), strict=True)
             )
-            loss -= each * whole[0]
-            add(row, -each, whole)
+            whole, end = plain_logprob(small.model, small.rows[row]), plain_end(small.model, small.rows[row])
+            each = objective.alpha / (said(small.rows[row], False).sum() + 2 * ends)
+            for part, times in ((whole, 1), (end, 2)):
+                loss -= times * each * part[0]
+                add(row, -times * each, part)
     if dpo:
         for good, bad in zip(chosen[::2], chosen[1::2], strict=True):
             margin = beta * (ratio[good] - ratio[bad])
@@ -207,7 +223,10 @@ def plainly(small: World, objective: Preferred, chosen: Sequence[int]) -> tuple[
             add(good, -beta * sigmoid(-margin))
             add(bad, beta * sigmoid(-margin))
         return loss, gradient
-    after = [plain_logprob(small.model, small.rows[(row + 1) % 6])[0] - held.others_reference[row] for row in chosen]
+    after = [
+        plain_logprob(small.model, small.rows[(row + 1) % 6], behind=True)[0] - held.others_reference[row]
+        for row in chosen
+    ]
     z = max(0.0, sum(after) / len(chosen))
     for row in chosen:
         wanted, weight = held.signs[row] > 0, held.weights[row]
