@@ -448,15 +448,7 @@ def _preference_steps(recipe: Recipe, hosts: Hosts | None, encoding: tuple[str, 
     rows = ("files", "references", "validation", "limit")  # which are learned from, and not how
     own = tuple(f"prefer.{one.name}" for one in fields(Prefer) if one.name not in rows)
     # what PREFER has no setting for is TRAIN's
-    common = (
-        "max_grad_norm",
-        "on_memory",
-        "retries",
-        "checkpoint_every",
-        "grad_checkpointing",
-        "include_system",
-        "end_weight",
-    )
+    common = ("max_grad_norm", "end_weight", "on_memory", "retries", "checkpoint_every", "grad_checkpointing")
     return (
         Step(
             "preferences",
@@ -529,7 +521,7 @@ def compile_steps(recipe: Recipe, hosts: Hosts | None = None) -> tuple[Step, ...
     retrieval = _retrieval_steps(recipe, data)
     # without RETRIEVE the rows are trained as `dataset` leaves them
     composed = retrieval[-1].name if retrieval else "dataset"
-    preferences = _preference_steps(recipe, hosts, ("complexity.marker", *read.system))
+    preferences = _preference_steps(recipe, hosts, ("train.include_system", "complexity.marker", *read.system))
     # the step whose adapter is merged, compared and served
     adapted = "prefer" if preferences else "train"
     return (
