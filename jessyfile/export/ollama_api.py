@@ -60,8 +60,22 @@ class OllamaClient:
             return digest
         size = path.stat().st_size
         seconds = max(_CREATE_SECONDS, size / (1 << 20))
-        with self._exchange("POST", place, _chunks(path, size, report), seconds, size) as response:
-            status = response.status
+        sent = [0]
+
+        def noting(done: int, whole: int, text: str) -> None:
+            sent[0] = done
+            report(done, whole, text)
+
+        try:
+            with self._exchange("POST", place, _chunks(path, size, noting), seconds, size) as response:
+                status = response.status
+        except EngineError as error:
+            if not 0 < sent[0] < size:
+                raise
+            raise EngineError(
+                f"{error.message}, after {sent[0] >> 20} of {size >> 20} MiB of the model's file",
+                hint="`jessy apply` again sends it again, from its beginning: Ollama keeps no part of a file",
+            ) from error
         if status not in (200, 201):
             raise EngineError(
                 f"Ollama refused the model's file (HTTP {status})", hint="see Ollama's log; is its disk full?"

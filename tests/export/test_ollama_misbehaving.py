@@ -3,6 +3,8 @@
 import copy
 import hashlib
 import shutil
+import socket
+import threading
 from types import SimpleNamespace
 
 import pytest
@@ -153,3 +155,28 @@ def test_a_hostile_answer_to_any_request_ends_clearly_or_changes_nothing(request
     state.answer.clear()
     run(line)
     finished(root, state, line)
+
+
+def test_a_cut_in_the_middle_of_a_large_file_says_so(tmp_path):
+    """A network that went away in a gigabyte ended as `the connection broke`, with no word of what was lost and what to do."""
+    path = tmp_path / "large.gguf"
+    with open(path, "wb") as handle:
+        handle.truncate(1 << 30)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=cut_after, args=(server, 40 << 20))
+        thread.start()
+        client = ollama_api.OllamaClient(f"http://127.0.0.1:{server.getsockname()[1]}")
+        with pytest.raises(JessyError, match=r"after \d+ of 1024 MiB") as caught:
+            client.push_blob(path, lambda *_: None)
+        thread.join()
+    assert "from its beginning" in caught.value.hint
+
+
+def cut_after(server, count):
+    """Say that the blob is not there, take `count` bytes of it, and be gone."""
+    with server.accept()[0] as first:
+        first.recv(1 << 16)
+        first.sendall(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+    with server.accept()[0] as second:
+        while count > 0:
+            count -= len(second.recv(1 << 20))
