@@ -64,7 +64,7 @@ def test_a_create_without_a_final_success_has_failed(lines, says, served):
     state, client = served
     state.create_lines = lines
     with pytest.raises(EngineError, match=says) as caught:
-        client.create({"model": "t:candidate"}, silent)
+        client.create({"model": "t:candidate", "from": "base"}, silent)
     assert len(caught.value.message) < 500
 
 
@@ -105,7 +105,7 @@ def test_an_answer_that_drips_is_cut_off(served, monkeypatch, beginning):
     monkeypatch.setattr(ollama, "_CREATE_SECONDS", 0.4)
     started = time.perf_counter()
     with pytest.raises(EngineError, match="too long"):
-        client.create({"model": "t:candidate"}, silent)
+        client.create({"model": "t:candidate", "from": "base"}, silent)
     assert time.perf_counter() - started < 2
     done.set()
 

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 from fake_ollama import fake_ollama, send, send_lines
-from test_steps import Line
+from packing_line import Line
 from tiny import tiny_model
 
 from jessyfile.errors import JessyError
