@@ -66,6 +66,11 @@ def ollama_host() -> str | None:
         return None
     scheme, named, rest = written.rpartition("://")
     try:
+        if not named and ":" in rest and not rest.startswith("["):
+            rest = f"[{ipaddress.IPv6Address(rest)}]"
+    except ValueError:
+        pass
+    try:
         parts = urlsplit(f"//{rest}")
         host = _AS_CALLED.get(parts.hostname or "", parts.hostname)
         port = parts.port or (PORTS[scheme] if named else _OLLAMA_PORT)

@@ -32,7 +32,9 @@ _FULL = re.compile(r"n_prompt_tokens\W+(\d+)|(?:exceeds|longer than) the context
 
 
 class _BrokenOffError(EngineError):
-    """An answer that ended without its last event."""
+    """An answer that ended without its last event, after so many pieces."""
+
+    tokens = 0
 
 
 class Ollama:
@@ -99,8 +101,9 @@ class Ollama:
             request["options"]["num_predict"] = longest - fewer
             try:
                 return self._answer(request, on_piece)
-            except _BrokenOffError:
-                if fewer + 1 in (_CHARACTER, longest):
+            except _BrokenOffError as error:
+                near_the_end = error.tokens + _CHARACTER >= longest - fewer
+                if fewer + 1 in (_CHARACTER, longest) or not near_the_end:
                     raise
         raise AssertionError("the last try returns or raises")
 
@@ -117,13 +120,16 @@ class Ollama:
 
         try:
             self._exchange("/api/chat", request, event, self._stop)
+        except _BrokenOffError as error:
+            error.tokens = len(gathered.pieces)
+            raise
         except EngineError as error:
             if (told := _FULL.search(error.message)) is None:
                 raise
             raise ContextFullError("the conversation is longer than the context window", int(told[1] or 0)) from error
-        tokens = None if gathered.cut else int(last.get("eval_count") or len(gathered.pieces))
+        tokens = None if gathered.cut else _count(last.get("eval_count")) or len(gathered.pieces)
         stopped: Any = "length" if last.get("done_reason") == "length" else "stop"
-        return gathered.reply(int(last.get("prompt_eval_count") or 0), tokens, stopped)
+        return gathered.reply(_count(last.get("prompt_eval_count")), tokens, stopped)
 
     @property
     def _named(self) -> str:
@@ -193,6 +199,10 @@ def _event(line: bytes, url: str) -> Mapping[str, Any]:
     if found.get("error"):
         raise EngineError(f"Ollama refused: {' '.join(str(found['error']).split())[:300]}")
     return found
+
+
+def _count(told: object) -> int:
+    return told if isinstance(told, int) and not isinstance(told, bool) and told > 0 else 0
 
 
 def _text(found: Mapping[str, Any], field: str = "content") -> str:

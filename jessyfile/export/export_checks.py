@@ -88,11 +88,16 @@ def _store_full(outlook: Outlook) -> Iterator[Finding]:
     store = store_folder() if outlook.machine and deploy.engine == "ollama" and is_loopback(deploy.ollama) else None
     if store is None:
         return
-    needed, free = 2 * gguf_disk(outlook), shutil.disk_usage(store).free
+    try:
+        needed, free = 2 * gguf_disk(outlook), shutil.disk_usage(store).free
+    except OSError:  # the store of another user, which may not be looked into
+        return
     if needed > free:
         left = f"the disk of its store `{store}` has {size(free)} left"
         message = f"Ollama takes about {size(needed)} for the model, and {left}"
-        yield outlook.error(StorageError(message, hint="`ollama list` shows what is there, `ollama rm NAME` frees it"))
+        yield outlook.warning(
+            StorageError(message, hint="`ollama list` shows what is there, `ollama rm NAME` frees it")
+        )
 
 
 def _bare_clients(outlook: Outlook) -> Iterator[Finding]:

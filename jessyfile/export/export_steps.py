@@ -96,9 +96,7 @@ def run_import(context: StepContext) -> ImportFacts:
     else:
         name = context.recipe.name
         if context.recipe.deploy.engine == "auto" and context.recipe.deploy.ollama != OLLAMA:
-            context.progress.note(
-                f"Ollama does not answer at {context.recipe.deploy.ollama}: the embedded engine serves"
-            )
+            context.progress.note(f"{register.why_not(context.recipe.deploy.ollama)}: the embedded engine serves")
         register.register_embedded(context.root, name, gguf, facts.digest, served, _retrieval(context))
     entry = lookup(context.root, context.recipe.name, CANDIDATE)
     model = model_id(entry) if entry is not None else ""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from jessyfile.errors import EngineError
 from jessyfile.export import ollama_api as ollama
 from jessyfile.export.registry import (
     CANDIDATE,
+    CREATING,
     LATEST,
     PREVIOUS,
     Registration,
@@ -47,6 +49,15 @@ def choose_engine(deploy: Deploy) -> tuple[EngineName, str | None]:
         if deploy.engine == "ollama":
             raise
         return "embedded", None
+
+
+def why_not(url: str) -> str:
+    """Return why an Ollama does not serve, in a few words."""
+    try:
+        ollama.probed(url)
+    except EngineError as error:
+        return error.message
+    return f"Ollama at {url} did not answer when it was asked"
 
 
 def register_embedded(
@@ -100,23 +111,20 @@ def register_ollama(
         EngineError: Ollama does not answer or refuses.
         Interrupted: a stop was requested.
     """
-    name = served.name
+    name, model = served.name, f"{served.name}:{CANDIDATE}"
     client = ollama.OllamaClient(url, stop)
     digest = client.push_blob(gguf, report)
-    _spare(client, name, CANDIDATE, _ours(root, name) | {digest.removeprefix("sha256:")}, note)
-    request = {**body, "model": f"{name}:{CANDIDATE}", "files": {"model.gguf": digest}}
-    client.create(request, report)
-    sent = digest.removeprefix("sha256:")
-    kept = client.file_digest(f"{name}:{CANDIDATE}") or sent
+    before = lookup(root, name, CANDIDATE)
+    if before is None or before.manifest != CREATING:
+        _spare(client, name, CANDIDATE, _ours(root, name), note)
     entry = Registration(
-        "ollama",
-        sent,
-        normal(served),
-        ollama=url,
-        retrieval=retrieval,
-        kept=kept if kept != sent else "",
+        "ollama", digest.removeprefix("sha256:"), normal(served), ollama=url, retrieval=retrieval, manifest=CREATING
     )
-    register(root, name, CANDIDATE, entry)
+    register(root, name, CANDIDATE, entry)  # killed before the next one, what stands there is known for jessy's own
+    client.create({**body, "model": model, "files": {"model.gguf": digest}}, report)
+    kept = client.file_digest(model) or entry.digest
+    manifest = client.manifests().get(model, "")
+    register(root, name, CANDIDATE, replace(entry, manifest=manifest, kept=kept if kept != entry.digest else ""))
 
 
 def promote(root: Path, name: str, note: Note = lambda _: None) -> Registration:
@@ -130,56 +138,86 @@ def promote(root: Path, name: str, note: Note = lambda _: None) -> Registration:
     candidate, latest, previous = (lookup(root, name, tag) for tag in (CANDIDATE, LATEST, PREVIOUS))
     if candidate is None:
         raise EngineError(f"`{name}:candidate` is not registered", hint="run `jessy apply` again")
-    foreign = None
+    before = None
     if candidate.engine == "ollama":
-        client = ollama.OllamaClient(str(candidate.ollama))
-        ours = _ours(root, name)
-        standing = client.digest_of(f"{name}:{LATEST}")
-        if standing is not None and standing not in ours:
-            foreign = _not_made_here(candidate, standing)
-            note(
-                f"{name}:{LATEST} was not made by jessy: it is kept as {name}:{PREVIOUS}, "
-                f"and `jessy rollback {name}` brings it back"
-            )
-            _spare(client, name, PREVIOUS, ours | {standing}, note)
-            client.copy(f"{name}:{LATEST}", f"{name}:{PREVIOUS}")
-        elif _must_keep(latest, previous, candidate):
-            _spare(client, name, PREVIOUS, ours, note)
-            client.copy(f"{name}:{LATEST}", f"{name}:{PREVIOUS}")
-        elif latest is None:  # the first promotion, killed after it had moved both names
-            kept = client.digest_of(f"{name}:{PREVIOUS}")
-            foreign = _not_made_here(candidate, kept) if kept is not None and kept not in ours else None
-        if foreign is None:
-            keep_latest(root, name)
-        client.copy(f"{name}:{CANDIDATE}", f"{name}:{LATEST}")
-    take_candidate(root, name, foreign)
+        before = _make_room(root, candidate, latest, previous, note)
+        ollama.OllamaClient(str(candidate.ollama)).copy(f"{name}:{CANDIDATE}", f"{name}:{LATEST}")
+    take_candidate(root, name, before)
     return candidate
 
 
+def _make_room(
+    root: Path, candidate: Registration, latest: Registration | None, previous: Registration | None, note: Note
+) -> Registration | None:
+    """Keep what Ollama serves as NAME:latest as NAME:previous, and write it down; what jessy did not make is lost under no name.
+
+    Args:
+        root: the project's root folder.
+        candidate: what is about to be NAME:latest.
+        latest: what is registered as NAME:latest.
+        previous: what is registered as NAME:previous.
+        note: told of models that jessy did not make.
+
+    Returns:
+        What will be NAME:previous, where that is not what is registered as NAME:latest.
+    """
+    name, client = candidate.name, ollama.OllamaClient(str(candidate.ollama))
+    ours, there = _ours(root, name), client.manifests()
+    standing, older = (there.get(f"{name}:{tag}") for tag in (LATEST, PREVIOUS))
+    if standing is None:
+        return previous  # nothing answers there, so nothing can be kept
+    if (
+        standing and standing == candidate.manifest
+    ):  # a promotion that was killed after its last move, or the same model again
+        killed = latest is None or not _same_model(latest, candidate)
+        return _not_made_here(client, candidate) if killed and older and older not in ours else None
+    own = latest is not None and latest.engine == "ollama" and (standing in ours or not standing or not latest.manifest)
+    if own and latest is not None:
+        if model_id(latest) in {model_id(one) for one in (candidate, previous) if one is not None}:
+            return None  # kept already, or the same model
+        _spare(client, name, PREVIOUS, ours, note)
+        client.copy(f"{name}:{LATEST}", f"{name}:{PREVIOUS}")
+        keep_latest(root, name)
+        return None
+    if latest is not None and _same_model(latest, candidate):  # somebody moved the name, and it is given back
+        _spare(client, name, LATEST, ours, note)
+        return None
+    if older != standing:
+        _spare(client, name, PREVIOUS, ours, note)
+        client.copy(f"{name}:{LATEST}", f"{name}:{PREVIOUS}")
+        note(
+            f"{name}:{LATEST} was not made by jessy: it is kept as {name}:{PREVIOUS}, "
+            f"and `jessy rollback {name}` brings it back"
+        )
+    return _not_made_here(client, candidate)
+
+
 def _ours(root: Path, name: str) -> frozenset[str]:
-    """Return the digests of what jessy has registered under a name."""
+    """Return the manifests of the models that jessy made and has registered under a name."""
     found = [one for tag in (CANDIDATE, LATEST, PREVIOUS) if (one := lookup(root, name, tag)) is not None]
-    return frozenset(digest for one in found for digest in (one.digest, one.kept) if digest)
+    return frozenset(one.manifest for one in found if one.served and one.manifest)
 
 
-def _not_made_here(candidate: Registration, digest: str) -> Registration:
-    """Return what is written down of a model that Ollama serves and jessy did not make: which file, and not how it is asked."""
-    return Registration("ollama", digest, ollama=candidate.ollama, name=candidate.name, tag=PREVIOUS)
+def _not_made_here(client: ollama.OllamaClient, candidate: Registration) -> Registration:
+    """Return what is written down of the model that stands under NAME:previous and jessy did not make: which it is, and not how it
+    is asked."""
+    model = f"{candidate.name}:{PREVIOUS}"
+    digest, manifest = client.file_digest(model) or "", client.manifests().get(model, "")
+    return Registration("ollama", digest, ollama=candidate.ollama, name=candidate.name, tag=PREVIOUS, manifest=manifest)
 
 
 def _spare(client: ollama.OllamaClient, name: str, tag: str, ours: Collection[str], note: Note) -> None:
     """Give what stands under a name that is about to be taken another one, unless jessy made it."""
-    standing = client.digest_of(f"{name}:{tag}")
-    if standing is not None and standing not in ours:
-        kept = f"{name}:kept-{standing[:12] or tag}"
+    there = client.manifests()
+    standing = there.get(f"{name}:{tag}")
+    if not standing or standing in ours:
+        return
+    names = (f"{name}:kept-{standing[:12]}{end}" for end in ("", *(f"-{number}" for number in range(2, 100))))
+    kept = next(one for one in names if there.get(one) in (None, standing))
+    if kept not in there:
         client.copy(f"{name}:{tag}", kept)
-        note(f"{name}:{tag} was not made by jessy: it is kept as {kept}")
+    note(f"{name}:{tag} was not made by jessy: it is kept as {kept}")
 
 
-def _must_keep(latest: Registration | None, previous: Registration | None, candidate: Registration) -> bool:
-    """Only a latest that Ollama serves can be kept there; one that is kept already must not be lost to an interrupted
-    move.
-    """
-    if latest is None or latest.engine != "ollama":
-        return False
-    return model_id(latest) not in {model_id(entry) for entry in (candidate, previous) if entry is not None}
+def _same_model(one: Registration, two: Registration) -> bool:
+    return model_id(one) == model_id(two)

@@ -27,6 +27,7 @@ PATIENT_SECONDS = 5.0
 _CALL_SECONDS = 30.0
 _CREATE_SECONDS = 1800.0
 _CHUNK = 1 << 20
+_MOST_NAMES = 16 << 20
 _BLOB = re.compile(r"^FROM .*sha256[-:]([0-9a-f]{64})\s*$", re.MULTILINE)
 _FIRST_SAFE = (0, 17, 1)
 Report = Callable[[int, int, str], None]
@@ -122,7 +123,8 @@ class OllamaClient:
         answer with 200 for everything.
         """
         self._expect("POST", "/api/copy", {"source": source, "destination": destination}, f"copy `{source}`")
-        if (found := self.digest_of(destination)) is None or found != self.digest_of(source):
+        there = self.manifests()
+        if there.get(destination) is None or there.get(destination) != there.get(source):
             raise EngineError(
                 f"Ollama said that it copied `{source}` to `{destination}`, and did not",
                 hint="see Ollama's log, and what stands between",
@@ -136,7 +138,10 @@ class OllamaClient:
 
     def has(self, name: str) -> bool:
         """Return whether a model of this name exists."""
-        return self._status("POST", "/api/show", {"model": name}) == 200
+        status = self._status("POST", "/api/show", {"model": name})
+        if status not in (200, 400, 404):  # a server in trouble is not one without the model
+            raise EngineError(f"Ollama at {self.url} does not say whether it has `{name}` (HTTP {status})")
+        return status == 200
 
     def file_digest(self, name: str) -> str | None:
         """Return the SHA-256 of the file that a name is served from; None when the server does not say."""
@@ -144,16 +149,21 @@ class OllamaClient:
 
     def models(self) -> list[str]:
         """Return the names of the models that the server has, the newest first."""
+        return list(self.manifests())
+
+    def manifests(self) -> dict[str, str]:
+        """Return what the server calls each model it has: the SHA-256 of its manifest by name, empty where it does not say. It names
+        the whole model, with prompt and parameters, and a copy has the same.
+        """
         with self._exchange("GET", "/api/tags") as response:
             if response.status != 200:
                 raise self._refused(response)
-            found = self._parsed(response.read())
+            found = self._parsed(response.read(_MOST_NAMES))
         listed = found.get("models") if isinstance(found, dict) else None
-        return [str(one.get("name")) for one in listed or () if isinstance(one, dict)]
-
-    def digest_of(self, name: str) -> str | None:
-        """Return the SHA-256 of the file behind a name: empty when the server does not say it, None when there is no such name."""
-        return (self.file_digest(name) or "") if self.has(name) else None
+        if not isinstance(listed, list):
+            raise EngineError(f"`{self.url}` does not list its models as Ollama does")
+        named = (one for one in listed if isinstance(one, dict) and isinstance(one.get("name"), str))
+        return {one["name"]: str(one.get("digest") or "").removeprefix("sha256:") for one in named}
 
     def swap(self, first: str, second: str, done: int = 0, moved: Callable[[int], object] = lambda _: None) -> None:
         """Exchange two names in three moves, each of which may be made twice.
@@ -228,7 +238,8 @@ class OllamaClient:
             return EngineError(
                 f"Ollama at {self.url} refuses the key (HTTP {status})", hint=f"see which key {host} takes"
             )
-        hint = f"name the variable that holds the key: `--allow-host {host}=VARIABLE`"
+        entry = f"{host}=VARIABLE"
+        hint = f"name the variable that holds the key: `--allow-host {entry}`, or JESSY_ALLOW_HOSTS={entry}"
         if status == 403:
             hint += "; an Ollama without one refuses host names that it does not know (OLLAMA_ORIGINS)"
         return EngineError(f"Ollama at {self.url} lets nobody in without a key (HTTP {status})", hint=hint)
@@ -281,7 +292,7 @@ def probed(url: str) -> str:
 def is_vulnerable(version: str) -> bool:
     """Return whether a version is below 0.17.1, which has CVE-2026-7482."""
     parts = version.split("-")[0].split(".")
-    numbers = tuple(int(part) for part in parts if part.isascii() and part.isdigit())
+    numbers = tuple(int(part) for part in parts if part.isascii() and part.isdigit() and len(part) < 9)
     return len(numbers) == 3 and (0, 0, 0) < numbers < _FIRST_SAFE  # what was built from the source says 0.0.0
 
 

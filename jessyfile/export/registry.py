@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from jessyfile.language.recipe import Recipe
 
 CANDIDATE, LATEST, PREVIOUS = "candidate", "latest", "previous"
+CREATING = "creating"  # in place of a manifest: Ollama was asked to create the model, and has not said that it did
 _TAGS = (CANDIDATE, LATEST, PREVIOUS)
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(?:/[A-Za-z0-9_][A-Za-z0-9_.-]*){0,2}")
 
@@ -54,7 +55,8 @@ class Registration:
     `results.served.Served`, read when the model is asked: a plan must not fail on one of another version. Only the
     registration of `latest` has these three: the one of `previous`, what a rollback took back, and how many of Ollama's
     moves a rollback has made. `retrieval` is what jessy shows the model before a question, whoever serves it. `kept` is the SHA-256 of
-    the file as an Ollama keeps it that wrote the one it was given anew; empty where it is the same.
+    the file as an Ollama keeps it that wrote the one it was given anew; empty where it is the same. `manifest` is what that Ollama
+    calls the whole model, with its prompt and parameters; empty where it does not say.
     """
 
     engine: str
@@ -71,6 +73,7 @@ class Registration:
     swapped: int = 0
     retrieval: Retrieval | None = None
     kept: str = ""
+    manifest: str = ""
 
     @property
     def answering(self) -> str:
@@ -193,11 +196,14 @@ def check_answering(root: Path, entry: Registration, stop: Stop | None = None) -
         return check_served(root, entry, thorough=True)
     from jessyfile.export.ollama_api import OllamaClient
 
-    found = OllamaClient(str(entry.ollama), stop).file_digest(f"{entry.name}:{entry.tag}")
-    if found not in (None, entry.answering):
+    client, name = OllamaClient(str(entry.ollama), stop), f"{entry.name}:{entry.tag}"
+    found, whole = client.file_digest(name), client.manifests().get(name, "")
+    other_file = found not in (None, entry.answering)
+    if other_file or (entry.manifest and whole not in ("", entry.manifest)):
+        what = "another file" if other_file else "another model of the same file"
+        seen, known = (found, entry.answering) if other_file else (whole, entry.manifest)
         raise DamagedError(
-            f"Ollama serves another file as {entry.name}:{entry.tag} ({str(found)[:12]}) than was registered "
-            f"({entry.answering[:12]})",
+            f"Ollama serves {what} as {name} ({str(seen)[:12]}) than was registered ({known[:12]})",
             hint="somebody gave it the name; run `jessy apply` again with the recipe that made it",
         )
     return None
@@ -264,9 +270,12 @@ def _stands_in_ollama(entry: Registration) -> bool:
     if answers(url) is None:
         return True
     try:
-        return OllamaClient(url).digest_of(f"{entry.name}:{entry.tag}") in ("", entry.answering)
+        found = OllamaClient(url).manifests().get(f"{entry.name}:{entry.tag}")
     except EngineError:
         return True
+    if not entry.manifest:  # registered by an earlier jessy
+        return found is not None
+    return found in ("", entry.manifest)
 
 
 def _names(facts: ImportFacts | PromoteFacts, file: object, model: object) -> bool:
@@ -294,16 +303,16 @@ def keep_latest(root: Path, name: str) -> None:
         register(root, name, LATEST, replace(latest, previous=_model(latest)))
 
 
-def take_candidate(root: Path, name: str, foreign: Registration | None = None) -> None:
+def take_candidate(root: Path, name: str, before: Registration | None = None) -> None:
     """Write the candidate down as latest and what was latest as previous; doing it twice changes nothing.
 
-    `foreign` is what stood under the name though nobody registered it. Raises EngineError when there is no candidate.
+    `before` is what is previous where that is not what is registered as latest. Raises EngineError when there is no candidate.
     """
     candidate, latest, previous = (_stored(root, name, tag) for tag in (CANDIDATE, LATEST, PREVIOUS))
     if candidate is None:
         raise EngineError(f"`{name}:candidate` is not registered", hint="run `jessy apply` again")
     if latest is None or not _same(latest, candidate):
-        before = foreign or latest or previous
+        before = before or latest or previous
         kept = _model(before) if before is not None else None
         register(root, name, LATEST, replace(candidate, since="", previous=kept))
 
@@ -351,10 +360,26 @@ def move_back(root: Path, name: str, latest: Registration, previous: Registratio
         register(root, name, LATEST, replace(latest, swapped=count))
 
     client = OllamaClient(str(previous.ollama))
+    there = client.manifests()
     if latest.engine == "ollama":
+        if not latest.swapped and not _is(there.get(f"{name}:{PREVIOUS}"), previous):
+            raise EngineError(
+                f"Ollama no longer has the model that is registered as {name}:{PREVIOUS}",
+                hint="`ollama list` shows what it has",
+            )
         client.swap(f"{name}:{LATEST}", f"{name}:{PREVIOUS}", latest.swapped, moved)
-    else:
+    elif not previous.manifest or there.get(f"{name}:{LATEST}") != previous.manifest:
+        if not _is(there.get(f"{name}:{PREVIOUS}"), previous):
+            raise EngineError(
+                f"Ollama no longer has the model that is registered as {name}:{PREVIOUS}",
+                hint="`ollama list` shows what it has",
+            )
         client.copy(f"{name}:{PREVIOUS}", f"{name}:{LATEST}")
+
+
+def _is(manifest: str | None, entry: Registration) -> bool:
+    """Return whether what stands under a name in Ollama may be the model of a registration; it may when either says nothing."""
+    return manifest is not None and (not manifest or not entry.manifest or manifest == entry.manifest)
 
 
 def finish_rollback(root: Path, name: str) -> None:

@@ -73,7 +73,10 @@ def import_served(
     shown = Path(f"ollama:{model}")
     draft = RecipeText(str(shown), target or Path("recipe.jessy"), check)
     return import_modelfile(
-        modelfile.encode(), shown, draft, name or model_name(model.rpartition("/")[2].partition(":")[0])
+        modelfile.encode("utf-8", "replace"),
+        shown,
+        draft,
+        name or model_name(model.rpartition("/")[2].partition(":")[0]),
     )
 
 

@@ -143,8 +143,9 @@ def _packed(
     if "modelfile" in shown and (system or "") != (served.system or ""):
         message = f"Ollama keeps the system prompt {brief(str(system))} with {name}, not {brief(served.system or '')}"
         yield Mismatch("system", "served", message, again)
-    if isinstance(told := shown.get("parameters"), str):
-        yield from _parameters(parameters_of(told), served, name, notes, again)
+    if "modelfile" in shown:
+        told = shown.get("parameters")
+        yield from _parameters(parameters_of(told if isinstance(told, str) else ""), served, name, notes, again)
 
 
 def _parameters(
@@ -165,8 +166,14 @@ def _parameters(
 
 def _alike(values: Sequence[object]) -> list[str]:
     """Return values as texts in one order; a whole number and the fraction that equals it are the same."""
-    numbers = (float(one) if isinstance(one, int | float) and not isinstance(one, bool) else one for one in values)
-    return sorted(map(str, numbers))
+    return sorted(str(_number(one)) for one in values)
+
+
+def _number(value: object) -> object:
+    try:
+        return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
+    except OverflowError:
+        return value
 
 
 def _listed(values: Sequence[object]) -> str:
@@ -188,7 +195,7 @@ def _value(written: str) -> object:
         return written.strip("`")
     try:
         return json.loads(written)
-    except ValueError:
+    except (ValueError, RecursionError):
         return written
 
 

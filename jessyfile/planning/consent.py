@@ -78,14 +78,23 @@ def allowed() -> frozenset[str]:
     return frozenset(f"{host.lower()}{equals}{name}" for host, equals, name in entries)
 
 
-def key_for(url: str) -> str | None:
-    """Return the key that an entry `HOST=VARIABLE` allows the server at `url`; None where there is none, or the variable is not set."""
+def key_variable(url: str) -> str | None:
+    """Return the one variable whose key an entry `HOST=VARIABLE` allows the server at `url`; None where there is none, or several,
+    and for a server elsewhere that is not asked by `https`: everybody on the way could read the key."""
     try:
-        host = host_of(url).lower()
+        parts, host = address_of(url), host_of(url).lower()
+        if parts.scheme != "https" and not is_loopback(url):
+            return None
     except ValueError:
         return None
-    named = (name for one, _, name in (entry.partition("=") for entry in sorted(allowed())) if one == host and name)
-    return next((key for name in named if (key := os.environ.get(name))), None)
+    named = [name for one, _, name in (entry.partition("=") for entry in allowed()) if one == host and name]
+    return named[0] if len(named) == 1 else None
+
+
+def key_for(url: str) -> str | None:
+    """Return the key for the server at `url`; None where none is allowed, or its variable is not set."""
+    name = key_variable(url)
+    return os.environ.get(name) or None if name is not None else None
 
 
 def is_entry(text: str) -> bool:
@@ -140,6 +149,7 @@ def judge_sends(recipe: Recipe) -> tuple[Outgoing, ...]:
 def engine_sends(recipe: Recipe) -> tuple[Outgoing, ...]:
     """Return what an Ollama takes that the recipe names, one that is not on this machine."""
     deploy = recipe.deploy
-    sending = Outgoing("DEPLOY", deploy.ollama, "the model, its system prompt and the suites' questions")
+    key = key_variable(deploy.ollama)
+    sending = Outgoing("DEPLOY", deploy.ollama, "the model, its system prompt and the suites' questions", key)
     named = deploy.engine != "embedded" and recipe.source("deploy.ollama") is not None
     return (sending,) if named and not sending.stays_here else ()

@@ -46,7 +46,7 @@ def test_a_missing_engine_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_it_asks_the_ollama_of_the_environment_what_it_serves(monkeypatch: pytest.MonkeyPatch) -> None:
     with fake_ollama() as (state, url):
-        state.answer[("GET", "/api/tags")] = lambda handler: send(handler, 200, {"models": [{"name": "gemma3:270m"}]})
+        state.models["gemma3:270m"] = "gemma"
         monkeypatch.setenv("OLLAMA_HOST", url.removeprefix("http://"))
         said = CliRunner().invoke(doctor.doctor, [], catch_exceptions=False).output
     assert f"{state.version} at {url}" in said

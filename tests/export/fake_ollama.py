@@ -31,7 +31,8 @@ class FakeOllama:
         if parts[2] == "version":
             return send(handler, 200, {"version": self.version})
         if parts[2] == "tags":
-            return send(handler, 200, {"models": [{"name": name, "model": name} for name in self.models]})
+            listed = [{"name": name, "model": name, "digest": manifest_of(one)} for name, one in self.models.items()]
+            return send(handler, 200, {"models": listed})
         if parts[2] == "blobs":
             return self.blob(handler, method, parts[3], body)
         return self.command(handler, parts[2], json.loads(body))
@@ -112,6 +113,12 @@ class FakeOllama:
             top = [{"token": "a", "logprob": one} for one in self.logprobs[: body["top_logprobs"]]]
             answer["logprobs"] = [{"token": "a", "logprob": self.logprobs[0], "top_logprobs": top}]
         return send(handler, 200, answer)
+
+
+def manifest_of(model):
+    """Return the digest of a whole model: the same for a copy, another with another prompt."""
+    whole = {key: value for key, value in model.items() if key != "model"} if isinstance(model, dict) else model
+    return hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()
 
 
 def capabilities(template):

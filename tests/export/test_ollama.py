@@ -10,6 +10,7 @@ from fake_ollama import fake_ollama, send, send_lines
 from jessyfile.errors import EngineError
 from jessyfile.export import ollama_api as ollama
 from jessyfile.export.ollama_api import OllamaClient, answers, is_vulnerable
+from jessyfile.planning.consent import key_for
 
 
 def silent(*_):
@@ -136,7 +137,7 @@ def test_a_server_that_lets_nobody_in_is_told_apart_from_one_that_is_down(status
     monkeypatch.delenv("JESSY_ALLOW_HOSTS", raising=False)
     if key:
         host = client.url.removeprefix("http://")
-        monkeypatch.setenv("JESSY_ALLOW_HOSTS", f"{host}=OLLAMA_KEY")
+        monkeypatch.setenv("JESSY_ALLOW_HOSTS", f"{host}=OLLAMA_KEY other.example=JUDGE_KEY")
         monkeypatch.setenv("OLLAMA_KEY", key)
     sent = []
 
@@ -164,6 +165,24 @@ def test_a_key_goes_to_the_host_that_it_is_for(served, monkeypatch):
     )
     client.version()
     assert sent == [None]
+
+
+@pytest.mark.parametrize(
+    ("url", "allowed", "key"),
+    [
+        ("https://gw.example", "gw.example=A", "a"),
+        ("http://gw.example", "gw.example=A", None),  # everybody on the way would read it
+        ("http://127.0.0.1:11434", "127.0.0.1:11434=A", "a"),
+        ("https://gw.example", "gw.example=A,gw.example=B", None),  # which of them is not said
+        ("https://gw.example", "gw.example", None),
+        ("nothing", "nothing=A", None),
+    ],
+)
+def test_which_key_a_server_gets(url, allowed, key, monkeypatch):
+    monkeypatch.setenv("JESSY_ALLOW_HOSTS", allowed)
+    monkeypatch.setenv("A", "a")
+    monkeypatch.setenv("B", "b")
+    assert key_for(url) == key
 
 
 def test_versions_with_a_known_hole_are_named():

@@ -6,7 +6,7 @@ import os
 import shutil
 
 import pytest
-from fake_ollama import fake_ollama
+from fake_ollama import fake_ollama, manifest_of
 from hypothesis import given
 from hypothesis import strategies as st
 from world import recipe
@@ -250,8 +250,7 @@ def test_a_rollback_in_ollama_that_was_killed_goes_on(copies, tmp_path, monkeypa
 
     with fake_ollama() as (state, url):
         for word in ("one", "two"):
-            register(tmp_path, "tiny", CANDIDATE, Registration("ollama", sha(word), ollama=url))
-            state.models["tiny:candidate"] = word
+            ollama_candidate(tmp_path, state, url, word)
             promote(tmp_path, "tiny")
         genuine, count = OllamaClient.copy, [0]
 
@@ -273,7 +272,8 @@ def test_a_rollback_in_ollama_that_was_killed_goes_on(copies, tmp_path, monkeypa
 
 
 def ollama_candidate(root, state, url, word):
-    register(root, "tiny", CANDIDATE, Registration("ollama", sha(word), {"name": "tiny"}, ollama=url))
+    entry = Registration("ollama", sha(word), {"name": "tiny"}, ollama=url, manifest=manifest_of(word))
+    register(root, "tiny", CANDIDATE, entry)
     state.models["tiny:candidate"] = word
 
 
@@ -306,15 +306,85 @@ def test_another_model_under_a_name_that_moves_gets_a_name_of_its_own(tmp_path):
         kept = {word: name for name, word in state.models.items()}
     assert kept["two"] == "tiny:latest"
     assert kept["theirs"] == "tiny:previous"
-    assert kept["older"] == f"tiny:kept-{sha('older')[:12]}"
+    assert kept["older"] == f"tiny:kept-{manifest_of('older')[:12]}"
     assert len(said) == 2
 
 
-@pytest.mark.parametrize("moves", range(3))
-def test_a_promotion_over_anothers_model_that_was_killed_goes_on(moves, tmp_path, monkeypatch):
+def test_what_a_first_promotion_kept_a_second_does_not_lose(tmp_path):
+    """Kept as NAME:previous, somebody's model was taken for jessy's own, and the next promotion wrote over it."""
+    said = []
+    with fake_ollama() as (state, url):
+        state.models["tiny:latest"] = "theirs"
+        for word in ("one", "two", "three"):
+            ollama_candidate(tmp_path, state, url, word)
+            promote(tmp_path, "tiny", said.append)
+        assert state.models["tiny:previous"] == "two"
+        assert state.models[f"tiny:kept-{manifest_of('theirs')[:12]}"] == "theirs"
+    assert len(said) == 2
+
+
+def test_a_name_that_somebody_moved_is_given_back_and_theirs_is_kept(tmp_path):
+    """The same candidate again: NAME:previous was written over, and a rollback gave back what nobody had registered."""
+    with fake_ollama() as (state, url):
+        for word in ("zero", "one"):
+            ollama_candidate(tmp_path, state, url, word)
+            promote(tmp_path, "tiny")
+        state.models["tiny:latest"] = "theirs"
+        promote(tmp_path, "tiny")
+        assert (state.models["tiny:latest"], state.models["tiny:previous"]) == ("one", "zero")
+        assert state.models[f"tiny:kept-{manifest_of('theirs')[:12]}"] == "theirs"
+        rollback("tiny", tmp_path)
+        assert (state.models["tiny:latest"], state.models["tiny:previous"]) == ("zero", "one")
+
+
+def test_two_models_over_one_file_are_two(tmp_path):
+    """Another prompt over the same weights was taken for jessy's own by the file's digest."""
+    files = {"files": {"m": f"sha256:{sha('one')}"}}
+    with fake_ollama() as (state, url):
+        entry = Registration("ollama", sha("one"), {"name": "tiny"}, ollama=url, manifest=manifest_of(files))
+        register(tmp_path, "tiny", CANDIDATE, entry)
+        state.models = {"tiny:candidate": files, "tiny:latest": {**files, "system": "Benim."}}
+        promote(tmp_path, "tiny")
+        assert state.models["tiny:previous"]["system"] == "Benim."
+
+
+def test_a_server_in_trouble_is_not_one_without_the_model(tmp_path):
+    """One 503 to the question what stands there, and it was written over."""
+    from fake_ollama import send
+
+    with fake_ollama() as (state, url):
+        state.models["tiny:latest"] = "theirs"
+        ollama_candidate(tmp_path, state, url, "one")
+        for call in (("GET", "/api/tags"), ("POST", "/api/show")):
+            state.answer = {call: lambda handler: send(handler, 503)}
+            with pytest.raises(EngineError, match="503"):
+                promote(tmp_path, "tiny")
+            assert state.models["tiny:latest"] == "theirs"
+
+
+def test_a_rollback_to_a_model_that_ollama_lost_moves_nothing(tmp_path):
+    """Half of the exchange was made and recorded, and no promotion worked any more."""
+    with fake_ollama() as (state, url):
+        for word in ("one", "two"):
+            ollama_candidate(tmp_path, state, url, word)
+            promote(tmp_path, "tiny")
+        del state.models["tiny:previous"]
+        with pytest.raises(EngineError, match="no longer has the model"):
+            rollback("tiny", tmp_path)
+        ollama_candidate(tmp_path, state, url, "three")
+        promote(tmp_path, "tiny")
+        assert (state.models["tiny:latest"], state.models["tiny:previous"]) == ("three", "two")
+
+
+@pytest.mark.parametrize("moves", range(2))
+@pytest.mark.parametrize("earlier", [(), ("zero",)])
+def test_a_promotion_over_anothers_model_that_was_killed_goes_on(earlier, moves, tmp_path, monkeypatch):
     from jessyfile.export.ollama_api import OllamaClient
 
     with fake_ollama() as (state, url):
+        for word in earlier:
+            ollama_candidate(tmp_path, state, url, word)
+            promote(tmp_path, "tiny")
         state.models["tiny:latest"] = "theirs"
         ollama_candidate(tmp_path, state, url, "one")
         genuine, count = OllamaClient.copy, [0]
@@ -326,9 +396,8 @@ def test_a_promotion_over_anothers_model_that_was_killed_goes_on(moves, tmp_path
                 raise EngineError("killed here")
 
         monkeypatch.setattr(OllamaClient, "copy", copy)
-        if moves < 2:
-            with pytest.raises(EngineError, match="killed"):
-                promote(tmp_path, "tiny")
+        with pytest.raises(EngineError, match="killed"):
+            promote(tmp_path, "tiny")
         monkeypatch.setattr(OllamaClient, "copy", genuine)
         promote(tmp_path, "tiny")
         assert (state.models["tiny:latest"], state.models["tiny:previous"]) == ("one", "theirs")

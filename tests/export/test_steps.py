@@ -1,6 +1,5 @@
 """The steps from an adapter to a promoted model, on a tiny real one, with both engines."""
 
-import hashlib
 import json
 import os
 import shutil
@@ -11,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 from adapters_made import numbers, peft_adapter
 from embedded import compare, llama_cpp
-from fake_ollama import fake_ollama
+from fake_ollama import fake_ollama, manifest_of
 from packing_line import Line
 from safetensors.numpy import load_file
 from tiny import tiny_adapter, tiny_model
@@ -119,7 +118,7 @@ def test_a_candidate_that_jessy_did_not_make_is_not_written_over(root):
         line.step("import", run_import)
         line.step("import", run_import)
         kept = [name for name, model in state.models.items() if model == "theirs"]
-    assert kept == [f"tiny:kept-{hashlib.sha256(b'theirs').hexdigest()[:12]}"]
+    assert kept == [f"tiny:kept-{manifest_of('theirs')[:12]}"]
 
 
 def test_an_interrupted_move_in_ollama_does_not_lose_the_previous_model(root, monkeypatch):

@@ -182,6 +182,7 @@ EVAL { SUITE turkish { limit 3 } }
         ("myhost", "engine auto", "http://myhost:11434"),
         ("'myhost'", "engine auto", "http://myhost:11434"),
         ("[::]", "engine auto", "http://[::1]:11434"),
+        ("::1", "engine auto", "http://[::1]:11434"),
         ("", "engine auto", "http://127.0.0.1:11434"),
         (":11435", "engine embedded", "http://127.0.0.1:11434"),  # nobody is asked, and no fingerprint hangs on it
         (":11435", "ollama http://10.0.0.7:1", "http://10.0.0.7:1"),
