@@ -467,7 +467,10 @@ def _preference_steps(recipe: Recipe, hosts: Hosts | None, encoding: tuple[str, 
             "train the adapter onward on preferences",
             partial(_prefer, hosts=hosts),
             inputs=("base", "train", "preferences"),
-            reads=(*own, *(f"train.{name}" for name in common), "lora.*", "base.precision", *encoding),
+            reads=(
+                *(*own, *(f"train.{name}" for name in common), "lora.*", "base.precision", *encoding),
+                "complexity.level.*.iterations",  # the marker of a row without a level
+            ),
             resolved=_precision,
             resumable=True,
             units=_compared,

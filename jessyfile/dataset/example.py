@@ -156,9 +156,9 @@ def shape_faults(example: TrainingExample) -> list[str]:
 
 
 def _text_faults(example: TrainingExample) -> list[str]:
-    worded = {f"wording `{str(text)[:40]}`": text for text in example.paraphrases}
-    texts = {"query": example.query, "response": example.response or "", **worded}
-    broken = [f"the {name} is no text" for name, text in texts.items() if not isinstance(text, str)]
+    worded = ((f"wording `{str(text)[:40]}`", text) for text in example.paraphrases)
+    texts = (("query", example.query), ("response", example.response or ""), *worded)
+    broken = [f"the {name} is no text" for name, text in texts if not isinstance(text, str)]
     if broken:
         return broken
     faults = []
@@ -171,7 +171,7 @@ def _text_faults(example: TrainingExample) -> list[str]:
             f"the response has {len(example.response.strip())} characters, at least {MINIMUM_RESPONSE} are needed"
         )
     limits = {"query": MAXIMUM_QUERY, "response": MAXIMUM_RESPONSE}
-    for name, text in texts.items():
+    for name, text in texts:
         if len(text) > (limit := limits.get(name, MAXIMUM_PARAPHRASE)):
             faults.append(f"the {name} has more than {limit} characters")
         try:

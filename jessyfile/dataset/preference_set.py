@@ -129,7 +129,18 @@ def _drawn(rows: list[AnyPreference], prefer: Prefer) -> list[AnyPreference]:
     """Return as many rows as PREFER takes, in their order."""
     if prefer.limit is None or prefer.limit >= len(rows):
         return rows
-    return [rows[number] for number in sorted(Random(prefer.seed).sample(range(len(rows)), prefer.limit))]
+    drawn = Random(prefer.seed).sample(range(len(rows)), prefer.limit)
+    missing = [kinds for kinds in _kinds(rows) if not kinds & set(drawn)]
+    for place, numbers in enumerate(missing[: prefer.limit - 1], 1):  # a sample must not lose the rarer judgement
+        drawn[-place] = min(numbers)
+    return [rows[number] for number in sorted(set(drawn))]
+
+
+def _kinds(rows: list[AnyPreference]) -> list[set[int]]:
+    """Return the numbers of the rows that bring each judgement, where answers are judged one by one and both are there."""
+    labels = [{answer.label for answer in judged(row)} for row in rows]
+    both = [{number for number, found in enumerate(labels) if wanted in found} for wanted in (True, False)]
+    return both if all(both) else []
 
 
 def _file(path: Path, name: str, complexity: Complexity, prefer: Prefer) -> list[Told]:

@@ -157,7 +157,9 @@ def _turn_mistakes(turns: Sequence[Mapping[str, Any]]) -> Iterator[str]:
 
 
 def _case(value: Mapping[str, Any], known: Mapping[str, Any]) -> Case:
-    more = known.get("more", {})
+    more = known.get("more")
+    bad = known.get("bad")
+    given = more if isinstance(more, dict) else {}
     return Case(
         id=value["id"],
         suite=value["suite"],
@@ -171,9 +173,17 @@ def _case(value: Mapping[str, Any], known: Mapping[str, Any]) -> Case:
         form=tuple(map(_check, value.get("form", ()))),
         relevance=tuple(map(_check, value.get("relevance", ()))),
         tags=tuple(value.get("tags", ())),
-        good=(*known.get("good", ()), *more.get("good", ())),
-        bad=(*chain.from_iterable(known.get("bad", {}).values()), *more.get("bad", ())),
+        good=(*_answers(known.get("good")), *_answers(given.get("good"))),
+        bad=(
+            *chain.from_iterable(map(_answers, bad.values() if isinstance(bad, dict) else ())),
+            *_answers(given.get("bad")),
+        ),
     )
+
+
+def _answers(value: object) -> tuple[str, ...]:
+    """Return reference answers that are texts; what is written otherwise is told where references are judged."""
+    return tuple(one for one in value if isinstance(one, str)) if isinstance(value, list) else ()
 
 
 def _check(value: Mapping[str, Any]) -> Check:

@@ -235,7 +235,9 @@ class Compiled:
         for part in parts.values():
             bins = fill(own, part, shapes.holding(part), BETWEEN.counted)
             value = value + self._read(self.vectors.values, self._arrays(bins, part, BETWEEN))[0]
-        return self.passes.ranks.summed(value)
+        found = self.passes.ranks.summed(value)
+        mx.async_eval(found)  # type: ignore[no-untyped-call]  # a process without a part of the update sums too
+        return found
 
     def _laid(self, rows: Encoded, batches: Sequence[Sequence[int]]) -> tuple[Encoded, Shapes]:
         """Return rows as they are computed, and the shapes of their batches, found when they first come."""

@@ -187,3 +187,9 @@ def test_card_stats_and_show_tell_of_wordings(project, capsys):
     assert "paraphrases                      2\n" in capsys.readouterr().out
     assert main(["data", "show", path]) == 0
     assert f"  you: çok sıkıldım ya\n   or: {OTHERS[0]}\n   or: {OTHERS[1]}\n" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("wordings", [("x" * 2001 + "q", "x" * 50), ("x" * 60 + "\0", "x" * 60), (5, "5")])
+def test_wordings_that_begin_alike_do_not_hide_each_other(wordings):
+    """They were kept by their first forty characters, so that only the last of them was looked at."""
+    assert bored(*wordings).example.faults()

@@ -287,6 +287,28 @@ def test_so_many_are_taken_as_the_limit_says_and_a_sample_takes_no_more_than_row
     assert "prefer.limit" not in sample_settings(replace(recipe, prefer=None), 5)
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_a_limit_loses_no_kind_of_judgement(prefers, seed):
+    """Two bad answers in twenty: a sample without them ended as a file in which nothing is bad."""
+    rows = [
+        {
+            "messages": [{"role": "user", "content": f"{word} nerede {n}"}],
+            "completion": f"{word} burada, gel {n}.",
+            "label": n > 1,
+        }
+        for n, word in enumerate([*"abcdefghij"] * 2)
+    ]
+    facts = prefers.run(*rows, prefer=f'PREFER kto "pairs.jsonl" {{ limit 10  seed {seed}  validation 20% }}')[0]
+    assert facts.good + facts.bad == 10
+    assert facts.bad
+
+
+def test_other_numbers_of_iterations_prefer_anew(prefers):
+    """The marker of a row without a level is made of them."""
+    (prefer,) = [step for step in compile_steps(prefers.recipe(*PAIRS)) if step.name == "prefer"]
+    assert "complexity.level.*.iterations" in prefer.reads
+
+
 def test_other_pairs_train_nothing_anew_but_what_learns_from_them(prefers):
     behind = {"preferences"}
     for step in compile_steps(prefers.recipe(*PAIRS)):

@@ -81,6 +81,19 @@ def test_more_answers_help_the_checks_and_no_metric(tmp_path: Path) -> None:
     assert case.bad[-1] == "Sofra kültürümüz zengindir."
 
 
+@pytest.mark.parametrize("key", ["good", "bad", "more"])
+@pytest.mark.parametrize("value", [None, [], "x", 5, [5], {"good": None}, {"good": 5, "bad": [7]}, {"off": [None]}])
+def test_what_is_no_answer_judges_nothing_and_is_told_where_references_are_read(
+    tmp_path: Path, key: str, value: object
+) -> None:
+    """A `more` that was no object ended a plan as a bug of jessy's, before its mistake was told."""
+    cases = written(tmp_path / "turkish.jsonl", {**json.loads(CASE), "id": "turkish-001"})
+    written(tmp_path / "references" / "turkish.jsonl", {**LINE, key: value})
+    (case,), wrong = read_cases(cases)
+    assert wrong == []
+    assert all(isinstance(text, str) for text in (*case.good, *case.bad))
+
+
 def test_a_case_has_its_references_in_one_line(tmp_path: Path) -> None:
     assert faults(tmp_path, LINE, LINE) == ["r.jsonl:2: case: `turkish-001` has its references in line 1 already"]
 
