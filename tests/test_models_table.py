@@ -8,9 +8,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))
 
-from models import DOUBLES, HEAD, PAGE, Proof, chats, rows, table_of, with_table
-
 from jessyfile.models.architectures import ARCHITECTURES
+from models import DOUBLES, HEAD, PAGE, Proof, chats, rows, table_of, with_table
 
 LINE = re.compile(
     r"\| .+ \| (real|real, by hand|double) \| (\w+) \| (?:GGUF|folder), [\d,]+ [kM] \| ([\d.]+) → ([\d.]+) \| [\d.]+ GB "

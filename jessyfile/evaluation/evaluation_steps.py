@@ -247,8 +247,10 @@ def run_judge(context: StepContext) -> JudgeFacts:
     cases = load_suites(context.recipe, context.root)
     after, before = (context.facts_of(name, AnswersFacts) for name in ("evaluate", "baseline"))
     candidate, baseline = _answers(context, "evaluate", after), _answers(context, "baseline", before)
-    trainings = [context.facts_of(name, TrainFacts) for name in ("train", "prefer") if name in context.facts]
-    took = Took(sum(one.training_seconds for one in trainings), after.cold_seconds, before.cold_seconds)
+    taken = ("train",) if context.recipe.lora.trained else ()
+    names = [name for name in ("train", "prefer") if name in context.facts and name not in taken]
+    seconds = [context.facts_of(name, TrainFacts).training_seconds for name in names]
+    took = Took(sum(seconds) if seconds else None, after.cold_seconds, before.cold_seconds)
     opinion = _opinion(context, cases, candidate, baseline)
     contrasts = load_as(Contrasts, context.inputs["contrast"] / CONTRAST_FILE) if "contrast" in context.inputs else None
     verdict = replace(judge(context.recipe, cases, candidate, baseline, took, contrasts), opinion=opinion)

@@ -30,6 +30,7 @@ from jessyfile.results.facts import (
     ParityFacts,
     PreferencesFacts,
     PreferFacts,
+    TakenFacts,
     TrainFacts,
 )
 from jessyfile.results.typed_json import load_as
@@ -238,6 +239,9 @@ def _within(one: Outcome) -> bool:
 
 
 def _training(lineage: Lineage) -> Iterator[tuple[str, str]]:
+    if lineage.value("train", "lora.trained"):
+        yield from _taken(lineage)
+        return
     facts, merged = lineage.facts("train", TrainFacts), lineage.facts("merge", MergeFacts)
     if facts is None:
         yield "training", "its record is not in the project any more"
@@ -255,6 +259,21 @@ def _training(lineage: Lineage) -> Iterator[tuple[str, str]]:
     yield "took", f"{duration(facts.training_seconds)}, {size(facts.peak_bytes)} of memory ({facts.blas})"
     for rung in facts.rungs:
         yield "gave up", rung
+    yield from _preferred(lineage)
+
+
+def _taken(lineage: Lineage) -> Iterator[tuple[str, str]]:
+    facts = lineage.facts("train", TakenFacts)
+    if facts is not None:
+        yield (
+            "adapter",
+            f"taken from {facts.taken_from}, rank {facts.rank}, {facts.parameters:,} numbers, SHA-256 {facts.digest}",
+        )
+        yield "training", "done elsewhere: its updates, loss and seconds are not known here"
+    yield from _preferred(lineage)
+
+
+def _preferred(lineage: Lineage) -> Iterator[tuple[str, str]]:
     preferred = lineage.facts("prefer", PreferFacts) if lineage.adapter_step == "prefer" else None
     if preferred is not None:
         yield from preferred.lines()

@@ -165,7 +165,7 @@ class Retrieve:
 @dataclass(frozen=True, slots=True)
 class Lora:
     """Low-rank adapters (Hu et al. 2021), DoRA (Liu et al. 2024) among them; the update is scaled by alpha / rank, or by
-    alpha / √rank (rsLoRA, Kalajdzievski 2023).
+    alpha / √rank (rsLoRA, Kalajdzievski 2023). `trained` is the folder of an adapter that is taken in place of a training.
     """
 
     rank: int
@@ -175,6 +175,7 @@ class Lora:
     layers: int | None
     kind: Literal["lora", "dora"] = "lora"
     rslora: bool = False
+    trained: str | None = None
 
     @property
     def scale(self) -> float:

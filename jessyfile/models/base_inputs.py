@@ -1,4 +1,4 @@
-"""Which local files FROM and ADAPTER name: what the plan hashes. Light on purpose; nothing is opened."""
+"""Which local files FROM, ADAPTER and LORA name: what the plan hashes. Light on purpose; nothing is opened."""
 
 from __future__ import annotations
 
@@ -31,6 +31,11 @@ def base_files(recipe: Recipe, root: Path) -> Sequence[Path]:
             path = parse_reference(text, root).path if text is not None else None  # paths count from the root
             found.extend(model_files(path) if path is not None else ())
     return tuple(found)
+
+
+def trained_files(recipe: Recipe, root: Path) -> Sequence[Path]:
+    """Return the files of the adapter that LORA takes in place of a training."""
+    return tuple(model_files(root / recipe.lora.trained)) if recipe.lora.trained else ()
 
 
 def adapter_reference(recipe: Recipe, root: Path) -> Path | None:

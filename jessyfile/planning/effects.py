@@ -20,7 +20,8 @@ def step_effects(steps: Sequence[Step]) -> dict[str, Effect]:
     """Return each step's effect: what a training needs retrains, what is packed or handed out repackages, all else
     rechecks."""
     names = {step.name for step in steps}
-    training = needs(steps, {"train", "prefer"} & names)
+    # one that has no checkpoints to resume from takes an adapter that is trained already
+    training = needs(steps, {step.name for step in steps if step.name in ("train", "prefer") and step.resumable})
     packaging = needs(steps, {"import"} & names) | ({"merge", "gguf", "promote"} & names)
     return {name: "retrain" if name in training else "repackage" if name in packaging else "recheck" for name in names}
 

@@ -147,7 +147,7 @@ def _header(step: PlannedStep) -> str:
         if kind in kinds and "value" not in kinds and "file" not in kinds:
             return text
     text = _rows(step) or (
-        "retrain" if step.name in _TRAININGS else step.title if step.effect == "retrain" else step.effect
+        step.effect if step.effect != "retrain" else "retrain" if step.name in _TRAININGS else step.title
     )
     return f"{text}, from its last checkpoint" if step.resumes else text
 

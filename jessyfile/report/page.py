@@ -26,6 +26,7 @@ from jessyfile.results.facts import (
     PreferencesFacts,
     PreferFacts,
     PromoteFacts,
+    TakenFacts,
     TrainFacts,
 )
 from jessyfile.results.outcome import chance, spell
@@ -123,6 +124,7 @@ def render_reported(reported: Reported) -> str:
         promoted=promote is not None and promote.promoted,
         sections=list(_sections(left, bars, matrix)),
         trained=reported.facts_of("train", TrainFacts),
+        taken=reported.facts_of("train", TakenFacts),
         preferences=preference_lines(compared) if compared else [],
         preferred=[*preferred.lines()] if preferred else [],
         margins=loss_curve(left.preferred.curve, left.preferred.validations) if left.preferred else None,

@@ -241,6 +241,18 @@ class TrainFacts(Facts):
 
 
 @dataclass(frozen=True, slots=True)
+class TakenFacts(Facts):
+    """`train` where an adapter was taken that is trained already: the folder that the recipe names and the digest of its numbers' file.
+    How long it was trained, and with which loss, nobody here has seen.
+    """
+
+    taken_from: str
+    digest: str
+    parameters: int
+    rank: int
+
+
+@dataclass(frozen=True, slots=True)
 class PreferFacts(TrainFacts):
     """`prefer`: as `train`, over `compared` pairs or judged answers, `held_out` of which were not trained.
 

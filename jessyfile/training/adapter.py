@@ -92,15 +92,25 @@ def write(folder: Path, arrays: dict[str, Any], lora: Lora, keys: list[str]) -> 
     write_arrays(folder / ADAPTER_FILE, arrays)
     product = {"rank": lora.rank, "scale": lora.scale, "dropout": lora.dropout}
     config = {
-        "fine_tune_type": lora.kind,
+        **settings(lora),
         **product,
-        "targets": list(lora.targets),
         "keys": keys,
-        # mlx-lm counts the layers from the last, -1 for all, and names modules as seen from their layer
-        "num_layers": lora.layers or -1,
+        # mlx-lm names modules as seen from their layer
         "lora_parameters": {**product, "keys": sorted({_LAYER.sub("", key) for key in keys})},
     }
     fsops.write_text(folder / CONFIG_FILE, json.dumps(config, indent=2, sort_keys=True) + "\n")
+
+
+def settings(lora: Lora) -> dict[str, object]:
+    """Return what an adapter's configuration says of the settings that decide which numbers it has and how they count."""
+    # mlx-lm counts the layers from the last, -1 for all
+    return {
+        "fine_tune_type": lora.kind,
+        "rank": lora.rank,
+        "scale": lora.scale,
+        "targets": list(lora.targets),
+        "num_layers": lora.layers or -1,
+    }
 
 
 def write_arrays(path: Path, arrays: dict[str, Any]) -> None:

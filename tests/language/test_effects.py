@@ -99,9 +99,20 @@ def test_the_steps_read_exactly_what_the_table_says(load, text):
         actual = readers(recipe, address)
         if address[-1] == "title" and recipe.dataset.teacher:
             continue  # a teacher is told the title: then it is data
+        if address == ("lora", "trained"):
+            continue  # none here; where a recipe names one, another step `train` reads it
         if named - set(BESIDES) != actual:
             wrong[".".join(address)] = (sorted(named), sorted(actual))
     assert not wrong
+
+
+def test_an_adapter_that_is_trained_already_is_read_in_place_of_the_settings_of_its_training(load, tmp_path):
+    (tmp_path / "given").mkdir()
+    recipe = load(FULL.replace("PREFER kto", 'LORA { trained "given" }\nPREFER kto'))
+    [train] = [step for step in compile_steps(recipe) if step.name == "train"]
+    assert set(recipe.values(train.reads)) == {f"lora.{name}" for name in recipe.document["lora"]}
+    assert readers(recipe, ("lora", "rank")) == {"train", "prefer"}
+    assert readers(recipe, ("train", "learning_rate")) == set()
 
 
 def test_what_no_step_reads_is_listed_here_by_its_reader():

@@ -248,7 +248,8 @@ def test_the_effect_of_every_setting_in_the_table_is_that_of_the_steps_that_read
     )
     steps = compile_steps(recipe)
     effects = step_effects(steps)
-    for address in recipe.values(("*",)):
+    # where no adapter is named that is trained already, a training reads the other settings
+    for address in recipe.values(("*",)).keys() - {"lora.trained"}:
         readers = [step.name for step in steps if recipe.values(step.reads).keys() & {address}]
         node = node_at(tuple(address.split(".")[:3] if address.startswith("eval.criterion") else address.split(".")))
         assert node is not None, address

@@ -1,0 +1,139 @@
+"""An adapter that is trained already stands in for a training: what is packed and served of it is what its training made."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file, save_file
+
+from jessyfile.cli import main
+from jessyfile.evaluation.verdict import read_verdict
+from jessyfile.language import load_recipe
+from jessyfile.pipeline import compile_steps
+from jessyfile.planning.state import load_state
+from jessyfile.planning.store import Store
+from jessyfile.results.facts import TakenFacts
+from tests.walks import project
+
+TAKEN = ("--set", "lora.trained=given")
+CRITERION = "EVAL {\n  MAY training_time < 60m\n}\n"
+pytestmark = pytest.mark.slow
+
+
+def jessy(*words: str, expect: int = 0) -> str:
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(out):
+        code = main(words)
+    assert code == expect, out.getvalue()
+    return out.getvalue()
+
+
+def folder(root: Path, step: str) -> Path:
+    return Store(root).verified(load_state(root, "walk").steps[step].object)
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A project whose recipe was applied, and the adapter of that training in half precision in the folder `given`."""
+    root = tmp_path_factory.mktemp("taken")
+    recipe, before = project(root), Path.cwd()
+    recipe.write_text(recipe.read_text("utf-8") + CRITERION, "utf-8")
+    os.chdir(root)
+    try:
+        jessy("apply", recipe.name)
+        half(folder(root, "train"), root / "given")
+        yield root
+    finally:
+        os.chdir(before)
+
+
+def half(trained: Path, given: Path) -> None:
+    given.mkdir()
+    shutil.copy(trained / "adapter_config.json", given)
+    arrays = load_file(trained / "adapters.safetensors")
+    save_file({name: one.astype(np.float16) for name, one in arrays.items()}, given / "adapters.safetensors")
+
+
+def test_it_is_taken_without_a_training_and_everything_after_it_is_made_of_it(root: Path) -> None:
+    own = load_file(folder(root, "train") / "adapters.safetensors")
+    plan = jessy("plan", "walk.jessy", *TAKEN)
+    assert "the adapter in `given` is taken as it is: nothing is trained" in plan
+    jessy("apply", "walk.jessy", *TAKEN)
+    action = load_state(root, "walk").steps["train"]
+    facts = action.facts_of(TakenFacts)
+    assert (facts.taken_from, facts.rank) == ("given", 4)
+    assert not {"final_loss", "training_seconds", "updates"} & set(action.facts)
+    taken = load_file(folder(root, "train") / "adapters.safetensors")
+    assert facts.parameters == sum(one.size for one in own.values())
+    assert {name: one.dtype for name, one in taken.items()} == dict.fromkeys(own, np.dtype(np.float32))
+    assert all(np.array_equal(taken[name], one.astype(np.float16).astype(np.float32)) for name, one in own.items())
+    verdict = read_verdict(folder(root, "judge"))
+    assert verdict.metrics["training_time"].after.value is None
+    assert "taken from given" in max((root / ".jessy").rglob("report.html"), key=os.path.getmtime).read_text("utf-8")
+    assert "tokens" in jessy("chat", "walk", "Kedi nerede?", "--max-tokens", "4")
+    assert "No changes" in jessy("plan", "walk.jessy", *TAKEN)
+
+
+def test_the_recipe_without_it_trains_as_before(root: Path) -> None:
+    """A setting that is not written changes no key: what was trained before there was such a setting is found again."""
+    recipe = load_recipe(root / "walk.jessy").recipe
+    assert recipe is not None
+    [step] = [one for one in compile_steps(recipe) if one.name == "train"]
+    assert "lora.trained" not in recipe.values(step.reads)
+    assert "  + train" not in (plan := jessy("plan", "walk.jessy"))
+    assert "  ~ train" not in plan
+
+
+def config(given: Path, **changed: object) -> None:
+    path = given / "adapter_config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text("utf-8")), **changed}), "utf-8")
+
+
+def arrays(given: Path, change: Callable[[str, np.ndarray], tuple[str, np.ndarray] | None]) -> None:
+    path = given / "adapters.safetensors"
+    found = [change(name, one) for name, one in load_file(path).items()]
+    save_file(dict(filter(None, found)), path)
+
+
+def narrow(name: str, one: np.ndarray) -> tuple[str, np.ndarray]:
+    return name, np.ascontiguousarray(one[:, :2] if name.endswith("lora_a") else one[:2])
+
+
+REFUSED = {
+    "another rank": (lambda given: config(given, rank=8), "has rank 8, and LORA asks for 4"),
+    "another strength": (lambda given: config(given, scale=1.0), "has scale 1.0, and LORA asks for"),
+    "other layers": (lambda given: config(given, targets=["q_proj"]), "has targets q_proj, and LORA asks for q_proj"),
+    "fewer layers": (lambda given: config(given, num_layers=2), "has num_layers 2, and LORA asks for -1"),
+    "another kind": (lambda given: config(given, fine_tune_type="dora"), "fine_tune_type dora"),
+    "numbers of another rank": (lambda given: arrays(given, narrow), "has rank 2, and LORA asks for 4"),
+    "numbers that are missing": (
+        lambda given: arrays(given, lambda name, one: None if ".0.mlp.up_proj" in name else (name, one)),
+        "do not name the same layers: model.layers.0.mlp.up_proj",
+    ),
+    "another base": (
+        lambda given: arrays(given, lambda name, one: (name, np.vstack([one, one]) if "lora_a" in name else one)),
+        "the base has",
+    ),
+    "a damaged file": (lambda given: (given / "adapters.safetensors").write_bytes(b"{"), "safetensors"),
+    "no file": (lambda given: (given / "adapters.safetensors").unlink(), "holds no adapters.safetensors"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_one_that_does_not_fit_is_refused_by_the_plan_before_anything_runs(name: str, root: Path) -> None:
+    spoil, said = REFUSED[name]
+    shutil.rmtree(root / "spoiled", ignore_errors=True)
+    shutil.copytree(root / "given", root / "spoiled")
+    spoil(root / "spoiled")
+    for command in ("plan", "apply"):
+        told = jessy(command, "walk.jessy", "--set", "lora.trained=spoiled", expect=1)
+        assert said in told
+        assert "[1/" not in told
