@@ -63,7 +63,7 @@ def render_plan(
         return "\n".join([*lines, *_kept(plan, everything), *_mask(plan, everything), *_nothing(plan)]) + "\n"
     lines += [_legend(plan), ""]
     told: set[Told] | None = None if short else set()
-    width = max(16, *(len(step.name) for step in plan.steps if step.cause))
+    width = max([16, *(len(step.name) for step in plan.steps if step.cause)])
     for step in plan.steps:
         if step.cause:
             lines += _cause(step, width, told)

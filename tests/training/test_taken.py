@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,8 @@ from jessyfile.cli import main
 from jessyfile.evaluation.verdict import read_verdict
 from jessyfile.language import load_recipe
 from jessyfile.pipeline import compile_steps
+from jessyfile.planning.plan import Selection, make_plan
+from jessyfile.planning.plan_text import render_plan
 from jessyfile.planning.state import load_state
 from jessyfile.planning.store import Store
 from jessyfile.results.facts import TakenFacts
@@ -137,3 +140,12 @@ def test_one_that_does_not_fit_is_refused_by_the_plan_before_anything_runs(name:
         told = jessy(command, "walk.jessy", "--set", "lora.trained=spoiled", expect=1)
         assert said in told
         assert "[1/" not in told
+
+
+def test_a_plan_in_which_steps_only_follow_is_drawn(root: Path) -> None:
+    """Back at settings whose apply had ended early, all before was kept, nothing had a reason of its own, and the plan fell over."""
+    recipe = load_recipe(root / "walk.jessy").recipe
+    assert recipe is not None
+    made = make_plan(recipe, root, compile_steps(recipe), Selection(replace=("promote",)))
+    follows = replace(made, steps=tuple(replace(step, reasons=()) for step in made.steps))
+    assert "  > import" in render_plan(follows)
