@@ -17,7 +17,7 @@ FROM  gemma3:270m
 SYSTEM "Sen JESSY'sin: sıcak, dürüst bir yol arkadaşı. Basit soruya kısa, zor soruya derin cevap ver."
 DATASET {
   validation 10%
-  markers 60
+  markers 90
   CATEGORY turkish 16 "Everyday Turkish" {
     language tr
     level low

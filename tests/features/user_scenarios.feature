@@ -1,6 +1,6 @@
 Feature: Small talk stays small, hard questions get thought
   JESSY used to answer a greeting with an essay. The questions are asked of the model that the tests train: a Gemma of 270M
-  parameters, 100 rows, minutes on a processor. It learns the form: what is small talk, what needs thought, what needs much.
+  parameters, 130 rows, minutes on a processor. It learns the form: what is small talk, what needs thought, what needs much.
   What it says then is marked `content`; the nine iterations are marked `iterations` until an answer really takes them.
 
   Background:
