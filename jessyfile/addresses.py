@@ -9,7 +9,6 @@ from urllib.parse import SplitResult, urlsplit
 
 PORTS = {"http": 80, "https": 443}
 OLLAMA = "http://127.0.0.1:11434"
-OLLAMA_HOST = "OLLAMA_HOST"
 _OLLAMA_PORT = 11434
 _AS_CALLED = {
     "": "127.0.0.1",
@@ -61,24 +60,25 @@ def ollama_host() -> str | None:
     Without a scheme the port is 11434 unless said, with one the scheme's own. What a server listens on to be reached from everywhere,
     `0.0.0.0` and `::`, is this machine for a client.
     """
-    written = os.environ.get(OLLAMA_HOST, "").strip().strip("\"'")
-    if not written:
-        return None
+    written = os.environ.get("OLLAMA_HOST", "").strip().strip("\"'")
+    if not written or any(one.isspace() for one in written):
+        return written or None
     scheme, named, rest = written.rpartition("://")
     try:
-        if not named and ":" in rest and not rest.startswith("["):
-            rest = f"[{ipaddress.IPv6Address(rest)}]"
-    except ValueError:
-        pass
-    try:
-        parts = urlsplit(f"//{rest}")
+        parts = urlsplit(f"//{_bracketed(rest)}")
         host = _AS_CALLED.get(parts.hostname or "", parts.hostname)
         port = parts.port or (PORTS[scheme] if named else _OLLAMA_PORT)
-        user = f"{parts.netloc.rpartition('@')[0]}@" if "@" in parts.netloc else ""
         str(host).encode("idna")
     except (ValueError, KeyError):
         return written
-    if any(one.isspace() for one in written):
-        return written
+    user = "…@" if "@" in parts.netloc else ""  # refused later, and nothing of it is to be printed
     shown = f"[{host}]" if ":" in str(host) else host
     return f"{scheme or 'http'}://{user}{shown}:{port}{parts.path.rstrip('/')}"
+
+
+def _bracketed(written: str) -> str:
+    """Return an address of IPv6 in the brackets that a URL wants around it, anything else as it is."""
+    try:
+        return f"[{ipaddress.IPv6Address(written)}]"
+    except ValueError:
+        return written

@@ -6,7 +6,7 @@ import os
 import platform
 import shutil
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -52,11 +52,9 @@ def doctor(as_json: bool, ollama: str | None) -> None:
 
 def findings(ollama: str = OLLAMA) -> Sequence[Diagnosis]:
     """Return everything that was found, in the order in which it is shown."""
-    probes: tuple[Callable[[], Diagnosis], ...] = (
-        _system, _blas, _backend, _precision, _cores, _memory, _disk, _embedded,
-        lambda: _ollama(ollama), lambda: _models(ollama), _quantizer, _base, _versions,
-    )  # fmt: skip
-    return [probe() for probe in probes]
+    here = (_system, _blas, _backend, _precision, _cores, _memory, _disk, _embedded)
+    last = (_quantizer, _base, _versions)
+    return [*(probe() for probe in here), *_ollama(ollama), *(probe() for probe in last)]
 
 
 def _system() -> Diagnosis:
@@ -128,33 +126,26 @@ def _embedded() -> Diagnosis:
     return Diagnosis("embedded", f"llama.cpp (xllamacpp {found})")
 
 
-def _ollama(url: str) -> Diagnosis:
-    from jessyfile.export.ollama_api import is_vulnerable, probed
-
-    try:
-        found = probed(url)
-    except EngineError as error:
-        refused = "does not answer" not in error.message
-        value = error.message if refused else f"does not answer at {url}; the embedded engine serves instead"
-        return Diagnosis("ollama", value, not refused, (error.hint or "") if refused else "")
-    old = is_vulnerable(found)
-    advice = "it has a known vulnerability (CVE-2026-7482); update it to 0.17.1 or newer" if old else ""
-    return Diagnosis("ollama", f"{found} at {url}", not old, advice)
-
-
-def _models(url: str) -> Diagnosis:
-    """Say which models an Ollama has, and in which store here they lie."""
-    from jessyfile.export.ollama_api import OllamaClient, answers
+def _ollama(url: str) -> Sequence[Diagnosis]:
+    """Say which Ollama answers, which models it has, and in which store here they lie."""
+    from jessyfile.export.ollama_api import OllamaClient, is_vulnerable, probed, unreachable
     from jessyfile.models.ollama_store import stores_found
 
+    store = f"store: {stores_found() or 'none found here'}"
     try:
-        names = OllamaClient(url).models() if answers(url) is not None else None
-    except EngineError:
-        names = None
-    known = "" if names is None else f"{len(names)} served ({', '.join(names[:_SHOWN])}{', …' * (len(names) > _SHOWN)})"
-    return Diagnosis(
-        "models", "; ".join(part for part in (known, f"store: {stores_found() or 'none found here'}") if part)
-    )
+        found = probed(url)
+        names = OllamaClient(url).models()
+    except EngineError as error:
+        if error.message == unreachable(url).message:
+            server = Diagnosis("ollama", f"does not answer at {url}; the embedded engine serves instead")
+        else:
+            server = Diagnosis("ollama", error.message, good=False, advice=error.hint or "")
+        return server, Diagnosis("models", store)
+    old = is_vulnerable(found)
+    advice = "it has a known vulnerability (CVE-2026-7482); update it to 0.17.1 or newer" if old else ""
+    shown = ", ".join([*names[:_SHOWN], *("…" for _ in names[_SHOWN : _SHOWN + 1])])
+    served = f"{len(names)} served ({shown})" if names else "none served"
+    return Diagnosis("ollama", f"{found} at {url}", not old, advice), Diagnosis("models", f"{served}; {store}")
 
 
 def _quantizer() -> Diagnosis:

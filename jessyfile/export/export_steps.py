@@ -85,9 +85,9 @@ def run_import(context: StepContext) -> ImportFacts:
         context.facts_of("gguf", GgufFacts),
     )
     served = load_as(Served, folder / SERVED_FILE)
-    engine, version = register.choose_engine(context.recipe.deploy)
+    engine, told = register.choose_engine(context.recipe.deploy)
     if engine == "ollama":
-        _warn_of_old(context, str(version))
+        _warn_of_old(context, str(told))
         body = read_json(folder / CREATE_FILE)
         url = context.recipe.deploy.ollama
         report = _reporter(context)
@@ -95,8 +95,8 @@ def run_import(context: StepContext) -> ImportFacts:
         register.register_ollama(context.root, url, gguf, body, served, report, context.stop, retrieval, note)
     else:
         name = context.recipe.name
-        if context.recipe.deploy.engine == "auto" and context.recipe.deploy.ollama != OLLAMA:
-            context.progress.note(f"{register.why_not(context.recipe.deploy.ollama)}: the embedded engine serves")
+        if told is not None and context.recipe.deploy.ollama != OLLAMA:
+            context.progress.note(f"{told}: the embedded engine serves")
         register.register_embedded(context.root, name, gguf, facts.digest, served, _retrieval(context))
     entry = lookup(context.root, context.recipe.name, CANDIDATE)
     model = model_id(entry) if entry is not None else ""

@@ -36,8 +36,8 @@ Note = Callable[[str], None]
 
 
 def choose_engine(deploy: Deploy) -> tuple[EngineName, str | None]:
-    """Return the engine and, for Ollama, its version: the one the recipe names, else Ollama if it answers, else the
-    embedded one.
+    """Return the engine: the one the recipe names, else Ollama if it answers, else the embedded one; and Ollama's version, or why
+    none serves where one might.
 
     Raises EngineError when the recipe insists on an Ollama that does not answer.
     """
@@ -45,19 +45,10 @@ def choose_engine(deploy: Deploy) -> tuple[EngineName, str | None]:
         return "embedded", None
     try:
         return "ollama", ollama.probed(deploy.ollama)
-    except EngineError:
+    except EngineError as error:
         if deploy.engine == "ollama":
             raise
-        return "embedded", None
-
-
-def why_not(url: str) -> str:
-    """Return why an Ollama does not serve, in a few words."""
-    try:
-        ollama.probed(url)
-    except EngineError as error:
-        return error.message
-    return f"Ollama at {url} did not answer when it was asked"
+        return "embedded", error.message
 
 
 def register_embedded(
@@ -123,7 +114,7 @@ def register_ollama(
     register(root, name, CANDIDATE, entry)  # killed before the next one, what stands there is known for jessy's own
     client.create({**body, "model": model, "files": {"model.gguf": digest}}, report)
     kept = client.file_digest(model) or entry.digest
-    manifest = client.manifests().get(model, "")
+    manifest = client.manifest(model) or ""
     register(root, name, CANDIDATE, replace(entry, manifest=manifest, kept=kept if kept != entry.digest else ""))
 
 
@@ -162,13 +153,11 @@ def _make_room(
         What will be NAME:previous, where that is not what is registered as NAME:latest.
     """
     name, client = candidate.name, ollama.OllamaClient(str(candidate.ollama))
-    ours, there = _ours(root, name), client.manifests()
-    standing, older = (there.get(f"{name}:{tag}") for tag in (LATEST, PREVIOUS))
+    ours = _ours(root, name)
+    standing, older = (client.manifest(f"{name}:{tag}") for tag in (LATEST, PREVIOUS))
     if standing is None:
         return previous  # nothing answers there, so nothing can be kept
-    if (
-        standing and standing == candidate.manifest
-    ):  # a promotion that was killed after its last move, or the same model again
+    if standing and standing == candidate.manifest:  # killed after its last move, or the same model again
         killed = latest is None or not _same_model(latest, candidate)
         return _not_made_here(client, candidate) if killed and older and older not in ours else None
     own = latest is not None and latest.engine == "ollama" and (standing in ours or not standing or not latest.manifest)
@@ -202,20 +191,17 @@ def _not_made_here(client: ollama.OllamaClient, candidate: Registration) -> Regi
     """Return what is written down of the model that stands under NAME:previous and jessy did not make: which it is, and not how it
     is asked."""
     model = f"{candidate.name}:{PREVIOUS}"
-    digest, manifest = client.file_digest(model) or "", client.manifests().get(model, "")
+    digest, manifest = client.file_digest(model) or "", client.manifest(model) or ""
     return Registration("ollama", digest, ollama=candidate.ollama, name=candidate.name, tag=PREVIOUS, manifest=manifest)
 
 
 def _spare(client: ollama.OllamaClient, name: str, tag: str, ours: Collection[str], note: Note) -> None:
     """Give what stands under a name that is about to be taken another one, unless jessy made it."""
-    there = client.manifests()
-    standing = there.get(f"{name}:{tag}")
+    standing = client.manifest(f"{name}:{tag}")
     if not standing or standing in ours:
         return
-    names = (f"{name}:kept-{standing[:12]}{end}" for end in ("", *(f"-{number}" for number in range(2, 100))))
-    kept = next(one for one in names if there.get(one) in (None, standing))
-    if kept not in there:
-        client.copy(f"{name}:{tag}", kept)
+    kept = f"{name}:kept-{standing[:12]}"  # the digits of the whole model: another one has others
+    client.copy(f"{name}:{tag}", kept)
     note(f"{name}:{tag} was not made by jessy: it is kept as {kept}")
 
 

@@ -105,7 +105,7 @@ class OllamaClient:
         event = self._parsed(line)
         if not isinstance(event, dict) or event.get("error"):
             reason = event.get("error") if isinstance(event, dict) else event
-            raise EngineError(f"Ollama could not create the model: {_short(reason)}")
+            raise EngineError(f"Ollama could not create the model: {_brief(reason)}")
         return str(event.get("status", ""))[:200]
 
     def ask(self, path: str, body: Mapping[str, Any]) -> Mapping[str, object]:
@@ -123,8 +123,7 @@ class OllamaClient:
         answer with 200 for everything.
         """
         self._expect("POST", "/api/copy", {"source": source, "destination": destination}, f"copy `{source}`")
-        there = self.manifests()
-        if there.get(destination) is None or there.get(destination) != there.get(source):
+        if (made := self.manifest(destination)) is None or made != self.manifest(source):
             raise EngineError(
                 f"Ollama said that it copied `{source}` to `{destination}`, and did not",
                 hint="see Ollama's log, and what stands between",
@@ -149,12 +148,15 @@ class OllamaClient:
 
     def models(self) -> list[str]:
         """Return the names of the models that the server has, the newest first."""
-        return list(self.manifests())
+        return [name for name, _ in self._listed()]
 
-    def manifests(self) -> dict[str, str]:
-        """Return what the server calls each model it has: the SHA-256 of its manifest by name, empty where it does not say. It names
+    def manifest(self, name: str) -> str | None:
+        """Return the SHA-256 of a model's manifest, empty where the server does not say it; None when it has no such model. It stands for
         the whole model, with prompt and parameters, and a copy has the same.
         """
+        return next((digest for one, digest in self._listed() if _short(one) == _short(name)), None)
+
+    def _listed(self) -> list[tuple[str, str]]:
         with self._exchange("GET", "/api/tags") as response:
             if response.status != 200:
                 raise self._refused(response)
@@ -163,7 +165,7 @@ class OllamaClient:
         if not isinstance(listed, list):
             raise EngineError(f"`{self.url}` does not list its models as Ollama does")
         named = (one for one in listed if isinstance(one, dict) and isinstance(one.get("name"), str))
-        return {one["name"]: str(one.get("digest") or "").removeprefix("sha256:") for one in named}
+        return [(one["name"], str(one.get("digest") or "").removeprefix("sha256:")) for one in named]
 
     def swap(self, first: str, second: str, done: int = 0, moved: Callable[[int], object] = lambda _: None) -> None:
         """Exchange two names in three moves, each of which may be made twice.
@@ -255,7 +257,12 @@ class OllamaClient:
             reason = json.loads(response.read()).get("error")
         except (ValueError, AttributeError, RecursionError):
             reason = None
-        return EngineError(f"Ollama refused (HTTP {response.status}): {_short(reason or 'no reason given')}")
+        return EngineError(f"Ollama refused (HTTP {response.status}): {_brief(reason or 'no reason given')}")
+
+
+def _short(name: str) -> str:
+    """Return a model's name as a list of models has it: without Ollama's own registry; its case does not count."""
+    return name.lower().removeprefix("registry.ollama.ai/").removeprefix("library/")
 
 
 def file_in(modelfile: object) -> str | None:
@@ -308,5 +315,5 @@ def _chunks(path: Path, size: int, report: Report) -> Iterator[bytes]:
         raise storage_error(error, path, "read") from error
 
 
-def _short(reason: object) -> str:
+def _brief(reason: object) -> str:
     return " ".join(str(reason).split())[:300]

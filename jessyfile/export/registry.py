@@ -197,7 +197,7 @@ def check_answering(root: Path, entry: Registration, stop: Stop | None = None) -
     from jessyfile.export.ollama_api import OllamaClient
 
     client, name = OllamaClient(str(entry.ollama), stop), f"{entry.name}:{entry.tag}"
-    found, whole = client.file_digest(name), client.manifests().get(name, "")
+    found, whole = client.file_digest(name), client.manifest(name) or ""
     other_file = found not in (None, entry.answering)
     if other_file or (entry.manifest and whole not in ("", entry.manifest)):
         what = "another file" if other_file else "another model of the same file"
@@ -270,7 +270,7 @@ def _stands_in_ollama(entry: Registration) -> bool:
     if answers(url) is None:
         return True
     try:
-        found = OllamaClient(url).manifests().get(f"{entry.name}:{entry.tag}")
+        found = OllamaClient(url).manifest(f"{entry.name}:{entry.tag}")
     except EngineError:
         return True
     if not entry.manifest:  # registered by an earlier jessy
@@ -359,22 +359,16 @@ def move_back(root: Path, name: str, latest: Registration, previous: Registratio
     def moved(count: int) -> None:
         register(root, name, LATEST, replace(latest, swapped=count))
 
-    client = OllamaClient(str(previous.ollama))
-    there = client.manifests()
+    client, (newer, older) = OllamaClient(str(previous.ollama)), (f"{name}:{tag}" for tag in (LATEST, PREVIOUS))
+    if latest.engine != "ollama" and previous.manifest and client.manifest(newer) == previous.manifest:
+        return  # the embedded engine took over, and Ollama's own name never moved
+    if not latest.swapped and not _is(client.manifest(older), previous):
+        hint = "`ollama list` shows what it has"
+        raise EngineError(f"Ollama no longer has the model that is registered as {older}", hint=hint)
     if latest.engine == "ollama":
-        if not latest.swapped and not _is(there.get(f"{name}:{PREVIOUS}"), previous):
-            raise EngineError(
-                f"Ollama no longer has the model that is registered as {name}:{PREVIOUS}",
-                hint="`ollama list` shows what it has",
-            )
-        client.swap(f"{name}:{LATEST}", f"{name}:{PREVIOUS}", latest.swapped, moved)
-    elif not previous.manifest or there.get(f"{name}:{LATEST}") != previous.manifest:
-        if not _is(there.get(f"{name}:{PREVIOUS}"), previous):
-            raise EngineError(
-                f"Ollama no longer has the model that is registered as {name}:{PREVIOUS}",
-                hint="`ollama list` shows what it has",
-            )
-        client.copy(f"{name}:{PREVIOUS}", f"{name}:{LATEST}")
+        client.swap(newer, older, latest.swapped, moved)
+    else:
+        client.copy(older, newer)
 
 
 def _is(manifest: str | None, entry: Registration) -> bool:

@@ -167,6 +167,16 @@ def test_a_key_goes_to_the_host_that_it_is_for(served, monkeypatch):
     assert sent == [None]
 
 
+@pytest.mark.parametrize("name", ["library/tiny:latest", "registry.ollama.ai/library/tiny:latest", "Tiny:latest"])
+def test_a_name_is_found_as_ollama_shortens_it(name, served):
+    """A copy to `library/tiny` was made, listed as `tiny`, and taken for not made."""
+    state, client = served
+    state.models = {"tiny:latest": "1"}
+    assert client.manifest(name) == client.manifest("tiny:latest")
+    assert client.manifest(name) is not None
+    assert client.manifest("other/tiny:latest") is None
+
+
 @pytest.mark.parametrize(
     ("url", "allowed", "key"),
     [

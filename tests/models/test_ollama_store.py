@@ -186,6 +186,7 @@ EVAL { SUITE turkish { limit 3 } }
         ("", "engine auto", "http://127.0.0.1:11434"),
         (":11435", "engine embedded", "http://127.0.0.1:11434"),  # nobody is asked, and no fingerprint hangs on it
         (":11435", "ollama http://10.0.0.7:1", "http://10.0.0.7:1"),
+        ("user:secret@host", "engine auto", "http://…@host:11434"),
         ("not a host", "engine auto", "not a host"),
     ],
 )
