@@ -1,4 +1,4 @@
-"""The level of preferences that name none: the one whose marker the adapter that `train` left finds likeliest after the question."""
+"""The marker of preferences that name no level: the one that the adapter that `train` left finds likeliest after the question."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from jessyfile import fsops
+from jessyfile.dataset.filters import bands_of
 from jessyfile.dataset.preferences import answered
 from jessyfile.training import encoded
 from jessyfile.training.encode import MaskProof
@@ -18,7 +19,6 @@ from jessyfile.training.reference import logprobs
 if TYPE_CHECKING:
     from jessyfile.dataset.formatted import FormattedRow
     from jessyfile.dataset.preferences import AnyPreference
-    from jessyfile.language.recipe import Complexity
     from jessyfile.planning.steps import StepContext
     from jessyfile.training.encode import Encoder
 
@@ -42,33 +42,35 @@ def with_levels(context: StepContext, model: Any, encoder: Encoder, splits: Spli
     bare = [row for split in splits for row in split if row.level is None]
     if not bare or encoder.marker is None:
         return splits
-    complexity, path = context.recipe.complexity, context.work / LEVELS_FILE
+    path = context.work / LEVELS_FILE
 
     def read_once() -> None:
         if not path.is_file():
             fsops.write_text(path, json.dumps(_likeliest(context, model, encoder, bare)))
 
     here().by_first(read_once)
-    named: list[str] = json.loads(path.read_text("utf-8"))
-    told = ", ".join(f"{level} {count}" for level, count in sorted(Counter(named).items()))
+    named: list[tuple[str, int]] = json.loads(path.read_text("utf-8"))
+    told = ", ".join(f"{level} {count}" for level, count in sorted(Counter(level for level, _ in named).items()))
     context.progress.note(f"{len(bare)} preferences name no level: the model's own stands before them ({told})")
-    level = iter(named)
-    return [[row if row.level else _at(row, next(level), complexity) for row in split] for split in splits]
+    marker = iter(named)
+    return [[row if row.level else _at(row, *next(marker)) for row in split] for split in splits]
 
 
-def _likeliest(context: StepContext, model: Any, encoder: Encoder, rows: Sequence[AnyPreference]) -> list[str]:
-    """Return the level of each row whose marker is the likeliest."""
-    names = [level.name for level in context.recipe.complexity.levels]
-    asked = [_marker_row(_at(row, name, context.recipe.complexity), encoder) for row in rows for name in names]
+def _likeliest(
+    context: StepContext, model: Any, encoder: Encoder, rows: Sequence[AnyPreference]
+) -> list[tuple[str, int]]:
+    """Return the level and the iterations of each row whose marker is the likeliest of all that the recipe's bands allow."""
+    bands = bands_of(context.recipe.complexity)
+    markers = [(level, number) for level, (low, high) in bands.items() for number in range(low, high + 1)]
+    asked = [_marker_row(_at(row, *marker), encoder) for row in rows for marker in markers]
     whole = replace(encoder, marker_line="learned").encode(asked, MaskProof())
     packed = encoded.pack(whole, encoded.common_prefix(whole), encoder.end)
     [found] = logprobs(context, model, [replace(packed, level=packed.level & False)])
-    return [names[int(values.argmax())] for values in found.reshape(len(rows), len(names))]
+    return [markers[int(values.argmax())] for values in found.reshape(len(rows), len(markers))]
 
 
-def _at(row: AnyPreference, level: str, complexity: Complexity) -> AnyPreference:
-    band = next(one.iterations for one in complexity.levels if one.name == level)
-    return replace(row, level=level, iterations=sum(band) // 2)
+def _at(row: AnyPreference, level: str, iterations: int) -> AnyPreference:
+    return replace(row, level=level, iterations=iterations)
 
 
 def _marker_row(row: AnyPreference, encoder: Encoder) -> FormattedRow:

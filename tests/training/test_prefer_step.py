@@ -29,6 +29,7 @@ from jessyfile.training.checkpoint import Cursor
 from jessyfile.training.convergence import Divergence
 from jessyfile.training.decoder import Decoder
 from jessyfile.training.encode import Encoder
+from jessyfile.training.encoded import Encoded
 from jessyfile.training.metrics import read_metrics
 from jessyfile.training.prefer_step import run_prefer, settings_of
 from jessyfile.training.preference_encode import encode_preferences
@@ -155,7 +156,7 @@ def test_a_row_without_a_level_stands_behind_the_marker_that_the_adapter_finds_l
     monkeypatch.setattr(step, "encode_preferences", lambda *given: read.append(given[2]) or whole(*given))
     _, _, made = learned(root, method)
     [told] = [note for note in made.progress.notes if "name no level" in note]
-    ours = {row.level for split in read[1] for row in split if row.place == "pairs.jsonl:3"}
+    ours = {(row.level, row.iterations) for split in read[1] for row in split if row.place == "pairs.jsonl:3"}
     assert len(ours) == 1
     assert told.startswith(f"{1 if method == 'dpo' else 2} preferences name no level")
     assert all(row.level and row.iterations for split in read[1] for row in split)
@@ -173,10 +174,26 @@ def test_a_row_without_a_level_stands_behind_the_marker_that_the_adapter_finds_l
         picked = mx.take_along_axis(scores - mx.logsumexp(scores, -1, keepdims=True), mx.array(ids[1:])[:, None], 1)
         return float(picked[len(given) - 1 :].sum())
 
-    likeliest = max((("low", 1), ("medium", 4), ("high", 7)), key=lambda one: line(*one))
-    assert ours == {likeliest[0]}
+    bands = {"low": range(1, 3), "medium": range(3, 6), "high": range(6, 10)}
+    likeliest = max(((level, number) for level in bands for number in bands[level]), key=lambda one: line(*one))
+    assert ours == {likeliest}
     monkeypatch.setattr(preference_levels, "_likeliest", None)  # kept, and not read again
     run_prefer(prefer_step(root, method))
+
+
+def test_every_number_of_a_level_is_a_candidate(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`[medium 3]`, the most frequent marker of the shipped rows, was none: only the middle of each band was read."""
+
+    def preferring(_: Any, __: Any, splits: list[Encoded]) -> list[np.ndarray]:
+        said = [encoder.tokenizer.decode(splits[0].row(number)[0].tolist()) for number in range(len(splits[0]))]
+        return [np.array(["medium 3]" in text for text in said], np.float64)]
+
+    made = prefer_step(root)
+    encoder, splits = step._read(made)
+    monkeypatch.setattr(preference_levels, "logprobs", preferring)
+    found = preference_levels.with_levels(made, None, encoder, splits)
+    both = [pair for were, now in zip(splits, found, strict=True) for pair in zip(were, now, strict=True)]
+    assert [(now.level, now.iterations) for were, now in both if were.level is None] == [("medium", 3)]
 
 
 def test_judged_answers_are_held_against_an_answer_to_another_question(root: Path) -> None:
