@@ -204,9 +204,9 @@ class Compiled:
         import mlx.core as mx
 
         values = self.vectors.values
-        objective = self.objective.for_rows([row for batch in group for row in batch], partial(self._now, parts))
 
         def added() -> Array:
+            objective = self.objective.for_rows([row for batch in group for row in batch], partial(self._now, parts))
             sums = mx.zeros(values.size + _TOLD)
             for number, part in parts.items():
                 size = self.fitting.holding(part)
@@ -227,16 +227,22 @@ class Compiled:
             return mx.concatenate([mx.zeros(values.size), mx.array([math.nan, 0.0, 0.0, 1.0, 0.0, float(asked), 1.0])])
 
     def _now(self, parts: Mapping[int, Sequence[int]], others: Encoded, _: Sequence[int]) -> Array:
-        """Return the summed cross-entropy that an update's answers to other questions have now, not waited for."""
+        """Return the summed cross-entropy that an update's answers to other questions have now, not waited for; where one has
+        too little memory the others, which wait for this sum, hear that it is no number.
+        """
         import mlx.core as mx
 
-        own, shapes = self._laid(others, self.parts)
-        value = mx.array(0.0)
-        for part in parts.values():
-            bins = fill(own, part, shapes.holding(part), BETWEEN.counted)
-            value = value + self._read(self.vectors.values, self._arrays(bins, part, BETWEEN))[0]
-        found = self.passes.ranks.summed(value)
-        mx.async_eval(found)  # type: ignore[no-untyped-call]  # a process without a part of the update sums too
+        told, value = mx.array(math.nan), mx.array(0.0)
+        try:
+            own, shapes = self._laid(others, self.parts)
+            for part in parts.values():
+                bins = fill(own, part, shapes.holding(part), BETWEEN.counted)
+                value = value + self._read(self.vectors.values, self._arrays(bins, part, BETWEEN))[0]
+            mx.async_eval(value)  # type: ignore[no-untyped-call]
+            told = value
+        finally:  # a process without a part of the update sums too, and one without memory
+            found = self.passes.ranks.summed(told)
+            mx.async_eval(found)  # type: ignore[no-untyped-call]
         return found
 
     def _laid(self, rows: Encoded, batches: Sequence[Sequence[int]]) -> tuple[Encoded, Shapes]:

@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -28,7 +28,9 @@ from jessyfile.training.bins import PAD, fill, first_fit, shapes_of
 from jessyfile.training.encoded import EncodedRow, pack
 from jessyfile.training.hosts import HERE
 from jessyfile.training.launch import _free_ports
+from jessyfile.training.objective import Answers, Read
 from jessyfile.training.prefer_step import run_prefer
+from jessyfile.training.ranks import Ranks
 from jessyfile.training.sequences import cross_entropy
 
 TWICE = ("Mistral with tekken",)  # its structure is another double's
@@ -195,6 +197,38 @@ def test_a_loss_that_is_not_finite_leaves_the_vectors_as_they_were(tmp_path: Pat
         assert not np.isfinite(float(told[-1]))
         assert np.array_equal(np.array(after), before)
         assert (float(mx.abs(first).sum()), float(step)) == (0, 0)
+
+
+def test_too_little_memory_for_answers_to_other_questions_is_told_to_those_who_wait(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They were read before the protection began: one process raised alone, and the others waited for its sum."""
+    told = list[mx.array]()
+
+    class Two(Ranks):
+        def summed(self, array: mx.array) -> mx.array:
+            told.append(array)
+            return array
+
+    class Asking(Answers):
+        def for_rows(self, chosen: Sequence[int], read: Read) -> Answers:
+            read(on_gpu.rows, chosen)
+            return self
+
+    def short(*_: object) -> None:
+        raise MemoryError
+
+    made = trainer(tmp_path, epochs=1)
+    with made._compiling():
+        made._prepare()
+        on_gpu = made._compiled
+        assert on_gpu is not None
+        on_gpu.passes.ranks, on_gpu.passes.objective = Two(size=2), Asking()
+        monkeypatch.setattr(compiled, "fill", short)
+        sums = on_gpu._own_sums({0: [0]}, [[0]], lambda _: 1, asked=False)
+    assert [float(one) for one in told] == [pytest.approx(float("nan"), nan_ok=True)]
+    assert np.isnan(float(sums[-compiled._TOLD]))
+    assert float(sums[-1]) == 1
 
 
 def test_the_vocabulary_in_pieces_gives_the_same_loss_and_gradient(tmp_path: Path) -> None:
