@@ -2,8 +2,8 @@
 
 python benchmarks/preferences.py PROJECT --work FOLDER       from a project in which the quickstart was applied as far as `modelfile`;
                                                              what is in FOLDER is not made again
-... --ways dpo kto more    what is made beside the adapter as trained; `more` trains on the wanted answers for as long as dpo computed,
-                           `dpo-alone` and `kto-alone` compare without learning the wanted answer itself (sft_weight 0)
+... --ways dpo kto more    what is made beside the adapter as trained; `more` trains on the wanted answers for as long as dpo before it
+                           computed, 10 s without; `dpo-alone` and `kto-alone` compare without learning the wanted answer itself (sft_weight 0)
 ... --seeds 42 7           which pairs are trained, in which order; what is measured stays the same
 ... --pairs 320 --held-out 256
 ... --set beta=0.2 learning_rate=1e-4 epochs=2     PREFER's settings
@@ -13,8 +13,8 @@ python benchmarks/preferences.py PROJECT --work FOLDER       from a project in w
 ... --until 400            begins no other training after so many seconds
 
 Pairs are a good and a bad reference answer of the suites' development split, of about the same length. Cases are dealt out once: those
-that pairs may be trained of are in no figure. Held-out pairs, references and questions come from the others. FOLDER/results.json
-has every figure, FOLDER/* served/kept.jsonl the answers.
+that pairs may be trained of are in no figure. Held-out pairs, references and questions come from the others; every fourth held-out pair
+also decides whether an epoch's adapter is kept. FOLDER/results.json has every figure, FOLDER/* served/kept.jsonl the answers.
 """
 
 from __future__ import annotations
@@ -386,7 +386,8 @@ def main() -> None:
             name = TRAINED if way == TRAINED else folder.name
             if chosen.questions:
                 answers.append(beside.submit(asked_apart, name))
-            seconds.setdefault(seed, facts["seconds"])
+            if way == "dpo":
+                seconds[seed] = facts["seconds"]
             figures.append({"name": name, "facts": facts, "won": won(world, folder)})
             write_text(world.work / "results.json", readable({"figures": figures}))
             reads.append(read_cases_of(world, name, folder, chosen.cases))
