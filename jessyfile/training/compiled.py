@@ -19,7 +19,7 @@ from jessyfile.errors import InsufficientMemoryError
 from jessyfile.language.recipe import Train
 from jessyfile.training.bins import Bins, Shapes, fill, shapes_of
 from jessyfile.training.encoded import Encoded, with_prefix
-from jessyfile.training.gradient import TOGETHER, Passes, Totals, by_length, guarded
+from jessyfile.training.gradient import Passes, Runner, Totals, guarded
 from jessyfile.training.objective import ANSWERS, BETWEEN, Answers, Objective, as_arrays
 from jessyfile.training.optimizer import moved
 from jessyfile.training.sequences import binned_losses, shares_its_prefix
@@ -60,7 +60,7 @@ class Started:
 
 
 @dataclass(slots=True)
-class Compiled:
+class Compiled(Runner):
     """An adapter and its optimizer as vectors, and the functions that train them.
 
     parts      the rows of every part of every update: the shapes follow from them
@@ -139,20 +139,11 @@ class Compiled:
 
         return guarded(begun, self.train.batch_size)
 
-    def loss(
-        self, rows: Encoded, batch_size: int, objective: Objective = ANSWERS, chosen: Sequence[int] | None = None
-    ) -> Totals:
-        """Return the sums over rows, without a gradient and without dropout. Raises InsufficientMemoryError.
-
-        Args:
-            rows: the encoded rows.
-            batch_size: so many units are computed at once at most.
-            objective: what is summed.
-            chosen: numbers of whole units' rows; None for all.
-        """
+    def _sums(self, rows: Encoded, batches: Sequence[Sequence[int]], objective: Objective) -> Totals:
         import mlx.core as mx
 
-        batches = list(self.passes.parts(rows, by_length(rows, batch_size, objective.unit, chosen)))
+        batches = list(self.passes.parts(rows, batches))
+        most = max(map(len, batches), default=0)
         own, shapes = self._laid(rows, batches)
         told_of, ranks = self._read if isinstance(objective, Answers) else self._measure, self.passes.ranks
 
@@ -167,14 +158,10 @@ class Compiled:
 
         self.model.eval()
         try:
-            loss, margin, preferred, mass, tokens = ranks.together(lambda: guarded(summed, batch_size))
+            loss, margin, preferred, mass, tokens = ranks.together(lambda: guarded(summed, most))
             return Totals(loss, int(tokens), mass, {}, margin, preferred)
         finally:
             self.model.train()
-
-    def read(self, others: Encoded, chosen: Sequence[int]) -> float:
-        """Return the summed cross-entropy of what is compared of some rows, as `Passes` does."""
-        return self.loss(others, TOGETHER, BETWEEN, chosen).loss
 
     def finite(self, unit: int) -> bool:
         """Return whether the loss and gradient of one unit alone are finite."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from jessyfile.errors import InsufficientMemoryError
 from jessyfile.language.recipe import Train
@@ -54,8 +54,40 @@ class Totals:
             self.gradients = {key: array + other.gradients[key] for key, array in self.gradients.items()}
 
 
+class Runner(Protocol):
+    """What runs rows through the model as it is now."""
+
+    __slots__ = ()
+
+    def loss(
+        self, rows: Encoded, batch_size: int, objective: Objective = ANSWERS, chosen: Sequence[int] | None = None
+    ) -> Totals:
+        """Return the sums over all rows, or over those that are chosen, without gradient and without dropout.
+
+        Args:
+            rows: the encoded rows.
+            batch_size: so many units are computed at once at most.
+            objective: what is summed.
+            chosen: numbers of whole units' rows; None for all.
+
+        Returns:
+            The sums.
+
+        Raises:
+            InsufficientMemoryError: they do not fit.
+        """
+        return self._sums(rows, by_length(rows, batch_size, objective.unit, chosen), objective)
+
+    def read(self, others: Encoded, chosen: Sequence[int]) -> float:
+        """Return the summed cross-entropy of what is compared of some rows. Raises InsufficientMemoryError."""
+        return self.loss(others, TOGETHER, BETWEEN, chosen).loss
+
+    def _sums(self, rows: Encoded, batches: Sequence[Sequence[int]], objective: Objective) -> Totals:
+        """Return the sums over batches."""
+
+
 @dataclass(slots=True)
-class Passes:
+class Passes(Runner):
     """Runs rows through the model, with or without their gradient.
 
     splits     divides the rows of a part when memory was too small; it changes no mathematics
@@ -99,20 +131,7 @@ class Passes:
         parts = list(self.parts(rows, group))
         return self._together(partial(self._by_mlx, rows, parts, one), like)
 
-    def loss(
-        self, rows: Encoded, batch_size: int, objective: Objective = ANSWERS, chosen: Sequence[int] | None = None
-    ) -> Totals:
-        """Return the sums over all rows, or over those that are chosen, without gradient and without dropout.
-
-        Args:
-            rows: the encoded rows.
-            batch_size: so many units are computed at once at most.
-            objective: what is summed.
-            chosen: numbers of whole units' rows; None for all.
-
-        Returns:
-            The sums.
-        """
+    def _sums(self, rows: Encoded, batches: Sequence[Sequence[int]], objective: Objective) -> Totals:
         import mlx.core as mx
 
         def one(model: Any, number: int) -> Totals:
@@ -123,15 +142,10 @@ class Passes:
             model.train()
             return _totals(told, objective.mass(parts[number], batch.weights), len(batch.targets), {})
 
-        batches = by_length(rows, batch_size, objective.unit, chosen)
         if self.on_cpu is not None:
             return self._together(partial(self._by_numpy, self.on_cpu, rows, batches, None, objective), {})
         parts = [part for batch in batches for part in self._parts(rows, batch, objective.unit)]
         return self._together(partial(self._by_mlx, rows, parts, one), {})
-
-    def read(self, others: Encoded, chosen: Sequence[int]) -> float:
-        """Return the summed cross-entropy of what is compared of some rows. Raises InsufficientMemoryError."""
-        return self.loss(others, TOGETHER, BETWEEN, chosen).loss
 
     def parts(self, rows: Encoded, group: Sequence[Sequence[int]]) -> Iterator[list[int]]:
         """Yield the rows of each part of some batches."""

@@ -11,12 +11,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal
 
 from jessyfile.results.quality import Estimate
 from jessyfile.training.batches import COMPARED, LossWeights, Targets
 from jessyfile.training.encoded import Encoded
-from jessyfile.training.objective import Objective, Read, Weighed
+from jessyfile.training.objective import Read, Weighed
 from jessyfile.training.vectors import Array, Arrays
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from jessyfile.language.recipe import Train
     from jessyfile.training.convergence import What
-    from jessyfile.training.gradient import Totals
+    from jessyfile.training.gradient import Runner, Totals
     from jessyfile.training.objective import Laid
 
 Method = Literal["dpo", "kto"]
@@ -179,16 +179,6 @@ class Preferred:
 
         falling = np.exp(-np.logaddexp(0.0, margins))
         return falling if self.method == "dpo" else falling * np.exp(-np.logaddexp(0.0, -margins))
-
-
-class Runner(Protocol):
-    """What runs rows through the model as it is now."""
-
-    def loss(self, rows: Encoded, batch_size: int, objective: Objective) -> Totals:
-        """Return the sums over all rows."""
-
-    def read(self, others: Encoded, chosen: Sequence[int]) -> float:
-        """Return the summed cross-entropy of some rows."""
 
 
 @dataclass(frozen=True, slots=True)
