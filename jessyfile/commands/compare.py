@@ -48,7 +48,11 @@ def compare(
     from jessyfile.evaluation.paired import compare_models
 
     now = anew or quick or bool(suite)
-    first, second = (_evaluated(what, suite, quick=quick, anew=now, quiet=as_json) for what in (a, b))
+    both = [_stored_or_asking(what, anew=now) for what in (a, b)]
+    again = ("compare", a, b)
+    first, second = (
+        ask(one, suite, quick=quick, quiet=as_json, again=again) if isinstance(one, Asking) else one for one in both
+    )
     found = compare_models(first, second)
     if as_json:
         click.echo(json_text(_as_json(found), indent=1))
@@ -56,15 +60,15 @@ def compare(
         click.echo(printable("\n".join(_lines(found))))
 
 
-def _evaluated(what: str, suites: tuple[str, ...], *, quick: bool, anew: bool, quiet: bool) -> ModelEvaluation:
+def _stored_or_asking(what: str, *, anew: bool) -> ModelEvaluation | Asking:
     from jessyfile.evaluation.paired import run_evaluation, stored_evaluation
     from jessyfile.planning.runs import find_run
 
     if what.isascii() and what.isdigit() and not Path(what).exists():
         return run_evaluation(here(), find_run(here(), what))
-    asking: Asking = find_asking(what, (), None, ())
+    asking = find_asking(what, (), None, ())
     stored = None if anew else stored_evaluation(asking.root, asking.entry.name, asking.entry.digest, asking.name)
-    return stored or ask(asking, suites, quick=quick, quiet=quiet, command="compare")
+    return stored or asking
 
 
 def _lines(found: PairedComparison) -> Iterator[str]:

@@ -14,7 +14,7 @@ import pytest
 from evaluation_fakes import FakeEngine, answered, by_id, make_answer, make_case, make_recipe, served
 
 from jessyfile.cli import main
-from jessyfile.errors import EvaluationError
+from jessyfile.errors import EvaluationError, Interrupted
 from jessyfile.evaluation import ask_model
 from jessyfile.evaluation.falls import fewer_by_chance, holm
 from jessyfile.evaluation.verdict import Took, judge, write_verdict
@@ -151,6 +151,7 @@ def test_a_shipped_suite_may_be_asked_that_the_recipe_does_not_answer(project: P
         (("tiny:newest",), 64, "a model's tag is latest, candidate, previous"),
         (("cases.jsonl",), 1, "is a file of rows, not a recipe"),
         (("tiny", "--junit", "cases.jsonl"), 1, "is there already, and jessy did not write it"),
+        (("tiny", "--junit", "cases.jsonl/found.xml"), 1, "cannot write"),
         ((), 64, "Missing argument"),
     ],
 )
@@ -263,6 +264,21 @@ def test_compare_asks_both_and_shows_what_got_worse_first(project: Project, caps
     assert "2 answers got worse and 0 better from A to B" in told
     assert told.index("turkish-007: 7 ne yesek") < told.index("turkish-009: 9 ne yesek")
     assert "does not say pilav" in told
+
+
+def stopped(prompt: str) -> str:
+    raise Interrupted("stopped")
+
+
+def test_compare_finds_both_before_it_asks_and_names_both_when_it_is_stopped(
+    project: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """All questions had been asked of the first when the second was found not to be there; the hint named the first alone."""
+    assert project.jessy("compare", "tiny", "nobody") == 1
+    assert project.engine.asked == []
+    project.engine.answer = stopped
+    assert project.jessy("compare", "tiny", "tiny:candidate") == 130
+    assert "resume with: jessy compare tiny tiny:candidate" in capsys.readouterr().err
 
 
 def add_run(root: Path, number: int, passing: int, digest: str) -> None:
