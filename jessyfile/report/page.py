@@ -83,6 +83,7 @@ class Left:
 
     verdict: Verdict | None
     curve: Curve | None
+    taken: TakenFacts | None
     preferred: Curve | None
     card: DatasetCard | None
     mask: Mask | None
@@ -104,12 +105,11 @@ def render_reported(reported: Reported) -> str:
     left = Left(
         verdict=verdict,
         curve=reported.left("train", "curve.json", Curve),
+        taken=reported.facts_of("train", TakenFacts),
         preferred=reported.left("prefer", "curve.json", Curve),
         card=reported.left("neighbours", CARD, DatasetCard) or reported.left("dataset", CARD, DatasetCard),
         mask=reported.left("encode", "mask.json", Mask),
-        contrasts=next(
-            filter(None, (reported.left(step.name, CONTRAST_FILE, Contrasts) for step in reported.steps)), None
-        ),
+        contrasts=reported.left("contrast", CONTRAST_FILE, Contrasts),
         checks=_checks(verdict),
     )
     bars, matrix = _bars(left.verdict), _matrix(reported, left.verdict)
@@ -124,7 +124,6 @@ def render_reported(reported: Reported) -> str:
         promoted=promote is not None and promote.promoted,
         sections=list(_sections(left, bars, matrix)),
         trained=reported.facts_of("train", TrainFacts),
-        taken=reported.facts_of("train", TakenFacts),
         preferences=preference_lines(compared) if compared else [],
         preferred=[*preferred.lines()] if preferred else [],
         margins=loss_curve(left.preferred.curve, left.preferred.validations) if left.preferred else None,
@@ -172,7 +171,7 @@ def _sections(left: Left, bars: Sequence[MetricBar], matrix: Matrix | None) -> I
         ("ways", "Two ways", left.verdict and left.verdict.ways),
         ("levels", "Levels", matrix),
         ("latency", "Latency", left.verdict),
-        ("training", "Training", left.curve),
+        ("training", "Training", left.curve or left.taken),
         ("answers", "Answers", left.verdict),
         ("data", "Data", left.card or left.mask),
         ("made", "Made of", True),

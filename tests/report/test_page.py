@@ -13,12 +13,12 @@ from report_fakes import make_result
 
 from jessyfile.errors import ProjectError
 from jessyfile.evaluation.verdict import read_verdict, write_verdict
-from jessyfile.planning.canonical import readable
+from jessyfile.planning.canonical import normal, readable
 from jessyfile.planning.runs import RecordedStep, Run, RunRecord
 from jessyfile.planning.store import Store
 from jessyfile.report import page, rewrite_report, write_report
 from jessyfile.report.page import render_page
-from jessyfile.results.facts import Opinion
+from jessyfile.results.facts import Opinion, TakenFacts
 from jessyfile.results.outcome import chance
 from jessyfile.results.quality import CheckQuality, ChecksQuality, Contrast, Contrasts, Estimate
 from jessyfile.text.printable import printable
@@ -108,6 +108,21 @@ def test_parts_whose_step_was_left_out_are_missing_not_broken(tmp_path: Path, ke
     assert ('<section id="training">' in text) == ("train" in kept)
 
 
+def test_what_preferences_taught_an_adapter_that_was_taken_is_shown(tmp_path: Path) -> None:
+    """It stood below the loss of a training, and there was none; nor did a link lead to the section."""
+    recipe, result = make_result(tmp_path)
+    train = next(step for step in result.steps if step.name == "train")
+    (train.folder / "curve.json").unlink()
+    taken = replace(train, facts=normal(TakenFacts("given", "ab" * 32, 9, 4)))
+    prefer = replace(train, name="prefer", facts={**train.facts, "compared": 40})
+    others = [step for step in result.steps if step != train]
+    text = render_page(recipe, replace(result, steps=(taken, prefer, *others)))
+    assert "taken from given" in text
+    assert "dpo on 40 pairs, 8 updates" in text
+    assert '<a href="#training">' in text
+    assert Tags(text).open == []
+
+
 def test_every_link_in_the_page_leads_somewhere(tmp_path: Path) -> None:
     recipe, result = make_result(tmp_path)
     text = render_page(recipe, result)
@@ -138,12 +153,13 @@ def test_contrasts_the_checks_own_quality_and_the_judges_worth_have_their_sectio
 ) -> None:
     """A share stood alone: nothing said how often its checks err, nor what a judge model's taste is worth."""
     recipe, result = make_result(tmp_path)
-    folder = result.steps[-1].folder
+    contrast = replace(result.steps[-1], name="contrast")
+    result = replace(result, steps=(*result.steps, contrast))
     figures = (
         Contrast("fits", 430, 1290, Estimate(0.93, 0.91, 0.95), Estimate(0.88, 0.85, 0.9), Estimate(0.05, 0.03, 0.07)),
         Contrast("kind", 30, 90, Estimate(0.5, 0.4, 0.6)),
     )
-    (folder / "contrast.json").write_text(readable(Contrasts(figures, HOSTILE)), encoding="utf-8")
+    (contrast.folder / "contrast.json").write_text(readable(Contrasts(figures, HOSTILE)), encoding="utf-8")
     judged = next(step.folder for step in result.steps if step.name == "judge")
     opinion = Opinion("wise<1b>", 6, 4, 1, 1, 0.375, Estimate(0.87, 0.79, 0.92), 100)
     write_verdict(judged, replace(read_verdict(judged), opinion=opinion))
