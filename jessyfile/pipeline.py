@@ -658,6 +658,7 @@ def _taken_step() -> Step:
         reads=("lora.*",),
         files=trained_files,
         preflight=_taken_known,
+        timed_as="taken",
     )
 
 

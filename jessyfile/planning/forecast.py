@@ -116,7 +116,7 @@ class Forecaster:
             sized: its peak by sizes alone, where these are known.
         """
         base = self.base_of(step)
-        rows = [row for row in self.timings.of(step.name) if row.base == base][-_RECENT:]
+        rows = [row for row in self.timings.of(step.timed_as or step.name) if row.base == base][-_RECENT:]
         if not rows:
             return Forecast(None, sized, 0, sized) if sized else None
         return Forecast(_seconds(rows, self.units(step, kept)), _peak(rows, sized), len(rows), sized)

@@ -375,7 +375,7 @@ class _Apply:
             inputs = {name: self.results[name].facts for name in one.inputs}
             units = read_as(CommonFacts, step.facts, step.name).work_units or forecaster.units(one, inputs)
             base = forecaster.base_of(one)
-            timings.add(step.name, Timing(step.seconds, step.peak, units, base, sized.get(step.name)))
+            timings.add(one.timed_as or one.name, Timing(step.seconds, step.peak, units, base, sized.get(step.name)))
         if len(ran) == len(self.steps):
             timings.add_full_run(self.recipe.name, result.seconds)
         timings.save()

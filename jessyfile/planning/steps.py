@@ -86,6 +86,7 @@ class Step:
     resumable  whether `work` holds checkpoints worth keeping after an interruption
     units    how much work a run would be, in the step's own unit (rows, tokens), from the recipe, the root and the
              facts of those inputs that stay as they are; the forecast scales with it
+    timed_as  under which name its runs are timed, where another step of its name does other work; else its own
     peak     about how many bytes of memory a run needs at its peak, by sizes alone; None where they are not known.
              Earlier runs on this machine correct it
     smaller  says in words what would bring the peak down to a share of itself
@@ -108,6 +109,7 @@ class Step:
     preflight: Callable[[Outlook], Iterable[Finding]] | None = None
     disk: Callable[[Outlook], int] | None = None
     units: Callable[[Recipe, Path, Mapping[str, Record]], float | None] | None = None
+    timed_as: str | None = None
     resolved: Callable[[Recipe], Mapping[str, str]] | None = None
     peak: Callable[[Outlook], int | None] | None = None
     smaller: Callable[[Outlook, float], str] | None = None
