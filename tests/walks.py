@@ -5,10 +5,13 @@ field of a dataclass, an entry of a list or mapping). A check, which returns a v
 `Recipe`, which every step is given, nor the look ahead before the first step, nor what is said while a step is under way.
 """
 
+import contextlib
 import dataclasses
+import io
 import json
 import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 from tests.models.tiny import tiny_model
@@ -72,6 +75,35 @@ def project(root: Path) -> Path:
     recipe = root / "walk.jessy"
     recipe.write_text(RECIPE, "utf-8")
     return recipe
+
+
+def jessy(*words: str, expect: int = 0) -> str:
+    """Run one command and return what it says."""
+    from jessyfile.cli import main
+
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(out):
+        code = main(words)
+    assert code == expect, out.getvalue()
+    return out.getvalue()
+
+
+@contextlib.contextmanager
+def applied_walk(root: Path, more: str) -> Iterator[None]:
+    """Fill a folder as `project` does, with more lines in the recipe, apply it and stay there for the block."""
+    recipe = project(root)
+    recipe.write_text(recipe.read_text("utf-8") + more, "utf-8")
+    with contextlib.chdir(root):
+        jessy("apply", recipe.name)
+        yield
+
+
+def result(root: Path, step: str) -> Path:
+    """Return the folder of a step's result."""
+    from jessyfile.planning.state import load_state
+    from jessyfile.planning.store import Store
+
+    return Store(root).verified(load_state(root, "walk").steps[step].object)
 
 
 def holds(found: object, thing: object, depth: int = 1) -> bool:

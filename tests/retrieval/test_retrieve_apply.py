@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import json
-import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,16 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from jessyfile.cli import main
 from jessyfile.dataset.formatted import read_formatted
 from jessyfile.evaluation.answers import read_answers
 from jessyfile.evaluation.verdict import read_verdict
 from jessyfile.planning.state import load_state
-from jessyfile.planning.store import Store
 from jessyfile.report.terminal import summary_lines
 from jessyfile.results.facts import AnswersFacts, ImportFacts, IndexFacts, JudgeFacts
 from jessyfile.retrieval.examples import Examples
-from tests.walks import project
+from tests.walks import applied_walk, jessy, result
 
 RETRIEVE = "RETRIEVE {\n  examples 2 from seeds\n  answer above 90%\n}\n"
 pytestmark = pytest.mark.slow
@@ -33,30 +28,17 @@ class Applied:
     root: Path
 
     def folder(self, step: str) -> Path:
-        return Store(self.root).verified(load_state(self.root, "walk").steps[step].object)
+        return result(self.root, step)
 
     def facts(self, step: str, kind):  # type: ignore[no-untyped-def]
         return load_state(self.root, "walk").steps[step].facts_of(kind)
 
 
-def jessy(*words: str) -> str:
-    out = io.StringIO()
-    with contextlib.redirect_stdout(out):
-        assert main(words) in (0, 2), out.getvalue()
-    return out.getvalue()
-
-
 @pytest.fixture(scope="module")
 def applied(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Applied]:
     root = tmp_path_factory.mktemp("retrieve")
-    recipe, before = project(root), Path.cwd()
-    recipe.write_text(recipe.read_text("utf-8") + RETRIEVE, "utf-8")
-    os.chdir(root)
-    try:
-        jessy("apply", recipe.name)
+    with applied_walk(root, RETRIEVE):
         yield Applied(root)
-    finally:
-        os.chdir(before)
 
 
 def test_rows_held_out_serve_and_stand_before_no_row_that_is_trained(applied: Applied) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import json
 import os
 import shutil
@@ -15,47 +13,27 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from jessyfile.cli import main
 from jessyfile.evaluation.verdict import read_verdict
 from jessyfile.language import load_recipe
 from jessyfile.pipeline import compile_steps
 from jessyfile.planning.plan import Selection, make_plan
 from jessyfile.planning.plan_text import render_plan
 from jessyfile.planning.state import load_state
-from jessyfile.planning.store import Store
 from jessyfile.results.facts import TakenFacts
-from tests.walks import project
+from tests.walks import applied_walk, jessy, result
 
 TAKEN = ("--set", "lora.trained=given")
 CRITERION = "EVAL {\n  MAY training_time < 60m\n}\n"
 pytestmark = pytest.mark.slow
 
 
-def jessy(*words: str, expect: int = 0) -> str:
-    out = io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(out):
-        code = main(words)
-    assert code == expect, out.getvalue()
-    return out.getvalue()
-
-
-def folder(root: Path, step: str) -> Path:
-    return Store(root).verified(load_state(root, "walk").steps[step].object)
-
-
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A project whose recipe was applied, and the adapter of that training in half precision in the folder `given`."""
     root = tmp_path_factory.mktemp("taken")
-    recipe, before = project(root), Path.cwd()
-    recipe.write_text(recipe.read_text("utf-8") + CRITERION, "utf-8")
-    os.chdir(root)
-    try:
-        jessy("apply", recipe.name)
-        half(folder(root, "train"), root / "given")
+    with applied_walk(root, CRITERION):
+        half(result(root, "train"), root / "given")
         yield root
-    finally:
-        os.chdir(before)
 
 
 def half(trained: Path, given: Path) -> None:
@@ -66,21 +44,24 @@ def half(trained: Path, given: Path) -> None:
 
 
 def test_it_is_taken_without_a_training_and_everything_after_it_is_made_of_it(root: Path) -> None:
-    own = load_file(folder(root, "train") / "adapters.safetensors")
+    own = load_file(result(root, "train") / "adapters.safetensors")
     plan = jessy("plan", "walk.jessy", *TAKEN)
     assert "the adapter in `given` is taken as it is: nothing is trained" in plan
+    assert "train never ran here" in plan  # the seconds and memory of the training had been forecast for it
     jessy("apply", "walk.jessy", *TAKEN)
     action = load_state(root, "walk").steps["train"]
     facts = action.facts_of(TakenFacts)
     assert (facts.taken_from, facts.rank) == ("given", 4)
     assert not {"final_loss", "training_seconds", "updates"} & set(action.facts)
-    taken = load_file(folder(root, "train") / "adapters.safetensors")
+    taken = load_file(result(root, "train") / "adapters.safetensors")
     assert facts.parameters == sum(one.size for one in own.values())
     assert {name: one.dtype for name, one in taken.items()} == dict.fromkeys(own, np.dtype(np.float32))
     assert all(np.array_equal(taken[name], one.astype(np.float16).astype(np.float32)) for name, one in own.items())
-    verdict = read_verdict(folder(root, "judge"))
+    verdict = read_verdict(result(root, "judge"))
     assert verdict.metrics["training_time"].after.value is None
     assert "taken from given" in max((root / ".jessy").rglob("report.html"), key=os.path.getmtime).read_text("utf-8")
+    jessy("export", "walk", "--as", "hf", "-o", "exported")
+    assert "taken from given" in (root / "exported" / "README.md").read_text("utf-8")
     assert "tokens" in jessy("chat", "walk", "Kedi nerede?", "--max-tokens", "4")
     assert "No changes" in jessy("plan", "walk.jessy", *TAKEN)
 
