@@ -30,7 +30,7 @@ demo: $(READY)
 	for asked in "sana bisi sorucam" "Rust'ta ownership nedir?" "Bilinç nedir?"; do \
 		echo; echo "> $$asked"; $(BIN)/jessy chat jessy-270m:candidate "$$asked" || exit 1; done
 
-# the adapter of models/ again, from the rows as they are: on an NVIDIA card a minute, on two cores hours
+# the adapter of models/ again, from the rows as they are; never run as a whole (of the training alone models/jessy-270m/README.md tells)
 reference: $(READY)
 	$(BIN)/jessy apply recipes/jessy-270m.jessy --only train
 	$(BIN)/python benchmarks/reference.py
