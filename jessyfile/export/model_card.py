@@ -269,7 +269,8 @@ def _taken(lineage: Lineage) -> Iterator[tuple[str, str]]:
             "adapter",
             f"taken from {facts.taken_from}, rank {facts.rank}, {facts.parameters:,} numbers, SHA-256 {facts.digest}",
         )
-        yield "training", "done elsewhere: its updates, loss and seconds are not known here"
+        unknown = "its updates, loss and seconds are not known here, nor whether its rows were those of this card"
+        yield "training", f"done elsewhere: {unknown}"
     yield from _preferred(lineage)
 
 

@@ -61,7 +61,9 @@ def test_it_is_taken_without_a_training_and_everything_after_it_is_made_of_it(ro
     assert verdict.metrics["training_time"].after.value is None
     assert "taken from given" in max((root / ".jessy").rglob("report.html"), key=os.path.getmtime).read_text("utf-8")
     jessy("export", "walk", "--as", "hf", "-o", "exported")
-    assert "taken from given" in (root / "exported" / "README.md").read_text("utf-8")
+    card = (root / "exported" / "README.md").read_text("utf-8")
+    assert "taken from given" in card
+    assert "nor whether its rows were those of this card" in card
     assert "tokens" in jessy("chat", "walk", "Kedi nerede?", "--max-tokens", "4")
     assert "No changes" in jessy("plan", "walk.jessy", *TAKEN)
 
