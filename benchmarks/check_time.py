@@ -33,7 +33,7 @@ def long_recipe(folder: Path) -> Path:
     """Write a recipe of 10,000 lines."""
     topics = "".join(f"    TOPIC t{i} 1\n" for i in range(9_988))
     path = folder / "long.jessy"
-    text = "JESSY 1\nNAME long\nFROM gemma3:270m\nDATASET {\n  CATEGORY many 9988 {\n" + topics + "  }\n}\n"
+    text = "JESSY 1\nNAME long\nFROM gemma3:270m-pt\nDATASET {\n  CATEGORY many 9988 {\n" + topics + "  }\n}\n"
     path.write_text(text + "EVAL {\n  MUST no_loops > 95%\n}\n", "utf-8")
     return path
 

@@ -23,7 +23,7 @@ from jessyfile.planning.state import load_state
 HOUSE = Path(__file__).parents[1]
 RECIPE = """JESSY 1
 NAME  forecast
-FROM  gemma3:270m
+FROM  gemma3:270m-pt
 SYSTEM "Sen JESSY'sin."
 DATASET {
   validation 10%

@@ -23,7 +23,7 @@ from training_kills import Killer, Survived, Training, every_death, random_death
 
 RECIPE = """JESSY 1
 NAME kills
-FROM gemma3:270m
+FROM gemma3:270m-pt
 SYSTEM "Kısa konuş."
 DATASET {
   validation 20%

@@ -35,7 +35,7 @@ from jessyfile.training.activations import part_of, peak
 from jessyfile.training.footprint import footprint
 
 LARGE = "--large"
-REAL: tuple[str, ...] = ("gemma3:270m", "smollm2:135m")
+REAL: tuple[str, ...] = ("gemma3:270m-pt", "smollm2:135m")
 RANDOM = ("qwen2.5:0.5b", "qwen3:0.6b", "llama3.2:1b")
 LORA = Lora(16, 32, 0.0, ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"), None)
 TRAIN = Train(

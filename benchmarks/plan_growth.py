@@ -35,7 +35,7 @@ def project(folder: Path, rows: int) -> Path:
     topics = "".join(f"    TOPIC t{topic} {each}\n" for topic in range(TOPICS))
     recipe = folder / "grow.jessy"
     recipe.write_text(
-        f"JESSY 1\nNAME grow\nFROM gemma3:270m\nDATASET {{\n  CATEGORY many {rows} {{\n    language tr\n    level low\n{topics}  }}\n}}\n"
+        f"JESSY 1\nNAME grow\nFROM gemma3:270m-pt\nDATASET {{\n  CATEGORY many {rows} {{\n    language tr\n    level low\n{topics}  }}\n}}\n"
         "COMPLEXITY {\n  LEVEL low 1-2 iterations within 5s\n}\nEVAL {\n  MUST no_loops > 95%\n}\n",
         "utf-8",
     )

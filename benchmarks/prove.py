@@ -100,7 +100,7 @@ def serve(root: Path) -> dict[str, object]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--base", default="gemma3:270m", help="a model as FROM takes it")
+    parser.add_argument("--base", default="gemma3:270m-pt", help="a model as FROM takes it")
     parser.add_argument("--output", type=Path, default=Path(".jessy/prove.json"))
     chosen = parser.parse_args()
     output = chosen.output.resolve()

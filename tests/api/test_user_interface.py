@@ -208,7 +208,7 @@ def test_a_fine_tuner_trains_one_epoch(tmp_path):
 
     TrainingDataset(TrainingDataGenerator().generate_conversational(10) * 12).save(tmp_path / "train.jsonl")
     config = TrainingConfig(learning_rate=1e-3, warmup_steps=3, gradient_accumulation=1)
-    tuner = MLXFineTuner("gemma3:270m", LoRAConfig(), config)
+    tuner = MLXFineTuner("gemma3:270m-pt", LoRAConfig(), config)
     tuner.load_training_data(str(tmp_path / "train.jsonl"))
     metrics = tuner.train(epochs=1, batch_size=4)
     assert metrics.loss < 2.0
@@ -254,12 +254,12 @@ def test_end_to_end_on_the_base_of_the_tests(tmp_path, monkeypatch):
     dataset = TrainingDataset(TrainingDataGenerator().generate_conversational(10) * 4)
     dataset.save(str(tmp_path / "train.jsonl"))
     config = TrainingConfig(learning_rate=1e-3, warmup_steps=3, gradient_accumulation=1)
-    tuner = MLXFineTuner("gemma3:270m", LoRAConfig(), config)
+    tuner = MLXFineTuner("gemma3:270m-pt", LoRAConfig(), config)
     tuner.load_training_data(str(tmp_path / "train.jsonl"))
     tuner.train(epochs=1, batch_size=4)
     tuner.save_adapter(str(tmp_path / "adapter"))
     exporter = ModelExporter(engine="embedded")
-    merged = exporter.merge_lora_weights("gemma3:270m", str(tmp_path / "adapter"))
+    merged = exporter.merge_lora_weights("gemma3:270m-pt", str(tmp_path / "adapter"))
     gguf = exporter.convert_to_gguf(merged)
     exporter.import_to_ollama(gguf, "jessy-v2")
     asked = Evaluator("jessy-v2")

@@ -32,7 +32,7 @@ def jessy(
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    made = jessy(tmp_path, "init", "--yes", "--name", "cay", "--base", "gemma3:270m", "--language", "tr")
+    made = jessy(tmp_path, "init", "--yes", "--name", "cay", "--base", "gemma3:270m-pt", "--language", "tr")
     assert made.returncode == 0, made.stderr
     return tmp_path
 
@@ -65,7 +65,7 @@ def test_turkish_goes_through_a_c_locale(environment: dict[str, str], project: P
 def test_nothing_that_is_made_is_wider_than_the_umask(tmp_path: Path) -> None:
     """Rows and recipes may be private: under umask 077 they were readable for everybody all the same."""
     for words in (
-        ("init", "--yes", "--name", "cay", "--base", "gemma3:270m", "--language", "tr"),
+        ("init", "--yes", "--name", "cay", "--base", "gemma3:270m-pt", "--language", "tr"),
         ("data", "make", "cay.jessy", "--output", "made"),
         ("plan", "cay.jessy", "-o", "plan.json"),
     ):

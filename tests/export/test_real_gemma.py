@@ -20,7 +20,7 @@ PROMPTS = [
 @pytest.fixture
 def base(real_base):
     source = json.loads((real_base / "source.json").read_text("utf-8"))
-    assert (source["from"], source["parameters"]) == ("gemma3:270m", 268_098_176)
+    assert (source["from"], source["parameters"]) == ("gemma3:270m-pt", 268_098_176)
     return real_base
 
 

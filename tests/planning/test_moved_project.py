@@ -15,7 +15,7 @@ HOUSE = Path(__file__).resolve().parents[2]
 RECIPE = """JESSY 1
 
 NAME small
-FROM gemma3:270m
+FROM gemma3:270m-pt
 
 DATASET {
   CATEGORY turkish 3 "Turkish" {

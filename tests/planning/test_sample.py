@@ -18,7 +18,7 @@ from jessyfile.resources import resource
 
 RECIPE = """JESSY 1
 NAME whole
-FROM gemma3:270m
+FROM gemma3:270m-pt
 DATASET {
   markers 30
   CATEGORY a 90 "A" {

@@ -21,7 +21,7 @@ from jessyfile.watch.session import Session
 RECIPE = """JESSY 1
 
 NAME tiny
-FROM gemma3:270m
+FROM gemma3:270m-pt
 
 SYSTEM "Be kind."
 
