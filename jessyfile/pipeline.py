@@ -194,6 +194,12 @@ def _base_known(outlook: Outlook) -> Iterator[Finding]:
     return base_preflight(outlook)
 
 
+def _base_about(outlook: Outlook) -> Iterator[Finding]:
+    from jessyfile.models.origin import base_about
+
+    return base_about(outlook)
+
+
 def _category_known(outlook: Outlook) -> Iterator[Finding]:
     from jessyfile.dataset.supply import category_preflight
 
@@ -569,6 +575,7 @@ def _base_step() -> Step:
         files=base_files,
         version=2,
         preflight=_base_known,
+        about=_base_about,
         disk=_base_disk,
     )
 

@@ -37,11 +37,20 @@ def of_steps(forward: Forward) -> Forward:
 
 def record_to_3(body: dict[str, Any], _project: OldProject) -> dict[str, Any]:
     """Give pretrained weights that came from the package their own name, which was that of Ollama's instruct model."""
-    name = body["parameters"].get("from")
-    if body["step"] != "base" or body["facts"].get("source") != _PACKAGE or body["own"] != digest(_own(body)):
-        return body
-    new = {**body, "parameters": {**body["parameters"], "from": _RENAMED.get(name, name)}}
-    return {**new, "own": digest(_own(new))}
+    new = _renamed(body, body["step"])
+    return {**new, "own": digest(_own(new))} if body["own"] == digest(_own(body)) else body
+
+
+def _renamed(body: Mapping[str, Any], step: str) -> dict[str, Any]:
+    name = (body.get("parameters") or {}).get("from")
+    if step != "base" or body["facts"].get("source") != _PACKAGE or name not in _RENAMED:
+        return dict(body)
+    return {**body, "parameters": {**body["parameters"], "from": _RENAMED[name]}}
+
+
+def run_to_3(body: dict[str, Any], _project: OldProject) -> dict[str, Any]:
+    """Give the base of a run the name that it has in the records."""
+    return {**body, "steps": [_renamed(step, step["name"]) for step in body["steps"]]}
 
 
 def run_to_2(body: dict[str, Any], project: OldProject) -> dict[str, Any]:

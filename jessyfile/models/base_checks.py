@@ -17,8 +17,9 @@ from jessyfile.models.config_checks import check_config
 from jessyfile.models.folder_checks import Profile, Sizes, check_folder, check_offered, outline, tokenizer_vocabulary
 from jessyfile.models.folder_config import HEAD, text_config
 from jessyfile.models.model_json import read_json
+from jessyfile.models.origin import base_place
 from jessyfile.models.reference import parse_reference
-from jessyfile.models.resolve import Nearby, how_to_get, nearby, places_of, published_shape
+from jessyfile.models.resolve import how_to_get, places_of, published_shape
 from jessyfile.models.shape import Shape, shape_of
 from jessyfile.planning.change_text import size
 from jessyfile.results.facts import BaseFacts
@@ -27,6 +28,7 @@ from jessyfile.results.typed_json import read_as
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from jessyfile.models.resolve import Nearby
     from jessyfile.planning.preflight import Finding, Kept, Outlook
 
 _FLOAT32, _BF16 = 4, 2
@@ -41,7 +43,7 @@ def base_preflight(outlook: Outlook) -> Iterator[Finding]:
         profile = outlook.once(base_profile)
         if profile is None:
             yield from _absent(outlook)
-        if "base" not in outlook.kept and (why := outlook.once(_place).passed_over) is not None:
+        if "base" not in outlook.kept and (why := outlook.once(base_place).passed_over) is not None:
             yield outlook.warning(ModelError(f"Ollama's own file is passed over: {why}"), "from")
     except ModelError as error:
         profile = None
@@ -85,12 +87,8 @@ def base_profile(outlook: Outlook) -> Profile | None:
     kept = outlook.kept.get("base")
     if kept is not None:
         return _kept(kept)
-    place = outlook.once(_place)
+    place = outlook.once(base_place)
     return None if place.path is None else _checked(place.path)
-
-
-def _place(outlook: Outlook) -> Nearby:
-    return nearby(parse_reference(outlook.recipe.base, outlook.root), ask=outlook.network)
 
 
 def _kept(kept: Kept) -> Profile:
@@ -124,7 +122,7 @@ def _checked(path: Path) -> Profile:
 def _absent(outlook: Outlook) -> Iterator[Finding]:
     """Say where a base that is not on this disk would come from, or that it cannot."""
     recipe = outlook.recipe
-    reference, place = parse_reference(recipe.base, outlook.root), outlook.once(_place)
+    reference, place = parse_reference(recipe.base, outlook.root), outlook.once(base_place)
     if place.package is not None:
         return
     tried = f" ({'; '.join(place.tried)})" if place.tried else ""
@@ -194,7 +192,7 @@ def known_shape(outlook: Outlook) -> Shape | None:
     if not outlook.machine:
         return None
     try:
-        return published_shape(outlook.recipe.base, outlook.once(_place).hub)
+        return published_shape(outlook.recipe.base, outlook.once(base_place).hub)
     except ModelError:  # `base_preflight` has told why
         return None
 
@@ -213,7 +211,7 @@ def base_sizes(outlook: Outlook) -> Sizes:
     if profile is not None:
         return profile.sizes
     try:
-        place = outlook.once(_place)
+        place = outlook.once(base_place)
     except ModelError:
         return Sizes(0, 0)
     bytes_ = int((place.package or place.hub or {}).get("bytes", 0))

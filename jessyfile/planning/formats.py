@@ -30,7 +30,7 @@ FORMATS: Mapping[Kind, Format] = {
     "state": Format("version", 3),
     "record": Format("format", 3),
     "registration": Format("version", 2),
-    "run": Format("format", 2, unnumbered=1),
+    "run": Format("format", 3, unnumbered=1),
 }
 
 

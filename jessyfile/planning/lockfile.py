@@ -6,8 +6,9 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from jessyfile.language.model_names import tuning_of
 from jessyfile.planning.store import Store
-from jessyfile.results.facts import JudgeFacts
+from jessyfile.results.facts import BaseFacts, JudgeFacts
 from jessyfile.results.outcome import Unit
 from jessyfile.user_files import read_plain, refuse_foreign, write_own
 
@@ -124,6 +125,9 @@ def _is_lock(data: bytes) -> bool:
 def _lines(recipe: Recipe, root: Path, result: RunResult) -> Iterator[str]:
     yield f"name       {recipe.name}"
     yield f"from       {recipe.base}"
+    if (base := result.facts_of("base", BaseFacts)) is not None:
+        tuning = tuning_of(recipe.base)
+        yield f"weights    {tuning + ', ' if tuning else ''}{base.source}  {base.digest}"
     store = Store(root)
     for name, label in _MADE:
         step = result.step(name)

@@ -16,7 +16,7 @@ from jessyfile.planning.effects import Effect, step_effects, strongest
 from jessyfile.planning.fingerprint import FileHashes, fingerprint
 from jessyfile.planning.forecast import Forecast, Forecaster, load_timings
 from jessyfile.planning.graph import expand, select
-from jessyfile.planning.preflight import Finding, Kept, Outlook, Reach, preflight
+from jessyfile.planning.preflight import Finding, Kept, Outlook, Reach, about, preflight
 from jessyfile.planning.reasons import Reason, reasons
 from jessyfile.planning.state import State, load_state
 from jessyfile.planning.store import Store
@@ -79,7 +79,8 @@ class Selection:
 @dataclass(frozen=True, slots=True)
 class Plan:
     """The answer for every selected step. `promotion` are the facts of a kept `promote` step, None when it runs or is
-    left out; `mask` those of a kept `encode` step; `findings` is what is known to be wrong before any step runs."""
+    left out; `mask` those of a kept `encode` step; `findings` is what is known to be wrong before any step runs, `about`
+    what stands at the top: which weights are the base."""
 
     name: str
     recipe: str
@@ -91,6 +92,7 @@ class Plan:
     last_seconds: float | None
     mask: EncodeFacts | None = None
     findings: tuple[Finding, ...] = ()
+    about: tuple[str, ...] = ()
 
     @property
     def errors(self) -> tuple[Finding, ...]:
@@ -164,10 +166,11 @@ def plan_with(decider: Decider, steps: Sequence[Step], selection: Selection, rea
         forecaster = Forecaster(load_timings(root), recipe, root, steps)
         chosen = select(steps, selection.only, selection.skip)
         decided, decisions = _walk(chosen, decider, state, step_effects(steps))
-        outlook = _outlook(decided, decisions, decider, reach)
+        outlook = replace(_outlook(decided, decisions, decider, reach), last=state.steps)
         planned = tuple(_forecast(step, decisions[step.name], outlook, forecaster) for step in decided)
         peaks = {step.name: step.forecast.peak for step in planned if step.forecast}
-        findings = preflight(steps, outlook, peaks)
+        told = about(chosen, outlook)
+        findings = (*preflight(steps, outlook, peaks), *(one for one in told if one.severity != "note"))
     # a plan must work on a disk that is full or read-only; without this the next plan is only slower
     with contextlib.suppress(StorageError):
         decider.hashes.save()
@@ -175,7 +178,8 @@ def plan_with(decider: Decider, steps: Sequence[Step], selection: Selection, rea
     where, last = relative(recipe.path, root), forecaster.last_full_run()
     promotion = kept["promote"].facts_of(PromoteFacts) if "promote" in kept else None
     mask = kept["encode"].facts_of(EncodeFacts) if "encode" in kept else None
-    return Plan(recipe.name, where, root, state, selection, planned, promotion, last, mask, findings)
+    notes = tuple(one.message for one in told if one.severity == "note")
+    return Plan(recipe.name, where, root, state, selection, planned, promotion, last, mask, findings, notes)
 
 
 def _outlook(

@@ -29,6 +29,7 @@ def plan_as_json(plan: Plan) -> dict[str, Any]:
         "changes": plan.changes,
         "effect": plan.effect if plan.changes else None,
         "withheld": plan.withheld,
+        "about": list(plan.about),
         "findings": [finding.as_json() for finding in plan.findings],
         "steps": [_step(step) for step in plan.steps],
     }

@@ -58,9 +58,10 @@ def render_plan(
         command: The command line that would run it; None when it is being run.
         now: The time to count from; the current one unless given.
     """
-    lines = [_title(plan, now or dt.datetime.now(dt.UTC)), ""]
+    lines = [_title(plan, now or dt.datetime.now(dt.UTC)), *plan.about, ""]
     if not plan.changes:
-        return "\n".join([*lines, *_kept(plan, everything), *_mask(plan, everything), *_nothing(plan)]) + "\n"
+        kept = [*lines, *_kept(plan, everything), *_mask(plan, everything), *_findings(plan, command)]
+        return "\n".join([*kept, *_nothing(plan)]) + "\n"
     lines += [_legend(plan), ""]
     told: set[Told] | None = None if short else set()
     width = max([16, *(len(step.name) for step in plan.steps if step.cause)])

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from jessyfile.language.recipe import Recipe
+    from jessyfile.planning.actions import Action
     from jessyfile.planning.steps import Step
     from jessyfile.results.typed_json import Record
 
@@ -65,7 +66,7 @@ class Kept:
 @dataclass(frozen=True, slots=True)
 class Outlook:
     """What a preflight is given: the recipe, which steps will or may run, what is kept of the others, and how far it
-    may look. `step` is the step that looks.
+    may look. `step` is the step that looks, `last` what each step left when it was last applied.
     """
 
     recipe: Recipe
@@ -74,6 +75,7 @@ class Outlook:
     kept: Mapping[str, Kept] = field(default_factory=dict)
     reach: Reach = "machine"
     step: str = ""
+    last: Mapping[str, Action] = field(default_factory=dict)
     _made: dict[Callable[[Outlook], Any], Any] = field(default_factory=dict)
 
     @property
@@ -121,6 +123,12 @@ def preflight(
         told = {finding.step for finding in found if finding.code == InsufficientMemoryError.code}
         found += _memory([step for step in running if step.name not in told], outlook, peaks or {})
     return tuple(sorted(dict.fromkeys(found), key=lambda finding: finding.severity))
+
+
+def about(steps: Sequence[Step], outlook: Outlook) -> tuple[Finding, ...]:
+    """Return what the steps tell of themselves whether they run or not; nothing where only the recipe may be read."""
+    telling = [step for step in steps if step.about is not None] if outlook.machine else []
+    return tuple(found for step in telling if step.about for found in step.about(replace(outlook, step=step.name)))
 
 
 def refuse(findings: Sequence[Finding]) -> None:

