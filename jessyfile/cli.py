@@ -272,6 +272,7 @@ def jessy(ctx: click.Context) -> None:
 
 
 def _say(error: JessyError) -> None:
+    from jessyfile.commands.say import say
     from jessyfile.text.printable import printable
 
     if isinstance(error, RecipeError) and error.diagnostics:
@@ -282,9 +283,7 @@ def _say(error: JessyError) -> None:
         return
     # the user asked for this stop: it is not an error
     kind = "note" if isinstance(error, Interrupted) else f"error[{error.code}]"
-    print(f"{kind}: {printable(error.message)}", file=sys.stderr)
-    if error.hint:
-        print(f"  = help: {printable(error.hint)}", file=sys.stderr)
+    say(f"{kind}: {error.message}" + (f"\n  = help: {error.hint}" if error.hint else ""), err=True)
 
 
 def main(arguments: list[str] | None = None) -> int:

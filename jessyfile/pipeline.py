@@ -560,7 +560,7 @@ def compile_steps(recipe: Recipe, hosts: Hosts | None = None) -> tuple[Step, ...
         *preferences[1:],
         *_export_steps(read, composed, adapted, retrieval),
         *_evaluation_steps(recipe, read, adapted, retrieval),
-        _promote_step(),
+        _promote_step(recipe.name),
     )
 
 
@@ -762,12 +762,12 @@ def _evaluation_steps(recipe: Recipe, read: _Read, adapted: str, retrieval: tupl
     )
 
 
-def _promote_step() -> Step:
+def _promote_step(name: str) -> Step:
     from jessyfile.export.registry import holds_latest
 
     return Step(
         "promote",
-        "move NAME:latest to the candidate",
+        f"move {name}:latest to the candidate",
         _promote,
         inputs=("import", "judge"),
         reads=("name", "deploy.*"),

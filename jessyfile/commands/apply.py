@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,7 +18,7 @@ from jessyfile.commands.common import (
     sending_options,
 )
 from jessyfile.commands.plan import selection, step_options
-from jessyfile.text.printable import printable
+from jessyfile.commands.say import near, say
 
 if TYPE_CHECKING:
     from jessyfile.language.recipe import Recipe
@@ -70,7 +70,7 @@ def _on_screen(call: Call, chosen: Selection, allow: tuple[str, ...]) -> int:
 
     applying = prepared(call, chosen, allow)
     with Screen() as screen:
-        result, report = applying.run(screen)
+        result, report = applying.run(screen, screen.heard)
     _conclude(result, report, applying.call)
     return result.exit_code
 
@@ -101,8 +101,8 @@ class Applying:
     saved: str | None = None
     ran: set[str] = field(default_factory=set)
 
-    def run(self, observer: Observer) -> tuple[RunResult, Path | None]:
-        """Apply with signals heard; return the result and where its report lies.
+    def run(self, observer: Observer, heard: Callable[[], None] | None = None) -> tuple[RunResult, Path | None]:
+        """Apply with signals heard; return the result and where its report lies. `heard` shows that the first has come.
 
         Raises Interrupted, with the command that resumes as its hint, when the user or the system asked to stop.
         """
@@ -113,7 +113,7 @@ class Applying:
 
         root, steps = find_root(self.loaded.path), compile_steps(self.loaded, read_call_hosts(self.call))
         told = _Noting(observer, self.ran)
-        with stopping(self.command) as stop:
+        with stopping(self.command, heard) as stop:
             result = apply_steps(
                 self.loaded, root, steps, self.chosen, saved=self.saved, observer=told, stop=stop, what=self.command()
             )
@@ -168,18 +168,21 @@ def _conclude(result: RunResult, report: Path | None, call: Call) -> None:
 
     judge = result.facts_of("judge", JudgeFacts)
     if judge is not None and result.run is not None:
-        click.echo(printable("\n".join(summary_lines(judge))))
+        say("\n".join(summary_lines(judge)))
     if report is not None:
-        click.echo(f"report: {printable(str(report))}")
-    for line in _ending(result, call, judged=judge is not None and bool(judge.failed) and result.run is not None):
-        click.echo(printable(line))
+        say(f"report: {near(report)}")
+    judged = judge is not None and bool(judge.failed) and result.run is not None
+    for line in _ending(result, report, call, judged=judged):
+        say(line)
 
 
-def _ending(result: RunResult, call: Call, *, judged: bool) -> Iterator[str]:
+def _ending(result: RunResult, report: Path | None, call: Call, *, judged: bool) -> Iterator[str]:
     """Yield what came of an apply and what to do next; the criteria that failed stand above when they were `judged` now."""
     name, promote = result.name, result.step("promote")
     if result.withheld is not None:
         yield f"{name} is not promoted{'' if judged else f': {result.withheld}'}; {name}:latest stays as it was"
+        if judged and report is not None:
+            yield f"what failed, answer by answer: {report.absolute().as_uri()}#answers"
         yield f"look at the candidate: jessy chat {name}:candidate"
     elif promote is not None and promote.outcome == "ran":
         yield f"{name}:latest is the new model. Ask it: jessy chat {name}"

@@ -18,7 +18,9 @@ from jessyfile.commands.common import (
     sample_option,
     sending_options,
 )
-from jessyfile.text.printable import json_text, printable
+from jessyfile.commands.say import say
+from jessyfile.text.fit import terminal_width
+from jessyfile.text.printable import json_text
 
 if TYPE_CHECKING:
     from jessyfile.language.recipe import Recipe
@@ -122,7 +124,7 @@ def plan(
         show_plan(made, everything=everything, short=short, command=command)
         if sample is None and not saved and takes_long(made):
             first = replaced(call, sample=_FIRST_LOOK).command(chosen, allow_host)
-            click.echo(printable(f"A first look at {_FIRST_LOOK} rows, as a model of its own: {first}"))
+            say(f"A first look at {_FIRST_LOOK} rows, as a model of its own: {first}")
     if made.errors:
         return 1
     return 2 if detailed_exitcode and made.changes else 0
@@ -146,13 +148,13 @@ def show_plan(made: Plan, *, everything: bool = False, short: bool = False, comm
     from jessyfile.export.registry import kept_back
     from jessyfile.planning.plan_text import render_plan
 
-    text = render_plan(made, everything=everything, short=short, command=command)
+    text = render_plan(made, everything=everything, short=short, command=command, width=terminal_width())
     back = kept_back(made.root, made.name, made.promotion) if made.promotion else None
-    for line in printable(text).splitlines() + ([back] if back else []):
-        click.echo(_tint(line))
+    say(text + (back or ""), tint)
 
 
-def _tint(line: str) -> str:
+def tint(line: str) -> str:
+    """Return a plan's or a diff's line in the colour of its mark, where the terminal wants colours."""
     colours = {"+": "green", "-": "red", "~": "yellow", "?": "cyan", ">": "cyan"}
     bare = line.strip()
     colour = colours.get(bare[:1]) if bare[1:2] == " " else None
@@ -174,7 +176,7 @@ def why(step: str, recipe: Path, arg: tuple[str, ...], variant: str | None, set_
     made = plan_recipe(loaded)
     for planned in made.steps:
         if planned.name in names:
-            click.echo(printable(render_why(made, planned)), nl=False)
+            say(render_why(made, planned).rstrip("\n"))
 
 
 @click.command()
@@ -213,5 +215,4 @@ def diff(a: str, b: str) -> None:
         lines = run_differences(find_run(root, a), find_run(root, b))
     else:
         lines = recipe_differences(load(Path(a), (), None, ()), load(Path(b), (), None, ()))
-    found = [_tint(printable(line)) for line in lines]
-    click.echo("\n".join(found) if found else "no differences")
+    say("\n".join(lines) or "no differences", tint)

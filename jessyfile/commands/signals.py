@@ -20,11 +20,19 @@ _NOTICE = b"\nstopping after this step of work; once more stops at once\n"
 _AT_ONCE = "stopped at once; what was done before is kept"
 
 
-class SignalStop:
-    """How many signals have come."""
+def _notice() -> None:
+    # a print from a handler may meet a print under way; a single write to the descriptor does not
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        sys.stderr.flush()
+    with contextlib.suppress(OSError):
+        os.write(2, _NOTICE)
 
-    def __init__(self) -> None:
-        self._heard = 0
+
+class SignalStop:
+    """How many signals have come; `told` is called in the handler at the first."""
+
+    def __init__(self, told: Callable[[], None] | None = None) -> None:
+        self._heard, self._told = 0, told or _notice
 
     def requested(self) -> bool:
         """Return True once the first signal has come."""
@@ -39,11 +47,7 @@ class SignalStop:
             os._exit(Exit.INTERRUPTED)
         if self._heard > 1:
             raise KeyboardInterrupt
-        # a print from a handler may meet a print under way; a single write to the descriptor does not
-        with contextlib.suppress(OSError, ValueError, AttributeError):
-            sys.stderr.flush()
-        with contextlib.suppress(OSError):
-            os.write(2, _NOTICE)
+        self._told()
 
 
 def interruptible() -> None:
@@ -52,9 +56,12 @@ def interruptible() -> None:
 
 
 @contextlib.contextmanager
-def stopping(resume: Callable[[], str]) -> Iterator[SignalStop]:
-    """Listen for the signals during the block. Raises Interrupted with the command that `resume` returns as its hint."""
-    stop = SignalStop()
+def stopping(resume: Callable[[], str], told: Callable[[], None] | None = None) -> Iterator[SignalStop]:
+    """Listen for the signals during the block; `told` shows that the first has come, in place of a line.
+
+    Raises Interrupted with the command that `resume` returns as its hint.
+    """
+    stop = SignalStop(told)
     before = _listen(stop.heard)
     try:
         yield stop

@@ -1,4 +1,4 @@
-"""How an apply looks while it runs: one live line on a terminal, plain lines elsewhere."""
+"""How an apply looks while it runs: two live lines on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -10,122 +10,186 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, Self
 
-import click
-
+from jessyfile.commands.made import WITHHELD, made
 from jessyfile.commands.plan import show_plan
+from jessyfile.commands.say import say
 from jessyfile.errors import Interrupted
 from jessyfile.planning.change_text import duration, size
+from jessyfile.planning.pace import Pace, overall
+from jessyfile.text.fit import cells, folded, shortened
 from jessyfile.text.printable import printable
 
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from rich.progress import Progress as Bar
-    from rich.progress import TaskID
+    from rich.console import Console, RenderableType
+    from rich.live import Live
 
     from jessyfile.planning.plan import Plan
     from jessyfile.planning.run import StepResult
     from jessyfile.planning.steps import Progress, Step, Stop
 
 Report = Callable[[int, int, str], None]
+Place = tuple[int, int] | None  # which step of how many; None for work that is no step
 _EVERY = 10.0
+_STOPPING = "stopping after this step of work; once more stops at once"
 
 
 class Drawing(Protocol):
-    """What draws the line of the step under way."""
+    """What draws the step under way."""
 
-    def begin(self, name: str) -> Progress:
-        """Start a step's line and return where the step reports to."""
+    def begin(self, name: str, title: str, place: Place) -> Progress:
+        """Start a step and return where it reports to."""
 
-    def end(self) -> None:
-        """Take the line away."""
+    def end(self, name: str, told: str, cost: str) -> None:
+        """Leave what the step has made, and what it took."""
+
+    def note(self, text: str) -> None:
+        """Leave a line."""
 
 
 @dataclass(slots=True)
 class PlainLines:
-    """For logs and pipes: a line of progress at most every ten seconds, `name 40/120 4.1/s 20s left  text`."""
+    """For logs and pipes: a line of progress at most every ten seconds, `name 40/120 20s left  text  4.1/s`."""
 
     clock: float = field(default_factory=time.monotonic)
     name: str = ""
-    _start: tuple[float, float] | None = None
+    pace: Pace = field(default_factory=Pace)
 
-    def begin(self, name: str) -> Progress:
-        """Start a step."""
-        self.name, self.clock, self._start = name, time.monotonic(), None
+    def begin(self, name: str, title: str, place: Place) -> Progress:
+        """Print the step's line."""
+        if place is not None:
+            say(f"[{place[0]}/{place[1]}] {name}: {title}")
+        self.name, self.clock, self.pace = name, time.monotonic(), Pace()
         return self
 
-    def end(self) -> None:
-        """Nothing is to be taken away."""
+    def end(self, name: str, told: str, cost: str) -> None:
+        """Print the step's end."""
+        say(f"    {name} done in {cost}{f': {told}' if told else ''}")
 
     def update(self, done: float, total: float | None = None, *, text: str = "") -> None:
         """Print how far the step is, unless it just did."""
-        now = time.monotonic()
-        if self._start is None:
-            self._start = (now, done)
-        if now - self.clock >= _EVERY:
-            self.clock = now
-            click.echo(printable(f"    {self.name} {progress_line(done, total, self._rate(now, done), text)}"))
+        self.pace.reach(done, total)
+        if time.monotonic() - self.clock >= _EVERY:
+            self.clock = time.monotonic()
+            say(f"    {self.name} {progress_line(self.pace, text)}")
 
     def note(self, text: str) -> None:
         """Print the line."""
-        click.echo(printable(f"    {text}"))
-
-    def _rate(self, now: float, done: float) -> float | None:
-        start, first = self._start or (now, done)
-        return (done - first) / (now - start) if now > start and done > first else None
+        say(f"    {text}")
 
 
 @dataclass(slots=True)
-class LiveLine:
-    """For a terminal: a bar with rate and time left, redrawn four times a second."""
+class LiveLines:
+    """For a terminal: the step under way with its bar, and where the whole is; gone when the step ends, which leaves one line."""
 
-    bar: Bar
-    task: TaskID | None = None
-    _start: tuple[float, float] | None = None
+    console: Console
+    clock: Callable[[], float] = time.monotonic
+    live: Live = field(init=False)
+    plan: Plan | None = None
+    stopping: bool = False
+    _name: str = ""
+    _place: Place = None
+    _text: str = ""
+    _pace: Pace = field(default_factory=Pace)
+    _since: float = 0.0
 
-    def begin(self, name: str) -> Progress:
-        """Start a step's bar."""
-        self.task, self._start = self.bar.add_task(printable(name), total=None, line=""), None
+    def __post_init__(self) -> None:
+        from rich.live import Live
+        from rich.spinner import Spinner
+
+        spinner = Spinner("dots")
+        self.live = Live(
+            get_renderable=lambda: self._drawn(spinner),
+            console=self.console,
+            transient=True,
+            refresh_per_second=4,
+        )
+
+    def begin(self, name: str, title: str, place: Place) -> Progress:
+        """Draw the step's lines."""
+        self._name, self._place, self._text = printable(name), place, printable(title)
+        self._pace, self._since = Pace(self.clock), self.clock()
         return self
 
-    def end(self) -> None:
-        """Take the bar away."""
-        if self.task is not None:
-            self.bar.remove_task(self.task)
-            self.task = None
+    def end(self, name: str, told: str, cost: str) -> None:
+        """Take the live lines away and leave one."""
+        from rich.text import Text
+
+        self._name = ""
+        mark, colour = (
+            ("!", "yellow")
+            if told.startswith(WITHHELD)
+            else ("✓" if self.console.encoding.startswith("utf") else "+", "green")
+        )
+        names = [len(step.name) for step in self.plan.steps if step.runs] if self.plan else []
+        named, room = f"{printable(name):<{max([0, *names])}}", max(8, self.console.width - cells(cost) - 5)
+        line = shortened(f"{named}  {printable(told)}" if told else named, room)
+        self.console.print(Text.assemble((mark, colour), f" {line}  {cost}"), no_wrap=True, overflow="ignore")
 
     def update(self, done: float, total: float | None = None, *, text: str = "") -> None:
-        """Move the bar."""
-        if self.task is None:
-            return
-        now = time.monotonic()
-        start, first = self._start = self._start or (now, done)
-        rate = (done - first) / (now - start) if now > start and done > first else None
-        self.bar.update(self.task, completed=done, total=total, line=printable(progress_line(done, total, rate, text)))
+        """Take note of how far the step is; it is drawn four times a second."""
+        self._pace.reach(done, total)
+        self._text = printable(text) or self._text
 
     def note(self, text: str) -> None:
-        """Print the line above the bar."""
-        self.bar.console.print(f"    {printable(text)}", markup=False, highlight=False, soft_wrap=True)
+        """Print the line above the live ones."""
+        from rich.text import Text
+
+        for line in folded(f"    {printable(text)}", self.console.width):
+            self.console.print(Text(line), soft_wrap=True)
+
+    def stop(self) -> None:
+        """Show that a stop was asked for; a signal's handler may do no more than that."""
+        self.stopping = True
+
+    def _drawn(self, spinner: RenderableType) -> RenderableType:
+        from rich.progress_bar import ProgressBar
+        from rich.table import Table
+        from rich.text import Text
+
+        if not self._name:
+            return Text("")
+        wide, spent = self.console.width - 1, self.clock() - self._since
+        name, bar = shortened(self._name, wide // 3), min(24, wide // 7)
+        line = Table.grid(padding=(0, 1, 0, 0))
+        known = ProgressBar(self._pace.total, self._pace.done, bar, pulse=self._pace.total is None)
+        said = progress_line(self._pace, self._text, wide - bar - cells(name) - 6, spent)
+        line.add_row(spinner, Text(name), known, Text(said, no_wrap=True))
+        if self._place is None:
+            return line
+        where = overall(self.plan, self._place, spent, self._pace.left)
+        below = Table.grid()
+        below.add_row(line)
+        below.add_row(
+            Text(f"  {_STOPPING if self.stopping else where}", style="dim", no_wrap=True, overflow="ellipsis")
+        )
+        return below
 
 
-def progress_line(done: float, total: float | None, rate: float | None, text: str) -> str:
-    """Return `40/120 4.1/s 20s left  text`, leaving out what is not known.
+def progress_line(pace: Pace, text: str, width: int | None = None, spent: float | None = None) -> str:
+    """Return `40/120 · 20s left · text · 4.1/s`, leaving out what is not known.
 
     Args:
-        done: units of work done.
-        total: units in all, or None.
-        rate: units a second, or None.
-        text: what the step is working on.
+        pace: how far the step is, and how fast it works.
+        text: what the step is working on, or its figures with ` · ` between them, what matters most first.
+        width: how many columns there are; what stands last is left out first, never the time left.
+        spent: seconds that the step has taken, told while nobody knows how many are left.
 
     Returns:
         One line.
     """
-    parts = [f"{done:g}/{total:g}" if total else f"{done:g}"]
-    if rate:
-        parts.append(f"{rate:.2g}/s" if rate < 100 else f"{rate:.0f}/s")
-        if total and total > done:
-            parts.append(f"{duration((total - done) / rate)} left")
-    return " ".join(parts) + (f"  {text}" if text else "")
+    counted = [f"{pace.done:g}/{pace.total:g}"] if pace.total else [f"{pace.done:g}"] if pace.done else []
+    left = f"{duration(pace.left)} left" if pace.left is not None else f"{duration(spent)}" if spent else ""
+    rate = pace.rate
+    speed = f"{rate:.2g}/s" if rate and rate < 100 else f"{rate:.0f}/s" if rate else ""
+    line = " · ".join(part for part in (*counted, left) if part)
+    for part in (*text.split(" · "), speed):
+        longer = " · ".join(one for one in (line, part) if one)
+        if width is not None and cells(longer) > width:
+            break
+        line = longer
+    return line
 
 
 class Screen:
@@ -133,41 +197,45 @@ class Screen:
 
     def __init__(self, *, show: bool = True) -> None:
         self._show = show
-        self._bar = _make_bar() if live_terminal() else None
-        self._drawing: Drawing = LiveLine(self._bar) if self._bar is not None else PlainLines()
+        self._live = _live_lines() if live_terminal() else None
+        self._drawing: Drawing = self._live or PlainLines()
 
     def __enter__(self) -> Self:
-        if self._bar is not None:
-            self._bar.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._drawing.end()
-        if self._bar is not None:
-            self._bar.stop()
+        if self._live is not None:
+            self._live.live.stop()
+
+    @property
+    def heard(self) -> Callable[[], None] | None:
+        """What shows that a stop was asked for; None where a plain line does."""
+        return self._live.stop if self._live is not None else None
 
     def planned(self, plan: Plan) -> None:
         """Print the plan."""
         if self._show:
             show_plan(plan, short=True)
+        if self._live is not None:
+            self._live.plan = plan
+            self._live.live.start()
 
     def started(self, step: Step, number: int, total: int) -> Progress:
-        """Print the step's line."""
-        click.echo(printable(f"[{number}/{total}] {step.name}: {step.title}"))
-        return self._drawing.begin(step.name)
+        """Draw the step's start."""
+        return self._drawing.begin(step.name, step.title, (number, total))
 
     def ended(self, result: StepResult) -> None:
-        """Print what a step took that ran."""
-        self._drawing.end()
+        """Leave a line of a step that ran."""
         if result.outcome == "ran":
             peak = f", {size(result.peak)}" if result.peak >= 10**9 else ""
-            click.echo(printable(f"    {result.name} done in {duration(result.seconds)}{peak}"))
+            cost = f"{duration(result.seconds)}{peak}"
+            self._drawing.end(result.name, made(result.name, result.facts), cost)
 
     def note(self, text: str) -> None:
-        """Print the line."""
-        click.echo(printable(text))
+        """Leave the line."""
+        self._drawing.note(text)
 
 
 @contextlib.contextmanager
@@ -175,8 +243,8 @@ def working(name: str, stop: Stop, *, quiet: bool) -> Iterator[Report]:
     """Yield what work reports to that is no step: units done, units in all, and a name. Raises Interrupted when asked to
     stop.
     """
-    bar = _make_bar() if live_terminal() and not quiet else None
-    progress = None if quiet else (LiveLine(bar) if bar is not None else PlainLines()).begin(name)
+    live = _live_lines() if live_terminal() and not quiet else None
+    progress = None if quiet else (live or PlainLines()).begin(name, "", None)
 
     def report(done: int, total: int, text: str) -> None:
         if stop.requested():
@@ -184,7 +252,7 @@ def working(name: str, stop: Stop, *, quiet: bool) -> Iterator[Report]:
         if progress is not None:
             progress.update(done, total or None, text=text)
 
-    with bar or contextlib.nullcontext():
+    with live.live if live is not None else contextlib.nullcontext():
         yield report
 
 
@@ -193,18 +261,7 @@ def live_terminal() -> bool:
     return sys.stdout.isatty() and os.environ.get("TERM", "") not in ("", "dumb")
 
 
-def _make_bar() -> Bar:
+def _live_lines() -> LiveLines:
     from rich.console import Console
-    from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-    return Progress(
-        TextColumn("   "),
-        SpinnerColumn(),
-        TextColumn("{task.description}", markup=False),
-        BarColumn(bar_width=24),
-        TextColumn("{task.fields[line]}", markup=False),
-        TimeElapsedColumn(),
-        console=Console(),
-        transient=True,
-        refresh_per_second=4,
-    )
+    return LiveLines(Console(highlight=False))

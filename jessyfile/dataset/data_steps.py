@@ -41,7 +41,6 @@ def run_category(context: StepContext) -> RowsFacts:
     category = _category(context)
     collected = collect(context.recipe, context.root, category, context.stop)
     write_jsonl(context.output / ROWS, (store_row(row) for row in collected.rows))
-    context.progress.note(f"{category.name}: {len(collected.rows)} rows")
     return RowsFacts(len(collected.rows), collected.sources, collected.tally.facts(), collected.teacher)
 
 

@@ -42,7 +42,6 @@ def run_preferences(context: StepContext, references: Sequence[Preference]) -> P
     split = split_exactly(rows, held_out(prefer, found), prefer.seed)
     for name, part in ((TRAIN, split.train), (VALID, split.valid)):
         write_jsonl(context.output / name, (asdict(row_of[id(row)]) for row in part))
-    context.progress.note(f"{len(split.train)} preferences to train on, {len(split.valid)} held out")
     return counted(prefer.method, found, len(split.valid))
 
 

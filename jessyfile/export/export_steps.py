@@ -126,7 +126,7 @@ def run_promote(context: StepContext) -> PromoteFacts:
 
     failed, name = context.facts_of("judge", JudgeFacts).failed, context.recipe.name
     imported, dotenv = context.facts_of("import", ImportFacts), context.recipe.deploy.dotenv
-    reason = f"failed: {', '.join(failed)}" if failed else ""
+    reason = f"{len(failed)} MUST failed: {', '.join(failed)}" if failed else ""
     if not failed and not context.replaced:
         reason = kept_back(context.root, name, imported) or ""
     found = PromoteFacts(not reason, reason, name, imported.engine, imported.digest, imported.model)

@@ -34,7 +34,7 @@ def run_base(context: StepContext) -> BaseFacts:
     model. Raises ModelError when there is no such model, or it is damaged or of an unknown kind.
     """
     reference = parse_reference(context.recipe.base, context.root)
-    context.progress.note(f"looking for {context.recipe.base}")
+    context.progress.update(0, text=f"looking for {context.recipe.base}")
     found = locate(reference, context.work, context.stop)
     adapter = adapter_reference(context.recipe, context.root)
     target = context.output if adapter is None else _emptied(context.work / "without_adapter")

@@ -51,7 +51,7 @@ def run_parity(context: StepContext) -> ParityFacts:
     from jessyfile.export.export_steps import GGUF_FILE
 
     passages = _passages(context.inputs["encode"])
-    context.progress.note("reading the base and the trained model")
+    context.progress.update(0, text="reading the base and the trained model")
     base, trained = read_trained(context.inputs["base"], context.adapter, passages)
     subject = Trained(passages, trained, base)
     merged = subject.facts("merged", "f32", best_of(read_folder(context.inputs["merge"], passages)))
@@ -80,7 +80,6 @@ def run_parity(context: StepContext) -> ParityFacts:
         notes=_notes(found),
     )
     write_text(context.output / PARITY, readable(facts))
-    context.progress.note(facts.summary)
     return facts
 
 
@@ -109,7 +108,7 @@ def _asked(
     longest = max(len(passage.ids) for passage in subject.passages)
     longest = max([longest, *(len(tokenizer.encode(text)) for text in texts)])
     engine = LlamaCpp(parallel=1)
-    context.progress.note(f"asking the {stage} model ({kind})")
+    context.progress.update(0, text=f"asking the {stage} model ({kind})")
     with loaded(engine, replace(model, settings=replace(model.settings, num_ctx=longest + _ROOM))):
         form = chat_format(served.chat_format)
         faults = [

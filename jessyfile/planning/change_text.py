@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -37,6 +37,7 @@ _NAMED = re.compile(
 )
 _KEYS = ("count", "value", "iterations", "file")
 LONG = 60
+_NAMED_COLUMN, _SAID_COLUMN = 32, 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,18 +82,28 @@ def _place(change: Change) -> tuple[str, int, str]:
     return file or "~", int(line) if line.isdigit() else 0, change.address
 
 
-def change_lines(change: Change) -> Iterator[str]:
-    """Yield how a value changed: one line for a short one, a line diff for a text."""
-    name = spelled(change.address)
-    change = replace(change, old=_as_text(change.old), new=_as_text(change.new))
-    if long_text(change.old, change.new):
-        yield f"        {name}  {change.where}".rstrip()
-        yield from (f"          {line}" for line in line_diff(change.old, change.new))
-        return
+def change_block(changes: Iterable[Change]) -> Iterator[str]:
+    """Yield how values changed, in columns: one line for a short one, a line diff for a text."""
+    found = [replace(change, old=_as_text(change.old), new=_as_text(change.new)) for change in changes]
+    short = [change for change in found if not long_text(change.old, change.new)]
+    # a longer one stands out of its column: it must not push all the others away
+    name = max([21, *(size for change in short if (size := len(spelled(change.address))) <= _NAMED_COLUMN)])
+    text = max([19, *(size for change in short if (size := len(_said(change))) <= _SAID_COLUMN)])
+    for change in found:
+        if change in short:
+            yield f"        {spelled(change.address):<{name}} {_said(change):<{text}} {_where(change)}".rstrip()
+        else:
+            yield f"        {spelled(change.address)}  {change.where}".rstrip()
+            yield from (f"          {line}" for line in line_diff(change.old, change.new))
+
+
+def _said(change: Change) -> str:
     old, new = shown(change.old, change.address), shown(change.new, change.address)
-    where = change.where or ("(default)" if change.new is not None and change.kind == "changed" else "")
-    text = {"changed": f"{old} -> {new}", "new": f"new: {new}", "gone": f"gone: {old}"}[change.kind]
-    yield f"        {name:<21} {text:<19} {where}".rstrip()
+    return {"changed": f"{old} -> {new}", "new": f"new: {new}", "gone": f"gone: {old}"}[change.kind]
+
+
+def _where(change: Change) -> str:
+    return change.where or ("(default)" if change.new is not None and change.kind == "changed" else "")
 
 
 def spelled(address: str) -> str:
@@ -166,6 +177,11 @@ def size(count: int) -> str:
             break
         amount /= 1000
     return f"{amount:.0f} {unit}" if unit in ("B", "KB", "MB") else f"{amount:.1f} {unit}"
+
+
+def counted(count: int, noun: str, many: str = "") -> str:
+    """Return `1 row`, `2 rows`."""
+    return f"{count} {noun if count == 1 else many or noun + 's'}"
 
 
 def _scientific(value: float) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from jessyfile.errors import ProjectError
 from jessyfile.planning.canonical import normal
-from jessyfile.planning.change_text import Change, change_lines, duration, gathered
+from jessyfile.planning.change_text import Change, change_block, duration, gathered
 from jessyfile.planning.formats import require_format
 from jessyfile.planning.runs import RESULT
 from jessyfile.results.facts import JudgeFacts
@@ -28,8 +28,7 @@ def recipe_differences(old: Recipe, new: Recipe) -> Iterator[str]:
         Change(address, before.get(address), after.get(address), str(new.source(address) or old.source(address) or ""))
         for address in differing(before, after)
     ]
-    for change in gathered(changes):
-        yield from change_lines(change)
+    yield from change_block(gathered(changes))
 
 
 def run_differences(old: Run, new: Run) -> Iterator[str]:
@@ -64,7 +63,7 @@ def _changes(old: Record, new: Record, note: str) -> Iterator[str]:
     for key in differing(old, new):
         before, after = old.get(key), new.get(key)
         if not isinstance(before, dict | list) and not isinstance(after, dict | list):
-            yield from change_lines(Change(key, before, after, note))
+            yield from change_block([Change(key, before, after, note)])
 
 
 def _steps(run: Run) -> dict[str, RecordedStep]:

@@ -4,18 +4,18 @@ then the sum."""
 from __future__ import annotations
 
 import datetime as dt
-import textwrap
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from jessyfile.planning.change_text import Change, change_lines, duration, gathered, size, spelled
+from jessyfile.planning.change_text import Change, change_block, counted, duration, gathered, size, spelled
+from jessyfile.text.fit import beside, folded
 
 if TYPE_CHECKING:
     from jessyfile.planning.plan import Plan, PlannedStep
     from jessyfile.planning.reasons import Reason
 
 Told = tuple[str, str]
-_WIDTH = 78
+_WIDTH = 78  # of a step's line, before what it costs
 _MANY = 3
 _TRAININGS = ("train", "prefer")
 _LONG = (*_TRAININGS, "baseline", "evaluate")  # named first where their time is not known
@@ -48,6 +48,7 @@ def render_plan(
     short: bool = False,
     command: str | None = None,
     now: dt.datetime | None = None,
+    width: int | None = None,
 ) -> str:
     """Return the plan's text, without colour.
 
@@ -57,6 +58,7 @@ def render_plan(
         short: Whether the reasons' lines are left out.
         command: The command line that would run it; None when it is being run.
         now: The time to count from; the current one unless given.
+        width: How many columns there are; None for any number.
     """
     lines = [_title(plan, now or dt.datetime.now(dt.UTC)), *plan.about, ""]
     if not plan.changes:
@@ -64,11 +66,11 @@ def render_plan(
         return "\n".join([*kept, *_nothing(plan)]) + "\n"
     lines += [_legend(plan), ""]
     told: set[Told] | None = None if short else set()
-    width = max([16, *(len(step.name) for step in plan.steps if step.cause)])
+    named = max([16, *(len(step.name) for step in plan.steps if step.cause)])
     for step in plan.steps:
         if step.cause:
-            lines += _cause(step, width, told)
-    lines += _follow([step for step in plan.steps if step.runs and not step.cause])
+            lines += _cause(step, named, told, width)
+    lines += _follow([step for step in plan.steps if step.runs and not step.cause], width)
     lines += [*_kept(plan, everything), *_mask(plan, everything)]
     return "\n".join([*lines, "", *_findings(plan, command), _sum(plan), *_end(plan, command)]) + "\n"
 
@@ -93,7 +95,7 @@ def render_why(plan: Plan, step: PlannedStep) -> str:
     if not step.runs:
         return f"{step.name} is kept: its values, its files, its inputs and its stored result are as they were.\n"
     if step.cause:
-        return "\n".join([_legend_for([_symbol(step)]), "", *_cause(step, len(step.name), set())]) + "\n"
+        return "\n".join([_legend_for([_symbol(step)]), "", *_cause(step, len(step.name), set(), None)]) + "\n"
     sources = [reason.what for reason in step.reasons]
     chain = _chain(plan, step)
     unless = ", unless that result is unchanged" if step.answer == "may" else ""
@@ -106,7 +108,7 @@ def ago(then: str, now: dt.datetime) -> str:
     for unit, length in (("day", 86400), ("hour", 3600), ("minute", 60)):
         count = int(seconds // length)
         if count >= 1:
-            return f"{_count(count, unit)} ago"
+            return f"{counted(count, unit)} ago"
     return "just now"
 
 
@@ -133,10 +135,10 @@ def _legend_for(symbols: Sequence[str]) -> str:
     return "  " + "   ".join(f"{symbol} {_LEGEND[symbol]}" for symbol in symbols)
 
 
-def _cause(step: PlannedStep, width: int, told: set[Told] | None) -> list[str]:
+def _cause(step: PlannedStep, named: int, told: set[Told] | None, width: int | None) -> list[str]:
     """Return a step's header and its reasons; `told` are the changes that stand above already, None leaves all out."""
-    head = f"  {_symbol(step)} {step.name:<{width}}  {_header(step)}"
-    lines = [_with_forecast(head, _forecast([step]))]
+    head = f"  {_symbol(step)} {step.name:<{named}}  {_header(step)}"
+    lines = beside(head, _forecast([step]), width, _WIDTH, named + 6)
     return lines if told is None else lines + list(_reasons(step, told))
 
 
@@ -166,11 +168,10 @@ def _count_address(step: PlannedStep) -> str:
 
 
 def _reasons(step: PlannedStep, told: set[Told]) -> Iterator[str]:
-    counted = _count_address(step) if _rows(step) else None
-    values = [r for r in step.reasons if r.kind == "value" and r.what != counted]
+    own = _count_address(step) if _rows(step) else None
+    values = [r for r in step.reasons if r.kind == "value" and r.what != own]
     known = {r.what for r in values if (r.what, repr(r.new)) in told}
-    for change in gathered([Change(r.what, r.old, r.new, r.where) for r in values if r.what not in known]):
-        yield from change_lines(change)
+    yield from change_block(gathered([Change(r.what, r.old, r.new, r.where) for r in values if r.what not in known]))
     if known:
         yield f"        {', '.join(sorted({spelled(address) for address in known}))}  as above"
     told.update((r.what, repr(r.new)) for r in values)
@@ -195,13 +196,14 @@ def _files(reasons: Sequence[Reason]) -> Iterator[str]:
             yield from (f"        {name}  {word}" for name in names)
 
 
-def _follow(steps: Sequence[PlannedStep]) -> list[str]:
+def _follow(steps: Sequence[PlannedStep], width: int | None) -> list[str]:
     if not steps:
         return []
     names = [step.name for step in steps]
-    text = f"{', '.join(names)} follow{'s' if len(names) == 1 else ''}"
-    *lines, last = textwrap.wrap(text, _WIDTH - 4, initial_indent="  > ", subsequent_indent="    ")
-    return [*lines, _with_forecast(last, _forecast(steps))]
+    text = f"  > {', '.join(names)} follow{'s' if len(names) == 1 else ''}"
+    cost = _forecast(steps)
+    *lines, last = folded(text, min(_WIDTH - 4, (width or _WIDTH) - len(cost) - 1), 4)
+    return [*lines, *beside(last, cost, width, _WIDTH, 4)]
 
 
 def _kept(plan: Plan, everything: bool) -> list[str]:
@@ -210,7 +212,7 @@ def _kept(plan: Plan, everything: bool) -> list[str]:
         return [f"    {step.name:<16} unchanged" for step in kept]
     if not kept or not plan.changes:
         return []
-    return [f"    ({_count(len(kept), 'step')} unchanged; --all shows {'it' if len(kept) == 1 else 'them'})"]
+    return [f"    ({counted(len(kept), 'step')} unchanged; --all shows {'it' if len(kept) == 1 else 'them'})"]
 
 
 def _mask(plan: Plan, everything: bool) -> list[str]:
@@ -221,7 +223,7 @@ def _mask(plan: Plan, everything: bool) -> list[str]:
         return []
     ends = "the end of every answer too" if mask.ends_trained == mask.chat_rows else "NOT the end of every answer"
     share = f"{mask.trained_tokens} of {mask.tokens} tokens are trained, {ends}"
-    lines = [f"    mask: {share}; {_count(mask.rows_cut, 'row')} cut"]
+    lines = [f"    mask: {share}; {counted(mask.rows_cut, 'row')} cut"]
     if given := mask.neighbours + mask.neighbours_dropped:
         lines.append(
             f"    neighbours: {mask.neighbours} of {given} stand before the rows; the others were beyond max_length"
@@ -280,10 +282,6 @@ def _forecast(steps: Sequence[PlannedStep]) -> str:
     return ", ".join([*seconds, *([size(peak)] if peak >= 1e9 else [])])
 
 
-def _with_forecast(text: str, forecast: str) -> str:
-    return f"{text:<{_WIDTH}} {forecast}".rstrip() if forecast else text
-
-
 def _chain(plan: Plan, step: PlannedStep) -> list[str]:
     """Return the names from a step back to the first cause that it follows."""
     by_name = {planned.name: planned for planned in plan.steps}
@@ -292,10 +290,6 @@ def _chain(plan: Plan, step: PlannedStep) -> list[str]:
         step = by_name[step.reasons[0].what]
         chain.append(step.name)
     return chain
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'s' if number != 1 else ''}"
 
 
 def _join(names: Sequence[str]) -> str:

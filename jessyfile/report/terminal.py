@@ -29,7 +29,7 @@ def _table(criteria: Sequence[Outcome], facts: JudgeFacts) -> Iterator[str]:
 
 
 def _verdict(facts: JudgeFacts) -> str:
-    if facts.failed:
-        return f"failed: {', '.join(facts.failed)}"
     missed = sum(one.criterion.rank == "should" and not one.passed for one in facts.criteria)
-    return "every MUST passed" + (f", {missed} SHOULD did not" if missed else "")
+    return (f"{len(facts.failed)} MUST failed" if facts.failed else "every MUST passed") + (
+        f", {missed} SHOULD did not pass" if missed else ""
+    )

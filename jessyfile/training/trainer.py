@@ -119,6 +119,8 @@ class Trainer:
         total = len(plan)
         if self.preferences is not None and not self.cursor.validations and not self._validate():
             raise convergence.broken_start()
+        doing = "compiling" if self._compiled is not None else "making"
+        self.progress.update(self.cursor.update, total, text=f"{doing} the first update")
         while self.cursor.update < total:
             if not self._ahead and self.ranks.any(self.stop.requested()):
                 self._save()

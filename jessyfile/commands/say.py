@@ -1,0 +1,29 @@
+"""What commands print: no control characters, and no line wider than the terminal."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+
+from jessyfile.text.fit import folded, terminal_width
+from jessyfile.text.printable import printable
+
+
+def near(path: Path) -> str:
+    """Return a path as it is typed here: relative where it lies below the current folder."""
+    with contextlib.suppress(ValueError, OSError):
+        return str(path.resolve().relative_to(Path.cwd()))
+    return str(path)
+
+
+def say(text: str, tint: Callable[[str], str] = str, *, err: bool = False) -> None:
+    """Print a text, to standard error with `err`; lines that are too long are folded, and each is given its colour by `tint`."""
+    width = terminal_width(err=err)
+    for line in printable(text).split("\n"):
+        coloured = tint(line)
+        before, _, after = coloured.partition(line) if line else (coloured, "", "")
+        for piece in folded(line, width):
+            click.echo(f"{before}{piece}{after}", err=err)

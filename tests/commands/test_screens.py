@@ -1,0 +1,131 @@
+"""Every screen at 60, 80 and 120 columns: nothing is broken in mid-word, nothing that matters is cut, no line is left over."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from rich.console import Console
+from screens_world import BAD, Glass, World, new_world
+
+from jessyfile.commands.terminal import LiveLines
+from jessyfile.planning.pace import Pace
+from jessyfile.text.fit import folded, shortened, table
+
+if TYPE_CHECKING:
+    from syrupy.assertion import SnapshotAssertion
+
+COLUMNS = pytest.mark.parametrize("columns", [60, 80, 120])
+
+
+@pytest.fixture
+def fresh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+    return new_world(tmp_path / "p", monkeypatch)
+
+
+def known(glass: Glass) -> str:
+    """Return a screen without what differs from one run of the tests to the next."""
+    text = re.sub(r"file:.*\n?.*\n?.*report.html", "file:///project/report.html", "\n".join(glass.lines()))
+    return re.sub(r"last full run: \d+m?s?", "last full run: 15m", re.sub(r"[0-9a-f]{12,64}", "DIGEST", text))
+
+
+@COLUMNS
+def test_an_apply(columns: int, fresh: World, snapshot: SnapshotAssertion) -> None:
+    """Every step left its dead spinner on the line of its end, and at 80 columns both were broken."""
+    glass = fresh.look(columns, "apply", "tiny.jessy")
+    said = known(glass)
+    assert said == snapshot
+    assert "✓ data.turkish            6 rows  <1s" in said
+    assert "━" not in said
+    assert "15/15" not in said
+    assert glass.too_wide() == []
+    assert "report: .jessy/runs/1/report.html" in said
+
+
+@COLUMNS
+def test_an_apply_that_is_withheld(columns: int, fresh: World, snapshot: SnapshotAssertion) -> None:
+    """`promote done` stood above `not promoted`, and each criterion that failed stood there twice."""
+    fresh.apply()
+    fresh.write(rank="8")
+    said = known(fresh.look(columns, "apply", "tiny.jessy", answer=BAD))
+    assert said == snapshot
+    assert re.search(r"! promote +withheld, 1 MUST failed +<1s", said)
+    assert said.count("turkish_accuracy") == 1
+    assert "report.html#answers" in said
+
+
+@COLUMNS
+def test_an_apply_that_is_stopped(columns: int, fresh: World, snapshot: SnapshotAssertion) -> None:
+    glass = fresh.look(columns, "apply", "tiny.jessy", stopped=True)
+    said = known(glass)
+    assert said == snapshot
+    assert "note: training stopped after update 6 of 54; it is saved" in said
+    assert "error" not in said
+
+
+@COLUMNS
+def test_the_live_lines(columns: int, snapshot: SnapshotAssertion) -> None:
+    """The time left was what a narrow terminal cut, and before the first update there was an empty bar alone."""
+    now = [100.0]
+    glass = Glass(columns)
+    lines = LiveLines(Console(file=glass, width=columns, force_terminal=True), lambda: now[0])
+    lines.live.auto_refresh = False
+    frames = []
+
+    def frame() -> None:
+        lines.live.refresh()
+        frames.append(re.sub("[⠀-⣿]", "*", "\n".join(glass.lines()[-2:])))
+
+    lines.live.start()
+    step = lines.begin("data.philosophicallong", "Questions that nobody has answered", (3, 15))
+    now[0] += 7
+    frame()
+    step = lines.begin("train", "train the adapter", (6, 15))
+    step.update(0, 54, text="compiling the first update")
+    now[0] += 20
+    frame()
+    for update in (1, 2, 3):
+        step.update(update, 54, text=f"loss {8.8 / update:.3f} · rate 8.7e-05 · 18 tokens/s · 3.1 GB · CPU 88%")
+        now[0] += 12
+    frame()
+    lines.stop()
+    frame()
+    step = lines.begin("baseline", "answer every suite with the base model", (12, 15))
+    for case in range(79):
+        step.update(case, 160, text="blk.5.post_feed_forward_norm.weight.of.a.very.long.name")
+        now[0] += 1
+    frame()
+    lines.live.stop()
+    assert "\n\n".join(frames) == snapshot
+    assert "3/54 · 10m left · loss 2.933" in frames[2]
+    assert "79 · 1m left" in frames[4].replace("78/160", "79")
+    assert glass.lines() == [""]
+
+
+def test_a_pace_leaves_out_what_came_before_the_first_unit() -> None:
+    """Twenty seconds of compiling made of a training of two minutes one of half an hour."""
+    now = [0.0]
+    pace = Pace(lambda: now[0])
+    for done, moment in ((6, 0.0), (7, 20.0), (8, 22.0), (9, 24.0)):
+        now[0] = moment
+        pace.reach(done, 54)
+    assert pace.rate == 0.5
+    assert pace.left == 90
+    now[0] += 10
+    assert pace.left == 80
+    pace.reach(0, 3)
+    assert pace.left is None
+    assert Pace().left is None
+
+
+def test_lines_are_folded_at_words_and_commands_stay_whole() -> None:
+    command = "Nothing was started. To run it: jessy apply tiny.jessy --set lora.rank=8 --set train.epochs=2"
+    assert folded(command, 40)[-1].strip() == "jessy apply tiny.jessy --set lora.rank=8 --set train.epochs=2"
+    assert folded("a measured 83.3% [43.6%, 97%] n=6", 20) == ["a measured", "  83.3% [43.6%, 97%] n=6"]
+    assert folded(command, None) == [command]
+    assert folded("", 10) == [""]
+    assert shortened("çok uzun bir söz", 8) == "çok uzu…"
+    assert shortened("日本語日本語", 6) == "日本…"
+    assert table([("a", "b c d e f"), ("long", "x")], 12) == ["  a     b c", "      d e f", "  long  x"]
