@@ -31,6 +31,7 @@ from jessyfile.planning.step_cost import Measured
 from jessyfile.planning.steps import Facts, Step, StepContext
 from jessyfile.results.facts import (
     AnswersFacts,
+    BaseFacts,
     DatasetFacts,
     EncodeFacts,
     GgufFacts,
@@ -97,6 +98,7 @@ SECONDS = {"train": 840.0, "baseline": 65.0, "evaluate": 61.0, "parity": 9.0}
 _NOW = {"step": "", "answer": GOOD}
 
 _FACTS: dict[str, Facts] = {
+    "base": BaseFacts("./model.gguf", "gguf", "ab" * 32, "gemma", "gemma3_text", 268_098_176, 542_000_000),
     "data": RowsFacts(6, {}, {}),
     "dataset": DatasetFacts(12, 10, 2, 0, 0, 0, 1.0, {}, {}, {}),
     "encode": EncodeFacts(10, 0, 0, 10, 10, 900, 300, {}, shared_prefix=4, updates=54),
