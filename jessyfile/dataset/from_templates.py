@@ -16,6 +16,7 @@ from jessyfile.dataset.example import TrainingExample
 from jessyfile.dataset.labels import Category
 from jessyfile.dataset.rows import Row
 from jessyfile.dataset.templates import Intent, TemplateLine
+from jessyfile.text.answer_language import prose
 from jessyfile.text.turkish import normal
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ _IDLE_ROUNDS = 40
 def composed(intents: Sequence[Intent], category: str, topic: str, seed: int) -> Iterator[Row]:
     """Yield distinct rows made from templates, taking the intents in turn, until no intent has anything new to say.
 
-    No question comes twice (case, punctuation and spacing aside) and no answer more than twice.
+    No question comes twice (case, punctuation and spacing aside) and no answer more than twice, unless it is JSON: one label fits many.
 
     Args:
         intents: the templates' intents.
@@ -122,7 +123,11 @@ class _Dealer:
             question = next(self.questions)
             query = self._typed(question.render(items, self._picks()))
             response = self._answer(items)
-            if response is None or normal(query) in questions or answers[normal(response)] >= MAX_SAME_ANSWER:
+            if (
+                response is None
+                or normal(query) in questions
+                or (prose(response) and answers[normal(response)] >= MAX_SAME_ANSWER)
+            ):
                 continue
             questions.add(normal(query))
             answers[normal(response)] += 1

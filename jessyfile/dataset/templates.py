@@ -2,8 +2,8 @@
 
 A file `templates/examples/<category>.<topic>.j2` holds intents. An intent has questions (`?`), beginnings of an
 answer (`=`) and ways to go on (`+`); every beginning fits every question. `[of |ya |]` is a choice, `{{ dish.acc |
-cap }}` a slot. Slots are Jinja expressions, read by Jinja's parser and nothing more than a name, a column and the
-filters `cap` and `low`: no template of a user runs code.
+cap }}` a slot, a brace alone is a brace, as JSON has it. Slots are Jinja expressions, read by Jinja's parser and
+nothing more than a name, a column and the filters `cap` and `low`: no template of a user runs code.
 """
 
 from __future__ import annotations
@@ -26,7 +26,9 @@ FOLDER = "templates/examples"
 MAX_TEMPLATE = 1 << 20
 MAX_INTENTS = 2000
 FILTERS: Mapping[str, Callable[[str], str]] = {"cap": capitalized, "low": uncapitalized}
-_PIECE = re.compile(r"\{\{(?P<slot>[^{}]*)\}\}|\[(?P<choice>[^\[\]{}]*)\]|(?P<text>[^\[\]{}]+)|(?P<bad>.)", re.DOTALL)
+_PIECE = re.compile(
+    r"\{\{(?P<slot>[^{}]*)\}\}|\[(?P<choice>[^\[\]{}]*)\]|(?P<text>[^\[\]{}]+|\{(?!\{)|\}(?!\}))|(?P<bad>.)", re.DOTALL
+)
 _COMMENT = re.compile(r"\{#.*?#\}", re.DOTALL)
 
 

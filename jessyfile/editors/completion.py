@@ -11,7 +11,7 @@ from jessyfile.editors.hover import default_word, describe_head, describe_value,
 from jessyfile.editors.lsp.names import declarations, walk
 from jessyfile.editors.lsp.places import CursorPlace, Where, cursor_at
 from jessyfile.editors.vocabulary import instructions
-from jessyfile.language.metric_table import metric_names, metric_unit
+from jessyfile.language.metric_table import metric_names, metric_unit, shipped_suites
 from jessyfile.language.parse import parse
 from jessyfile.language.source import SourceFile
 from jessyfile.language.table import (
@@ -194,12 +194,14 @@ def _names(node: Node, scene: Scene) -> Iterator[Suggestion]:
     elif node.fixed_names is not None:
         for name in node.fixed_names:
             yield Suggestion(name, "name", str(node.entry_of(name)["description"]))
+    elif node.name == "suite":
+        yield from (Suggestion(name, "name") for name in shipped_suites())
     elif isinstance(node.schema.get("default"), dict):
         yield from (Suggestion(name, "name") for name in node.schema["default"])
 
 
 def _metrics(scene: Scene) -> Iterator[Suggestion]:
-    for metric in metric_names():
+    for metric in (name for name in metric_names() if "<field>" not in name):  # fields are the suite's own
         kind = "LEVEL" if "<level>" in metric else "SUITE" if "<suite>" in metric else None
         names = [thing.label for thing in scene.things(kind)] if kind else [""]
         for name in names:

@@ -22,7 +22,7 @@ class GenerationSettings:
     """How to sample, named as Ollama's parameters are.
 
     `temperature` 0 is greedy; `max_tokens` and `num_ctx` count tokens; `seed` makes sampling repeatable; a penalty or
-    filter at its default is off.
+    filter at its default is off; `schema` is the JSON schema, as text, that an answer is held to while it is made, empty for none.
     """
 
     temperature: float = 0.0
@@ -38,9 +38,11 @@ class GenerationSettings:
     frequency_penalty: float = 0.0
     num_ctx: int = 4096
     stop: tuple[str, ...] = ()
+    schema: str = ""
 
 
-SAMPLING = tuple(part.name for part in fields(GenerationSettings) if part.name not in ("max_tokens", "stop"))
+_NO_SAMPLING = ("max_tokens", "stop", "schema")
+SAMPLING = tuple(part.name for part in fields(GenerationSettings) if part.name not in _NO_SAMPLING)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@
 control tokens in the text into their ids, so the model sees exactly what it was trained on. The server also opens a
 port on the loopback address. Only the question for token ids goes there; it is locked with a random key.
 
-Not covered: images, grammars, several models at once.
+Not covered: images, several models at once.
 """
 
 from __future__ import annotations
@@ -229,6 +229,7 @@ def _sampling(settings: GenerationSettings, stops: Sequence[str]) -> dict[str, J
         "frequency_penalty": settings.frequency_penalty,
         "stop": list(dict.fromkeys((*settings.stop, *stops))),
         "cache_prompt": True,
+        **({"json_schema": json.loads(settings.schema)} if settings.schema else {}),
     }
 
 

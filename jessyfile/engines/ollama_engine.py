@@ -160,6 +160,8 @@ class Ollama:
             turns.insert(0, {"role": "system", "content": model.system})
         options = _options(used, model)
         body = {"model": model.name, "messages": turns, "stream": True, "options": options, "keep_alive": _KEEP_ALIVE}
+        if used.schema:
+            body["format"] = json.loads(used.schema)
         # else the beginning of what is too long is dropped, and a model that can think does
         return {**body, "truncate": False, "shift": False, "think": False}
 

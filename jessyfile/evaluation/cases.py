@@ -18,6 +18,7 @@ from jessyfile.evaluation.plugin_rules import built_in_checks
 from jessyfile.evaluation.profiles import Profiles
 from jessyfile.evaluation.suite_inputs import even_sample, suite_path, trained_cases
 from jessyfile.evaluation.words import says_nothing
+from jessyfile.planning.canonical import canonical
 from jessyfile.plugins import CHECKS, find_plugin
 from jessyfile.resources import resource
 from jessyfile.text.json_lines import Fault, Line, read_jsonl
@@ -27,6 +28,7 @@ from jessyfile.text.turkish import nfc
 if TYPE_CHECKING:
     from jessyfile.language.recipe import Recipe, Suite
 
+JSON = "json"
 _SHOWN = 5
 
 
@@ -46,6 +48,7 @@ class Check:
     right: int | None = None
     mood: str = ""
     asking: bool = False
+    fields: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +71,11 @@ class Case:
     good: tuple[str, ...] = ()
     bad: tuple[str, ...] = ()
     profiles: Profiles | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def plain(self) -> bool:
+        """Whether the case says itself what a right answer is, so that no persona's ways are asked of it."""
+        return any(check.kind == JSON for check in self.relevance)
 
 
 def load_suites(recipe: Recipe, root: Path) -> list[Case]:
@@ -200,6 +208,7 @@ def _check(value: Mapping[str, Any]) -> Check:
         right=value.get("right"),
         mood=value.get("mood", ""),
         asking=value.get("asking", False),
+        fields=tuple((name, canonical(one)) for name, one in value.get("fields", {}).items()),
     )
 
 

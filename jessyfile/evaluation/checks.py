@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from jessyfile.evaluation.choice import chosen
 from jessyfile.evaluation.clauses import read, without_echo
+from jessyfile.evaluation.fields import field_faults, right_fields
 from jessyfile.evaluation.moods import suits
 from jessyfile.evaluation.numbers import claims_only, numbers
 from jessyfile.evaluation.plugin_rules import plugin_check
@@ -53,6 +54,8 @@ def complaint(check: Check, answer: str, prompt: str = "") -> str:
         return _about_words(check, without_echo(answer, prompt))
     if check.kind == "number":
         return f"does not say {' or '.join(f'{number:g}' for number in check.numbers)} alone"
+    if check.kind == "json":
+        return "; ".join(field_faults(check, answer))
     plain = {
         "first_person": "no view of its own",
         "no_analysis": "analyses, or makes a list",
@@ -123,6 +126,7 @@ _CHECKS: Mapping[str, Verdict] = {
     "regex": lambda check, answer, prompt: found(check.pattern, without_echo(answer, prompt)),
     "not_regex": lambda check, answer, _: not found(check.pattern, answer),
     "length": _length,
+    "json": right_fields,
     "first_person": lambda _, answer, __: own_view(answer),
     "no_analysis": lambda _, answer, __: not lectures(answer),
 }

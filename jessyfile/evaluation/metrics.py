@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 from jessyfile.evaluation.checks import rule_holds
+from jessyfile.evaluation.fields import field_metrics, field_right
 from jessyfile.evaluation.plugin_rules import plugin_rule
 from jessyfile.evaluation.statistics import percentile, percentile_interval, wilson
-from jessyfile.language.metric_table import is_listed, metric_level, metric_suites, needs_references
+from jessyfile.language.metric_table import is_listed, metric_field, metric_level, metric_suites, needs_references
 from jessyfile.results.outcome import Unit
 
 if TYPE_CHECKING:
@@ -90,7 +92,9 @@ def rule_of(metric: str) -> tuple[str | None, Rule]:
     """Return the suite that a share is taken over (None: all) and what a case must do to pass."""
     suites = metric_suites(metric)
     if is_listed(metric):
-        return (suites[0] if suites else None), _RULES.get(metric) or _PARTS[metric.rpartition(".")[2]]
+        field = metric_field(metric)
+        rule = partial(field_right, name=field) if field else _RULES.get(metric) or _PARTS[metric.rpartition(".")[2]]
+        return (suites[0] if suites else None), rule
     return None, plugin_rule(metric)
 
 
@@ -160,4 +164,5 @@ def metrics_of(scores: Sequence[Score], levels: Iterable[str]) -> list[str]:
         "latency.load",
         "training_time",
         *(f"{suite}.{part}" for suite in suites for part in _PARTS),
+        *field_metrics(score.case for score in scores),
     ]

@@ -143,8 +143,10 @@ def misses(case: Case, text: str) -> tuple[str, ...]:
     """Return in words the checks of content that an answer fails.
 
     Where people wrote answers for the case, what is clearly like theirs decides: like a good one an answer needs no word
-    that a list cannot foresee, like a bad one, or one to other questions, it fails.
+    that a list cannot foresee, like a bad one, or one to other questions, it fails. Where JSON is asked for, its fields decide alone.
     """
+    if case.plain:
+        return _failed(case, case.relevance, text)
     words, leans, elsewhere = _near(case, case.profiles, text)
     faults = {
         "is nearer to answers known as bad": bool(case.good and case.bad) and leans <= _bound(_LEANS, words),
@@ -178,7 +180,8 @@ def _failed(case: Case, checks: Sequence[Check], text: str) -> tuple[str, ...]:
 
 
 def _broken_rules(case: Case, text: str, personality: Personality) -> Iterator[str]:
-    yield from voice_faults(text, case.prompt, case.language)
+    if not case.plain:
+        yield from voice_faults(text, case.prompt, case.language)
     for rule in personality.never:
         if rule_holds(rule, text):
             yield f"NEVER {rule}"

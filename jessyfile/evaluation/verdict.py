@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 from jessyfile.errors import EvaluationError
 from jessyfile.evaluation.criteria import Compared, Judged, compare_runs, contrast_measurement, hold, hold_contrast
+from jessyfile.evaluation.fields import FieldTable, field_tables
 from jessyfile.evaluation.length_baseline import level_by_length
 from jessyfile.evaluation.metrics import CONFIDENCE, Measurement, ModelScores, metrics_of
 from jessyfile.evaluation.scores import Score, gained, score
@@ -104,6 +105,10 @@ class Verdict:
                 row[said] = row.get(said, 0) + 1
         return table
 
+    def fields(self) -> list[FieldTable]:
+        """Return what the candidate said in place of each value of every field that cases ask for."""
+        return field_tables([case.after for case in self.cases])
+
 
 def write_verdict(folder: Path, verdict: Verdict) -> None:
     """Write `verdict.json` into a folder."""
@@ -176,7 +181,8 @@ def score_all(recipe: Recipe, cases: Sequence[Case], answers: Mapping[str, Answe
         for case in cases
         if case.id in answers
     }
-    stock = stock_answers(cases, {name: one.answer.text for name, one in found.items()})
+    told = [case for case in cases if not case.plain]  # one JSON is the right answer to many questions
+    stock = stock_answers(told, {name: one.answer.text for name, one in found.items()})
     return {name: one.called_stock() if name in stock else one for name, one in found.items()}
 
 

@@ -8,9 +8,8 @@ from typing import Any
 
 from jessyfile.language.diagnostics import Diagnostic, mistake
 from jessyfile.language.draft import Draft, Unknown
-from jessyfile.language.metric_table import metric_level, metric_suites, metric_unit, needs_references
+from jessyfile.language.metric_table import metric_level, metric_suites, metric_unit, needs_references, shipped_suites
 from jessyfile.language.suggest import help_for, listed
-from jessyfile.language.table import root
 
 RecipeCheck = Callable[[Draft], Iterator[Diagnostic]]
 
@@ -200,7 +199,7 @@ def references_read(draft: Draft) -> Iterator[Diagnostic]:
 
 def suites_found(draft: Draft) -> Iterator[Diagnostic]:
     """A suite without a file is a shipped one, or lies in the project's data/eval."""
-    shipped = root().nodes["eval"].nodes["suite"].schema["default"]
+    shipped = shipped_suites()
     for name in draft.get_names("eval", "suite"):
         if (
             not draft.known("eval", "suite", name)

@@ -7,6 +7,7 @@ from functools import cache
 from typing import Literal
 
 from jessyfile.language.table import Schema, root
+from jessyfile.resources import resource
 
 _NAME = "[a-z][a-z0-9_-]*"
 
@@ -53,10 +54,21 @@ def metric_unit(metric: str) -> Literal["share", "seconds"]:
     return unit
 
 
+def shipped_suites() -> list[str]:
+    """Return the suites that come with jessy, those too that no recipe answers unasked."""
+    return sorted(path.stem for path in resource("data", "eval").glob("*.jsonl"))
+
+
 def metric_level(metric: str) -> str | None:
     """Return the level that a metric names, as `low` in `latency.low`."""
     found = _pattern_of(metric)
     return found[1] if found and "<level>" in found[0] else None
+
+
+def metric_field(metric: str) -> str | None:
+    """Return the field of JSON answers that a metric names, as `queue` in `tickets.field.queue`."""
+    found = _pattern_of(metric)
+    return metric.rpartition(".")[2] if found and found[0].endswith("<field>") else None
 
 
 def metric_suites(metric: str) -> tuple[str, ...]:

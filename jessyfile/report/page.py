@@ -138,6 +138,7 @@ def render_reported(reported: Reported) -> str:
         latency=latency_lanes(_lanes(reported, left.verdict)),
         bars=bars,
         matrix=matrix,
+        tables=left.verdict.fields() if left.verdict else [],
     )
 
 
@@ -171,6 +172,7 @@ def _sections(left: Left, bars: Sequence[MetricBar], matrix: Matrix | None) -> I
         ("checks", "Checks", left.checks and left.checks.suites),
         ("opinion", "Opinion", left.verdict and left.verdict.opinion),
         ("ways", "Two ways", left.verdict and left.verdict.ways),
+        ("fields", "Fields", left.verdict and left.verdict.fields()),
         ("levels", "Levels", matrix),
         ("latency", "Latency", left.verdict),
         ("training", "Training", left.curve or left.taken),

@@ -1,7 +1,7 @@
 """Which language an answer is in.
 
 Twenty letters or more are judged by lingua, limited to ten languages (with only two it calls German and Azeri
-Turkish); shorter ones by everyday words and Turkish letters. Code does not count. Turkish that carries English terms,
+Turkish); shorter ones by everyday words and Turkish letters. Neither code nor JSON counts. Turkish that carries English terms,
 as teams speak it, is Turkish: its words bend by Turkish suffixes, and English holds no sentence together in it.
 """
 
@@ -13,6 +13,7 @@ from functools import cache
 from typing import Any
 
 from jessyfile.resources import resource
+from jessyfile.text.json_lines import parse_value
 from jessyfile.text.lexicon import load_table
 from jessyfile.text.turkish import TURKISH_LETTERS, ascii_folded, tokens
 
@@ -34,8 +35,13 @@ _CODE = re.compile(r"```.*?(?:```|$)|`[^`\n]*`", re.DOTALL)
 
 
 def prose(text: str) -> str:
-    """Return the text without code."""
-    return _CODE.sub(" ", text)
+    """Return the text without code; a text that is one JSON object or array, as programs read it, has none."""
+    return "" if _is_json(text) else _CODE.sub(" ", text)
+
+
+def _is_json(text: str) -> bool:
+    value, length = parse_value(text.strip())
+    return isinstance(value, dict | list) and length == len(text.strip())
 
 
 def is_long(text: str) -> bool:

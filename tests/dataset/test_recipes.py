@@ -25,8 +25,9 @@ def read():
 
 @pytest.fixture(scope="module")
 def written():
-    """Every hand-written row with an answer."""
-    files = sorted(path for path in (HOUSE / "data" / "seeds").glob("*/*.jsonl") if path.parent.name != "markers")
+    """Every hand-written row with an answer that JESSY gives; tickets are answered in JSON, by a recipe of their own."""
+    left = ("markers", "tickets")
+    files = sorted(path for path in (HOUSE / "data" / "seeds").glob("*/*.jsonl") if path.parent.name not in left)
     rows, faults = load_rows([(path, path.stem) for path in files])
     assert not faults
     return rows

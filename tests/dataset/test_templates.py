@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import random
 from collections import Counter
 
@@ -131,6 +132,16 @@ def test_a_mistake_is_told_with_file_and_line(project, name):
     with pytest.raises(DatasetError) as caught:
         load_intents(project.root, "turkish", "casual")
     assert expected in caught.value.message
+
+
+def test_a_template_answers_with_json_as_often_as_it_fits(project):
+    """Braces ended a template, and no answer came more than twice, so that a label could not be composed."""
+    text = '== a | f: fruit\n? {{ f }} [geldi|bozuk|nerede|kayıp]\n=. {"queue":"fruit","name":"{{ f }}","n":null}\n'
+    write(project, text, fruit=FRUIT)
+    made = list(composed(load_intents(project.root, "turkish", "casual"), "turkish", "casual", 1))
+    said = Counter(row.example.response for row in made)
+    assert min(said.values()) > MAX_SAME_ANSWER
+    assert {json.loads(answer)["queue"] for answer in said} == {"fruit"}
 
 
 def test_a_table_with_a_ragged_line_is_told_with_file_and_line(project):

@@ -15,6 +15,7 @@ from evaluation_fakes import USUAL, FakeEngine, served
 
 from jessyfile.commands.chat import StreamedAnswer, _cutting, chat
 from jessyfile.engines import promoted, serving
+from jessyfile.engines.engine import ServedModel
 from jessyfile.errors import ContextFullError, DamagedError, EngineError
 from jessyfile.export.registry import Registration, register
 from jessyfile.language.recipe import Complexity, Level
@@ -49,6 +50,31 @@ def run(*arguments: str, typed: str = "") -> str:
 def test_one_question_is_answered_with_level_iterations_and_seconds(engine: FakeEngine) -> None:
     """A control character that a model writes never reaches the terminal."""
     assert run("tiny", "selam") == "selam diyorsun\\u001b[2J.\nlow · 1 iteration · 0.2 s · 4 tokens\n"
+
+
+def test_a_model_without_a_marker_misses_no_level(engine: FakeEngine, tmp_path: Path) -> None:
+    """Every answer of a model that answers with JSON was said to have `no level`."""
+    add(tmp_path, "latest", Complexity(USUAL.levels, None))
+    engine.answer = lambda _: '{"queue": "billing"}'
+    assert run("tiny", "selam") == '{"queue": "billing"}\n0.2 s · 2 tokens\n'
+
+
+def test_answers_are_held_to_a_schema(engine: FakeEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    models = list[ServedModel]()
+    monkeypatch.setattr(engine, "load", lambda model: models.append(model) or 0.0)
+    monkeypatch.setattr(engine, "unload", lambda: None)
+    schema = tmp_path / "ticket.schema.json"
+    schema.write_text('{"type": "object"}\n', encoding="utf-8")
+    run("tiny", "selam", "--schema", str(schema))
+    run("tiny", "selam")
+    assert [model.settings.schema for model in models] == ['{"type": "object"}', ""]
+
+
+@pytest.mark.parametrize("text", ["", "{", "[1]", '{"type": "object"} {}'])
+def test_a_file_that_is_no_schema_is_named(engine: FakeEngine, tmp_path: Path, text: str) -> None:
+    (tmp_path / "s.json").write_text(text, encoding="utf-8")
+    with pytest.raises(EngineError, match=r"`s\.json` holds no JSON schema"):
+        run("tiny", "selam", "--schema", "s.json")
 
 
 def test_json_has_everything(engine: FakeEngine) -> None:

@@ -71,6 +71,14 @@ def test_the_prompt_is_ours_with_the_system_prompt_and_no_bos(engine: llamacpp.L
     assert (reply.text, reply.tokens, reply.prompt_tokens, reply.stopped) == ("Selam", 3, 9, "stop")
 
 
+def test_an_answer_is_held_to_a_schema_only_where_one_is_given(engine: llamacpp.LlamaCpp) -> None:
+    FakeServer.chunks = (piece("{}", "stop", usage={"completion_tokens": 1, "prompt_tokens": 9}),)
+    engine.chat([Message("user", "selam")])
+    assert "json_schema" not in FakeServer.asked
+    engine.chat([Message("user", "selam")], GenerationSettings(schema='{"type": "object"}'))
+    assert FakeServer.asked["json_schema"] == {"type": "object"}
+
+
 def test_every_parallel_answer_has_the_whole_window_and_the_port_is_locked(engine: llamacpp.LlamaCpp) -> None:
     parameters = engine._server.parameters
     assert (parameters.n_parallel, parameters.n_ctx) == (2, 2 * 4096)

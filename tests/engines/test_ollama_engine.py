@@ -6,6 +6,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -85,6 +86,15 @@ def test_system_prompt_and_sampling_are_always_sent(server: Server) -> None:
     assert (body["options"]["seed"], body["options"]["num_ctx"], body["options"]["num_predict"]) == (42, 4096, 8)
     assert (reply.text, reply.tokens, reply.prompt_tokens, reply.stopped) == ("Selam", 3, 9, "stop")
     assert reply.first_token_seconds is not None
+
+
+def test_an_answer_is_held_to_a_schema_only_where_one_is_given(server: Server) -> None:
+    engine = loaded(server)
+    engine.chat([Message("user", "selam")])
+    assert "format" not in server.asked[-1][1]
+    engine.chat([Message("user", "selam")], replace(MODEL.settings, schema='{"type": "object"}'))
+    assert server.asked[-1][1]["format"] == {"type": "object"}
+    assert "schema" not in server.asked[-1][1]["options"]
 
 
 def test_a_model_that_can_think_is_asked_not_to_and_one_that_does_is_named(server: Server) -> None:

@@ -36,6 +36,9 @@ def test_every_metric_is_described_known_and_measured(text: str) -> None:
     described = set(
         re.findall(r"`([\w.]+)`", "\n".join(re.findall(r"^\| (`.*?) \|", section(text, "Metrics"), re.MULTILINE)))
     )
-    spelled = {name.replace("<level>", "LEVEL").replace("<suite>", "SUITE") for name in metric_names()}
+    spelled = {
+        name.replace("<level>", "LEVEL").replace("<suite>", "SUITE").replace("<field>", "FIELD")
+        for name in metric_names()
+    }
     assert described == spelled
     assert all(known_metric(name) for name in metrics_of([], [level.name for level in USUAL.levels]))

@@ -9,10 +9,12 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from evaluation_fakes import by_id, make_answer, make_case
 from report_fakes import make_result
 
 from jessyfile.errors import ProjectError
-from jessyfile.evaluation.verdict import read_verdict, write_verdict
+from jessyfile.evaluation.cases import Check
+from jessyfile.evaluation.verdict import Took, judge, read_verdict, write_verdict
 from jessyfile.planning.canonical import normal, readable
 from jessyfile.planning.runs import RecordedStep, Run, RunRecord
 from jessyfile.planning.store import Store
@@ -74,6 +76,27 @@ def test_it_shows_everything_that_a_run_left_behind(tmp_path: Path) -> None:
     tags = Tags(text)
     assert tags.open == []
     assert tags.seen.count("article") == 6
+
+
+def test_what_was_said_in_place_of_each_value_stands_in_a_table(tmp_path: Path) -> None:
+    recipe, result = make_result(tmp_path)
+    fields = (("queue", '"<b>"'),)
+    cases = [make_case(f"tickets-{n}", "tickets", relevance=(Check("json", fields=fields),)) for n in range(3)]
+    texts = ['{"queue": "<b>"}', '{"queue": "other"}', "no"]
+    answers = [make_answer(case.id, text) for case, text in zip(cases, texts, strict=True)]
+    step = next(step for step in result.steps if step.name == "judge")
+    write_verdict(step.folder, judge(recipe, cases, by_id(*answers), {}, Took()))
+    text = render_page(recipe, result)
+    assert '<section id="fields">' in text
+    assert "tickets · queue" in text
+    assert re.findall(
+        r'<td class="(hit|miss)"[^>]*>(\d*)</td>', text.split('id="fields"')[1].split("</section>")[0]
+    ) == [
+        ("hit", "1"),
+        ("miss", "1"),
+        ("miss", "1"),
+    ]
+    assert Tags(text).open == []
 
 
 def test_it_loads_nothing(tmp_path: Path) -> None:

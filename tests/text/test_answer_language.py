@@ -35,3 +35,12 @@ def test_training_answers_are_in_their_language() -> None:
     rows = seed_rows()
     wrong = [row["response"] for row in rows if not in_language(row["response"], row["language"])]
     assert len(wrong) <= len(rows) // 100
+
+
+@pytest.mark.parametrize(
+    "text", ['{"queue": "billing", "urgency": "high", "order": null}', ' [{"name": "what is it"}]\n']
+)
+def test_json_is_in_every_language(text: str) -> None:
+    """Rows that answer Turkish messages with JSON were dropped: its field names read like English."""
+    assert in_language(text, "tr")
+    assert not in_language(f"{text} this is what I would answer to that", "tr")
