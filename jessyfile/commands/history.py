@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import contextlib
-import datetime as dt
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from jessyfile.commands.recipe_file import nothing_yet
+from jessyfile.commands.say import near, say
+from jessyfile.planning.change_text import counted
+from jessyfile.text.fit import terminal_width
 from jessyfile.text.printable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from jessyfile.planning.runs import Run, RunEvent
+    from jessyfile.planning.runs import Run
 
 
 def here() -> Path:
@@ -29,31 +31,43 @@ def here() -> Path:
 @click.option("-n", "count", type=click.IntRange(min=1), default=20, show_default=True, help="How many runs.")
 def history(count: int) -> None:
     """List the runs, newest first."""
+    from jessyfile.commands.runs_told import run_table
     from jessyfile.planning.runs import all_runs
 
     runs = all_runs(here())
     if not runs:
         click.echo(nothing_yet())
-    for run in reversed(runs[-count:]):
-        click.echo(printable(run_line(run)))
+        return
+    for line in run_table(runs[-count:][::-1], terminal_width()):
+        click.echo(printable(line))
 
 
 def show_run(number: str) -> None:
     """Print one run: what ran, how long it took, how it ended. Raises ProjectError when there is no such run."""
-    from jessyfile.planning.change_text import duration, size
+    from jessyfile.commands.runs_told import ToldRun, report_of
     from jessyfile.planning.runs import find_run
+    from jessyfile.report import summary_lines
+    from jessyfile.text.fit import table
 
-    run = find_run(here(), number)
-    click.echo(printable(run_line(run)))
-    for event in run.events():
-        if event.event == "step_ran":
-            peak = f", {size(event.peak)}" if event.peak else ""
-            click.echo(printable(f"  {event.step:<16} {duration(event.seconds)}{peak}  {event.object[:12]}"))
-        elif event.event in ("damaged", "run_failed", "interrupted"):
-            click.echo(printable(f"  {event.message}"))
-    for line in _trained(run):
-        click.echo(printable(f"  {line}"))
-    click.echo(f"  files: {printable(str(run.folder))}")
+    told = ToldRun.of(find_run(here(), number))
+    width = terminal_width()
+    number, state, *rest = told.line()
+    say(" · ".join(part for part in (number, told.name, state, *rest[:3]) if part))
+    for line in told.steps(width):
+        say(line)
+    for event in told.events:
+        if event.event in ("damaged", *_TOLD):
+            say(f"  {event.message}")
+    if told.judged is not None:
+        say("\n".join(f"  {line}" for line in summary_lines(told.judged)))
+    for line in _trained(told.run):
+        say(f"  {line}")
+    report = report_of(told.run)
+    pairs = [("files", near(told.run.folder)), *([("report", report)] if report else []), *told.next_steps()]
+    say("\n".join(table(pairs, width)))
+
+
+_TOLD = ("run_failed", "interrupted")
 
 
 def _trained(run: Run) -> Iterator[str]:
@@ -67,35 +81,11 @@ def _trained(run: Run) -> Iterator[str]:
         last = {one.epoch: one for one in found}
         yield from (f"epoch {one.epoch}, update {one.iteration}: {one.live()}" for one in last.values())
         if found:
-            yield f"metrics of {len(found)} updates: {path}"
+            yield f"{counted(len(found), 'update')} in {near(path)}"
     result = run.result()
     for step in result.steps if result is not None else ():
         if step.name == "prefer":
             yield read_as(PreferFacts, step.facts, "the record of `prefer`").summary
-
-
-def run_line(run: Run) -> str:
-    """Return one run in a line: number, time, recipe, ending, and the steps that ran."""
-    from jessyfile.planning.plan_text import ago
-
-    events = list(run.events())
-    if not events:
-        return f"run {run.number}  (its events are gone)"
-    when = ago(events[0].time, dt.datetime.now(dt.UTC))
-    ran = [event.step for event in events if event.event == "step_ran"]
-    name, ending = events[0].name, _ending(run, events[-1])
-    return f"run {run.number}  {when}  {name}  {ending}  ran {', '.join(ran) or 'nothing'}"
-
-
-def _ending(run: Run, last: RunEvent) -> str:
-    if last.event == "interrupted":
-        return "interrupted"
-    if last.event == "run_failed":
-        return "failed"
-    result = run.result()
-    if result is None or last.event != "run_ended":
-        return "did not end"
-    return "not promoted" if result.withheld else "done"
 
 
 @contextlib.contextmanager

@@ -171,7 +171,7 @@ def apply(
             )
         (observer or silent).planned(plan)
         refuse(plan.findings)
-        return _Apply(recipe, root, tuple(steps), plan, decider, observer or silent, stop or silent).go()
+        return _Apply(recipe, root, tuple(steps), plan, decider, observer or silent, stop or silent, what).go()
 
 
 @dataclass(slots=True)
@@ -185,6 +185,7 @@ class _Apply:
     decider: Decider
     observer: Observer
     stop: Stop
+    what: str
     run: Run | None = None
     results: dict[str, StepResult] = field(default_factory=dict)
     ran: set[str] = field(default_factory=set)
@@ -200,7 +201,7 @@ class _Apply:
         if self.plan.changes:
             self.run = new_run(self.root)
             self.run.write("plan.json", plan_as_json(self.plan))
-            self._event("run_started", recipe=self.plan.recipe, name=self.recipe.name)
+            self._event("run_started", recipe=self.plan.recipe, name=self.recipe.name, command=self.what)
         try:
             self._walk()
         except BaseException as error:

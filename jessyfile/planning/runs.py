@@ -38,6 +38,7 @@ class RunEvent:
     peak: int = 0
     message: str = ""
     recipe: str = ""
+    command: str = ""
 
 
 @dataclass(frozen=True, slots=True)

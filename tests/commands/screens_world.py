@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import datetime as dt
 import hashlib
 import io
+import itertools
 import re
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pyte
@@ -252,6 +255,13 @@ def new_world(root: Path, patch: pytest.MonkeyPatch) -> World:
     patch.chdir(root)
     patch.setattr("jessyfile.pipeline.compile_steps", steps)
     patch.setattr("jessyfile.planning.run.measured", measured)
+    # every apply takes a quarter of an hour and was just now, however slow the machine is
+    patch.setattr("jessyfile.planning.run.time", SimpleNamespace(perf_counter=itertools.count(step=900).__next__))
+    soon = (dt.datetime.now(dt.UTC) + dt.timedelta(hours=1)).isoformat(timespec="seconds")
+    patch.setattr("jessyfile.planning.runs.now", lambda: soon)
+    patch.setattr("jessyfile.commands.status.local", lambda then: "29 Nov 14:05")
+    patch.setattr("jessyfile.commands.status.ago", lambda then, now: "2 hours ago")
+    patch.setattr("jessyfile.planning.run.now", lambda: soon)
     patch.setattr("jessyfile.report.write_report", _report)
     return World(root, patch)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,7 +29,8 @@ def fresh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
 def known(glass: Glass) -> str:
     """Return a screen without what differs from one run of the tests to the next."""
     text = re.sub(r"file:.*\n?.*\n?.*report.html", "file:///project/report.html", "\n".join(glass.lines()))
-    return re.sub(r"last full run: \d+m?s?", "last full run: 15m", re.sub(r"[0-9a-f]{12,64}", "DIGEST", text))
+    text = re.sub(r"\.jessy/store/[\s\S]*?result\.txt", ".jessy/store/FILE", text)
+    return re.sub(r"[0-9a-f]{12,64}", "DIGEST", text)
 
 
 def after_the_plan(said: str) -> str:
@@ -67,6 +69,54 @@ def test_an_apply_that_is_stopped(columns: int, fresh: World, snapshot: Snapshot
     assert after_the_plan(said) == snapshot
     assert "note: training stopped after update 6 of 54; it is saved" in said
     assert "error" not in said
+
+
+@pytest.fixture(scope="module")
+def lived(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """A project with three runs: one promoted, one withheld, one stopped."""
+    with pytest.MonkeyPatch.context() as patch:
+        world = new_world(tmp_path_factory.mktemp("lived") / "p", patch)
+        world.apply()
+        world.write(rank="8", learning_rate="2e-4")
+        world.apply(answer=BAD)
+        world.write(rank="4")
+        world.apply(stopped=True)
+        yield world
+
+
+READING = {
+    "history": ["history"],
+    "status": ["status"],
+    "show a run": ["show", "2"],
+    "show a run that was stopped": ["show", "3"],
+}
+
+
+@COLUMNS
+@pytest.mark.parametrize("screen", READING)
+def test_a_reading_command(screen: str, columns: int, lived: World, snapshot: SnapshotAssertion) -> None:
+    glass = lived.look(columns, *READING[screen])
+    assert known(glass) == snapshot
+    assert [line for line in glass.too_wide() if ".jessy/store" not in line] == []
+
+
+def test_every_run_has_one_line_with_its_figures(lived: World) -> None:
+    """The line of a run listed all its steps and none of its figures: it was 252 columns wide."""
+    said = lived.look(80, "history").lines()
+    assert len(said) == 3
+    assert re.match(r"run 1  promoted +just now  15m  15 steps  turkish_accuracy 83.3%", said[2])
+    assert re.match(r"run 2  not promoted  just now  15m  8 steps   turkish_accuracy 0%", said[1])
+    assert "training stopped after update 6 o" in said[0]
+
+
+def test_a_stopped_run_says_what_is_kept_and_whose_figures_stand_there(lived: World) -> None:
+    """After a stop `status` showed the figures of the run before as its own, and "ran nothing" of six saved updates."""
+    said = "\n".join(lived.look(120, "status").lines())
+    assert "after update 6 of 54; it is saved" in said
+    assert "run 2 has measured of its candidate, which is not promoted" in said
+    assert "go on     jessy apply tiny.jessy" in said
+    assert "ask it    jessy chat tiny-companion" in said
+    assert ".jessy/runs/2/report.html" in said
 
 
 @COLUMNS

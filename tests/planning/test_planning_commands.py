@@ -148,8 +148,8 @@ def test_history_status_and_show_tell_the_runs(jessy, project):
     edit(project, "rank 16", "rank 8")
     jessy("apply", "tiny.jessy", code=3)
     first, second = reversed(jessy("history").splitlines())
-    assert re.fullmatch(r"run 1  just now  tiny  done  ran data\.talk, train, modelfile, promote", first)
-    assert re.fullmatch(r"run 2  just now  tiny  not promoted  ran train, modelfile, promote", second)
+    assert re.fullmatch(r"run 1  promoted      just now  <?\ds  4 steps", first)
+    assert re.fullmatch(r"run 2  not promoted  just now  <?\ds  3 steps", second)
     assert "last run  run 2" in jessy("status")
     state = json.loads(jessy("status", "--json"))["recipes"][0]
     assert (state["name"], state["run"], state["promoted"], state["reason"]) == ("tiny", 2, False, "MUST x failed")
