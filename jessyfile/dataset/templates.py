@@ -27,7 +27,8 @@ MAX_TEMPLATE = 1 << 20
 MAX_INTENTS = 2000
 FILTERS: Mapping[str, Callable[[str], str]] = {"cap": capitalized, "low": uncapitalized}
 _PIECE = re.compile(
-    r"\{\{(?P<slot>[^{}]*)\}\}|\[(?P<choice>[^\[\]{}]*)\]|(?P<text>[^\[\]{}]+|\{(?![{%#])|\}(?!\}))|(?P<bad>.)", re.DOTALL
+    r"\{\{(?P<slot>[^{}]*)\}\}|\[(?P<choice>[^\[\]{}]*)\]|(?P<text>[^\[\]{}]+|\{(?![{%#])|\}(?!\}))|(?P<bad>.)",
+    re.DOTALL,
 )
 _COMMENT = re.compile(r"\{#.*?#\}", re.DOTALL)
 
