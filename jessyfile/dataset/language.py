@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 from jessyfile.dataset.filters import Dropped, Tally
 from jessyfile.text.answer_language import (
-    NAMES,
+    ANY,
     confidences,
     everyday_share,
     is_long,
+    language_name,
     languages,
     looks_turkish,
     prose,
@@ -39,7 +40,8 @@ def language_faults(rows: Sequence[Row]) -> list[tuple[int, str]]:
     """Return (index, reason) of every row whose answer is not in the language that it declares."""
     texts = [prose(row.example.response or "") for row in rows]
     long = [index for index, text in enumerate(texts) if is_long(text)]
-    judged = dict(zip(long, confidences([texts[index] for index in long]), strict=True))
+    declared = {name for row in rows for name in languages(row.example.language)}
+    judged = dict(zip(long, confidences([texts[index] for index in long], declared), strict=True))
     reasons = (_refusal(row.example.language, texts[index], judged.get(index)) for index, row in enumerate(rows))
     return [(index, reason) for index, reason in enumerate(reasons) if reason is not None]
 
@@ -60,15 +62,17 @@ def wording_faults(rows: Sequence[Row]) -> list[tuple[int, str]]:
 
 def _refusal(declared: str, text: str, confidence: Mapping[str, float] | None) -> str | None:
     taken = languages(declared)
+    if declared == ANY:
+        return None
     if confidence is None:
         return _by_words(declared, text)
     likely = max(confidence, key=lambda name: confidence[name])
-    if likely in taken or sum(confidence[name] for name in taken) >= _UNLIKELY:
+    if likely in taken or sum(confidence.get(name, 0.0) for name in taken) >= _UNLIKELY:
         return None
     native = all(letter.isascii() or letter in _NATIVE for letter in text if letter.isalpha())
     if native and likely not in ("tr", "en") and max(everyday_share(text, name) for name in taken) >= _WORDY:
         return None
-    return f"reads like {NAMES[likely]}, declared `{declared}`"
+    return f"reads like {language_name(likely)}, declared `{declared}`"
 
 
 def _by_words(declared: str, text: str) -> str | None:

@@ -19,6 +19,7 @@ from jessyfile.dataset.rows import Row, from_json, schema_faults
 from jessyfile.dataset.similarity import near_pairs
 from jessyfile.errors import DatasetError
 from jessyfile.language.build import default_complexity
+from jessyfile.text.answer_language import prose
 from jessyfile.text.json_lines import Fault, Line, read_jsonl
 from jessyfile.text.row_forms import CASE, form_of
 from jessyfile.text.turkish import nfc, tokens
@@ -49,6 +50,7 @@ def files_below(path: Path) -> Below:
         if path.suffix not in _SUFFIXES:
             lower = path.suffix.lower()
             hint = f"rename it: steps read `{path.with_suffix(lower)}`" if lower in _SUFFIXES else _WRITE
+            hint = f"`jessy data import {path}` makes rows of it" if lower in (".csv", ".tsv") else hint
             raise DatasetError(f"`{path}` is a {path.suffix} file; rows are JSON lines", hint=hint)
         found = [path]
     else:
@@ -174,9 +176,11 @@ def _openings(rows: Sequence[Row]) -> Iterator[Fault]:
     """Yield one fault a file and opening that begins more than 4 % of the file's answers (and more than three)."""
     files: dict[str, list[Row]] = defaultdict(list)
     for row in rows:
-        if row.example.response is not None:
+        if prose(row.example.response or "").strip():  # JSON begins with its field names
             files[row.place.rpartition(":")[0]].append(row)
     for members in files.values():
+        # a label, or a fact asked for in many ways, comes back word for word and is no habit of speech
+        members = list({row.example.response: row for row in members}.values())
         openings = [" ".join(tokens(row.example.response or "")[:2]) for row in members]
         for opening, count in Counter(openings).items():
             if count > max(_OPENING_LEAST, _OPENING_SHARE * len(members)):

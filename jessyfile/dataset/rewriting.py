@@ -45,7 +45,7 @@ def retyped(text: str, language: str, rng: random.Random) -> str:
 
     Args:
         text: the question.
-        language: `tr`, `en` or `mixed`; the last is typed as Turkish is.
+        language: `mixed` is typed as Turkish is; beyond Turkish and English nothing is done that needs words.
         rng: decides which ways are taken, and where.
 
     Returns:
@@ -54,7 +54,7 @@ def retyped(text: str, language: str, rng: random.Random) -> str:
     """
     if sum(map(len, _WORD.findall(text))) < 4 or text == upper(text) or "\n" in text.strip():
         return text
-    ways = _ENGLISH if language == "en" else _TURKISH
+    ways = {"tr": _TURKISH, "mixed": _TURKISH, "en": _ENGLISH}.get(language, _OTHER)
     chosen, left = set[str](), rng.choice(_COUNTS)
     for name in _drawn(ways, rng):
         if left and ways[name][1](text, random.Random(rng.random())) != text:
@@ -251,3 +251,4 @@ _ENGLISH: Mapping[str, tuple[int, Way]] = {
     "slip": (4, _outside_code(_slip)),
     "cased": (2, _outside_code(_cased_english)),
 }
+_OTHER: Mapping[str, tuple[int, Way]] = {name: _ENGLISH[name] for name in ("unpunctuated", "slip", "cased")}

@@ -34,11 +34,11 @@ class Wanted:
         return f"{self.category}/{self.topic}" if self.topic else self.category
 
     def takes(self, row: Row) -> bool:
-        """Whether a row belongs here: its topic, its declared language (`mixed` takes all three) and its level."""
+        """Whether a row belongs here: its topic, its declared language (`mixed` takes all, `any` is taken by all) and its level."""
         example = row.example
         return (
             (self.topic is None or example.topic == self.topic)
-            and (self.language in (None, "mixed") or example.language == self.language)
+            and (self.language in (None, "mixed") or example.language in (self.language, "any"))
             and (self.level is None or example.level == self.level)
         )
 

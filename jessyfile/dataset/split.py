@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from jessyfile.dataset.rows import Row
 
 PARAPHRASE = (0.6, 0.75, 0.9)
+_SHARED = 3  # what so many rows answer word for word tells nothing of what they ask: a label, or one fact asked for in many ways
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,9 @@ def _groups(rows: Sequence[Row], bound: float | None) -> list[int]:
     links = [*_equal(enumerate(row.group for row in rows)), *_equal(asked)]
     if bound is None:
         return groups(len(rows), links)
-    for owned in (asked, [(index, folded_normal(row.text)) for index, row in enumerate(rows)]):
+    told = Counter(row.example.response for row in rows)
+    whole = [(index, folded_normal(row.text)) for index, row in enumerate(rows) if told[row.example.response] < _SHARED]
+    for owned in (asked, whole):
         left, right, _ = near_pairs([text for _, text in owned], bound)
         links += [(owned[one][0], owned[other][0]) for one, other in zip(left.tolist(), right.tolist(), strict=True)]
     return groups(len(rows), links)

@@ -97,7 +97,7 @@ def _composable(root: Path, wanted: Wanted, missing: int) -> int:
 def _takes(wanted: Wanted, row: dict[str, Any]) -> bool:
     return (
         (wanted.topic is None or row.get("topic") == wanted.topic)
-        and (wanted.language in (None, "mixed") or row.get("language") == wanted.language)
+        and (wanted.language in (None, "mixed") or row.get("language") in (wanted.language, "any"))
         and (wanted.level is None or row.get("complexity") == wanted.level)
     )
 
@@ -118,6 +118,7 @@ def dataset_preflight(outlook: Outlook) -> Iterator[Finding]:
     """Yield a REPLAY file that is too short, and marker rows that are too few."""
     recipe, root = outlook.recipe, outlook.root
     asked = recipe.dataset
+    yield from _without_words(outlook)
     found = sum(1 for path in seed_files(recipe, root, MARKERS) for _ in _objects(path)) if asked.markers else 0
     if found < asked.markers:
         hint = "write more into data/seeds/markers/<level>.jsonl, or lower `markers` in the DATASET block"
@@ -132,6 +133,22 @@ def dataset_preflight(outlook: Outlook) -> Iterator[Finding]:
     if there < wanted - 1:  # the split rounds by topic
         message = f"REPLAY {asked.replay.share:.0%} takes {wanted} rows and `{shown_path(path, root)}` holds {there}"
         yield outlook.error(DatasetError(message, hint="add rows, or lower the share"), "dataset.replay.share")
+
+
+def _without_words(outlook: Outlook) -> Iterator[Finding]:
+    """Yield what is not looked at in a language that has no list of words."""
+    if not outlook.machine:
+        return
+    from jessyfile.planning.preflight import Finding
+    from jessyfile.text.answer_language import MIXED, listed
+
+    categories = outlook.recipe.dataset.categories
+    named = [topic.language for category in categories for topic in category.topics]
+    asked = {*named, *(category.language for category in categories)} - {None, MIXED, *listed()}
+    if asked:
+        said = f"there is no list of words for {', '.join(f'`{name}`' for name in sorted(filter(None, asked)))}"
+        hint = "answers under twenty letters are not held against the language; docs/data.md says where a list may lie"
+        yield Finding("note", "", outlook.step, said, hint)
 
 
 def _teacher(outlook: Outlook) -> Iterator[Finding]:

@@ -21,6 +21,7 @@ from jessyfile.dataset.select import Wanted, turn
 from jessyfile.errors import Interrupted, TeacherError
 from jessyfile.resources import resource
 from jessyfile.results.facts import TeacherFacts
+from jessyfile.text.answer_language import MIXED, language_name
 from jessyfile.text.json_lines import parse_value
 from jessyfile.text.lexicon import load_table
 from jessyfile.text.printable import json_text
@@ -35,11 +36,7 @@ _EXAMPLES = 4
 _JUDGED_AFTER = 24
 _ENOUGH_UNREADABLE = 4
 _MAX_FAILURES = 3
-_LANGUAGE_NAMES = {
-    "tr": "Turkish",
-    "en": "English",
-    "mixed": "Turkish with English technical words, as developers speak",
-}
+_MIXED = "Turkish with English technical words, as developers speak"
 _LEVEL_RULES = {
     "low": "small talk or a one-fact question; the answer is one or two short sentences, no analysis.",
     "medium": "a technical question, how-to or comparison; the answer takes 200 to 600 characters, right and concrete.",
@@ -238,7 +235,8 @@ def request_body(
     low, high = bands.get(level, (1, 9))
     own = sorted(seeds, key=lambda row: turn(seed, wanted.name, str(number), row.id))[:_EXAMPLES]
     values = {
-        "language_name": _LANGUAGE_NAMES[wanted.language or "tr"], "level": level, "low": low, "high": high,
+        "language_name": _MIXED if wanted.language == MIXED else language_name(wanted.language or "tr"),
+        "level": level, "low": low, "high": high,
         "level_rule": _LEVEL_RULES.get(level, "the answer takes as long as the question deserves."),
         "count": ROWS_A_REQUEST, "topic": wanted.topic or wanted.category, "category": wanted.category, "title": title,
         "situations": _situations(seed, number), "examples": [_shown(row) for row in own],

@@ -18,6 +18,7 @@ from jessyfile.dataset.labels import Language
 from jessyfile.errors import DatasetError
 from jessyfile.fsops import storage_error
 from jessyfile.resources import resource
+from jessyfile.text.answer_language import is_language
 from jessyfile.text.lexicon import Item, Table, load_table, table_path
 from jessyfile.text.lines import lines
 from jessyfile.text.turkish import capitalized, nfc, uncapitalized
@@ -192,8 +193,8 @@ class _Reader:
         slots = {name: self.tables(table) for name, table in _slots(header).items()}
         tags = tuple(header.get("tags", "").split())
         level, language = header.get("level", "low"), header.get("language", "tr")
-        if language not in set(Language):
-            raise self._mistake(f"the language is one of {', '.join(Language)}")
+        if not is_language(language):
+            raise self._mistake("the language is an ISO 639-1 code, mixed or any")
         self.intents.append(Intent(header["name"], slots, level, int(iterations[:2]), Language(language), tags))
 
     def _question(self, text: str) -> None:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from jessyfile.language.recipe import Recipe, Suite
 
 JSON = "json"
+LIKE = "like"
 _SHOWN = 5
 
 
@@ -49,6 +50,8 @@ class Check:
     mood: str = ""
     asking: bool = False
     fields: tuple[tuple[str, str], ...] = ()
+    texts: tuple[str, ...] = ()
+    alike: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +78,7 @@ class Case:
     @property
     def plain(self) -> bool:
         """Whether the case says itself what a right answer is, so that no persona's ways are asked of it."""
-        return any(check.kind == JSON for check in self.relevance)
+        return any(check.kind in (JSON, LIKE) for check in (*self.form, *self.relevance))
 
 
 def load_suites(recipe: Recipe, root: Path) -> list[Case]:
@@ -199,7 +202,7 @@ def _check(value: Mapping[str, Any]) -> Check:
         kind=value["check"],
         words=tuple(value.get("words", ())),
         pattern=value.get("pattern", ""),
-        least=value.get("min", 0),
+        least=value.get("min", 0) if value["check"] != LIKE else 0,
         most=value.get("max"),
         numbers=tuple(map(float, value.get("numbers", ()))),
         also=tuple(map(float, value.get("also", ()))),
@@ -209,6 +212,8 @@ def _check(value: Mapping[str, Any]) -> Check:
         mood=value.get("mood", ""),
         asking=value.get("asking", False),
         fields=tuple((name, canonical(one)) for name, one in value.get("fields", {}).items()),
+        texts=tuple(map(nfc, value.get("texts", ()))),
+        alike=value["min"] if value["check"] == LIKE else 0.0,
     )
 
 

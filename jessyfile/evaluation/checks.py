@@ -9,6 +9,7 @@ from jessyfile.evaluation.choice import chosen
 from jessyfile.evaluation.clauses import read, without_echo
 from jessyfile.evaluation.fields import field_faults, right_fields
 from jessyfile.evaluation.moods import suits
+from jessyfile.evaluation.nearness import is_like, likeness
 from jessyfile.evaluation.numbers import claims_only, numbers
 from jessyfile.evaluation.plugin_rules import plugin_check
 from jessyfile.evaluation.relevance import touches
@@ -50,6 +51,9 @@ def complaint(check: Check, answer: str, prompt: str = "") -> str:
             if size > check.least
             else f"{size} characters, at least {check.least}"
         )
+    if check.kind == "like":
+        near = max(likeness(answer, text) for text in check.texts)
+        return f"is {near:.0%} like `{check.texts[0][:60]}`, at least {check.alike:.0%} is asked"
     if check.kind in _SAID:
         return _about_words(check, without_echo(answer, prompt))
     if check.kind == "number":
@@ -127,6 +131,7 @@ _CHECKS: Mapping[str, Verdict] = {
     "not_regex": lambda check, answer, _: not found(check.pattern, answer),
     "length": _length,
     "json": right_fields,
+    "like": lambda check, answer, _: any(is_like(answer, text, check.alike) for text in check.texts),
     "first_person": lambda _, answer, __: own_view(answer),
     "no_analysis": lambda _, answer, __: not lectures(answer),
 }

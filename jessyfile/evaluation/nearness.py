@@ -18,6 +18,7 @@ from jessyfile.text.lexicon import load_table
 from jessyfile.text.turkish import folded_normal
 
 _RUNS = (3, 4, 5)
+_ROUNDING = 1e-9
 
 
 def leaning(text: str, good: tuple[str, ...], bad: tuple[str, ...]) -> float:
@@ -41,6 +42,11 @@ def likeness(one: str, other: str) -> float:
     """Return from 0 (no run of letters shared) to 1 (the same text)."""
     first, second = _weights(one), _weights(other)
     return sum(first[run] * second[run] for run in first.keys() & second.keys())
+
+
+def is_like(text: str, other: str, least: float) -> bool:
+    """Return whether a text is another one, or at least so like it; one without letters is like itself alone."""
+    return text.strip() == other.strip() or likeness(text, other) >= least - _ROUNDING
 
 
 @lru_cache(maxsize=32768)

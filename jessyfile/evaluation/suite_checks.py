@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -32,6 +32,7 @@ def suites_preflight(outlook: Outlook) -> Iterator[Finding]:
 
 def _suites(outlook: Outlook) -> list[Finding]:
     recipe, found, ids, sizes = outlook.recipe, list[Finding](), Counter[str](), list[int]()
+    asked: dict[str, int] = {}
     for suite in recipe.evaluation.suites:
         at = f"eval.suite.{suite.name}"
         try:
@@ -40,6 +41,7 @@ def _suites(outlook: Outlook) -> list[Finding]:
             found.append(outlook.error(error, at))
             continue
         answered = even_sample(cases, suite.limit)
+        asked[suite.name] = len(answered)
         ids.update(name for name, _ in answered)
         sizes += [size for _, size in answered]
         if suite.limit is not None and len(cases) < suite.limit:
@@ -52,7 +54,19 @@ def _suites(outlook: Outlook) -> list[Finding]:
             f"{ids[twice[0]]} cases are called `{twice[0]}`", hint="give every case an id of its own"
         )
         found.append(outlook.error(same, "eval"))
-    return [*found, *_too_long(outlook, sizes)]
+    return [*found, *_unnamed(outlook, asked), *_too_long(outlook, sizes)]
+
+
+def _unnamed(outlook: Outlook, asked: Mapping[str, int]) -> Iterator[Finding]:
+    """Yield which suites are answered, and how many cases they are, where the recipe names none."""
+    if not outlook.machine or any(name.startswith("eval.suite.") for name in outlook.recipe.sources):
+        return
+    cases, suites = sum(asked.values()), ", ".join(f"{name} {count}" for name, count in asked.items())
+    said = (
+        f"no SUITE is written, so {cases} cases of the suites that come with jessy are asked, of both models: {suites}"
+    )
+    hint = "name those you want, as in `SUITE turkish { limit 20 }`, or a file of your own"
+    yield Finding("note", "", outlook.step, said, hint)
 
 
 def _too_long(outlook: Outlook, sizes: Sequence[int]) -> Iterator[Finding]:

@@ -181,7 +181,7 @@ def score_all(recipe: Recipe, cases: Sequence[Case], answers: Mapping[str, Answe
         for case in cases
         if case.id in answers
     }
-    told = [case for case in cases if not case.plain]  # one JSON is the right answer to many questions
+    told = [case for case in cases if not case.plain]  # one JSON, or a label, is the right answer to many questions
     stock = stock_answers(told, {name: one.answer.text for name, one in found.items()})
     return {name: one.called_stock() if name in stock else one for name, one in found.items()}
 

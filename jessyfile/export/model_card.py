@@ -18,6 +18,7 @@ from jessyfile.dataset.preference_card import preference_lines
 from jessyfile.errors import JessyError, ModelError
 from jessyfile.language.model_names import is_path
 from jessyfile.models.chat_format import chat_format
+from jessyfile.models.licences import licence_word
 from jessyfile.models.reference import parse_reference
 from jessyfile.models.resolve import places_of
 from jessyfile.models.rope import served_context
@@ -34,6 +35,7 @@ from jessyfile.results.facts import (
     TrainFacts,
 )
 from jessyfile.results.typed_json import load_as
+from jessyfile.text.answer_language import ANY, language_name, languages
 from jessyfile.text.lines import lines
 from jessyfile.text.printable import printable
 
@@ -44,17 +46,9 @@ if TYPE_CHECKING:
     from jessyfile.results.outcome import Outcome
     from jessyfile.results.served import Served
 
-# what the hub calls the licence of a base, by the beginning of its name there
-_LICENCES: Mapping[str, str] = {
-    "google/gemma": "gemma", "mlx-community/gemma": "gemma", "mlx-community/quantized-gemma": "gemma",
-    "meta-llama/Llama-3.1": "llama3.1", "meta-llama/Llama-3.2": "llama3.2", "mlx-community/Llama-3.2": "llama3.2",
-    "microsoft/Phi-": "mit", "mistralai/Mistral-7B": "apache-2.0", "mistralai/Mistral-Nemo": "apache-2.0",
-    "Qwen/Qwen2.5-0.5B": "apache-2.0", "Qwen/Qwen2.5-1.5B": "apache-2.0", "Qwen/Qwen2.5-7B": "apache-2.0",
-    "Qwen/Qwen3-": "apache-2.0", "HuggingFaceTB/SmolLM": "apache-2.0",
-}  # fmt: skip
 _LEFT_OUT = ("from", "adapter", "system", "license", "deploy.", "eval.judge.", "eval.criterion.", "dataset.teacher.")
 _FEW = 30
-_LANGUAGES = {"tr": "Turkish", "en": "English", "mixed": "Turkish and English in one text"}
+_TOGETHER = {"mixed": "Turkish and English in one text", "any": "no language (labels, numbers or code)"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +125,7 @@ def _base(lineage: Lineage, config: Mapping[str, Any]) -> _Base:
     facts = lineage.facts("base", BaseFacts)
     wanted = str(lineage.value("base", "from") or "a base that is not known any more")
     hub = hub_name(wanted, lineage.store.root, facts.source if facts is not None else "")
-    word = next((word for start, word in _LICENCES.items() if (hub or "").startswith(start)), "other")
+    word = licence_word(hub or "")
     if str(config["model_type"]).startswith("gemma"):  # whose terms hold for whatever was made of one
         word = "gemma"
     name = wanted.rstrip("/").rpartition("/")[2] if is_path(wanted) else wanted.removeprefix("hf:")
@@ -164,7 +158,7 @@ def _data(lineage: Lineage) -> _Data | None:
     except (JessyError, FileNotFoundError):
         return None
     figures = card.figures
-    named = ", ".join(f"{_LANGUAGES.get(one, one)} {count}" for one, count in figures.languages.items())
+    named = ", ".join(f"{_TOGETHER.get(one) or language_name(one)} {count}" for one, count in figures.languages.items())
     categories = dict.fromkeys(topic.partition("/")[0].replace("_", " ") for topic in figures.topics)
     compared = lineage.facts("preferences", PreferencesFacts)
     preferences = [(f"preferences, {name}", value) for name, value in preference_lines(compared)] if compared else []
@@ -175,7 +169,7 @@ def _data(lineage: Lineage) -> _Data | None:
 def _front(lineage: Lineage, base: _Base, data: _Data | None) -> str:
     import yaml
 
-    codes = sorted({"tr", "en"} & {one for code in (data.languages if data else ()) for one in _codes(code)})
+    codes = sorted({one for code in (data.languages if data else ()) for one in languages(code)} - {ANY})
     front: dict[str, object] = {
         "license": base.licence_word,
         **({"license_name": "see-base-model"} if base.licence_word == "other" else {}),
@@ -187,10 +181,6 @@ def _front(lineage: Lineage, base: _Base, data: _Data | None) -> str:
         "model_name": lineage.name,
     }
     return str(yaml.safe_dump(front, sort_keys=False, allow_unicode=True))
-
-
-def _codes(language: str) -> tuple[str, ...]:
-    return ("tr", "en") if language == "mixed" else (language,)
 
 
 def _parameters(lineage: Lineage) -> str:
@@ -285,7 +275,7 @@ def _limits(lineage: Lineage, config: Mapping[str, Any], data: _Data | None) -> 
     seen = f"Trained on rows of at most {rows} tokens; its" if rows else "Its"
     yield f"{seen} context, the base's own, is {served_context(config):,} tokens."
     if data is not None:
-        names = [_LANGUAGES.get(one, one) for one in data.languages]
+        names = [_TOGETHER.get(one) or language_name(one) for one in data.languages]
         yield f"Tuned on {', '.join(names)}; other languages are as good or bad as in the base, or worse."
     yield "A tune of this size changes how a model speaks more than what it knows: it can be wrong with confidence."
     yield "Tools, images and thinking switches of the base's own chat template are not part of what was trained."

@@ -87,7 +87,9 @@ def foreign_file(path: Path, data: bytes) -> ProjectError | None:
         hint = f"begin a recipe on it with `jessy init --base {_quoted(path)}`"
         return ProjectError(f"`{path}` is a model, not the description of one", hint=hint)
     if suffix in (".jsonl", ".ndjson", ".csv", ".tsv", ".parquet") or _looks_like_rows(suffix, head[:1]):
-        return ProjectError(f"`{path}` holds rows, not a recipe", hint=f"`jessy data lint {_quoted(path)}` checks them")
+        return ProjectError(
+            f"`{path}` holds rows, not a recipe", hint=f"begin a project with them: `jessy init --from {_quoted(path)}`"
+        )
     return None
 
 

@@ -22,6 +22,8 @@ def build_document(merged: Layer) -> Document:
         _at(written, address[:-1])[address[-1]] = setting.value
     document: Document = _filled(document_schema(), written)
     _inherit(document)
+    if not written.get("eval", {}).get("suite"):
+        _answer_what_is_judged(document)
     return document
 
 
@@ -68,3 +70,13 @@ def _inherit(document: Document) -> None:
             for name in ("language", "level"):
                 if topic.get(name) is None:
                     topic[name] = category.get(name)
+
+
+def _answer_what_is_judged(document: Document) -> None:
+    """Where no SUITE is written, answer the shipped suites that the criteria name alone, all of them when none is named."""
+    from jessyfile.language.metric_table import metric_suites
+
+    evaluation = document.get("eval", {})
+    named = {suite for metric in evaluation.get("criterion", {}) for suite in metric_suites(metric)}
+    judged = {name: suite for name, suite in evaluation.get("suite", {}).items() if name in named}
+    evaluation["suite"] = judged or evaluation.get("suite", {})

@@ -22,6 +22,7 @@ PERIODS = {"hour": 3600.0, "day": 86400.0, "week": 604800.0}
 _YES_NO = {"yes": True, "no": False, "true": True, "false": False}
 _QUOTED = ("STRING", "TEXT")
 _LIMIT = 1e15
+_LISTED = 24  # of a setting's choices in a message
 
 EXPECTED = {
     "integer": "a whole number",
@@ -174,7 +175,8 @@ def choice(value: Value, schema: Schema) -> str:
     if word in choices:
         return str(word)
     near = similar(value.text, choices)
-    listed = ", ".join(f"`{c}`" for c in choices)
+    listed = ", ".join(f"`{c}`" for c in choices[:_LISTED])
+    listed += f" or one of {len(choices) - _LISTED} more (docs/reference.md lists them)" * (len(choices) > _LISTED)
     raise InvalidValue(
         "J016",
         f"cannot be `{short(value.text)}`",

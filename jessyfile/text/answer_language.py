@@ -1,14 +1,15 @@
 """Which language an answer is in.
 
 Twenty letters or more are judged by lingua, limited to ten languages (with only two it calls German and Azeri
-Turkish); shorter ones by everyday words and Turkish letters. Neither code nor JSON counts. Turkish that carries English terms,
+Turkish) and the one that is asked for; shorter ones by everyday words and Turkish letters, where there is a list of such
+words. Neither code nor JSON counts. Turkish that carries English terms,
 as teams speak it, is Turkish: its words bend by Turkish suffixes, and English holds no sentence together in it.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -17,11 +18,10 @@ from jessyfile.text.json_lines import parse_value
 from jessyfile.text.lexicon import load_table
 from jessyfile.text.turkish import TURKISH_LETTERS, ascii_folded, tokens
 
-NAMES = {
-    "az": "Azerbaijani", "ar": "Arabic", "nl": "Dutch", "en": "English", "fr": "French",
-    "de": "German", "it": "Italian", "ru": "Russian", "es": "Spanish", "tr": "Turkish",
-}  # fmt: skip
-_CODES = {name.upper(): code for code, name in NAMES.items()}
+ANY = "any"  # labels, numbers, code: no language is asked for
+MIXED = "mixed"
+_Lingua = Any  # a language of lingua, which ships no types
+_TEN = ("az", "ar", "nl", "en", "fr", "de", "it", "ru", "es", "tr")
 _ENOUGH = 20
 _AZERI_LETTERS = frozenset("əxqƏXQ")
 _CARRIED = 0.25
@@ -49,31 +49,57 @@ def is_long(text: str) -> bool:
     return sum(map(str.isalpha, text)) >= _ENOUGH
 
 
+def is_language(word: str) -> bool:
+    """Return whether a word is the ISO 639-1 code of a language that can be told, `mixed` or `any`."""
+    return word in (ANY, MIXED) or word in _known()
+
+
+def language_codes() -> tuple[str, ...]:
+    """Return the ISO 639-1 codes of the languages that can be told."""
+    return tuple(sorted(_known()))
+
+
+def language_name(code: str) -> str:
+    """Return a language's English name."""
+    return _known()[code].name.title() if code in _known() else code
+
+
 def languages(wanted: str) -> tuple[str, ...]:
     """Return the languages that a label takes: `mixed` is Turkish and English."""
-    return ("tr", "en") if wanted == "mixed" else (wanted,)
+    return ("tr", "en") if wanted == MIXED else (wanted,)
 
 
-def confidences(texts: Sequence[str]) -> list[Mapping[str, float]]:
-    """Return how likely each of ten languages is, for each of some longer texts."""
+def confidences(texts: Sequence[str], besides: Iterable[str] = ()) -> list[Mapping[str, float]]:
+    """Return how likely each of ten languages and some more is, for each of some longer texts."""
     if not texts:
         return []
-    judged = _detector().compute_language_confidence_values_in_parallel(list(texts))
-    return [{_CODES[value.language.name]: value.value for value in values} for values in judged]
+    judged = _detector(_more(besides)).compute_language_confidence_values_in_parallel(list(texts))
+    return [{_code(value.language): value.value for value in values} for values in judged]
+
+
+def detected(texts: Sequence[str]) -> list[str]:
+    """Return the likeliest of all languages for each text, `any` for one that is too short to tell."""
+    from lingua import LanguageDetectorBuilder
+
+    long = [index for index, text in enumerate(texts) if is_long(text)]
+    detector = LanguageDetectorBuilder.from_all_languages().with_low_accuracy_mode().build()
+    found = detector.detect_languages_in_parallel_of([texts[index] for index in long]) if long else []
+    named = {index: _code(one) for index, one in zip(long, found, strict=True) if one is not None}
+    return [named.get(index, ANY) for index in range(len(texts))]
 
 
 def in_language(text: str, wanted: str) -> bool:
-    """Return whether an answer is in `tr`, `en`, or, for `mixed`, one of the two; `any` takes whichever was spoken.
+    """Return whether an answer is in a language, or, for `mixed`, in Turkish or English; `any` takes whichever was spoken.
 
     An empty one is in none, a bare number in all.
     """
     said = prose(text)
-    if wanted == "any" or not any(map(str.isalpha, said)):
+    if wanted == ANY or not any(map(str.isalpha, said)):
         return bool(text.strip())
     taken = languages(wanted)
     if not is_long(said):
         return any(_may_be(said, name) for name in taken)
-    found = language_of(said)
+    found = language_of(said, _more(taken))
     return found in taken or ("tr" in taken and found in _NEAR_ENGLISH and mixed_turkish(said))
 
 
@@ -86,11 +112,11 @@ def mixed_turkish(text: str) -> bool:
 
 
 @cache
-def language_of(text: str) -> str:
-    """Return the likeliest of ten languages of a longer text; Azeri without its own letters is Turkish."""
-    found = _detector().detect_language_of(text)
-    name = _CODES[found.name] if found is not None else "unknown"
-    return "tr" if name == "az" and _AZERI_LETTERS.isdisjoint(text) else name
+def language_of(text: str, besides: frozenset[str] = frozenset()) -> str:
+    """Return the likeliest of ten languages and some more of a longer text; Azeri without its own letters is Turkish."""
+    found = _detector(besides).detect_language_of(text)
+    name = _code(found) if found is not None else "unknown"
+    return "tr" if name == "az" and "az" not in besides and _AZERI_LETTERS.isdisjoint(text) else name
 
 
 def everyday_share(text: str, name: str) -> float:
@@ -105,24 +131,52 @@ def looks_turkish(text: str) -> bool:
 
 
 def _may_be(text: str, name: str) -> bool:
-    """Return whether nothing in a short text speaks for the other language; `ok` is both."""
-    turkish, english = looks_turkish(text), everyday_share(text, "en") > 0
-    return turkish or not english if name == "tr" else english or not turkish
+    """Return whether nothing in a short text speaks for another language than this one; `ok` is in all."""
+    if name not in listed():
+        return True
+    speak = {language for language in listed() if everyday_share(text, language) > 0}
+    speak |= {"tr"} if looks_turkish(text) else set()
+    return name in speak or not speak
+
+
+@cache
+def listed() -> tuple[str, ...]:
+    """Return the languages that have a list of everyday words, `data/lexicon/words_<code>.tsv`."""
+    found = sorted(path.stem.removeprefix("words_") for path in resource("data", "lexicon").glob("words_*.tsv"))
+    return tuple(name for name in found if name in _known())
 
 
 @cache
 def _everyday(name: str) -> frozenset[str]:
-    """Return words that only this one of the two languages has, the Turkish ones also without Turkish letters."""
+    """Return words that only this one of the listed languages has, the Turkish ones also without Turkish letters."""
+    if name not in listed():
+        return frozenset()
     words = {
         language: {item["word"] for item in load_table(resource("data").parent, f"words_{language}").items}
-        for language in ("tr", "en")
+        for language in listed()
     }
-    own, other = words[name], words["en" if name == "tr" else "tr"]
-    return frozenset((own | {ascii_folded(word) for word in own}) - other)
+    others = frozenset[str]().union(*(words[other] for other in words if other != name))
+    return frozenset((words[name] | {ascii_folded(word) for word in words[name]}) - others)
+
+
+def _more(names: Iterable[str]) -> frozenset[str]:
+    """Return what must be told besides the ten."""
+    return frozenset(names) & _known().keys() - {*_TEN}
+
+
+def _code(language: _Lingua) -> str:
+    return str(language.iso_code_639_1.name).lower()
 
 
 @cache
-def _detector() -> Any:  # noqa: ANN401 (lingua ships no types)
-    from lingua import Language, LanguageDetectorBuilder
+def _known() -> Mapping[str, _Lingua]:
+    from lingua import Language
 
-    return LanguageDetectorBuilder.from_languages(*(getattr(Language, name) for name in _CODES)).build()
+    return {_code(language): language for language in Language.all()}
+
+
+@cache
+def _detector(besides: frozenset[str]) -> Any:  # noqa: ANN401 (lingua ships no types)
+    from lingua import LanguageDetectorBuilder
+
+    return LanguageDetectorBuilder.from_languages(*(_known()[name] for name in (*_TEN, *sorted(besides)))).build()

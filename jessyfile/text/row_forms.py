@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 
@@ -58,6 +58,20 @@ _FORMS = (
     ),
     RowForm("plain text", frozenset({"text"}), "a row needs a question and its answer"),
 )
+
+
+_QUESTIONS = ("query", "question", "prompt", "instruction", "input", "user", "soru", "frage", "pregunta", "text")
+_ANSWERS = (
+    *("response", "answer", "completion", "output", "assistant", "cevap", "yanıt", "antwort", "respuesta"),
+    *("label", "target", "category", "class", "intent"),
+)
+
+
+def pair_of(keys: Iterable[str]) -> tuple[str, str] | None:
+    """Return the keys of a question and of its answer by their usual names, the commonest first; None without both."""
+    known = {key.strip().casefold(): key for key in keys}
+    asked, told = (next((known[name] for name in names if name in known), None) for names in (_QUESTIONS, _ANSWERS))
+    return None if asked is None or told is None else (asked, told)
 
 
 def form_of(value: Mapping[str, object]) -> RowForm | None:

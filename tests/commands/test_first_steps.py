@@ -207,7 +207,7 @@ def test_init_works_in_a_script(tmp_path, stream):
 
 @pytest.mark.parametrize(
     ("answers", "says"),
-    [("My Bot\n", "as in `my-bot`"), ("bot\nno model\n", "no model name"), ("bot\ngemma3:270m\nde\n", "tr, en, mixed")],
+    [("My Bot\n", "as in `my-bot`"), ("bot\nno model\n", "no model name"), ("bot\ngemma3:270m\nxx\n", "ISO 639 code")],
 )
 def test_a_wrong_answer_from_a_pipe_stops_at_once(jessy, monkeypatch, answers, says):
     """The next line answers the next question: asking again would take it for this one."""

@@ -1,15 +1,18 @@
 """`jessy init` writes a project that checks clean and whose rows can be made, and never touches what is there."""
 
 import re
+from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner
 
 from jessyfile.cli import main
-from jessyfile.commands.init import bases, init
+from jessyfile.commands.bases import bases
+from jessyfile.commands.init import TEMPLATES, init, spoken_here
 from jessyfile.commands.scaffold import LANGUAGES, project_files
 from jessyfile.dataset.rows import load_rows
-from jessyfile.errors import ModelError, ProjectError
+from jessyfile.errors import DatasetError, ModelError, ProjectError
 from jessyfile.language import load_recipe
 
 
@@ -169,3 +172,122 @@ def test_a_base_that_names_no_model_is_refused(tmp_path, base):
     with pytest.raises(ModelError):
         started(tmp_path / "new", "--yes", "--base", base)
     assert not (tmp_path / "new").exists()
+
+
+OWN = Path(__file__).parents[1] / "data" / "own"
+
+
+@pytest.mark.parametrize(
+    "name", ["baeckerei.csv", "kargo.jsonl", "planetarium.json", "town_desk.jsonl", "maktaba.jsonl"]
+)
+def test_a_project_of_own_rows_checks_clean_and_asks_for_exactly_its_rows(tmp_path, name):
+    """A file of another tool used to be refused, and a German or Arabic one could not even name its language."""
+    result = started(tmp_path, "--yes", "--name", "own", "--base", "gemma3:270m-pt", "--from", str(OWN / name))
+    assert "rows are held out as cases and not trained" in result.output
+    loaded = load_recipe(tmp_path / "own.jessy")
+    assert loaded.diagnostics == ()
+    (category,) = loaded.recipe.dataset.categories
+    rows, faults = load_rows([(path, path.name) for path in (tmp_path / "data" / "seeds").rglob("*.jsonl")])
+    assert (len(rows), faults) == (category.count, [])
+    assert loaded.recipe.complexity.marker is None
+    assert len((tmp_path / "data" / "eval" / f"{category.name}_mine.jsonl").read_text().splitlines()) == 3
+    text = "".join(path.read_text("utf-8") for path in tmp_path.rglob("*") if path.is_file())
+    assert "jessy" not in re.sub(r"`?\.?jessy[ `/]|\.jessy|JESSY 1", "", text).lower()
+
+
+def test_the_rows_of_an_own_project_can_be_made(tmp_path, capsys):
+    """What was held out is given away by none of the rows that stay."""
+    started(tmp_path, "--yes", "--name", "own", "--from", str(OWN / "kargo.jsonl"))
+    assert main(["data", str(tmp_path / "own.jessy")]) == 0
+    assert "leaks into the suites            0" in capsys.readouterr().out
+
+
+def test_a_file_of_any_name_makes_a_recipe_that_checks(tmp_path):
+    file = tmp_path / 'a "b" ${c} \n ç.csv'
+    file.write_bytes((OWN / "baeckerei.csv").read_bytes())
+    started(tmp_path / "new", "--yes", "--name", "cay", "--from", str(file))
+    assert load_recipe(tmp_path / "new" / "cay.jessy").diagnostics == ()
+
+
+def test_own_rows_and_a_template_are_not_both_begun_with(tmp_path):
+    with pytest.raises(click.UsageError, match="leave one out"):
+        started(tmp_path, "--yes", "--template", "empty", "--from", str(OWN / "kargo.jsonl"))
+    assert not [*tmp_path.iterdir()]
+
+
+def test_too_few_own_rows_write_nothing(tmp_path):
+    (tmp_path / "few.csv").write_text("query,response\nWho are you?,A small model of few words.\n")
+    with pytest.raises(DatasetError, match="has 1 rows that can be used"):
+        started(tmp_path / "new", "--yes", "--from", str(tmp_path / "few.csv"))
+    assert not (tmp_path / "new").exists()
+
+
+def test_rows_are_imported_beside_what_is_there_and_over_nothing(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    into = tmp_path / "data" / "seeds"
+    assert main(["data", "import", str(OWN / "baeckerei.csv"), str(OWN / "kargo.jsonl"), "--into", str(into)]) == 0
+    out = capsys.readouterr().out
+    assert "CATEGORY baeckerei 45 {" in out
+    assert "CATEGORY kargo 45 {" in out
+    before = {path: path.read_bytes() for path in into.rglob("*.jsonl")}
+    assert len(before) == 2
+    assert main(["data", "import", str(OWN / "kargo.jsonl"), "--into", str(into)]) == 1
+    assert {path: path.read_bytes() for path in into.rglob("*.jsonl")} == before
+
+
+@pytest.mark.parametrize("template", TEMPLATES)
+@pytest.mark.parametrize("language", ["tr", "en", "de"])
+def test_every_template_checks_clean_in_every_language(tmp_path, template, language):
+    """There was one start alone, the companion's, in two languages."""
+    result = started(tmp_path, "--yes", "--name", "cay", "--template", template, "--language", language)
+    assert ("there are no seeds in `de`" in result.output) == (language == "de")
+    loaded = load_recipe(tmp_path / "cay.jessy")
+    assert loaded.diagnostics == ()
+    asked = sum(category.count for category in loaded.recipe.dataset.categories)
+    seeds = [path for path in (tmp_path / "data" / "seeds").rglob("*.jsonl") if path.parent.name != "markers"]
+    rows, faults = load_rows([(path, path.name) for path in seeds])
+    assert (len(rows), faults) == (asked, [])
+
+
+@pytest.mark.parametrize(
+    ("set_", "spoken"),
+    [
+        ({"LANG": "tr_TR.UTF-8"}, "tr"),
+        ({"LANG": "C.UTF-8"}, "en"),
+        ({}, "en"),
+        ({"LANG": "tr_TR", "LC_ALL": "de_AT"}, "de"),
+        ({"LANG": "tlh"}, "en"),
+    ],
+)
+def test_the_language_is_the_environments_unless_it_is_said(monkeypatch, set_, spoken):
+    for name in ("LC_ALL", "LC_MESSAGES", "LANG"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in set_.items():
+        monkeypatch.setenv(name, value)
+    assert spoken_here() == spoken
+
+
+def test_bases_are_listed_with_what_they_take():
+    found = {base.name: base.takes for base in bases()}
+    assert re.fullmatch(r"[\d.]+ GB, trains in [\d.]+ GB, gemma", found["gemma3:270m-pt"])
+    assert found["qwen3:0.6b"].endswith("apache-2.0")
+    assert found["mistral:7b"].endswith("terms to accept")
+
+
+@pytest.mark.slow
+def test_own_rows_are_applied_from_the_file_to_the_verdict(tmp_path, monkeypatch):
+    """On a base of random weights, which learns nothing: what was held out is asked of both, and nothing is promoted."""
+    from jessyfile.evaluation.verdict import read_verdict
+    from jessyfile.export.lineage import of_recipe
+    from tests.models.tiny import tiny_model
+
+    tiny_model(tmp_path / "model")
+    monkeypatch.chdir(tmp_path)
+    own = str(OWN / "town_desk.jsonl")
+    assert main(["init", "--yes", "--name", "desk", "--base", "./model", "--from", own]) == 0
+    small = ["--set", "train.epochs=1", "--set", "train.max_length=512", "--set", "export.quantize=f16"]
+    assert main(["apply", "desk.jessy", *small]) == 3
+    verdict = read_verdict(of_recipe(tmp_path, "desk").folder("judge"))
+    (first, *_) = [one.outcome for one in verdict.criteria]
+    assert (first.criterion.metric, first.n, first.passed) == ("town_desk.relevance", 10, False)
+    assert all(one.before is not None for one in verdict.cases)

@@ -107,3 +107,21 @@ def test_adding_a_seed_changes_at_most_one_row_of_a_sample(seeds):
     after = {row.id for row in sample(seeds, 100, 42, "topic")}
     assert len(before - after) <= 1
     assert [row.id for row in seeds if row.id in after] == [row.id for row in sample(seeds, 100, 42, "topic")]
+
+
+def test_no_answer_that_many_questions_share_is_held_out_whole(row):
+    """A fact asked for in five ways was one group, and the validation took it out of the training altogether."""
+    facts = ["Sonntags backen wir nicht, da bleibt der Laden den ganzen Tag zu.", "Torten bitte drei Tage vorher bestellen.",
+             "Parken können Sie eine halbe Stunde kostenlos im Hof hinter dem Laden."]  # fmt: skip
+    asked = ["Habt ihr sonntags auf?", "wann torte bestellen", "Wo parke ich?", "Geht das Sonntag?", "Gibt es einen Hof?",
+             "torte bis morgen?", "Ist am Sonntag zu?", "Parkplatz?", "Wie lange dauert eine Torte?", "sonntagsbrot", "Auto wohin?",
+             "Hochzeitstorte, wie lange vorher?"]  # fmt: skip
+    answer = {"s": facts[0], "t": facts[1], "p": facts[2]}
+    kinds = "stpsptsptspt"
+    rows = [
+        row(query, answer[kind], f"f:{n}", category="c", topic="c", language="de")
+        for n, (query, kind) in enumerate(zip(asked, kinds, strict=True))
+    ]
+    split = split_rows(rows, 0.25, 42)
+    assert len(split.valid) == 3
+    assert {one.example.response for one in split.train} == set(facts)

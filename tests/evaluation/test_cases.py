@@ -26,7 +26,7 @@ TURN = {"role": "assistant", "content": "Selam!", "complexity": "low", "iteratio
     [
         ({"level": None}, "level"),
         ({"answer": "pilav"}, "answer"),
-        ({"language": "de"}, "language"),
+        ({"language": "xx"}, "language"),
         ({"form": [{"check": "shape"}]}, "no check `shape`"),
         ({"form": [{"check": "any_of"}]}, "form/0"),
         ({"form": [{"check": "length"}]}, "form/0"),

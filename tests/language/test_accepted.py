@@ -57,3 +57,20 @@ def test_yes_is_another_word_for_packing_by_length(tmp_path):
         for word in ("yes", "length", "no", "rows")
     ]
     assert found == ["length", "length", "no", "rows"]
+
+
+@pytest.mark.parametrize(
+    ("written", "answered"),
+    [
+        ("MUST turkish.form > 50%", {"turkish"}),
+        ("MUST turkish_accuracy > 50%\n  MAY context_awareness > 10%\n  MUST no_loops > 50%", {"turkish", "multi_turn"}),
+        ("MUST no_loops > 50%", {"turkish", "technical", "philosophical", "iteration_control", "personality", "multi_turn",
+                                 "emotional", "crisis", "edge"}),
+        ("SUITE edge\n  MUST no_loops > 50%", {"edge"}),
+    ],
+)  # fmt: skip
+def test_without_a_suite_what_the_criteria_name_is_answered(tmp_path, written, answered):
+    """A support model in English was asked 430 cases of a Turkish companion, of both models, without a word."""
+    text = START.partition("EVAL")[0] + f"EVAL {{\n  {written}\n}}\n"
+    recipe = load_text(text, tmp_path / "x.jessy", root=tmp_path).recipe
+    assert {suite.name for suite in recipe.evaluation.suites} == answered
