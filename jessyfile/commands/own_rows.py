@@ -85,7 +85,9 @@ def seeds_written(folder: Path, found: Sequence[OwnRows]) -> list[Path]:
     for one in found:
         for name, text in seed_files(one.rows).items():
             path = folder / Path(name).relative_to(SEEDS)
-            if path in files or os.path.lexists(path):
+            if path in files:
+                raise ProjectError(f"two files of rows would both become `{path}`", hint="rename one of them")
+            if os.path.lexists(path):
                 hint = "rename the file of rows, which names the category, or choose another --into"
                 raise ProjectError(f"`{path}` is there already; nothing was written", hint=hint)
             files[path] = text

@@ -109,7 +109,9 @@ def schema_faults(value: Mapping[str, Any], rules: Collection[str] | None = None
     if form is not None and missing:
         rest = [key for key in missing.get("", ()) if key not in ("query", "response")]
         return [f"is in the {form.name} form: {form.reading}; it lacks {_quoted(rest)}"]
-    return sentences(errors)
+    said = sentences(errors)
+    derived = {"query", "response"} <= value.keys() and said and said[0].startswith("lacks ")
+    return [f"{said[0]}, which `jessy data import` derives", *said[1:]] if derived else said
 
 
 def sentences(errors: Iterable[Any]) -> list[str]:

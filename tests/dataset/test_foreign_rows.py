@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from jessyfile.dataset.foreign_rows import Reading, import_rows, slug
+from jessyfile.dataset.rows import schema_faults
 from jessyfile.errors import DatasetError
 from jessyfile.evaluation.cases import read_cases
 from jessyfile.evaluation.own_suite import cases_of, enough_alike, hold_out
@@ -265,3 +266,10 @@ def test_answers_in_json_are_held_field_by_field(tmp_path):
     case = cases_of(held, "bus")[0]
     number = int(re.search(r"\d+", case["prompt"])[0])
     assert case["relevance"] == [{"check": "json", "fields": {"bus": number, "minuten": number, "grund": None}}]
+
+
+def test_a_row_of_two_fields_is_told_what_derives_the_rest():
+    """It was told that a response does not belong in a marker row, and named six fields to write."""
+    (said,) = schema_faults({"query": ASKED, "response": TOLD})
+    assert said.startswith("lacks `complexity`")
+    assert said.endswith("which `jessy data import` derives")
