@@ -5,8 +5,8 @@ Each step is a pure function in the package that it names; it is imported when i
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, fields, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -33,6 +33,12 @@ def _base(context: StepContext) -> Facts:
     from jessyfile.models.base_step import run_base
 
     return run_base(context)
+
+
+def _adapted_base(context: StepContext) -> Facts:
+    from jessyfile.models.base_step import run_adapted_base
+
+    return run_adapted_base(context)
 
 
 def _dataset(context: StepContext) -> Facts:
@@ -131,22 +137,22 @@ def _baseline(context: StepContext) -> Facts:
     return run_baseline(context)
 
 
+def _start(context: StepContext) -> Facts:
+    from jessyfile.evaluation.evaluation_steps import run_start
+
+    return run_start(context)
+
+
 def _evaluate(context: StepContext) -> Facts:
     from jessyfile.evaluation.evaluation_steps import run_evaluate
 
     return run_evaluate(context)
 
 
-def _likelihood_base(context: StepContext) -> Facts:
-    from jessyfile.evaluation.contrast_steps import run_likelihood_base
+def _likelihood(context: StepContext) -> Facts:
+    from jessyfile.evaluation.contrast_steps import run_likelihood
 
-    return run_likelihood_base(context)
-
-
-def _likelihood_tuned(context: StepContext) -> Facts:
-    from jessyfile.evaluation.contrast_steps import run_likelihood_tuned
-
-    return run_likelihood_tuned(context)
+    return run_likelihood(context)
 
 
 def _contrast(context: StepContext) -> Facts:
@@ -322,6 +328,13 @@ def _suites_known(outlook: Outlook) -> Iterator[Finding]:
     yield from suites_preflight(outlook)
 
 
+def _start_known(outlook: Outlook) -> Iterator[Finding]:
+    from jessyfile.evaluation.suite_checks import columns_preflight, suites_preflight
+
+    yield from suites_preflight(outlook)
+    yield from columns_preflight(outlook)
+
+
 def _references_known(outlook: Outlook) -> Iterator[Finding]:
     from jessyfile.evaluation.reference_checks import references_preflight
 
@@ -363,14 +376,15 @@ def _rows(recipe: Recipe, root: Path, facts: Mapping[str, Record]) -> float | No
     return wanted / (1 - recipe.dataset.replay.share) if recipe.dataset.replay else float(wanted)
 
 
-def _rows_trained(recipe: Recipe, root: Path, facts: Mapping[str, Record]) -> float | None:
+def _rows_trained(recipe: Recipe, root: Path, facts: Mapping[str, Record]) -> float | None:  # noqa: ARG001 (`Step.units`)
     """Return the rows that a training reads, epochs and neighbours counted: what its seconds are nearly proportional to."""
     from jessyfile.retrieval.shares import rows_read
 
     if "encode" in facts:
         rows: float = read_as(EncodeFacts, facts["encode"], "the record of `encode`").rows
     else:
-        rows = (_rows(recipe, root, facts) or 0) * (1 - recipe.dataset.validation)
+        learned = sum(one.count * one.learn for one in recipe.dataset.categories) + recipe.dataset.markers
+        rows = learned * (1 - recipe.dataset.validation)
     return rows * recipe.train.epochs * rows_read(recipe.retrieve)
 
 
@@ -416,21 +430,20 @@ def _contrast_steps(recipe: Recipe, reading: tuple[str, ...]) -> tuple[Step, ...
         version=2,
         units=_reference_bytes,
     )
-    return (
-        common("likelihood.base", "read how likely the base finds reference answers", _likelihood_base, ("base",)),
-        common(
-            "likelihood.tuned",
-            "read how likely the trained model finds them",
-            _likelihood_tuned,
-            ("base", "merge"),
-        ),
-        common(
-            "contrast",
-            "hold good answers against bad ones, and ask the GGUF",
-            _contrast,
-            ("base", "gguf", "likelihood.base", "likelihood.tuned"),
-        ),
+    own, started = _untouched(recipe), bool(recipe.adapter)
+    read = [
+        common("likelihood.base", "read how likely the base finds reference answers", _likelihood, (own,)),
+        common("likelihood.start", "read how likely the start finds them", _likelihood, ("base",)),
+        common("likelihood.tuned", "read how likely the trained model finds them", _likelihood, ("base", "merge")),
+    ]
+    read = read if started else [read[0], read[2]]
+    contrast = common(
+        "contrast",
+        "hold good answers against bad ones, and ask the GGUF",
+        _contrast,
+        ("base", "gguf", *(step.name for step in read)),
     )
+    return (*read, contrast)
 
 
 def _retrieval_steps(recipe: Recipe, data: tuple[Step, ...]) -> tuple[Step, ...]:
@@ -455,7 +468,10 @@ def _retrieval_steps(recipe: Recipe, data: tuple[Step, ...]) -> tuple[Step, ...]
             _neighbours,
             version=2,
             inputs=(*(step.name for step in data), "dataset", "index"),
-            reads=("dataset.seed", "dataset.similarity", "retrieve.examples"),
+            reads=(
+                *("dataset.seed", "dataset.similarity", "dataset.learn", "dataset.category.*.learn"),
+                "retrieve.examples",
+            ),
             files=neighbour_files,
             units=_rows,
         ),
@@ -551,7 +567,7 @@ def compile_steps(recipe: Recipe, hosts: Hosts | None = None) -> tuple[Step, ...
     # the step whose adapter is merged, compared and served
     adapted = "prefer" if preferences else "train"
     return (
-        _base_step(),
+        *_base_steps(recipe),
         *data,
         *preferences[:1],
         _dataset_step(data, read),
@@ -564,10 +580,15 @@ def compile_steps(recipe: Recipe, hosts: Hosts | None = None) -> tuple[Step, ...
     )
 
 
-def _base_step() -> Step:
-    from jessyfile.models.base_inputs import base_files
+def _untouched(recipe: Recipe) -> str:
+    """Return the step that leaves the base as nobody has tuned it: with ADAPTER, training starts from another model."""
+    return "from" if recipe.adapter else "base"
 
-    return Step(
+
+def _base_steps(recipe: Recipe) -> tuple[Step, ...]:
+    from jessyfile.models.base_inputs import base_files, named_files
+
+    base = Step(
         "base",
         "find the base model and bring it to an MLX folder",
         _base,
@@ -578,6 +599,11 @@ def _base_step() -> Step:
         about=_base_about,
         disk=_base_disk,
     )
+    if not recipe.adapter:
+        return (base,)
+    untouched = replace(base, name="from", reads=("from",), files=named_files, preflight=None, disk=None)
+    title = "merge ADAPTER into the base: training starts from there"
+    return (untouched, replace(base, title=title, run=_adapted_base, inputs=("from",)))
 
 
 def _data_steps(recipe: Recipe, read: _Read) -> tuple[Step, ...]:
@@ -715,7 +741,9 @@ def _export_steps(read: _Read, composed: str, adapted: str, retrieval: tuple[Ste
 
 
 def _evaluation_steps(recipe: Recipe, read: _Read, adapted: str, retrieval: tuple[Step, ...]) -> tuple[Step, ...]:
-    """Return the steps from a registered candidate to the verdict; behind rows it is asked in a second way, too."""
+    """Return the steps from a registered candidate to the verdict; behind rows it is asked in a second way, too, and so is the model
+    that training starts from where that is not the base.
+    """
     from jessyfile.evaluation.suite_inputs import reference_inputs, suite_files
 
     answer_all = partial(
@@ -731,23 +759,30 @@ def _evaluation_steps(recipe: Recipe, read: _Read, adapted: str, retrieval: tupl
     if retrieval:
         ways.append(asked("evaluate.other", "answer every suite the other way, bare or behind the nearest rows"))
     contrast = _contrast_steps(recipe, ("train.include_system", *read.system, *read.rows, *read.suites))
+    made, started = _start_steps(recipe, read, partial(answer_all, run=_start))
     return (
         answer_all(
             "baseline",
             "answer every suite with the base model",
             run=_baseline,
-            inputs=("base", *read.weighing),
+            inputs=(_untouched(recipe), *read.weighing),
             reads=(*read.sampling, *read.suites, *read.rows, *read.packing, "deploy.engine", "deploy.ollama"),
             disk=_gguf_disk,
             version=3,
         ),
+        *made,
+        *started,
         *ways,
         *contrast,
         Step(
             "judge",
             "compare the measurements with the criteria",
             _judge,
-            inputs=(*dict.fromkeys(("train", adapted)), "baseline", *(step.name for step in (*ways, *contrast[-1:]))),
+            inputs=(
+                *dict.fromkeys(("train", adapted)),
+                "baseline",
+                *(step.name for step in (*started, *ways, *contrast[-1:])),
+            ),
             reads=(
                 *("eval.criterion.*", "eval.judge.*"),
                 "complexity.*",
@@ -760,6 +795,48 @@ def _evaluation_steps(recipe: Recipe, read: _Read, adapted: str, retrieval: tupl
             version=7,
         ),
     )
+
+
+def _start_steps(recipe: Recipe, read: _Read, ask: Callable[..., Step]) -> tuple[tuple[Step, ...], tuple[Step, ...]]:
+    """Return the steps that make the model askable that training starts from, and those that ask it: bare, and behind the rows that it
+    knows. None without ADAPTER.
+    """
+    from jessyfile.retrieval.shares import known_to_start
+
+    if not recipe.adapter:
+        return (), ()
+    gguf = Step(
+        "gguf.start",
+        "write the GGUF of the model that training starts from",
+        _gguf,
+        inputs=("base", *read.weighing),
+        reads=("export.format", *read.packing),
+        version=3,
+        disk=_gguf_disk,
+    )
+    bare = ask(
+        "start",
+        "answer every suite with the model that training starts from",
+        inputs=("base", "gguf.start"),
+        preflight=_start_known,
+    )
+    if not known_to_start(recipe):
+        return (gguf,), (bare,)
+    index = Step(
+        "index.start",
+        "make the rows findable that the start knows",
+        _index,
+        inputs=("dataset",),
+        reads=("complexity.level.*.iterations", "dataset.learn", "dataset.category.*.learn"),
+        units=_rows,
+    )
+    behind = ask(
+        "start.rows",
+        "answer every suite with it, behind the rows that it knows",
+        inputs=("base", "gguf.start", "index.start"),
+        reads=(*read.sampling, *read.suites, *read.rows, "retrieve.*"),
+    )
+    return (gguf, index), (bare, behind)
 
 
 def _promote_step(name: str) -> Step:

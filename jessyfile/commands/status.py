@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from jessyfile.export.registry import Registration
     from jessyfile.planning.runs import Run
     from jessyfile.planning.state import State
+    from jessyfile.results.facts import JudgeFacts
     from jessyfile.results.outcome import Outcome
 
 
@@ -58,13 +59,15 @@ def _as_json(root: Path, state: State) -> dict[str, object]:
         "promoted": promote.promoted if promote else None,
         "reason": promote.withheld if promote else None,
         "parity": normal(parity) if parity else None,
-        "criteria": [_criterion(one) for one in judge.criteria] if judge else [],
+        "criteria": [_criterion(judge, one) for one in judge.criteria] if judge else [],
         "seconds": {name: action.seconds for name, action in state.steps.items()},
     }
 
 
-def _criterion(one: Outcome) -> dict[str, object]:
-    return {"claim": one.claim, "measured": one.measured, "rank": one.criterion.rank, "verdict": one.verdict}
+def _criterion(judge: JudgeFacts, one: Outcome) -> dict[str, object]:
+    told = {"claim": one.claim, "measured": one.measured, "rank": one.criterion.rank, "verdict": one.verdict}
+    beside = {column: values.get(one.criterion.metric) for column, values in judge.beside.items()}
+    return {**told, "beside": beside} if beside else told
 
 
 def _lines(root: Path, state: State) -> Iterator[str]:

@@ -13,6 +13,7 @@ from jessyfile.editors.lsp.places import CursorPlace, Where, cursor_at
 from jessyfile.editors.vocabulary import instructions
 from jessyfile.language.metric_table import metric_names, metric_unit, shipped_suites
 from jessyfile.language.parse import parse
+from jessyfile.language.recipe import MODELS
 from jessyfile.language.source import SourceFile
 from jessyfile.language.table import (
     LANGUAGE_WORDS,
@@ -228,7 +229,7 @@ def _values(node: Node, schema: Schema, name: str | None, scene: Scene) -> Itera
 def _choices(schema: Schema, unit: str, name: str | None) -> Iterator[str]:
     if unit == "criterion":
         yield "90%" if metric_unit(name or "") == "share" else "5s"
-        yield "baseline"
+        yield from MODELS
         return
     yield from (str(value) for value in schema.get("enum", ()) if value is not None)
     yield from {"boolean": ("yes", "no"), "period": tuple(PERIODS)}.get(unit, ())

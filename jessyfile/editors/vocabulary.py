@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 from functools import cache
 
+from jessyfile.language.recipe import MODELS
 from jessyfile.language.table import LANGUAGE_WORDS, Node, Schema, root
 from jessyfile.language.values import PERIODS
 from jessyfile.resources import resource
@@ -77,7 +78,7 @@ def choices() -> tuple[str, ...]:
     listed = {str(value) for node in root().walk() for schema in _schemas(node) for value in _enum(schema)}
     nothing = {str(schema["x-null"]) for node in root().walk() for schema in _schemas(node) if "x-null" in schema}
     spoken = {value for value in listed if value.upper() not in instructions()}
-    return tuple(sorted(spoken | nothing | set(PERIODS) | {"yes", "no", "none", "baseline"}))
+    return tuple(sorted(spoken | nothing | set(PERIODS) | {"yes", "no", "none", *MODELS}))
 
 
 @cache

@@ -53,7 +53,11 @@ def worths(model: Sequence[CaseLikelihood], own: Sequence[CaseLikelihood]) -> li
 
 
 def contrasts(
-    before: Sequence[CaseLikelihood], after: Sequence[CaseLikelihood], served: Sequence[ServedCase], note: str = ""
+    before: Sequence[CaseLikelihood],
+    after: Sequence[CaseLikelihood],
+    served: Sequence[ServedCase],
+    note: str = "",
+    start: Sequence[CaseLikelihood] = (),
 ) -> Contrasts:
     """Return what is known of every metric that some case can be measured by.
 
@@ -62,22 +66,31 @@ def contrasts(
         after: what the candidate says of the same.
         served: what the served file says of some of the cases.
         note: what a reader must know besides.
+        start: what the model that training starts from says, where that is not the base.
 
     Returns:
         The metrics in the order of `KINDS`.
     """
     said = " ".join(filter(None, [note, _agreement(served)]))
-    old, new = worths(before, before), worths(after, after)
-    both = {metric: worths(after, before) if metric in SPOKEN else new for metric in KINDS}
-    found = (_contrast(metric, old, both[metric], served) for metric in KINDS)
+    old = worths(before, before)
+    new, started = (
+        {metric: worths(one, before if metric in SPOKEN else one) for metric in KINDS} for one in (after, start)
+    )
+    found = (_contrast(metric, old, new[metric], served, started[metric]) for metric in KINDS)
     return Contrasts(tuple(one for one in found if one is not None), said)
 
 
 def _contrast(
-    metric: ContrastName, before: Sequence[CaseWorth], after: Sequence[CaseWorth], served: Sequence[ServedCase]
+    metric: ContrastName,
+    before: Sequence[CaseWorth],
+    after: Sequence[CaseWorth],
+    served: Sequence[ServedCase],
+    start: Sequence[CaseWorth],
 ) -> Contrast | None:
     kind = KINDS[metric]
-    old, new = ({one.case: share for one in side if (share := one.share(kind)) is not None} for side in (before, after))
+    old, new, started = (
+        {one.case: share for one in side if (share := one.share(kind)) is not None} for side in (before, after, start)
+    )
     new = {case: share for case, share in new.items() if case in old}
     if not new:
         return None
@@ -91,6 +104,8 @@ def _contrast(
         change=_mean([share - old[case] for case, share in new.items()]),
         served=_mean(told) if told else None,
         served_cases=len(told),
+        start=_mean([started[case] for case in new]) if started else None,
+        gain=_mean([share - started[case] for case, share in new.items()]) if started else None,
     )
 
 

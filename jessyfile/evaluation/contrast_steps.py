@@ -1,4 +1,4 @@
-"""The steps `likelihood.base` and `likelihood.tuned`, which read both models, and `contrast`, which compares them."""
+"""The steps `likelihood.base`, `likelihood.start` and `likelihood.tuned`, which read a model each, and `contrast`, which compares them."""
 
 from __future__ import annotations
 
@@ -37,20 +37,13 @@ Pair = tuple["Case", "References"]
 T = TypeVar("T", CaseLikelihood, ServedCase)
 
 
-def run_likelihood_base(context: StepContext) -> LikelihoodFacts:
-    """Read how likely the base finds the reference answers, behind their question and without one.
+def run_likelihood(context: StepContext) -> LikelihoodFacts:
+    """Read how likely a model finds the reference answers, behind their question and without one: the merged one where it is an input, else
+    the untouched base, else the one that training starts from, each in full precision.
 
     Raises EvaluationError, Interrupted, InsufficientMemoryError.
     """
-    return _likelihood(context, context.inputs["base"])
-
-
-def run_likelihood_tuned(context: StepContext) -> LikelihoodFacts:
-    """Read how likely the trained model finds them, merged and in full precision. Raises as `run_likelihood_base` does."""
-    return _likelihood(context, context.inputs["merge"])
-
-
-def _likelihood(context: StepContext, folder: Path) -> LikelihoodFacts:
+    folder = next(context.inputs[name] for name in ("merge", "from", "base") if name in context.inputs)
     found = _each(context, _cases(context), CaseLikelihood, partial(_read_all, context, folder))
     write_jsonl(context.output / LIKELIHOODS, map(asdict, found))
     answers = [answer for one in found for answer in one.answers]
@@ -96,17 +89,21 @@ def _layout(context: StepContext) -> AnswerLayout:
     from jessyfile.models.chat_format import chat_format
     from jessyfile.models.tokenizer import load_tokenizer
 
-    form = chat_format(context.facts_of("base", BaseFacts).chat_format)
-    return layout_of(context.recipe, load_tokenizer(context.inputs["base"]), form)
+    base = "base" if "base" in context.inputs else "from"
+    form = chat_format(context.facts_of(base, BaseFacts).chat_format)
+    return layout_of(context.recipe, load_tokenizer(context.inputs[base]), form)
 
 
 def run_contrast(context: StepContext) -> ContrastFacts:
-    """Compare both models, ask the file that is served, and write `contrast.json`. Raises EngineError, Interrupted."""
-    before, after = (read_likelihoods(context.inputs[f"likelihood.{name}"] / LIKELIHOODS) for name in ("base", "tuned"))
+    """Compare the models, ask the file that is served, and write `contrast.json`. Raises EngineError, Interrupted."""
+    read = {
+        name: read_likelihoods(folder / LIKELIHOODS) for name, folder in context.inputs.items() if "likelihood" in name
+    }
+    before, after, start = (read.get(f"likelihood.{name}") or [] for name in ("base", "tuned", "start"))
     cases = even_sample(_cases(context), CASES)
     served = _each(context, cases, ServedCase, partial(_served, context, before, after))
     note = _TUNABLE if context.recipe.evaluation.contrast == "development" else ""
-    found = contrasts(before, after, served, note)
+    found = contrasts(before, after, served, note, start)
     write_text(context.output / CONTRAST_FILE, readable(found))
     return ContrastFacts({one.metric: one.after.value for one in found.figures}, len(after), len(served))
 

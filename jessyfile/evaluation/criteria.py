@@ -41,20 +41,34 @@ class Compared:
 
 
 @dataclass(frozen=True, slots=True)
+class Beside:
+    """One metric of another model than base and candidate, and for a share how the candidate compares with it on the same cases."""
+
+    value: float | None
+    compared: Compared | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Judged:
-    """One criterion's outcome, the cases that did not pass, and for `baseline` how both models compare."""
+    """One criterion's outcome, the cases that did not pass, and where it names another model how both compare."""
 
     outcome: Outcome
     failing: tuple[str, ...] = ()
     compared: Compared | None = None
 
 
-def hold(criterion: Criterion, measured: Measurement, baseline: Measurement) -> Judged:
-    """Return the verdict on one criterion; what was not measured has not passed."""
+_CALLED: Mapping[str, str] = {"baseline": "the base model", "start": "the model that training started from"}
+
+
+def hold(criterion: Criterion, measured: Measurement, models: Mapping[str, Measurement]) -> Judged:
+    """Return the verdict on one criterion; what was not measured has not passed.
+
+    `models` are what the models measure that it may be held against, by the words of the recipe.
+    """
     if measured.value is None:
         return _judged(criterion, measured, passed=False, note="nothing was measured: its suite was not answered")
-    if criterion.value == "baseline":
-        return _against_baseline(criterion, measured, baseline)
+    if isinstance(criterion.value, str):
+        return _against_model(criterion, measured, models.get(criterion.value))
     return _against_value(criterion, measured, measured.value, criterion.value)
 
 
@@ -63,7 +77,7 @@ def _judged(
     measured: Measurement,
     passed: bool,
     note: str = "",
-    baseline: float | None = None,
+    other: float | None = None,
     compared: Compared | None = None,
 ) -> Judged:
     outcome = Outcome(
@@ -74,7 +88,7 @@ def _judged(
         low=measured.low,
         high=measured.high,
         passed=passed,
-        baseline=baseline,
+        baseline=other,
         note=note,
     )
     return Judged(outcome, measured.failing, compared)
@@ -98,23 +112,26 @@ def _thin(criterion: Criterion, measured: Measurement, bound: float) -> str:
     return f"{measured.n} cases cannot prove it at {at:.0%}; it takes {needed} without a failure"
 
 
-def _against_baseline(criterion: Criterion, measured: Measurement, baseline: Measurement) -> Judged:
-    """Compare with the base on the same cases; `> baseline` is a claim, so luck must be unlikely (McNemar) as well."""
-    if baseline.value is None or measured.value is None:
-        return _judged(criterion, measured, passed=False, note="the base model was not measured on it")
-    passed = _COMPARE[criterion.comparison](measured.value, baseline.value)
+def _against_model(criterion: Criterion, measured: Measurement, other: Measurement | None) -> Judged:
+    """Compare with another model on the same cases; `> baseline` is a claim, so luck must be unlikely (McNemar) as well."""
+    if other is None or other.value is None or measured.value is None:
+        return _not_measured(criterion, measured)
+    passed = _COMPARE[criterion.comparison](measured.value, other.value)
     if measured.unit == "seconds":
-        return _judged(criterion, measured, passed, baseline=baseline.value)
-    compared = compare_runs(measured, baseline)
+        return _judged(criterion, measured, passed, other=other.value)
+    compared = compare_runs(measured, other)
     lucky = criterion.comparison in (">", "<") and passed and compared.p >= CHANCE
     note = (
-        ""
-        if measured.value or baseline.value
-        else "neither model passes a single case, so the comparison means nothing"
+        "" if measured.value or other.value else "neither model passes a single case, so the comparison means nothing"
     )
     if lucky:
         note = f"the difference may be chance: {len(compared.better)} better, {len(compared.worse)} worse"
-    return _judged(criterion, measured, passed and not lucky, note, baseline.value, compared)
+    return _judged(criterion, measured, passed and not lucky, note, other.value, compared)
+
+
+def _not_measured(criterion: Criterion, measured: Measurement) -> Judged:
+    note = f"{_CALLED[str(criterion.value)]} was not measured on it"
+    return _judged(criterion, measured, passed=False, note=note)
 
 
 def hold_contrast(criterion: Criterion, found: Contrast | None) -> Judged:
@@ -123,15 +140,16 @@ def hold_contrast(criterion: Criterion, found: Contrast | None) -> Judged:
         note = "nothing was measured: no case that was answered has reference answers of that kind"
         return _judged(criterion, Measurement(criterion.metric, "share", None, 0), passed=False, note=note)
     measured = contrast_measurement(found)
-    if criterion.value != "baseline":
+    if not isinstance(criterion.value, str):
         return _against_value(criterion, measured, found.after.value, criterion.value)
-    if found.before is None or found.change is None:
-        return _judged(criterion, measured, passed=False, note="the base model was not measured on it")
-    passed = _COMPARE[criterion.comparison](found.after.value, found.before.value)
-    lucky = criterion.comparison in (">", "<") and passed and found.change.low <= 0 <= found.change.high
-    ends = " to ".join(f"{100 * end:+.1f}" for end in (found.change.low, found.change.high))
+    other, change = (found.before, found.change) if criterion.value == "baseline" else (found.start, found.gain)
+    if other is None or change is None:
+        return _not_measured(criterion, measured)
+    passed = _COMPARE[criterion.comparison](found.after.value, other.value)
+    lucky = criterion.comparison in (">", "<") and passed and change.low <= 0 <= change.high
+    ends = " to ".join(f"{100 * end:+.1f}" for end in (change.low, change.high))
     note = f"the difference may be chance: {ends} points" if lucky else ""
-    return _judged(criterion, measured, passed and not lucky, note, found.before.value)
+    return _judged(criterion, measured, passed and not lucky, note, other.value)
 
 
 def contrast_measurement(found: Contrast) -> Measurement:

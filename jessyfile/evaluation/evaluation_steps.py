@@ -1,4 +1,4 @@
-"""The steps `baseline`, `evaluate` and `judge`."""
+"""The steps `baseline`, `start`, `evaluate` and `judge`."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ from jessyfile.project import jessy_folder
 from jessyfile.results.facts import (
     AnswersFacts,
     BaseFacts,
+    GgufFacts,
     ImportFacts,
     JudgeFacts,
     Opinion,
@@ -41,8 +42,10 @@ if TYPE_CHECKING:
     from jessyfile.evaluation.verdict import Verdict
     from jessyfile.evaluation.ways import Ways
     from jessyfile.planning.steps import Progress, StepContext, Stop
+    from jessyfile.results.served import Retrieval, Served
 
 OTHER_WAY = "evaluate.other"
+BEHIND_ROWS = "start.rows"
 ENGINE, KEPT = "engine.json", "kept.jsonl"
 BASE_TIMED = 20  # the base's latency stands beside the candidate's; few claims rest on it
 
@@ -78,21 +81,59 @@ def run_baseline(context: StepContext) -> AnswersFacts:
     from jessyfile.evaluation.repetition import looping
 
     engine, model = _base_model(context)
-    base = context.facts_of("base", BaseFacts)
+    base = context.facts_of(_untouched(context), BaseFacts)
     asker = Asker(engine, context.recipe.complexity, model.settings, looping, digest([base.digest, base.adapter]))
     cases = load_suites(context.recipe, context.root)
-    shelf = _base_answers(context, asker, model)
-    kept = context.work / KEPT if context.replaced else shelf
-    if model.path is not None and not _all_known(asker, cases, kept):
+    shelf = _shelf(context, asker, model)
+    if model.path is not None and not _all_known(asker, cases, context.work / KEPT if context.replaced else shelf):
         _write_base(context, model.path)
+    return _write(context, _asked_once(context, asker, model, cases, shelf), asker, model)
+
+
+def _untouched(context: StepContext) -> str:
+    """Return the step that left the base as nobody has tuned it."""
+    return "from" if "from" in context.inputs else "base"
+
+
+def run_start(context: StepContext) -> AnswersFacts:
+    """Answer every suite with the model that training starts from, bare or, in the step `start.rows`, behind the rows that it knows.
+
+    It is asked as the candidate is: the same prompt and sampling, and no answer is cut. What it was asked is kept as the base's is.
+    Raises EngineError, EvaluationError, DamagedError.
+    """
+    from jessyfile.engines.llamacpp_engine import LlamaCpp
+    from jessyfile.engines.retriever import retrieving
+    from jessyfile.evaluation.cases import load_suites
+    from jessyfile.export.export_steps import GGUF_FILE, retrieval_of
+    from jessyfile.retrieval.index_step import OF_START
+
+    path, facts = context.inputs["gguf.start"] / GGUF_FILE, context.facts_of("gguf.start", GgufFacts)
+    model = described(
+        f"{context.recipe.name}:start", path, _served_base(context, "base"), context.recipe.evaluation.max_tokens
+    )
+    shown = retrieval_of(context, OF_START) if context.name == BEHIND_ROWS else None
+    plain = LlamaCpp(evaluating=True)
+    behind = replace(shown, folder=str(context.root / shown.folder)) if shown is not None else None
+    engine = retrieving(plain, behind) if behind is not None else plain
+    asker = Asker(engine, context.recipe.complexity, model.settings, None, facts.digest)
+    shelf = _shelf(context, asker, model, shown)
+    answered = _asked_once(context, asker, model, load_suites(context.recipe, context.root), shelf)
+    return replace(_write(context, answered, asker, model), retrieved=shown is not None)
+
+
+def _asked_once(
+    context: StepContext, asker: Asker, model: ServedModel, cases: Sequence[Case], shelf: Path
+) -> SuiteAnswers:
+    """Ask what the shelf does not answer, everything where the user replaces it, and keep the answers there."""
+    kept = context.work / KEPT if context.replaced else shelf
     answered = ask_suites(asker, model, cases, kept, context.progress, context.stop, BASE_TIMED)
     if context.replaced:
         write_answers(shelf, {**known_answers(shelf, asker.model), **known_answers(kept, asker.model)}.values())
-    return _write(context, answered, asker, model)
+    return answered
 
 
-def _base_answers(context: StepContext, asker: Asker, model: ServedModel) -> Path:
-    """Return where the base's answers are kept that were given so: by this base, type, engine, prompt and sampling, and read by
+def _shelf(context: StepContext, asker: Asker, model: ServedModel, shown: Retrieval | None = None) -> Path:
+    """Return where answers are kept that were given so: by this model, type, engine, prompt and sampling, behind these rows, and read by
     these levels."""
     weighed = context.inputs["encode"].parent.name if "encode" in context.inputs else ""
     marker = {"marker": asker.complexity.marker, "levels": [level.name for level in asker.complexity.levels]}
@@ -102,6 +143,7 @@ def _base_answers(context: StepContext, asker: Asker, model: ServedModel) -> Pat
         "engine": asker.engine.name,
         "type": context.recipe.export.quantize,
         "weighed": weighed,
+        **({"rows": normal(replace(shown, folder=""))} if shown is not None else {}),
     }
     served = normal(replace(model, path=None, name=""))
     return jessy_folder(context.root) / "cache" / "baseline" / f"{digest({**how, 'served': served})}.jsonl"
@@ -117,14 +159,11 @@ def _base_model(context: StepContext) -> tuple[Engine, ServedModel]:
     to be written."""
     from jessyfile.engines.llamacpp_engine import LlamaCpp
     from jessyfile.export.export_steps import GGUF_FILE
-    from jessyfile.export.modelfile import served
     from jessyfile.export.move_names import choose_engine
-    from jessyfile.models.chat_format import chat_format
 
     recipe = context.recipe
-    base = context.facts_of("base", BaseFacts)
-    form = chat_format(base.chat_format)
-    description = served(recipe, form)
+    base = context.facts_of(_untouched(context), BaseFacts)
+    description = _served_base(context, _untouched(context))
     limit = recipe.evaluation.max_tokens
     if choose_engine(recipe.deploy)[0] == "ollama" and base.ollama is not None:
         from jessyfile.engines.ollama_engine import Ollama
@@ -139,6 +178,14 @@ def _base_model(context: StepContext) -> tuple[Engine, ServedModel]:
     return LlamaCpp(evaluating=True), described(recipe.base, path, description, limit)
 
 
+def _served_base(context: StepContext, base: str) -> Served:
+    """Return how the model of a step is served: as the candidate will be, in its chat format."""
+    from jessyfile.export.modelfile import served
+    from jessyfile.models.chat_format import chat_format
+
+    return served(context.recipe, chat_format(context.facts_of(base, BaseFacts).chat_format))
+
+
 def _write_base(context: StepContext, path: Path) -> None:
     from jessyfile.export.gguf_writer import write_gguf
     from jessyfile.export.imatrix import matrix_of
@@ -147,8 +194,10 @@ def _write_base(context: StepContext, path: Path) -> None:
         return
     report = _reporter(context)
     with staged_folder(path.parent) as staging:
-        matrix = matrix_of(context, "base", report)
-        write_gguf(context.inputs["base"], staging / path.name, context.recipe.export.quantize, report, matrix)
+        matrix = matrix_of(context, _untouched(context), report)
+        write_gguf(
+            context.inputs[_untouched(context)], staging / path.name, context.recipe.export.quantize, report, matrix
+        )
 
 
 def _reporter(context: StepContext) -> Any:  # noqa: ANN401 (a function of export's kind)
@@ -253,7 +302,8 @@ def run_judge(context: StepContext) -> JudgeFacts:
     took = Took(sum(seconds) if seconds else None, after.cold_seconds, before.cold_seconds)
     opinion = _opinion(context, cases, candidate, baseline)
     contrasts = load_as(Contrasts, context.inputs["contrast"] / CONTRAST_FILE) if "contrast" in context.inputs else None
-    verdict = replace(judge(context.recipe, cases, candidate, baseline, took, contrasts), opinion=opinion)
+    start = _start(context, bool(after.retrieved))
+    verdict = replace(judge(context.recipe, cases, candidate, baseline, took, contrasts, start), opinion=opinion)
     if OTHER_WAY in context.inputs:
         verdict = replace(verdict, ways=_ways(context, cases, verdict, bool(after.retrieved)))
     write_verdict(context.output, verdict)
@@ -261,13 +311,32 @@ def run_judge(context: StepContext) -> JudgeFacts:
 
 
 def _ways(context: StepContext, cases: Sequence[Case], verdict: Verdict, retrieved: bool) -> Ways:
-    from jessyfile.evaluation.verdict import score_all
+    from jessyfile.evaluation.metrics import ModelScores
+    from jessyfile.evaluation.verdict import beside_all, score_all
     from jessyfile.evaluation.ways import two_ways
 
     answers = _answers(context, OTHER_WAY, context.facts_of(OTHER_WAY, AnswersFacts))
     served, other = [case.after for case in verdict.cases], list(score_all(context.recipe, cases, answers).values())
     often = context.recipe.personality.often
-    return two_ways("retrieved", other, served, often) if retrieved else two_ways("bare", served, other, often)
+    found = two_ways("retrieved", other, served, often) if retrieved else two_ways("bare", served, other, often)
+    start = _start(context, not retrieved)
+    if not start:
+        return found
+    beside = score_all(context.recipe, cases, start).values()
+    return replace(
+        found, others={"start": beside_all(ModelScores(other, None, often), ModelScores([*beside], None, often))}
+    )
+
+
+def _start(context: StepContext, retrieved: bool) -> Mapping[str, Answered]:
+    """Return the answers of the model that training started from, asked behind rows or bare; where it knows no rows, bare ones stand for
+    both. Nothing without ADAPTER.
+    """
+    names = [name for name in ("start", BEHIND_ROWS) if name in context.inputs]
+    if not names:
+        return {}
+    name = names[-1] if retrieved else names[0]
+    return _answers(context, name, context.facts_of(name, AnswersFacts))
 
 
 def _opinion(

@@ -14,6 +14,7 @@ from jessyfile.evaluation.suite_inputs import even_sample, suite_path, trained_c
 from jessyfile.planning.consent import judge_sends
 from jessyfile.planning.preflight import Finding
 from jessyfile.resources import resource
+from jessyfile.retrieval.shares import known_to_start
 from jessyfile.text.json_lines import Line, read_jsonl
 
 if TYPE_CHECKING:
@@ -28,6 +29,20 @@ _CHARACTERS = 3  # of a token, about: nothing is tokenized before work begins
 def suites_preflight(outlook: Outlook) -> Iterator[Finding]:
     """Yield suites that cannot be read, hold no case or fewer than their limit, and cases that the context window hardly holds."""
     yield from outlook.once(_suites)
+
+
+def columns_preflight(outlook: Outlook) -> Iterator[Finding]:
+    """Yield which three models will stand side by side, and behind which rows the middle one is asked."""
+    recipe, known = outlook.recipe, known_to_start(outlook.recipe)
+    new = [one.name for one in recipe.dataset.categories if one.name not in known]
+    behind = (
+        f", behind the rows of {len(known)} categories that it knows, without those of {', '.join(new)}"
+        if known
+        else ""
+    )
+    start = f"start ({recipe.base} with {recipe.adapter}{behind if recipe.retrieve else ''})"
+    said = f"three columns: base ({recipe.base} untouched, asked bare), {start}, candidate (after this recipe's rows)"
+    yield Finding("note", "", outlook.step, said)
 
 
 def _suites(outlook: Outlook) -> list[Finding]:

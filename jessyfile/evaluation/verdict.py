@@ -3,13 +3,21 @@ and read here."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
 from jessyfile.errors import EvaluationError
-from jessyfile.evaluation.criteria import Compared, Judged, compare_runs, contrast_measurement, hold, hold_contrast
+from jessyfile.evaluation.criteria import (
+    Beside,
+    Compared,
+    Judged,
+    compare_runs,
+    contrast_measurement,
+    hold,
+    hold_contrast,
+)
 from jessyfile.evaluation.fields import FieldTable, field_tables
 from jessyfile.evaluation.length_baseline import level_by_length
 from jessyfile.evaluation.metrics import CONFIDENCE, Measurement, ModelScores, metrics_of
@@ -25,12 +33,15 @@ from jessyfile.results.typed_json import load_as
 if TYPE_CHECKING:
     from jessyfile.evaluation.answers import Answered
     from jessyfile.evaluation.cases import Case
-    from jessyfile.language.recipe import Recipe
+    from jessyfile.language.recipe import Criterion, Recipe
     from jessyfile.results.quality import Contrast, Contrasts
 
 VERDICT = "verdict.json"
 NO_MARKER = "none"
 Change = Literal["better", "worse", "same"]
+Column = Literal["base", "start", "previous", "candidate"]
+"""Whose figures stand side by side: the untouched base, the model that training started from, the one promoted before, the new one."""
+BETWEEN: tuple[Column, ...] = ("start", "previous")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,19 +55,38 @@ class Took:
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """One metric of the candidate, the base's value, and for a share how the two compare on the same cases."""
+    """One metric of the candidate, the base's value, and for a share how the two compare on the same cases; likewise the other models by
+    their columns."""
 
     after: Measurement
     before: float | None
     compared: Compared | None = None
+    others: Mapping[str, Beside] = field(default_factory=dict)
+
+    def of(self, column: Column) -> float | None:
+        """Return a column's value; None where it has none."""
+        if column in ("base", "candidate"):
+            return self.before if column == "base" else self.after.value
+        return self.others[column].value if column in self.others else None
+
+    def against(self, column: Column) -> Compared | None:
+        """Return how the candidate compares with a column; None where it does not."""
+        if column == "base":
+            return self.compared
+        return self.others[column].compared if column in self.others else None
 
 
 @dataclass(frozen=True, slots=True)
 class ScoredCase:
-    """One case's scores: the candidate's, and the base's where it was asked."""
+    """One case's scores: the candidate's, the base's where it was asked, and those of the other models by their columns."""
 
     after: Score
     before: Score | None
+    others: Mapping[str, Score] = field(default_factory=dict)
+
+    def of(self, column: Column) -> Score | None:
+        """Return a column's score; None where it was not asked."""
+        return {"base": self.before, "candidate": self.after}.get(column, self.others.get(column))
 
     @property
     def change(self) -> Change:
@@ -80,6 +110,11 @@ class Verdict:
     format: Literal[2] = 2
 
     @property
+    def columns(self) -> tuple[Column, ...]:
+        """The models that stand side by side, from the first to the last."""
+        return tuple(column for column in get_args(Column) if any(case.of(column) is not None for case in self.cases))
+
+    @property
     def failed(self) -> tuple[str, ...]:
         """The MUST criteria that did not pass."""
         return self.facts().failed
@@ -91,10 +126,23 @@ class Verdict:
         said = self.opinion
         incomplete = said.problem if said is not None and said.incomplete else ""
         outcomes = tuple(judged.outcome for judged in self.criteria)
+        found = JudgeFacts(outcomes, measured, said, incomplete, beside=self._beside())
         if self.ways is None:
-            return JudgeFacts(outcomes, measured, said, incomplete)
+            return found
         other = {name: round(value, 4) for name, value in self.ways.of_other().items()}
-        return JudgeFacts(outcomes, measured, said, incomplete, self.ways.other, other)
+        return replace(found, other_way=self.ways.other, other=other)
+
+    def _beside(self) -> dict[str, dict[str, float]]:
+        """Return the values of the columns before the candidate's; nothing where the base alone stands there."""
+        beside = [column for column in self.columns if column != "candidate"]
+        if beside in ([], ["base"]):
+            return {}
+        return {
+            column: {
+                name: round(value, 4) for name, one in self.metrics.items() if (value := one.of(column)) is not None
+            }
+            for column in beside
+        }
 
     def confusion(self) -> dict[str, dict[str, int]]:
         """Return how often each level was given each marker: `{wanted: {said: count}}`, `none` for no marker."""
@@ -127,8 +175,9 @@ def judge(
     baseline: Mapping[str, Answered],
     took: Took,
     contrasts: Contrasts | None = None,
+    start: Mapping[str, Answered] | None = None,
 ) -> Verdict:
-    """Score both models' answers and compare the results with the recipe's criteria.
+    """Score the models' answers and compare the results with the recipe's criteria.
 
     Args:
         recipe: its levels, PERSONALITY and criteria are used.
@@ -137,9 +186,10 @@ def judge(
         baseline: the base model's answers by case.
         took: what training and loading took, as far as it is known.
         contrasts: what was measured by reference answers; None for nothing.
+        start: the answers of the model that training started from; None or empty where that is the base.
 
     Returns:
-        Every number, the outcome of each criterion, and both models' scores.
+        Every number, the outcome of each criterion, and the models' scores.
 
     Raises:
         EvaluationError: a case has no answer of the candidate.
@@ -150,18 +200,17 @@ def judge(
             f"{len(missing)} cases have no answer, the first is `{missing[0]}`", hint="run `jessy apply` again"
         )
     often = recipe.personality.often
-    after, before = score_all(recipe, cases, candidate), score_all(recipe, cases, baseline)
+    after, before, started = (score_all(recipe, cases, answers) for answers in (candidate, baseline, start or {}))
     new = ModelScores(tuple(after.values()), took.training, often, took.load)
     old = ModelScores(tuple(before.values()), None, often, took.base_load)
+    models = {"baseline": old, **({"start": ModelScores(tuple(started.values()), None, often)} if started else {})}
     wanted = recipe.evaluation.criteria
     figures: dict[str, Contrast] = {one.metric: one for one in contrasts.figures} if contrasts else {}
     asked = [c.metric for c in wanted if not needs_references(c.metric)]
     names = dict.fromkeys([*asked, *metrics_of(new.scores, [level.name for level in recipe.complexity.levels])])
-    return Verdict(
+    found = Verdict(
         criteria=tuple(
-            hold_contrast(c, figures.get(c.metric))
-            if needs_references(c.metric)
-            else hold(c, *(side.measure(c.metric, c.confidence or CONFIDENCE) for side in (new, old)))
+            hold_contrast(c, figures.get(c.metric)) if needs_references(c.metric) else hold(c, *_sides(c, new, models))
             for c in wanted
         ),
         metrics={
@@ -171,6 +220,54 @@ def judge(
         level_by_prompt_length=level_by_length(cases, recipe.complexity),
         cases=tuple(ScoredCase(one, before.get(name)) for name, one in after.items()),
     )
+    return with_column(found, "start", started, often) if started else found
+
+
+def _sides(
+    criterion: Criterion, new: ModelScores, models: Mapping[str, ModelScores]
+) -> tuple[Measurement, dict[str, Measurement]]:
+    """Return what a criterion's metric is of the candidate, and of the models that it may be held against."""
+    metric, at = criterion.metric, criterion.confidence or CONFIDENCE
+    return new.measure(metric, at), {name: one.measure(metric, at) for name, one in models.items()}
+
+
+def with_column(verdict: Verdict, column: Column, scores: Mapping[str, Score], often: tuple[str, ...]) -> Verdict:
+    """Return a verdict with another model beside the candidate, over the cases that both were asked and checked alike.
+
+    Args:
+        verdict: what is known of the candidate.
+        column: what the other model is to it.
+        scores: the other model's, by case.
+        often: PERSONALITY's OFTEN.
+
+    Returns:
+        The verdict with its figures of every metric and case.
+    """
+    pairs = ((case.after, scores.get(case.after.case.id)) for case in verdict.cases)
+    alike = {one.case.id: other for one, other in pairs if other is not None and other.case == one.case}
+    new = ModelScores([case.after for case in verdict.cases if case.after.case.id in alike], None, often)
+    figures = beside_all(new, ModelScores([*alike.values()], None, often), verdict.metrics)
+    metrics = {
+        name: replace(one, others={**one.others, column: figures[name]}) if name in figures else one
+        for name, one in verdict.metrics.items()
+    }
+    cases = (
+        replace(case, others={**case.others, column: alike[case.after.case.id]})
+        if case.after.case.id in alike
+        else case
+        for case in verdict.cases
+    )
+    return replace(verdict, metrics=metrics, cases=tuple(cases))
+
+
+def beside_all(new: ModelScores, old: ModelScores, names: Iterable[str]) -> dict[str, Beside]:
+    """Return of every metric that another model has its value, and for a share how the candidate compares."""
+    pairs = ((new.measure(name), old.measure(name)) for name in names)
+    return {
+        other.metric: Beside(other.value, compare_runs(one, other) if other.unit == "share" else None)
+        for one, other in pairs
+        if other.value is not None
+    }
 
 
 def score_all(recipe: Recipe, cases: Sequence[Case], answers: Mapping[str, Answered]) -> dict[str, Score]:
@@ -187,7 +284,8 @@ def score_all(recipe: Recipe, cases: Sequence[Case], answers: Mapping[str, Answe
 
 
 def _of_contrast(found: Contrast) -> Metric:
-    return Metric(contrast_measurement(found), found.before.value if found.before else None)
+    others = {"start": Beside(found.start.value)} if found.start else {}
+    return Metric(contrast_measurement(found), found.before.value if found.before else None, others=others)
 
 
 def _metric(after: Measurement, before: Measurement) -> Metric:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from jessyfile.evaluation.criteria import Compared, compare_runs
+from jessyfile.evaluation.criteria import Beside, Compared, compare_runs
 from jessyfile.evaluation.metrics import Measurement, ModelScores, metrics_of
 from jessyfile.results.quality import Estimate
 
@@ -41,7 +41,8 @@ class Witnesses:
 @dataclass(frozen=True, slots=True)
 class Ways:
     """Both ways over all cases. `served` is the way in which DEPLOY's clients ask, by which the criteria are measured; `as_they_stand` of
-    `asked` answers were a row's own.
+    `asked` answers were a row's own. `others` are the shares of the models beside the candidate, by their columns, where they were asked in
+    the way in which DEPLOY's clients do not.
     """
 
     served: Way
@@ -49,6 +50,7 @@ class Ways:
     as_they_stand: int
     asked: int
     level: Witnesses | None
+    others: Mapping[str, Mapping[str, Beside]] = field(default_factory=dict)
 
     @property
     def other(self) -> Way:

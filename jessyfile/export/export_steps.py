@@ -39,13 +39,17 @@ def run_merge(context: StepContext) -> MergeFacts:
 
 
 def run_gguf(context: StepContext) -> GgufFacts:
-    """Fill the output with model.gguf, written and checked. Raises ExportError."""
+    """Fill the output with model.gguf, written and checked: of the merged model, else of the one that training starts from.
+
+    Raises ExportError.
+    """
     from jessyfile.export.gguf_writer import write_gguf
     from jessyfile.export.imatrix import matrix_of
 
     wanted, target, report = context.recipe.export.quantize, context.output / GGUF_FILE, _reporter(context)
-    matrix = matrix_of(context, "merge", report)
-    written = write_gguf(context.inputs["merge"], target, wanted, report, matrix)
+    model = "merge" if "merge" in context.inputs else "base"
+    matrix = matrix_of(context, model, report)
+    written = write_gguf(context.inputs[model], target, wanted, report, matrix)
     return GgufFacts(
         type=wanted,
         tensors=written.tensors,
@@ -91,13 +95,13 @@ def run_import(context: StepContext) -> ImportFacts:
         body = read_json(folder / CREATE_FILE)
         url = context.recipe.deploy.ollama
         report = _reporter(context)
-        retrieval, note = _retrieval(context), context.progress.note
+        retrieval, note = retrieval_of(context, "index"), context.progress.note
         register.register_ollama(context.root, url, gguf, body, served, report, context.stop, retrieval, note)
     else:
         name = context.recipe.name
         if told is not None and context.recipe.deploy.ollama != OLLAMA:
             context.progress.note(f"{told}: the embedded engine serves")
-        register.register_embedded(context.root, name, gguf, facts.digest, served, _retrieval(context))
+        register.register_embedded(context.root, name, gguf, facts.digest, served, retrieval_of(context, "index"))
     entry = lookup(context.root, context.recipe.name, CANDIDATE)
     model = model_id(entry) if entry is not None else ""
     found = ImportFacts(engine, context.recipe.name, CANDIDATE, facts.digest, model)
@@ -105,13 +109,13 @@ def run_import(context: StepContext) -> ImportFacts:
     return found
 
 
-def _retrieval(context: StepContext) -> Retrieval | None:
-    """Return what the candidate is shown before a question; None for a recipe without RETRIEVE."""
+def retrieval_of(context: StepContext, index: str) -> Retrieval | None:
+    """Return what a model is shown before a question, out of the index of a step; None for a recipe without RETRIEVE."""
     wanted = context.recipe.retrieve
     if wanted is None:
         return None
-    place = context.inputs["index"].resolve().relative_to(context.root.resolve()).as_posix()
-    return Retrieval(place, context.facts_of("index", IndexFacts).digest, wanted.examples, wanted.answer)
+    place = context.inputs[index].resolve().relative_to(context.root.resolve()).as_posix()
+    return Retrieval(place, context.facts_of(index, IndexFacts).digest, wanted.examples, wanted.answer)
 
 
 def run_promote(context: StepContext) -> PromoteFacts:

@@ -297,6 +297,20 @@ CODES: dict[str, Code] = {
         "PREFER dpo {\n  references development\n}\nEVAL {\n  contrast development\n}",
         "PREFER dpo {\n  references development\n}\nEVAL {\n  contrast final\n}",
     ),
+    "J051": Code(
+        "rows that are nowhere",
+        "`learn` says which share of the rows is trained. The others are for RETRIEVE to find: without it they would be made for nothing, "
+        "and where no row is trained there is nothing to learn from.",
+        "DATASET {\n  learn 5%\n}",
+        "DATASET {\n  learn 5%\n}\nRETRIEVE {\n  examples 3 from seeds\n}",
+    ),
+    "J052": Code(
+        "nothing to start from",
+        "`start` in a criterion is the model that training starts from: the base with the adapter that ADAPTER names. Without ADAPTER that is "
+        "the base itself, which is called `baseline`.",
+        "EVAL {\n  SHOULD turkish.form > start\n}",
+        "EVAL {\n  SHOULD turkish.form > baseline\n}",
+    ),
     "J201": Code(
         "the warm-up never ends",
         "The learning rate rises over `warmup_steps` optimizer updates. With fewer updates than that it never "

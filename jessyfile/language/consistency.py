@@ -148,13 +148,13 @@ def criteria_possible(draft: Draft) -> Iterator[Diagnostic]:
 
 def _impossible(metric: str, criterion: dict[str, Any]) -> tuple[str, str] | None:
     value, comparison, unit = criterion["value"], criterion["comparison"], metric_unit(metric)
-    if value == "baseline":
+    if isinstance(value, str):
         if metric == "training_time":
-            return "has no baseline: the base model is not trained", "compare it with a duration, as `< 60m`"
+            return f"has no {value}: the base model is not trained", "compare it with a duration, as `< 60m`"
         if criterion["confidence"] is not None:
             return (
-                "cannot have an interval beside `baseline`",
-                "the comparison with the baseline is a paired test already: leave `at` out",
+                f"cannot have an interval beside `{value}`",
+                f"the comparison with the {value} is a paired test already: leave `at` out",
             )
         return None
     if needs_references(metric) and criterion["confidence"] not in (None, 0.95):
@@ -258,6 +258,44 @@ def dotenv_usable(draft: Draft) -> Iterator[Diagnostic]:
         )
 
 
+def start_named(draft: Draft) -> Iterator[Diagnostic]:
+    """What a criterion calls the start is another model than the base."""
+    if draft.get("adapter") is not None:
+        return
+    for metric, criterion in criteria(draft):
+        if criterion["value"] == "start":
+            yield mistake(
+                "J052",
+                f"`{metric}` is held against the start, and training starts from the base itself",
+                draft.at("eval", "criterion", metric, "value"),
+                "no ADAPTER",
+                helps="write `baseline`, or name with ADAPTER what training goes on from",
+                fix="baseline",
+            )
+
+
+def learned_or_found(draft: Draft) -> Iterator[Diagnostic]:
+    """Every row is trained or found, and some row is trained."""
+    parts = {("dataset", "category", name, "learn"): category["learn"] for name, category in categories(draft)}
+    if parts and not any(parts.values()):
+        address = next(iter(parts))
+        yield mistake(
+            "J051", "no row is trained", draft.at(*address), "nothing", helps="write `learn 100%` in one CATEGORY"
+        )
+    if draft.get("retrieve") is not None:
+        return
+    address = next((address for address, share in parts.items() if share < 1), ("dataset", "learn"))
+    if parts.get(address, 1.0) < 1:
+        at = draft.at(*address) if address in draft.merged.settings else draft.at("dataset", "learn")
+        yield mistake(
+            "J051",
+            f"`learn {parts[address]:.0%}` leaves rows out that nothing would find: the recipe has no RETRIEVE",
+            at,
+            "the others are nowhere",
+            helps="add `RETRIEVE { examples 3 from seeds }`, or delete it and ask for fewer rows",
+        )
+
+
 def preferences_named(draft: Draft) -> Iterator[Diagnostic]:
     """PREFER names pairs to learn from."""
     prefer = draft.get("prefer")
@@ -327,6 +365,8 @@ CHECKS: tuple[RecipeCheck, ...] = (
     suites_found,
     rules_readable,
     dotenv_usable,
+    start_named,
+    learned_or_found,
     preferences_named,
     preference_settings_fit,
     preferences_compared,

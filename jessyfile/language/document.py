@@ -64,8 +64,13 @@ def _filled(schema: Schema, value: Any) -> Any:  # noqa: ANN401 (any JSON value)
 
 
 def _inherit(document: Document) -> None:
-    """Give every topic the language and level of its category where it has none of its own."""
-    for category in document.get("dataset", {}).get("category", {}).values():
+    """Give every topic the language and level of its category, and every category the share of DATASET that is learned, where it has
+    none of its own.
+    """
+    dataset = document.get("dataset", {})
+    for category in dataset.get("category", {}).values():
+        if category.get("learn") is None:
+            category["learn"] = dataset.get("learn", 1.0)
         for topic in category.get("topic", {}).values():
             for name in ("language", "level"):
                 if topic.get(name) is None:

@@ -10,7 +10,7 @@ from jessyfile.language.consistency import RecipeCheck, categories, criteria
 from jessyfile.language.diagnostics import Diagnostic, mistake
 from jessyfile.language.draft import Draft
 from jessyfile.language.metric_table import metric_suites
-from jessyfile.language.without_effect import many, rows, settings_have_effect, training_rows, updates
+from jessyfile.language.without_effect import asked_rows, many, settings_have_effect, training_rows, updates
 
 _FOUR_BITS = ("q4_k_m", "q4_k_s", "iq4_nl", "iq4_xs", "q4_1", "q4_0", "q3_k_l", "q3_k_m", "q3_k_s")
 _MOST_KEPT_OUT = 30  # per cent; beyond it the rows are missing, not the share
@@ -42,7 +42,7 @@ def criterion_provable(draft: Draft) -> Iterator[Diagnostic]:
         cases = sum(draft.cases(suite) or 0 for suite in metric_suites(metric))
         if (
             confidence is None
-            or value == "baseline"
+            or isinstance(value, str)
             or not cases
             or criterion["comparison"] not in (">", ">=")
             or not 0 < value < 1
@@ -91,7 +91,7 @@ def quantization_keeps_tune(draft: Draft) -> Iterator[Diagnostic]:
 def validation_sees_topics(draft: Draft) -> Iterator[Diagnostic]:
     """Every topic has a row in the validation."""
     topics = sum(max(len(c["topic"]), 1) for c in draft.get("dataset", "category").values())
-    total, share = rows(draft), draft.get("dataset", "validation")
+    total, share = asked_rows(draft), draft.get("dataset", "validation")
     held, needed = round(total * share), math.ceil(100 * topics / total) if total else 100
     if held < topics:
         few = f"{many(total, 'row')} for {many(topics, 'topic')} are too few to learn from: ask for more"

@@ -11,6 +11,7 @@ from jessyfile.language.metric_table import metric_unit
 from jessyfile.language.model_names import is_name, is_path, what_was_meant
 from jessyfile.language.parse import CONTROL
 from jessyfile.language.project_files import Project, Refused
+from jessyfile.language.recipe import MODELS
 from jessyfile.language.schema_messages import explain_error
 from jessyfile.language.syntax import MAX_BYTES, Token
 from jessyfile.language.table import Schema, unit_of
@@ -66,8 +67,8 @@ def convert_value(value: Value, schema: Schema, project: Project, folder: Path, 
     if unit in _PATHS:
         return _path(value, unit, project, folder)
     if unit == "criterion":
-        if value.kind == "NAME" and value.text == "baseline":
-            return "baseline"
+        if value.kind == "NAME" and value.text in MODELS:
+            return value.text
         unit = metric_unit(metric or "")
     return choice(value, schema) if unit == "choice" else READERS[unit](value)
 

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 LevelName = str
 Rank = Literal["must", "should", "may"]
 Comparison = Literal["<", "<=", ">", ">=", "="]
+Beside = Literal["baseline", "start"]
+MODELS: tuple[Beside, ...] = ("baseline", "start")
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +90,9 @@ class Topic:
 
 @dataclass(frozen=True, slots=True)
 class Category:
-    """One `CATEGORY name count "title"`. A category without topics has an empty tuple."""
+    """One `CATEGORY name count "title"`. A category without topics has an empty tuple; `learn` is the share of its rows that is
+    trained, the others are only found by RETRIEVE.
+    """
 
     name: str
     count: int
@@ -96,6 +100,7 @@ class Category:
     language: str | None
     level: LevelName | None
     topics: tuple[Topic, ...]
+    learn: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,12 +261,12 @@ class Deploy:
 
 @dataclass(frozen=True, slots=True)
 class Criterion:
-    """One `MUST metric > 90% at 95%`. `value` is a share, seconds or a plain number by metric, or the word baseline."""
+    """One `MUST metric > 90% at 95%`. `value` is a share, seconds or a plain number by metric, or names the model that is compared with."""
 
     rank: Rank
     metric: str
     comparison: Comparison
-    value: float | Literal["baseline"]
+    value: float | Beside
     confidence: float | None
 
 

@@ -22,10 +22,16 @@ def many(count: int, what: str) -> str:
     return f"{count} {what}" if count == 1 else f"{count} {what}s"
 
 
-def rows(draft: Draft) -> int:
+def asked_rows(draft: Draft) -> int:
     """Return how many rows the recipe asks for before the split."""
     asked = sum(c["count"] for c in draft.get("dataset", "category").values())
     return int(asked + draft.get("dataset", "markers"))
+
+
+def rows(draft: Draft) -> int:
+    """Return how many of its rows the recipe trains and validates with."""
+    found_alone = sum(round(c["count"] * (1 - c["learn"])) for c in draft.get("dataset", "category").values())
+    return asked_rows(draft) - found_alone
 
 
 def training_rows(draft: Draft) -> int:

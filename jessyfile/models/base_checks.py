@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -19,9 +20,10 @@ from jessyfile.models.folder_config import HEAD, text_config
 from jessyfile.models.model_json import read_json
 from jessyfile.models.origin import base_place
 from jessyfile.models.reference import parse_reference
-from jessyfile.models.resolve import how_to_get, places_of, published_shape
+from jessyfile.models.resolve import folder_digest, how_to_get, places_of, published_shape
 from jessyfile.models.shape import Shape, shape_of
 from jessyfile.planning.change_text import size
+from jessyfile.planning.preflight import Finding
 from jessyfile.results.facts import BaseFacts
 from jessyfile.results.typed_json import read_as
 
@@ -29,9 +31,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from jessyfile.models.resolve import Nearby
-    from jessyfile.planning.preflight import Finding, Kept, Outlook
+    from jessyfile.planning.preflight import Kept, Outlook
 
 _FLOAT32, _BF16 = 4, 2
+_TERMS = re.compile(r"(?i)licen[cs]e|notice|terms|copying")
 
 
 def base_preflight(outlook: Outlook) -> Iterator[Finding]:
@@ -49,9 +52,22 @@ def base_preflight(outlook: Outlook) -> Iterator[Finding]:
         profile = None
         yield outlook.error(error, "from")
     try:
-        _adapter(outlook, profile)
+        adapter = _adapter(outlook, profile)
     except ModelError as error:
         yield outlook.error(error, "adapter")
+        return
+    if adapter is not None:
+        yield Finding("note", "", outlook.step, _start_said(outlook))
+
+
+def _start_said(outlook: Outlook) -> str:
+    """Say from which model training starts: the adapter with its digest, and the terms that lie beside it."""
+    folder = adapter_reference(outlook.recipe, outlook.root)
+    assert folder is not None  # noqa: S101 (there is an adapter)
+    terms = sorted(path.name for path in folder.iterdir() if _TERMS.search(path.name))
+    held = f"; its terms lie beside it ({', '.join(terms)})" if terms else "; no licence lies beside it"
+    digest = folder_digest(folder).removeprefix("sha256:")[:12]
+    return f"training starts from {outlook.recipe.base} with the adapter in {outlook.recipe.adapter} ({digest}){held}"
 
 
 def _adapter(outlook: Outlook, profile: Profile | None) -> Adapter | None:

@@ -25,12 +25,19 @@ def base_files(recipe: Recipe, root: Path) -> Sequence[Path]:
     """Return the files of a local base model and a local adapter; nothing for names that come from elsewhere, and for what
     is not there (the preflight says so).
     """
-    found: list[Path] = []
-    for text in (recipe.base, recipe.adapter):
-        with contextlib.suppress(ModelError):
-            path = parse_reference(text, root).path if text is not None else None  # paths count from the root
-            found.extend(model_files(path) if path is not None else ())
-    return tuple(found)
+    return (*named_files(recipe, root), *_files(recipe.adapter, root))
+
+
+def named_files(recipe: Recipe, root: Path) -> Sequence[Path]:
+    """Return the files of a local base model, the adapter's left aside."""
+    return _files(recipe.base, root)
+
+
+def _files(text: str | None, root: Path) -> Sequence[Path]:
+    with contextlib.suppress(ModelError):
+        path = parse_reference(text, root).path if text is not None else None  # paths count from the root
+        return tuple(model_files(path)) if path is not None else ()
+    return ()
 
 
 def trained_files(recipe: Recipe, root: Path) -> Sequence[Path]:

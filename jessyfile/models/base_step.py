@@ -1,12 +1,15 @@
-"""The step `base`: find the base model, check it, and bring it to a model folder."""
+"""The step `base`: find the base model, check it, and bring it to a model folder. Where ADAPTER names what training starts from, that is the
+step `from`, and `base` merges the adapter into it.
+"""
 
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from jessyfile.errors import Interrupted
-from jessyfile.fsops import make_folder, remove_tree, write_bytes
+from jessyfile.fsops import remove_tree, write_bytes
 from jessyfile.models.adapters.merge import MergeResult, merge_folder
 from jessyfile.models.base_inputs import adapter_reference
 from jessyfile.models.chat_format import ChatFormat, refuse_other_template
@@ -36,18 +39,48 @@ def run_base(context: StepContext) -> BaseFacts:
     reference = parse_reference(context.recipe.base, context.root)
     context.progress.update(0, text=f"looking for {context.recipe.base}")
     found = locate(reference, context.work, context.stop)
-    adapter = adapter_reference(context.recipe, context.root)
-    target = context.output if adapter is None else _emptied(context.work / "without_adapter")
+    target = context.output
     form = _from_gguf(found, target, context) if found.is_gguf else bring_folder(found.path, target, _reporter(context))
     refuse_other_template(context.recipe.template, form)
-    if adapter is not None:
-        context.progress.note(_said(merge_folder(target, adapter, context.output, _reporter(context))))
-        remove_tree(target)
-    facts = _facts(found, form, adapter, context.output)
+    parameters, bytes_ = _sizes(target)
+    facts = BaseFacts(
+        source=found.source,
+        kind="gguf" if found.is_gguf else "folder",
+        digest=found.digest,
+        chat_format=form.name,
+        model_type=read_json(target / "config.json")["model_type"],
+        parameters=parameters,
+        bytes=bytes_,
+        ollama=found.ollama,
+    )
+    return _told(context, facts)
+
+
+def run_adapted_base(context: StepContext) -> BaseFacts:
+    """Fill the output with the base that the step `from` has brought and the adapter that ADAPTER names, merged. Raises ModelError."""
+    adapter = adapter_reference(context.recipe, context.root)
+    assert adapter is not None  # noqa: S101 (there is no such step without ADAPTER)
+    context.progress.note(_said(merge_folder(context.inputs["from"], adapter, context.output, _reporter(context))))
+    parameters, bytes_ = _sizes(context.output)
+    came = replace(context.facts_of("from", BaseFacts), parameters=parameters, bytes=bytes_, ollama=None)
+    return _told(context, replace(came, adapter=folder_digest(adapter)))
+
+
+def _told(context: StepContext, facts: BaseFacts) -> BaseFacts:
+    """Write `source.json` and return the facts that it tells."""
     # who serves it on this machine is no part of what it is
     told = {name: value for name, value in normal(facts).items() if name != "ollama" and value is not None}
     write_bytes(context.output / SOURCE_FILE, dumps({"from": context.recipe.base, **told}) + b"\n")
     return facts
+
+
+def _sizes(folder: Path) -> tuple[int, int]:
+    """Return how many numbers a model folder holds, and in how many bytes."""
+    from jessyfile.models.load import weight_files
+    from jessyfile.models.safetensors_check import check_safetensors
+
+    tensors = [tensor for path in weight_files(folder) for tensor in check_safetensors(path).values()]
+    return sum(math.prod(tensor.shape) for tensor in tensors), sum(tensor.nbytes for tensor in tensors)
 
 
 def _said(merged: MergeResult) -> str:
@@ -55,12 +88,6 @@ def _said(merged: MergeResult) -> str:
         return "ADAPTER changes nothing: it is as it was before its training"
     many = "one tensor" if merged.changed == 1 else f"{merged.changed} tensors"
     return f"ADAPTER changes {many}, by {merged.relative_change:.2%} of the size"
-
-
-def _emptied(folder: Path) -> Path:
-    """Return the folder without what an interrupted run has left in it."""
-    remove_tree(folder)
-    return make_folder(folder)
 
 
 def _reporter(context: StepContext) -> Callable[[int, int, str], None]:
@@ -79,21 +106,3 @@ def _from_gguf(found: Located, target: Path, context: StepContext) -> ChatFormat
     if found.path.is_relative_to(context.work):
         remove_tree(found.path)
     return form
-
-
-def _facts(found: Located, form: ChatFormat, adapter: Path | None, folder: Path) -> BaseFacts:
-    from jessyfile.models.load import weight_files
-    from jessyfile.models.safetensors_check import check_safetensors
-
-    tensors = [tensor for path in weight_files(folder) for tensor in check_safetensors(path).values()]
-    return BaseFacts(
-        source=found.source,
-        kind="gguf" if found.is_gguf else "folder",
-        digest=found.digest,
-        chat_format=form.name,
-        model_type=read_json(folder / "config.json")["model_type"],
-        parameters=sum(math.prod(tensor.shape) for tensor in tensors),
-        bytes=sum(tensor.nbytes for tensor in tensors),
-        adapter=folder_digest(adapter) if adapter is not None else None,
-        ollama=found.ollama,
-    )

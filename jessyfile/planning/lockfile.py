@@ -23,7 +23,7 @@ _MARK = "written by `jessy apply`, meant to be committed"
 _GGUF = re.compile(r"gguf\s.*sha256:([0-9a-f]{64})$")
 _CRITERION = re.compile(
     r"(?:must|should|may)\s+(?P<claim>(?P<metric>\S+) .+?)  "
-    r"(?P<measured>(?P<value>\S+)(?: \[(?P<low>\S+), (?P<high>\S+)\])? n=(?P<n>\d+))  (?:pass|fail)$"
+    r"(?P<measured>(?P<value>\S+)(?: \[(?P<low>\S+), (?P<high>\S+)\])? n=(?P<n>\d+))  (?:pass|fail)(?:  \(.*\))?$"
 )
 _MADE = (
     ("base", "base"),
@@ -128,15 +128,21 @@ def _lines(recipe: Recipe, root: Path, result: RunResult) -> Iterator[str]:
     if (base := result.facts_of("base", BaseFacts)) is not None:
         tuning = tuning_of(recipe.base)
         yield f"weights    {tuning + ', ' if tuning else ''}{base.source}  {base.digest}"
+        if recipe.adapter:
+            yield f"with       {recipe.adapter}  {base.adapter}"
     store = Store(root)
-    for name, label in _MADE:
+    made = (("from", "base"), ("base", "start"), *_MADE[1:]) if recipe.adapter else _MADE
+    for name, label in made:
         step = result.step(name)
         if step is not None:
             yield f"{label:<10} {_biggest(store, step)}"
     yield f"promoted   {'no: ' + result.withheld if result.withheld is not None else 'yes'}"
     judge = result.facts_of("judge", JudgeFacts)
     for one in judge.criteria if judge else ():
-        yield f"{one.criterion.rank:<10} {one.claim}  {one.measured}  {one.verdict}"
+        beside = ", ".join(judge.compared(one.criterion.metric, one.unit)) if judge and judge.beside else ""
+        yield f"{one.criterion.rank:<10} {one.claim}  {one.measured}  {one.verdict}" + (
+            f"  ({beside})" if beside else ""
+        )
 
 
 def _biggest(store: Store, step: StepResult) -> str:

@@ -12,7 +12,7 @@ from jessyfile.dataset.card import DatasetCard
 from jessyfile.dataset.data_steps import CARD
 from jessyfile.dataset.preference_card import preference_lines
 from jessyfile.errors import StateError
-from jessyfile.evaluation.verdict import NO_MARKER, VERDICT, Metric, Verdict
+from jessyfile.evaluation.verdict import BETWEEN, NO_MARKER, VERDICT, Column, Metric, Verdict
 from jessyfile.language.metric_table import judges_content, metric_suites, needs_references
 from jessyfile.language.model_names import tuning_of
 from jessyfile.planning.change_text import duration, size
@@ -184,8 +184,19 @@ def _sections(left: Left, bars: Sequence[MetricBar], matrix: Matrix | None) -> I
 
 
 @dataclass(frozen=True, slots=True)
+class Between:
+    """A share of a column between the base and the candidate, and how the candidate compares with it."""
+
+    column: Column
+    value: float
+    better: int
+    worse: int
+    p: float
+
+
+@dataclass(frozen=True, slots=True)
 class MetricBar:
-    """One metric before and after, as shares; `low` and `high` bound the second.
+    """One metric before and after, as shares, and of the columns `between`; `low` and `high` bound the second.
 
     `suite` says that it is one of the pairs that every suite has, and that no criterion asks for it.
     """
@@ -200,6 +211,7 @@ class MetricBar:
     worse: int
     p: float | None
     suite: bool
+    between: tuple[Between, ...] = ()
 
 
 def _bars(verdict: Verdict | None) -> list[MetricBar]:
@@ -225,7 +237,15 @@ def _bar(name: str, metric: Metric, claimed: bool) -> MetricBar | None:
         worse=len(compared.worse) if compared else 0,
         p=compared.p if compared else None,
         suite=name.endswith((".form", ".relevance")) and not claimed,
+        between=tuple(_between(metric)),
     )
+
+
+def _between(metric: Metric) -> Iterator[Between]:
+    for column in BETWEEN:
+        value, compared = metric.of(column), metric.against(column)
+        if value is not None and compared is not None:
+            yield Between(column, value, len(compared.better), len(compared.worse), compared.p)
 
 
 def _lanes(reported: Reported, verdict: Verdict | None) -> list[Lane]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from jessyfile.results.facts import JudgeFacts
-from jessyfile.results.outcome import Outcome, spell
+from jessyfile.results.outcome import Outcome
 
 _FAILED = {"must": "FAIL", "should": "warn", "may": "no"}
 
@@ -22,8 +22,7 @@ def _table(criteria: Sequence[Outcome], facts: JudgeFacts) -> Iterator[str]:
     wide = max(len(one.claim) for one in criteria)
     for one in criteria:
         rank = one.criterion.rank
-        other = facts.other.get(one.criterion.metric)
-        beside = "" if other is None else f"   {facts.other_way}: {spell(other, one.unit)}"
+        beside = "".join(f"   {said}" for said in facts.compared(one.criterion.metric, one.unit))
         verdict = "ok" if one.passed else _FAILED[rank]
         yield f"  {verdict:<4}  {rank.upper():<6}  {one.claim:<{wide}}  {one.measured}{beside}"
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from jessyfile.results.outcome import Outcome
+from jessyfile.results.outcome import Outcome, Unit, spell
 from jessyfile.results.quality import Estimate
 
 EngineName = Literal["ollama", "embedded"]
@@ -460,7 +460,8 @@ class Opinion:
 @dataclass(frozen=True, slots=True)
 class JudgeFacts(Facts):
     """`judge`: every criterion's outcome, and every metric's value. A model of RETRIEVE was asked in a second way, `other_way`, which no
-    criterion is measured by: `other` holds every share asked so.
+    criterion is measured by: `other` holds every share asked so. Where more than the base stands beside the candidate, `beside` holds their
+    metrics by column, `base`, `start` or `previous`.
     """
 
     criteria: tuple[Outcome, ...]
@@ -469,6 +470,12 @@ class JudgeFacts(Facts):
     incomplete: str = ""
     other_way: Literal["", "bare", "retrieved"] = ""
     other: Mapping[str, float] = field(default_factory=dict)
+    beside: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+
+    def compared(self, metric: str, unit: Unit) -> list[str]:
+        """Return a metric of every column beside the candidate's, and of the other way to ask it: `start: 12%`, `bare: 60%`."""
+        columns = {**self.beside, **({self.other_way: self.other} if self.other_way else {})}
+        return [f"{name}: {spell(values[metric], unit)}" for name, values in columns.items() if metric in values]
 
     def spelled(self) -> dict[str, str]:
         """Return what was measured for every criterion, in words, by its claim."""

@@ -15,7 +15,7 @@ Unit = Literal["share", "seconds"]
 class Outcome:
     """What a criterion wanted, what was measured over `n` cases, and whether that passes.
 
-    `low` and `high` bound the measured value. `baseline` is the base model's value where it was compared with. `note`
+    `low` and `high` bound the measured value. `baseline` is the value of the base model, or of the start, where it was compared with. `note`
     says what a reader must know besides: too few cases, nothing measured.
     """
 
@@ -32,7 +32,7 @@ class Outcome:
     @property
     def bound(self) -> float | None:
         """The number that the value was compared with."""
-        return self.baseline if self.criterion.value == "baseline" else self.criterion.value
+        return self.baseline if isinstance(self.criterion.value, str) else self.criterion.value
 
     @property
     def claim(self) -> str:

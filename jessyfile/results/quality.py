@@ -46,7 +46,8 @@ class Contrast:
     """In which share of a case's good and bad answers a model finds the good one likelier; 0.5 is chance.
 
     `before` is the base, `change` the paired difference over the same cases, `served` the candidate's share from the served file's
-    own probabilities on `served_cases` of them; each None where it was not measured.
+    own probabilities on `served_cases` of them, `start` the model that training started from and `gain` the paired difference to it;
+    each None where it was not measured.
     """
 
     metric: ContrastName
@@ -57,6 +58,8 @@ class Contrast:
     change: Estimate | None = None
     served: Estimate | None = None
     served_cases: int = 0
+    start: Estimate | None = None
+    gain: Estimate | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,19 +16,26 @@ from jessyfile.results.facts import IndexFacts
 from jessyfile.retrieval.examples import ROWS, Example, Examples
 from jessyfile.retrieval.index import FILE
 from jessyfile.retrieval.levels import VOTE, calibrated
+from jessyfile.retrieval.shares import known_to_start
 
 if TYPE_CHECKING:
     from jessyfile.planning.steps import StepContext
 
 
+OF_START = "index.start"
+
+
 def run_index(context: StepContext) -> IndexFacts:
     """Write the index of the rows, and how the levels of those that are trained vote, calibrated on those held out.
 
-    A row held out is marked: whoever asks the finished model finds it, training and calibration do not. Raises DatasetError when no
-    training row can be shown as an example.
+    A row held out is marked: whoever asks the finished model finds it, training and calibration do not. The step `index.start` takes the
+    rows alone that the model knows that training starts from. Raises DatasetError when no training row can be shown as an example.
     """
-    trained = list(as_examples(read_formatted(context.inputs["dataset"] / TRAIN)))
-    held_out = list(as_examples(read_formatted(context.inputs["dataset"] / VALID)))
+    known = known_to_start(context.recipe) if context.name == OF_START else None
+    trained, held_out = (
+        list(as_examples(row for row in read_formatted(context.inputs["dataset"] / split) if _is_in(row, known)))
+        for split in (TRAIN, VALID)
+    )
     if not any(row.said for row in trained):
         raise DatasetError(
             "no training row can stand before a question: all are conversations or marker rows",
@@ -42,6 +49,11 @@ def run_index(context: StepContext) -> IndexFacts:
     context.progress.note(f"the nearest rows vote for the right level of {voting.right} of {voting.rows} rows held out")
     answered = sum(bool(row.said) for row in examples.rows)
     return IndexFacts(len(examples.rows), answered, index_digest(context.output), voting.right, voting.rows)
+
+
+def _is_in(row: FormattedRow, known: Collection[str] | None) -> bool:
+    """Return whether a row belongs to one of these categories, or is a marker row; every row does without categories."""
+    return known is None or row.kind == "marker" or row.category in known
 
 
 def as_examples(rows: Iterable[FormattedRow]) -> Iterable[Example]:

@@ -52,7 +52,7 @@ def run_neighbours(context: StepContext) -> NeighbourFacts:
     written = [
         row for name, folder in context.inputs.items() if name.startswith("data.") for row in read_category(folder)
     ]
-    train, held_out = read_formatted(data / TRAIN), read_formatted(data / VALID)
+    train, held_out = (learned(recipe, read_formatted(data / split)) for split in (TRAIN, VALID))
     asked = Retyping(recipe, context.root, written, held_out).asked(train)
     given = Given(examples, recipe.retrieve.examples, recipe.dataset.seed, same_said(written))
     write_formatted(context.output / TRAIN, given.trained(asked.rows))
@@ -70,6 +70,22 @@ def run_neighbours(context: StepContext) -> NeighbourFacts:
     write_text(context.output / CARD, card_json(card))
     write_text(context.output / CARD_HTML, card_html(card))
     return facts
+
+
+def learned(recipe: DataRecipe, rows: Sequence[FormattedRow]) -> list[FormattedRow]:
+    """Return the rows that are trained, of each category its share; what belongs to none, as marker rows and rows of REPLAY, is trained
+    whole.
+    """
+    shares = {category.name: category.learn for category in recipe.dataset.categories}
+    of: dict[str, list[str]] = defaultdict(list)
+    for row in rows:
+        if shares.get(row.category, 1.0) < 1:
+            of[row.category].append(row.id)
+    left: set[str] = set()
+    for name, ids in of.items():
+        order = sorted(ids, key=lambda row: turn(recipe.dataset.seed, "learn", row))
+        left.update(order[round(len(ids) * shares[name]) :])
+    return [row for row in rows if row.id not in left]
 
 
 def same_said(written: Sequence[Row]) -> dict[str, frozenset[str]]:

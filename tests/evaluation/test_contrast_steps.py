@@ -165,16 +165,16 @@ def test_what_was_read_before_a_stop_is_not_read_again(tmp_path: Path, monkeypat
     parts = {"inputs": {"base": base}, "facts": {"base": base_facts()}}
     told = Told(patience=2)
     with pytest.raises(Interrupted):
-        contrast_steps.run_likelihood_base(make_context(recipe, tmp_path, "likelihood.base", told, **parts))
+        contrast_steps.run_likelihood(make_context(recipe, tmp_path, "likelihood.base", told, **parts))
     assert told.heard == [(1, 3, ids[0]), (2, 3, ids[1])]
     kept = tmp_path / "work" / "likelihood.base" / contrast_steps.KEPT
     kept.write_text(kept.read_text("utf-8") + '{"case": "turk', "utf-8")  # a crash tears the last line
     again = Told()
-    facts = contrast_steps.run_likelihood_base(make_context(recipe, tmp_path, "likelihood.base", again, **parts))
+    facts = contrast_steps.run_likelihood(make_context(recipe, tmp_path, "likelihood.base", again, **parts))
     assert again.heard == [(3, 3, ids[2])]
     assert (facts.cases, facts.answers) == (3, 18)
     whole = make_context(recipe, tmp_path, "whole", **parts)
-    contrast_steps.run_likelihood_base(whole)
+    contrast_steps.run_likelihood(whole)
     found = tmp_path / "out" / "likelihood.base" / contrast_steps.LIKELIHOODS
     assert found.read_bytes() == (whole.output / contrast_steps.LIKELIHOODS).read_bytes()
     assert len(list(read_log(found))) == 3
@@ -184,7 +184,7 @@ def test_a_recipe_without_a_case_in_the_split_says_what_to_do(tmp_path: Path) ->
     recipe = make_recipe(tmp_path)
     references(tmp_path, "cases.jsonl", "turkish-001", split="development")
     with pytest.raises(JessyError, match="split `final`") as caught:
-        contrast_steps.run_likelihood_base(make_context(recipe, tmp_path, "likelihood.base", inputs={"base": tmp_path}))
+        contrast_steps.run_likelihood(make_context(recipe, tmp_path, "likelihood.base", inputs={"base": tmp_path}))
     assert "contrast none" in str(caught.value.hint)
 
 

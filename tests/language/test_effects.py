@@ -23,14 +23,28 @@ BESIDES = {
     "watch": ["watch.debounce", "watch.max_retrains", "watch.per"],
 }
 
-RETRAIN = ("base", "data.*", "dataset", "index", "neighbours", "encode", "train", "preferences", "prefer", "merge")
+RETRAIN = (
+    "from",
+    "base",
+    "data.*",
+    "dataset",
+    "index",
+    "neighbours",
+    "encode",
+    "train",
+    "preferences",
+    "prefer",
+    "merge",
+)
 REPACKAGE = ("gguf", "parity", "modelfile", "import", "promote")
-RECHECK = ("baseline", "evaluate", "evaluate.other", "likelihood.base", "likelihood.tuned", "contrast", "judge")
+START = ("gguf.start", "index.start", "start", "start.rows", "likelihood.start")
+RECHECK = ("baseline", *START, "evaluate", "evaluate.other", "likelihood.base", "likelihood.tuned", "contrast", "judge")
 
 FULL = """
 JESSY 1
 NAME full
 FROM gemma3:270m
+ADAPTER "given"
 LICENSE "MIT"
 SYSTEM "Sen JESSY'sin."
 TEMPLATE "{{ .Prompt }}"
@@ -38,6 +52,7 @@ MESSAGE user "merhaba"
 PARAMETER stop "<end_of_turn>"
 PARAMETER temperature 0.7
 DATASET {
+  learn 10%
   CATEGORY talk 40 "Talk" {
     language tr
     level low
@@ -63,6 +78,7 @@ TEACHER = "DATASET {\n  TEACHER qwen3:8b at http://127.0.0.1:11434/v1\n}\n"
 def load(tmp_path):
     references = tmp_path / "data" / "eval" / "references"
     references.mkdir(parents=True)
+    (tmp_path / "given").mkdir()
     for path in (
         tmp_path / "general.jsonl",
         tmp_path / "pairs.jsonl",
@@ -106,8 +122,7 @@ def test_the_steps_read_exactly_what_the_table_says(load, text):
     assert not wrong
 
 
-def test_an_adapter_that_is_trained_already_is_read_in_place_of_the_settings_of_its_training(load, tmp_path):
-    (tmp_path / "given").mkdir()
+def test_an_adapter_that_is_trained_already_is_read_in_place_of_the_settings_of_its_training(load):
     recipe = load(FULL.replace("PREFER kto", 'LORA { trained "given" }\nPREFER kto'))
     [train] = [step for step in compile_steps(recipe) if step.name == "train"]
     assert set(recipe.values(train.reads)) == {f"lora.{name}" for name in recipe.document["lora"]}

@@ -13,9 +13,11 @@ from world import context, recipe
 
 from jessyfile.errors import Interrupted, ModelError
 from jessyfile.export.gguf_writer import write_gguf
+from jessyfile.fsops import make_folder
 from jessyfile.models import resolve
 from jessyfile.models.base_inputs import base_files
-from jessyfile.models.base_step import run_base
+from jessyfile.models.base_step import run_adapted_base, run_base
+from jessyfile.planning.canonical import normal
 from jessyfile.models.ollama_store import stored_blob
 from jessyfile.models.reference import parse_reference
 from jessyfile.models.weights import Weights
@@ -31,6 +33,13 @@ def nowhere(tmp_path, monkeypatch):
 
 def source(folder):
     return json.loads((folder / "source.json").read_text())
+
+
+def adapted(run):
+    """Run the two steps of a recipe with ADAPTER; return what the second said."""
+    plain = replace(run, output=make_folder(run.output.parent / f"{run.output.name}-from"), name="from")
+    facts = run_base(plain)
+    return run_adapted_base(replace(run, inputs={"from": plain.output}, facts={"from": normal(facts)}))
 
 
 def test_a_folder_is_taken_as_it_is_and_gets_a_chat_template(tmp_path):
@@ -91,7 +100,7 @@ def test_a_gguf_takes_an_adapter_too(tmp_path):
     arrays = halves(module, 128, 64)
     peft_adapter(tmp_path / "old", arrays)
     run = context(tmp_path, recipe(tmp_path, base="./model.gguf", adapter="./old"))
-    run_base(run)
+    adapted(run)
     before, after = Weights(tmp_path / "model"), Weights(run.output)
     for name in before.names:
         added = 2 * arrays[f"{module}.lora_B.weight"] @ arrays[f"{module}.lora_A.weight"] if module in name else 0
@@ -107,7 +116,7 @@ def test_a_model_that_reads_images_takes_an_adapter_of_its_text_part(layout, tmp
     peft_adapter(tmp_path / "old", named)
     plain, tuned = (context(tmp_path, recipe(tmp_path, adapter=one), step=str(one)) for one in (None, "./old"))
     run_base(plain)
-    run_base(tuned)
+    adapted(tuned)
     before, after = Weights(plain.output), Weights(tuned.output)
     assert before.names == after.names
     for name in before.names:
@@ -122,7 +131,7 @@ def test_an_adapter_that_was_never_trained_is_told(tmp_path):
         tmp_path / "old", {**halves(module, 128, 64), f"{module}.lora_B.weight": np.zeros((128, 4), np.float32)}
     )
     run = context(tmp_path, recipe(tmp_path, adapter="./old"))
-    run_base(run)
+    adapted(run)
     assert "changes nothing" in run.progress.notes[-1]
 
 
@@ -132,11 +141,10 @@ def test_an_adapter_is_part_of_the_base(tmp_path):
     tiny_adapter(tmp_path / "old", {"model.layers.0.self_attn.q_proj": (128, 64)})
     plain = context(tmp_path, recipe(tmp_path), step="plain")
     tuned = context(tmp_path, recipe(tmp_path, adapter="./old"), step="tuned")
-    left = tuned.work / "without_adapter" / "config.json"
-    left.parent.mkdir()
-    left.write_text("left by an interrupted run")
     run_base(plain)
-    facts = run_base(tuned)
+    facts = adapted(tuned)
+    assert source(tuned.output)["adapter"] == facts.adapter
+    assert "adapter" not in source(plain.output)
     assert facts.adapter.startswith("sha256:")
     assert re.fullmatch(r"ADAPTER changes one tensor, by \d+\.\d\d% of the size", tuned.progress.notes[-1])
     one, two = Weights(plain.output), Weights(tuned.output)
