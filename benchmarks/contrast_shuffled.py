@@ -1,7 +1,7 @@
-"""Show that the contrasts tell content from form: the tuned quickstart beside a twin that learned the same answers under other questions.
+"""Show that the contrasts tell content from form: the tuned form.jessy beside a twin that learned the same answers under other questions.
 
 python benchmarks/contrast_shuffled.py PROJECT               four metrics of base, tuned and shuffled, from a project in which the
-                                                             quickstart was applied; trains the twin (minutes on two cores)
+                                                             form.jessy was applied; trains the twin (minutes on two cores)
 ... --work FOLDER    keep the twin and every value that was read: called again, it goes on where it was
 ... --eval FOLDER    suites and their references from another folder than data/eval
 ... --most 100       read at most so many cases of a suite, spread evenly
@@ -168,7 +168,7 @@ def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("project", type=Path)
-    parser.add_argument("--recipe", type=Path, default=Path("recipes/quickstart.jessy"))
+    parser.add_argument("--recipe", type=Path, default=Path("benchmarks/form.jessy"))
     parser.add_argument("--work", type=Path)
     parser.add_argument("--eval", type=Path, default=Path(__file__).resolve().parents[1] / "data" / "eval")
     parser.add_argument("--most", type=int)

@@ -4,7 +4,7 @@ python benchmarks/exports.py                     the first table of docs/export.
 python benchmarks/exports.py --only Gemma        the rows whose names begin so; writes nothing
 python benchmarks/exports.py --survival PROJECT  the second table, from a project in which a recipe was applied
 python benchmarks/exports.py --suites PROJECT    the same, and what the suites say of each type (minutes a type)
-... --types f16,q4_k_m --recipe recipes/x.jessy  other types, another recipe than the project's quickstart
+... --types f16,q4_k_m --recipe recipes/x.jessy  other types, another recipe than benchmarks/form.jessy
 """
 
 from __future__ import annotations
@@ -246,7 +246,7 @@ def main() -> None:
     parser.add_argument("--only", default="", help="the rows whose names begin so; the page is left alone")
     parser.add_argument("--survival", type=Path, metavar="PROJECT", help="compare the types of a project's tuned model")
     parser.add_argument("--suites", type=Path, metavar="PROJECT", help="the same, and answer the suites with each type")
-    parser.add_argument("--recipe", type=Path, default=Path("recipes/quickstart.jessy"))
+    parser.add_argument("--recipe", type=Path, default=Path("benchmarks/form.jessy"))
     parser.add_argument("--types", default=",".join(TYPES))
     parser.add_argument("--print", action="store_true", help="leave the page alone")
     chosen = parser.parse_args()

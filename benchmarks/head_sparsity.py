@@ -1,6 +1,6 @@
 """What a threshold on probabilities would leave out of the head's gradient: how much is skipped, and how far the gradient moves.
 
-Run `python benchmarks/head_sparsity.py`: Gemma 3 270M on the quickstart's rows, untrained and after an epoch; two minutes of a core.
+Run `python benchmarks/head_sparsity.py`: Gemma 3 270M on the rows of form.jessy, untrained and after an epoch; two minutes of a core.
 The gradient of a state is its probabilities times the output matrix, less the target's row. A column can be skipped where no state of
 an update gives it more than the threshold.
 """

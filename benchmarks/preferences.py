@@ -1,6 +1,6 @@
-"""Show what preferences do to a real model: the tuned quickstart beside DPO, KTO and more training on the wanted answers.
+"""Show what preferences do to a real model: the tuned form.jessy beside DPO, KTO and more training on the wanted answers.
 
-python benchmarks/preferences.py PROJECT --work FOLDER       from a project in which the quickstart was applied as far as `modelfile`;
+python benchmarks/preferences.py PROJECT --work FOLDER       from a project in which form.jessy was applied as far as `modelfile`;
                                                              what is in FOLDER is not made again
 ... --ways dpo kto more    what is made beside the adapter as trained; `more` trains on the wanted answers for as long as dpo before it
                            computed, 10 s without; `dpo-alone` and `kto-alone` compare without learning the wanted answer itself (sft_weight 0)
@@ -354,7 +354,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("project", type=Path)
     parser.add_argument("--work", type=Path, required=True)
-    parser.add_argument("--recipe", type=Path, default=Path("recipes/quickstart.jessy"))
+    parser.add_argument("--recipe", type=Path, default=Path("benchmarks/form.jessy"))
     parser.add_argument("--ways", nargs="+", default=["dpo", "kto", "more"])
     parser.add_argument("--seeds", nargs="+", type=int, default=[42])
     parser.add_argument("--pairs", type=int, default=320)

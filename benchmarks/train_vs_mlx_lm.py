@@ -49,7 +49,7 @@ from jessyfile.models.shape import Shape, shape_of
 from jessyfile.training import encoded
 from jessyfile.training.encoded import Encoded, EncodedRow
 
-RECIPE = Path(__file__).resolve().parents[1] / "recipes" / "quickstart.jessy"
+RECIPE = Path(__file__).with_name("form.jessy")
 CHAT, LONG = 96, 512
 ROUNDS = int(os.environ.get("ROUNDS", "2"))
 CHUNK = 8192  # columns of the vocabulary in one product of the head
@@ -97,7 +97,7 @@ class Measured:
 
 
 def settings(case: Case) -> tuple[Train, Lora]:
-    """Return the quickstart's settings; what mlx-lm's trainer does not know (weights of tokens, a schedule, a limit) is off."""
+    """Return form.jessy's settings; what mlx-lm's trainer does not know (weights of tokens, a schedule, a limit) is off."""
     recipe = load_recipe(RECIPE).recipe
     assert recipe is not None
     train = replace(
@@ -108,7 +108,7 @@ def settings(case: Case) -> tuple[Train, Lora]:
 
 
 def chat_rows(folder: Path) -> tuple[list[EncodedRow], list[EncodedRow]]:
-    """Return the quickstart's rows, training and held out, whole: each with the system prompt."""
+    """Return form.jessy's rows, training and held out, whole: each with the system prompt."""
     from jessyfile.pipeline import compile_steps
     from jessyfile.planning.plan import Selection
     from jessyfile.planning.run import apply

@@ -73,7 +73,7 @@ def test_the_installed_program_works_in_an_empty_folder(environment: Path, tmp_p
 
 def test_the_installed_program_finds_what_is_shipped_inside_it(environment: Path, tmp_path: Path) -> None:
     """A recipe that names no file of its own lives on the shipped seeds, suites, tables and templates."""
-    (tmp_path / "bare.jessy").write_text((PROJECT / "recipes" / "quickstart.jessy").read_text("utf-8"), "utf-8")
+    (tmp_path / "bare.jessy").write_text((PROJECT / "recipes" / "jessy-270m.jessy").read_text("utf-8"), "utf-8")
     assert "data.turkish" in used(environment, tmp_path, "jessy", "plan", "bare.jessy")
     asked = "from jessyfile.resources import resource; print(resource('data', 'seeds'), resource('grammar'))"
     assert all(

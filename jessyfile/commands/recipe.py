@@ -63,7 +63,7 @@ def known_mistakes(recipe: Recipe) -> list[Diagnostic]:
 
     root, steps = find_root(recipe.path), compile_steps(recipe)
     outlook = Outlook(recipe, root, {step.name for step in steps}, reach="recipe")
-    return [_diagnostic(finding, root) for finding in preflight(steps, outlook)]
+    return [_diagnostic(finding, root) for finding in preflight(steps, outlook) if finding.severity != "note"]
 
 
 def _diagnostic(finding: Finding, root: Path) -> Diagnostic:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -14,7 +15,7 @@ from jessyfile.evaluation.scores import Score, gained
 from jessyfile.evaluation.verdict import read_verdict
 from jessyfile.planning.runs import all_runs
 from jessyfile.planning.store import Store
-from jessyfile.results.facts import AnswersFacts
+from jessyfile.results.facts import AnswersFacts, PromoteFacts
 from jessyfile.results.typed_json import read_as
 
 if TYPE_CHECKING:
@@ -116,6 +117,31 @@ def stored_evaluation(root: Path, name: str, digest: str, label: str) -> ModelEv
         if "judge" in steps and "evaluate" in steps and _facts(steps["evaluate"]).digest == digest:
             return _stored(root, steps["judge"], steps["evaluate"], label)
     return None
+
+
+def promoted_before(root: Path, name: str, run: int, digest: str) -> ModelEvaluation | None:
+    """Return what the model was found to be that was promoted under a name when a run began; None when there was none, it is the run's own,
+    or its verdict is gone.
+
+    Args:
+        root: the project's root folder.
+        name: the recipe's name.
+        run: the run's number.
+        digest: that of the run's own model.
+    """
+    for one in reversed(all_runs(root)):
+        record = one.result() if one.number < run else None
+        steps = {step.name: step for step in record.steps} if record is not None and record.name == name else {}
+        if {"promote", "judge", "evaluate"} <= steps.keys() and _promoted(steps["promote"]):
+            same = _facts(steps["evaluate"]).digest == digest
+            with contextlib.suppress(ProjectError):
+                return None if same else _stored(root, steps["judge"], steps["evaluate"], f"run {one.number}")
+            return None
+    return None
+
+
+def _promoted(step: RecordedStep) -> bool:
+    return read_as(PromoteFacts, step.facts, f"the record of `{step.name}`").promoted
 
 
 def _facts(step: RecordedStep) -> AnswersFacts:

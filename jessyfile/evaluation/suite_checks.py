@@ -34,14 +34,12 @@ def suites_preflight(outlook: Outlook) -> Iterator[Finding]:
 def columns_preflight(outlook: Outlook) -> Iterator[Finding]:
     """Yield which three models will stand side by side, and behind which rows the middle one is asked."""
     recipe, known = outlook.recipe, known_to_start(outlook.recipe)
-    new = [one.name for one in recipe.dataset.categories if one.name not in known]
-    behind = (
-        f", behind the rows of {len(known)} categories that it knows, without those of {', '.join(new)}"
-        if known
-        else ""
+    new = ", ".join(one.name for one in recipe.dataset.categories if one.name not in known)
+    behind = f" behind the rows that it knows, those of {new} left out" if known and new else ""
+    start = f"start (with {recipe.adapter}{behind})"
+    said = (
+        f"three columns: base ({recipe.base} untouched, asked bare), {start}, candidate (after the rows of this recipe)"
     )
-    start = f"start ({recipe.base} with {recipe.adapter}{behind if recipe.retrieve else ''})"
-    said = f"three columns: base ({recipe.base} untouched, asked bare), {start}, candidate (after this recipe's rows)"
     yield Finding("note", "", outlook.step, said)
 
 

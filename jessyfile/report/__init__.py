@@ -7,6 +7,7 @@ summary_lines(judge_facts) -> lines for a terminal
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from jessyfile.errors import ProjectError
@@ -28,11 +29,15 @@ _LEVEL, _WITHIN = "complexity.level.", ".within"
 
 def write_report(recipe: Recipe, root: Path, result: RunResult) -> Path:
     """Write `report.html` into the run's folder, or beside the runs when nothing ran, and return its path."""
+    from jessyfile.evaluation.paired import promoted_before
     from jessyfile.project import runs_folder
     from jessyfile.report.page import render_page
+    from jessyfile.results.facts import AnswersFacts
 
     folder = result.run.folder if result.run is not None else runs_folder(root)
-    return _write(folder, render_page(recipe, result))
+    evaluated, run = result.facts_of("evaluate", AnswersFacts), result.run
+    before = promoted_before(root, recipe.name, run.number, evaluated.digest) if run and evaluated else None
+    return _write(folder, render_page(recipe, result, before))
 
 
 def rewrite_report(root: Path, run: Run) -> Path:
@@ -40,9 +45,11 @@ def rewrite_report(root: Path, run: Run) -> Path:
 
     Raises ProjectError for a run that did not end.
     """
+    from jessyfile.evaluation.paired import promoted_before
     from jessyfile.planning.run import StepResult
     from jessyfile.planning.store import Store
     from jessyfile.report.page import Reported, render_reported
+    from jessyfile.results.facts import AnswersFacts
 
     record = run.result()
     if record is None:
@@ -64,7 +71,9 @@ def rewrite_report(root: Path, run: Run) -> Path:
     told = Reported(
         record.name, base, _recipe(run), run.number, dict(_levels(steps.get("judge"))), record.withheld, results
     )
-    return _write(run.folder, render_reported(told))
+    evaluated = told.facts_of("evaluate", AnswersFacts)
+    before = promoted_before(root, record.name, run.number, evaluated.digest) if evaluated else None
+    return _write(run.folder, render_reported(replace(told, previous=before)))
 
 
 def _write(folder: Path, page: str) -> Path:

@@ -12,7 +12,7 @@ from jessyfile.dataset.card import DatasetCard
 from jessyfile.dataset.data_steps import CARD
 from jessyfile.dataset.preference_card import preference_lines
 from jessyfile.errors import StateError
-from jessyfile.evaluation.verdict import BETWEEN, NO_MARKER, VERDICT, Column, Metric, Verdict
+from jessyfile.evaluation.verdict import BETWEEN, NO_MARKER, VERDICT, Column, Metric, Verdict, with_column
 from jessyfile.language.metric_table import judges_content, metric_suites, needs_references
 from jessyfile.language.model_names import tuning_of
 from jessyfile.planning.change_text import duration, size
@@ -36,6 +36,7 @@ from jessyfile.results.typed_json import load_as
 from jessyfile.text.html import render_template
 
 if TYPE_CHECKING:
+    from jessyfile.evaluation.ask_model import ModelEvaluation
     from jessyfile.language.recipe import Recipe
     from jessyfile.planning.run import RunResult, StepResult
 
@@ -47,7 +48,7 @@ _FILTERS: Mapping[str, Callable[..., object]] = {"duration": duration, "size": s
 @dataclass(frozen=True, slots=True)
 class Reported:
     """What a page tells of: a run's number, the recipe's name, base and file, its levels with their limits in seconds, why the
-    candidate was not promoted, and what each step left."""
+    candidate was not promoted, what each step left, and the model that was promoted before it."""
 
     name: str
     base: str
@@ -56,6 +57,7 @@ class Reported:
     levels: Mapping[str, float | None]
     withheld: str | None
     steps: Sequence[StepResult]
+    previous: ModelEvaluation | None = None
 
     def step(self, name: str) -> StepResult | None:
         """Return one step's result; None when it was left out."""
@@ -92,17 +94,19 @@ class Left:
     checks: ChecksQuality | None
 
 
-def render_page(recipe: Recipe, result: RunResult) -> str:
+def render_page(recipe: Recipe, result: RunResult, previous: ModelEvaluation | None = None) -> str:
     """Return the report of an apply as HTML; parts whose step was left out are missing."""
     levels = {level.name: level.within for level in recipe.complexity.levels}
     number, where = result.run.number if result.run is not None else None, result.plan.recipe
-    told = Reported(recipe.name, str(recipe.base), where, number, levels, result.withheld, result.steps)
+    told = Reported(recipe.name, str(recipe.base), where, number, levels, result.withheld, result.steps, previous)
     return render_reported(told)
 
 
 def render_reported(reported: Reported) -> str:
     """Return a whole report as HTML."""
     verdict = reported.left("judge", VERDICT, Verdict)
+    if verdict is not None and reported.previous is not None:
+        verdict = with_column(verdict, "previous", reported.previous.by_case, reported.previous.often)
     left = Left(
         verdict=verdict,
         curve=reported.left("train", "curve.json", Curve),

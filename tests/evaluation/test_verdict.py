@@ -225,3 +225,23 @@ def test_a_verdict_of_another_format_is_refused_with_its_place(tmp_path: Path, o
 def test_a_missing_answer_is_an_error_not_a_failure(tmp_path: Path) -> None:
     with pytest.raises(EvaluationError, match="1 cases have no answer, the first is `turkish-009`"):
         verdict(tmp_path, "", many(1), cases=[make_case("turkish-000"), make_case("turkish-009")])
+
+
+def test_the_gain_over_the_start_is_paired_as_that_over_the_base_is(tmp_path: Path) -> None:
+    """A training that goes on from an adapter must be held against that adapter; against the base it won by what it was given."""
+    recipe = make_recipe(tmp_path, "  MUST turkish.relevance > start\n  MAY turkish.relevance > baseline")
+    cases = [make_case(answer.id) for answer in many(8)]
+    good, bad = by_id(*many(8)), by_id(*many(8, text=NONSENSE))
+    gained = judge(recipe, cases, good, bad, Took(), start=bad)
+    assert gained.failed == ()
+    assert len(gained.criteria[0].compared.better) == 8  # type: ignore[union-attr]
+    given = judge(recipe, cases, good, bad, Took(), start=good)
+    assert given.failed == ("turkish.relevance",)
+    assert given.criteria[1].outcome.passed
+    assert given.columns == ("base", "start", "candidate")
+    assert (given.metrics["turkish.relevance"].of("start"), given.metrics["turkish.relevance"].of("base")) == (1.0, 0.0)
+    unknown = judge(recipe, cases, good, bad, Took())
+    assert unknown.criteria[0].outcome.note == "the model that training started from was not measured on it"
+    assert unknown.facts().beside == {}
+    write_verdict(tmp_path, given)
+    assert read_verdict(tmp_path) == given

@@ -41,6 +41,7 @@ sys.exit(code)
 def project(tmp_path) -> Path:
     (tmp_path / ".jessy").mkdir()
     shutil.copytree(resource("recipes"), tmp_path / "recipes")
+    shutil.copytree(resource("models"), tmp_path / "models")
     return tmp_path
 
 

@@ -17,10 +17,10 @@ from jessyfile.fsops import make_folder
 from jessyfile.models import resolve
 from jessyfile.models.base_inputs import base_files
 from jessyfile.models.base_step import run_adapted_base, run_base
-from jessyfile.planning.canonical import normal
 from jessyfile.models.ollama_store import stored_blob
 from jessyfile.models.reference import parse_reference
 from jessyfile.models.weights import Weights
+from jessyfile.planning.canonical import normal
 
 
 @pytest.fixture(autouse=True)

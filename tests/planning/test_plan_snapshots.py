@@ -58,6 +58,7 @@ def applied(tmp_path_factory) -> Path:
     root = tmp_path_factory.mktemp("project")
     (root / ".jessy").mkdir()
     shutil.copytree(resource("recipes"), root / "recipes")
+    shutil.copytree(resource("models"), root / "models")  # where the quickstart's training starts from
     shutil.copytree(resource("data", "seeds"), root / "data" / "seeds")
     (root / "data" / "eval").mkdir()
     for suite in (
@@ -239,7 +240,7 @@ def test_the_effect_of_every_setting_in_the_table_is_that_of_the_steps_that_read
     # without RETRIEVE and PREFER there is no step that could read of them
     text = path.read_text("utf-8") + "PREFER kto { references development }\n"
     text += "RETRIEVE {\n  examples 3 from seeds\n  answer above 80%\n}\n"
-    recipe = load_text(text, path, root=path.parent).recipe
+    recipe = load_text(text, path, root=path.parents[1]).recipe
     assert recipe is not None
     recipe = dataclasses.replace(
         recipe,
