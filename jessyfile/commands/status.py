@@ -65,7 +65,12 @@ def _as_json(root: Path, state: State) -> dict[str, object]:
 
 
 def _criterion(judge: JudgeFacts, one: Outcome) -> dict[str, object]:
-    told = {"claim": one.claim, "measured": one.measured, "rank": one.criterion.rank, "verdict": one.verdict}
+    told: dict[str, object] = {
+        "claim": one.claim,
+        "measured": one.measured,
+        "rank": one.criterion.rank,
+        "verdict": one.verdict,
+    }
     beside = {column: values.get(one.criterion.metric) for column, values in judge.beside.items()}
     return {**told, "beside": beside} if beside else told
 

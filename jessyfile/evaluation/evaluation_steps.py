@@ -322,10 +322,8 @@ def _ways(context: StepContext, cases: Sequence[Case], verdict: Verdict, retriev
     start = _start(context, not retrieved)
     if not start:
         return found
-    beside = score_all(context.recipe, cases, start).values()
-    return replace(
-        found, others={"start": beside_all(ModelScores(other, None, often), ModelScores([*beside], None, often))}
-    )
+    asked, known = ModelScores(other, None, often), [*score_all(context.recipe, cases, start).values()]
+    return replace(found, others={"start": beside_all(asked, ModelScores(known, None, often), found.shares)})
 
 
 def _start(context: StepContext, retrieved: bool) -> Mapping[str, Answered]:

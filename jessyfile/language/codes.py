@@ -299,15 +299,15 @@ CODES: dict[str, Code] = {
     ),
     "J051": Code(
         "rows that are nowhere",
-        "`learn` says which share of the rows is trained. The others are for RETRIEVE to find: without it they would be made for nothing, "
-        "and where no row is trained there is nothing to learn from.",
+        "`learn` says which share of the rows is trained. The others are for RETRIEVE to find: without it they would "
+        "be made for nothing, and where no row is trained there is nothing to learn from.",
         "DATASET {\n  learn 5%\n}",
         "DATASET {\n  learn 5%\n}\nRETRIEVE {\n  examples 3 from seeds\n}",
     ),
     "J052": Code(
         "nothing to start from",
-        "`start` in a criterion is the model that training starts from: the base with the adapter that ADAPTER names. Without ADAPTER that is "
-        "the base itself, which is called `baseline`.",
+        "`start` in a criterion is the model that training starts from: the base with the adapter that ADAPTER names. "
+        "Without ADAPTER that is the base itself, which is called `baseline`.",
         "EVAL {\n  SHOULD turkish.form > start\n}",
         "EVAL {\n  SHOULD turkish.form > baseline\n}",
     ),

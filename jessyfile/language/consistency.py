@@ -276,7 +276,9 @@ def start_named(draft: Draft) -> Iterator[Diagnostic]:
 
 def learned_or_found(draft: Draft) -> Iterator[Diagnostic]:
     """Every row is trained or found, and some row is trained."""
-    parts = {("dataset", "category", name, "learn"): category["learn"] for name, category in categories(draft)}
+    parts: dict[tuple[str, ...], float] = {
+        ("dataset", "category", name, "learn"): category["learn"] for name, category in categories(draft)
+    }
     if parts and not any(parts.values()):
         address = next(iter(parts))
         yield mistake(

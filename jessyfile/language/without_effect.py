@@ -30,7 +30,7 @@ def asked_rows(draft: Draft) -> int:
 
 def rows(draft: Draft) -> int:
     """Return how many of its rows the recipe trains and validates with."""
-    found_alone = sum(round(c["count"] * (1 - c["learn"])) for c in draft.get("dataset", "category").values())
+    found_alone: int = sum(round(c["count"] * (1 - c["learn"])) for c in draft.get("dataset", "category").values())
     return asked_rows(draft) - found_alone
 
 

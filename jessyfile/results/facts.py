@@ -474,7 +474,9 @@ class JudgeFacts(Facts):
 
     def compared(self, metric: str, unit: Unit) -> list[str]:
         """Return a metric of every column beside the candidate's, and of the other way to ask it: `start: 12%`, `bare: 60%`."""
-        columns = {**self.beside, **({self.other_way: self.other} if self.other_way else {})}
+        columns: dict[str, Mapping[str, float]] = dict(self.beside)
+        if self.other_way:
+            columns[self.other_way] = self.other
         return [f"{name}: {spell(values[metric], unit)}" for name, values in columns.items() if metric in values]
 
     def spelled(self) -> dict[str, str]:
