@@ -442,6 +442,7 @@ def _contrast_steps(recipe: Recipe, reading: tuple[str, ...]) -> tuple[Step, ...
         "hold good answers against bad ones, and ask the GGUF",
         _contrast,
         ("base", "gguf", *(step.name for step in read)),
+        version=3,
     )
     return (*read, contrast)
 
@@ -792,7 +793,7 @@ def _evaluation_steps(recipe: Recipe, read: _Read, adapted: str, retrieval: tupl
             files=reference_inputs,
             preflight=_judge_known,
             resolved=_plugins,
-            version=7,
+            version=8,
         ),
     )
 

@@ -171,7 +171,7 @@ def _stored_base(root: Path, name: str, suite: str, progress: Progress) -> Model
             hint=f'name it: Evaluator("{bare}", base="gemma3:270m")',
         )
     recipe, store = chosen_suites(recipe_of(root, bare), [suite]), Store(root)
-    inputs = {step: store.verified(actions[step].object) for step in ("base", "encode") if step in actions}
+    inputs = {step: store.verified(actions[step].object) for step in ("from", "base", "encode") if step in actions}
     facts = {step: actions[step].facts for step in inputs}
     with TemporaryDirectory(prefix="jessy-eval-") as folder:
         output, work = make_folder(Path(folder) / "output"), make_folder(Path(folder) / "work")

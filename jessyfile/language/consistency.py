@@ -275,27 +275,19 @@ def start_named(draft: Draft) -> Iterator[Diagnostic]:
 
 
 def learned_or_found(draft: Draft) -> Iterator[Diagnostic]:
-    """Every row is trained or found, and some row is trained."""
-    parts: dict[tuple[str, ...], float] = {
-        ("dataset", "category", name, "learn"): category["learn"] for name, category in categories(draft)
-    }
-    if parts and not any(parts.values()):
-        address = next(iter(parts))
-        yield mistake(
-            "J051", "no row is trained", draft.at(*address), "nothing", helps="write `learn 100%` in one CATEGORY"
-        )
-    if draft.get("retrieve") is not None:
+    """Some row is trained, and what is not trained is found by RETRIEVE."""
+    shares = {name: float(category["learn"]) for name, category in categories(draft)}
+    part = next((name for name, share in shares.items() if share < 1), None)
+    if part is None:
         return
-    address = next((address for address, share in parts.items() if share < 1), ("dataset", "learn"))
-    if parts.get(address, 1.0) < 1:
-        at = draft.at(*address) if address in draft.merged.settings else draft.at("dataset", "learn")
-        yield mistake(
-            "J051",
-            f"`learn {parts[address]:.0%}` leaves rows out that nothing would find: the recipe has no RETRIEVE",
-            at,
-            "the others are nowhere",
-            helps="add `RETRIEVE { examples 3 from seeds }`, or delete it and ask for fewer rows",
-        )
+    own = ("dataset", "category", part, "learn")
+    at = draft.at(*own) if own in draft.merged.settings else draft.at("dataset", "learn")
+    if not any(shares.values()):
+        yield mistake("J051", "no row is trained", at, "nothing to learn", helps="write `learn 100%` in a CATEGORY")
+    elif draft.get("retrieve") is None:
+        message = f"`learn {100 * shares[part]:g}%` leaves rows out that nothing would find: the recipe has no RETRIEVE"
+        helps = "add `RETRIEVE { examples 3 from seeds }`, or delete it and ask for fewer rows"
+        yield mistake("J051", message, at, "the others are nowhere", helps=helps)
 
 
 def preferences_named(draft: Draft) -> Iterator[Diagnostic]:

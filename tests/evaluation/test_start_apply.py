@@ -38,7 +38,7 @@ MORE = """RETRIEVE {
 }
 EVAL {
   MAY own.form > start
-  MAY no_loops >= baseline
+  MUST marker_format >= baseline
 }
 """
 SECRETS = ("Ahtapot", "Zürafa", "Karınca", "Penguen")
@@ -142,7 +142,7 @@ def test_verdict_terminal_lock_status_and_report_have_three_columns(root: Path) 
     lock, locked = (root / "walk.lock").read_text("utf-8"), read_lock(recipe)
     assert f"with       ./given {facts(root, 'base', BaseFacts).adapter}" in lock
     assert locked is not None
-    assert [one.claim for one in locked.scores] == ["own.form > start", "no_loops >= baseline"]
+    assert [one.claim for one in locked.scores] == ["own.form > start", "marker_format >= baseline"]
     assert "start: " in lock
     criteria = json.loads(jessy("status", "--json"))["recipes"][0]["criteria"]
     assert set(criteria[0]["beside"]) == {"base", "start"}

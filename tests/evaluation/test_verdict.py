@@ -13,6 +13,7 @@ from evaluation_fakes import by_id, make_answer, make_case, make_recipe
 from jessyfile.errors import EvaluationError, StateError
 from jessyfile.evaluation.cases import Case, Check
 from jessyfile.evaluation.verdict import Took, Verdict, judge, read_verdict, write_verdict
+from jessyfile.language.recipe import Criterion
 from jessyfile.planning.canonical import readable
 from jessyfile.results.facts import JudgeFacts, Opinion
 from jessyfile.results.quality import Estimate
@@ -229,7 +230,12 @@ def test_a_missing_answer_is_an_error_not_a_failure(tmp_path: Path) -> None:
 
 def test_the_gain_over_the_start_is_paired_as_that_over_the_base_is(tmp_path: Path) -> None:
     """A training that goes on from an adapter must be held against that adapter; against the base it won by what it was given."""
-    recipe = make_recipe(tmp_path, "  MUST turkish.relevance > start\n  MAY turkish.relevance > baseline")
+    plain = make_recipe(tmp_path, "  MUST turkish.relevance > 50%")
+    claims = (
+        Criterion("must", "turkish.relevance", ">", "start", None),
+        Criterion("may", "turkish_accuracy", ">", "baseline", None),
+    )
+    recipe = replace(plain, evaluation=replace(plain.evaluation, criteria=claims))
     cases = [make_case(answer.id) for answer in many(8)]
     good, bad = by_id(*many(8)), by_id(*many(8, text=NONSENSE))
     gained = judge(recipe, cases, good, bad, Took(), start=bad)
