@@ -135,17 +135,17 @@ def test_verdict_terminal_lock_status_and_report_have_three_columns(root: Path) 
     assert set(verdict.ways.others["start"]) == set(verdict.ways.shares)
     held = next(one for one in verdict.criteria if one.outcome.criterion.value == "start")
     assert held.outcome.baseline == verdict.metrics["own.form"].of("start")
-    line = summary_lines(judged)[0]
+    line = next(line for line in summary_lines(judged) if "> start" in line)
     assert all(f"   {column}: " in line for column in ("base", "start", "bare"))
     recipe = load_recipe(root / "walk.jessy").recipe
     assert recipe is not None
     lock, locked = (root / "walk.lock").read_text("utf-8"), read_lock(recipe)
     assert f"with       ./given {facts(root, 'base', BaseFacts).adapter}" in lock
     assert locked is not None
-    assert [one.claim for one in locked.scores] == ["own.form > start", "marker_format >= baseline"]
+    assert "own.form > start" in [one.claim for one in locked.scores]
     assert "start: " in lock
     criteria = json.loads(jessy("status", "--json"))["recipes"][0]["criteria"]
-    assert set(criteria[0]["beside"]) == {"base", "start"}
+    assert all(set(one["beside"]) == {"base", "start"} for one in criteria)
     assert "   start: " in jessy("status")
     page = next((root / ".jessy" / "runs").rglob("report.html")).read_text("utf-8")
     assert page.count("<h4>start") == len(verdict.cases)
