@@ -60,12 +60,9 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     file.parent.mkdir(parents=True)
     file.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), "utf-8")
     cases = root / "data" / "eval" / "own.jsonl"
-    asked = {
-        **json.loads(cases.read_text("utf-8").split("\n")[0]),
-        "id": "secret-001",
-        "prompt": f"{SECRETS[0]} kaç yaşında",
-    }
-    cases.write_text(json.dumps(asked, ensure_ascii=False) + "\n" + cases.read_text("utf-8"), "utf-8")
+    known = [{**json.loads(line), "suite": "own"} for line in cases.read_text("utf-8").splitlines()]
+    asked = [{**known[0], "id": "secret-001", "prompt": f"{SECRETS[0]} kaç yaşında"}, *known]
+    cases.write_text("".join(json.dumps(case, ensure_ascii=False) + "\n" for case in asked), "utf-8")
     text = recipe.read_text("utf-8").replace('FROM "./model"\n', 'FROM "./model"\nADAPTER "given"\n')
     recipe.write_text(
         text.replace("  validation 10%\n", "  validation 10%\n" + NEW).replace("limit 2", "limit 3") + MORE, "utf-8"
