@@ -40,7 +40,7 @@ def fake(step):
 
     def run(context):
         parts = [repr(sorted(context.recipe.values(step.reads).items()))]
-        parts += [path.read_text("utf-8") for path in step.files(context.recipe, context.root)]
+        parts += [path.read_text("utf-8", "replace") for path in step.files(context.recipe, context.root)]
         parts += [(context.inputs[name] / "out").read_text() for name in sorted(context.inputs)]
         (context.output / "out").write_text(hashlib.sha256("".join(parts).encode()).hexdigest())
         return FACTS.get(step.name, Facts())
