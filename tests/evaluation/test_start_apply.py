@@ -137,7 +137,7 @@ def test_verdict_terminal_lock_status_and_report_have_three_columns(root: Path) 
     recipe = load_recipe(root / "walk.jessy").recipe
     assert recipe is not None
     lock, locked = (root / "walk.lock").read_text("utf-8"), read_lock(recipe)
-    assert f"with       ./given {facts(root, 'base', BaseFacts).adapter}" in lock
+    assert f"with       ./given  {facts(root, 'base', BaseFacts).adapter}" in lock
     assert locked is not None
     assert "own.form > start" in [one.claim for one in locked.scores]
     assert "start: " in lock
