@@ -90,7 +90,7 @@ def _graph() -> click.Command:
 
 
 def _diff() -> click.Command:
-    from jessyfile.commands.plan import diff
+    from jessyfile.commands.diff import diff
 
     return diff
 
@@ -305,11 +305,11 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _show_usage(error: click.ClickException) -> None:
-    from jessyfile.text.printable import printable
+    from jessyfile.commands.say import say
 
     said = io.StringIO()
     error.show(said)
-    print(printable(said.getvalue()), end="", file=sys.stderr)
+    say(said.getvalue().rstrip("\n"), err=True)
 
 
 def _readable(arguments: list[str]) -> list[str]:
@@ -332,17 +332,13 @@ def _disk(error: OSError) -> int:
 def _bug(error: Exception) -> int:
     import traceback
 
-    from jessyfile.text.printable import printable
+    from jessyfile.commands.say import say
 
     if os.environ.get("JESSY_TRACEBACK"):
         traceback.print_exc()
     where = traceback.extract_tb(error.__traceback__)[-1]
-    said = printable(f"{type(error).__name__}: {error} ({where.filename}:{where.lineno})")
-    print(f"error[E000]: a bug in jessy: {said}", file=sys.stderr)
-    print(
-        "  = help: run again with JESSY_TRACEBACK=1 and report what it prints; nothing stored was changed",
-        file=sys.stderr,
-    )
+    say(f"error[E000]: a bug in jessy: {type(error).__name__}: {error} ({where.filename}:{where.lineno})", err=True)
+    say("  = help: run again with JESSY_TRACEBACK=1 and report what it prints; nothing stored was changed", err=True)
     return Exit.FAILED
 
 

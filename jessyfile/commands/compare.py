@@ -78,7 +78,7 @@ def _lines(found: PairedComparison) -> Iterator[str]:
     yield f"{len(found.cases)} cases of both{apart}"
     wide = max(len(pair.metric) for pair in found.metrics)
     for pair in found.metrics:
-        yield f"  {pair.metric:<{wide}}  {spelled(pair.first)} -> {spelled(pair.second)}{_beside(pair)}"
+        yield f"  {pair.metric:<{wide}}  {spelled(pair.first)} -> {spelled(pair.second)}{beside(pair)}"
     worse = [pair for pair in found.cases if pair.change < 0]
     better = sum(pair.change > 0 for pair in found.cases)
     yield f"{len(worse)} answers got worse and {better} better from A to B"
@@ -88,7 +88,8 @@ def _lines(found: PairedComparison) -> Iterator[str]:
         yield f"  and {len(worse) - _SHOWN} more (`--json` has all)"
 
 
-def _beside(pair: MetricPair) -> str:
+def beside(pair: MetricPair) -> str:
+    """Return how many cases got better and worse, the interval of the change, and whether that is chance; nothing for seconds."""
     if pair.compared is None:
         return ""
     found = pair.compared

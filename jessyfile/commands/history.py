@@ -106,7 +106,7 @@ def rollback(name: str) -> None:
 
     root = here()
     with locked(root, f"jessy rollback {name}"):
-        click.echo(printable(move_back(name, root)))
+        say(move_back(name, root))
 
 
 @click.command()
@@ -125,7 +125,7 @@ def gc(keep: int, interrupted: bool, dry_run: bool) -> None:
         swept = collect(root, keep=keep, held=_registered_objects(root), interrupted=interrupted, dry=dry_run)
     verb = "would free" if dry_run else "freed"
     what = f"{len(swept.objects)} results and {len(swept.work)} interrupted runs"
-    click.echo(f"{verb} {size(swept.freed)}: {what}; {swept.kept} results stay")
+    say(f"{verb} {size(swept.freed)}: {what}; {swept.kept} results stay")
 
 
 @click.command()
@@ -141,7 +141,7 @@ def fsck(repair: bool) -> int:
         if repair:
             remove_damaged(root, damage)
     for entry in damage:
-        click.echo(printable(f"{entry.kind} {entry.name[:12]}: {entry.problem}"))
+        say(f"{entry.kind} {entry.name[:12]}: {entry.problem}")
     removed = " and removed" if repair else ""
     click.echo(f"{len(damage)} damaged{removed}" if damage else "everything stored is as it was written")
     return 1 if damage and not repair else 0

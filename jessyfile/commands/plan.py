@@ -190,29 +190,9 @@ def why(step: str, recipe: Path, arg: tuple[str, ...], variant: str | None, set_
     help="The picture's language.",
 )
 def graph(recipe: Path, arg: tuple[str, ...], variant: str | None, set_: tuple[str, ...], form: str) -> None:
-    """Draw the steps as Mermaid or DOT; those that would run are drawn bold."""
+    """Draw the steps as Mermaid or DOT: what runs, what follows and what stays, each in a colour and with what it costs."""
     from jessyfile.pipeline import compile_steps
-    from jessyfile.planning.graph import dot, mermaid
+    from jessyfile.planning.picture import DRAWINGS, nodes
 
     loaded = load(recipe, arg, variant, set_)
-    runs = {step.name for step in plan_recipe(loaded).steps if step.runs}
-    draw = mermaid if form == "mermaid" else dot
-    click.echo(draw(compile_steps(loaded), runs), nl=False)
-
-
-@click.command()
-@click.argument("a")
-@click.argument("b")
-def diff(a: str, b: str) -> None:
-    """Compare two recipes, or two runs by their numbers."""
-    from jessyfile.planning.compare import recipe_differences, run_differences
-
-    if a.isdigit() and b.isdigit():
-        from jessyfile.planning.runs import find_run
-        from jessyfile.project import find_root
-
-        root = find_root(Path.cwd() / "recipe")
-        lines = run_differences(find_run(root, a), find_run(root, b))
-    else:
-        lines = recipe_differences(load(Path(a), (), None, ()), load(Path(b), (), None, ()))
-    say("\n".join(lines) or "no differences", tint)
+    click.echo(DRAWINGS[form](nodes(compile_steps(loaded), plan_recipe(loaded).steps)), nl=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import itertools
 from collections.abc import Iterator, Sequence
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from jessyfile.commands.made import made
 from jessyfile.commands.say import near
+from jessyfile.errors import StateError
 from jessyfile.planning.change_text import counted, duration, size
 from jessyfile.planning.plan_text import ago
 from jessyfile.results.facts import JudgeFacts, PromoteFacts
@@ -77,8 +79,13 @@ class ToldRun:
         return self._facts("judge", JudgeFacts)
 
     def _facts(self, step: str, kind: type[F]) -> F | None:
+        """Return what a step has said; None where it was left out, or said it in another version's words."""
         steps = self.record.steps if self.record is not None else ()
-        return next((read_as(kind, one.facts, f"the record of `{step}`") for one in steps if one.name == step), None)
+        with contextlib.suppress(StateError):
+            return next(
+                (read_as(kind, one.facts, f"the record of `{step}`") for one in steps if one.name == step), None
+            )
+        return None
 
     def line(self) -> tuple[str, ...]:
         """Return it as the row of a table: number, state, when, how long, steps, and what it measured or why it ended."""

@@ -20,6 +20,9 @@ _RUN = re.compile(r"[0-9]+|run-[0-9A-Za-z_.-]+")
 @click.option("--flat", is_flag=True, help="One value a line, by its address, defaults included.")
 @click.option("--json", "as_json", is_flag=True, help="The recipe as JSON, valid against `jessy schema`.")
 @click.option("--all", "everything", is_flag=True, help="Print defaults too.")
+@click.option(
+    "--origin", "origins", is_flag=True, help="Say of every line where it is written, not only of other files'."
+)
 def show(
     recipe: Path,
     arg: tuple[str, ...],
@@ -28,6 +31,7 @@ def show(
     flat: bool,
     as_json: bool,
     everything: bool,
+    origins: bool,
 ) -> None:
     """Print a recipe with everything it extends and includes, or a run by its number."""
     if _RUN.fullmatch(str(recipe)) and not recipe.exists():
@@ -50,4 +54,7 @@ def show(
         from jessyfile.language.printer import flatten
         from jessyfile.text.printable import printable
 
-        click.echo(printable(flatten(loaded, origins=True, everything=everything)), nl=False)
+        click.echo(
+            printable(flatten(loaded, origins="all" if origins or everything else "others", everything=everything)),
+            nl=False,
+        )

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from jessyfile.language.metric_table import metric_unit
 from jessyfile.language.recipe import Recipe, Source, leaves
@@ -18,15 +18,23 @@ if TYPE_CHECKING:
     from jessyfile.language.values import Json
 
 _INDENT = "  "
+Origins = Literal["none", "others", "all"]
 
 
-def flatten(recipe: Recipe, *, origins: bool = False, everything: bool = False) -> str:
-    """Return the recipe as one text, laid out; with `origins` every line says where it came from, with
-    `everything` defaults too."""
+def flatten(recipe: Recipe, *, origins: Origins = "none", everything: bool = False) -> str:
+    """Return the recipe as one text, formatted; `origins` says which lines tell where they are written, and `everything` prints
+    defaults too."""
     from jessyfile.language.format import format_text
 
-    folder = os.path.dirname(os.path.relpath(recipe.path, _root_of(recipe)))
-    text = print_document(recipe.document, recipe.sources, folder=folder, origins=origins, everything=everything)
+    own = os.path.relpath(recipe.path, _root_of(recipe))
+    shown = {address: one for address, one in recipe.sources.items() if origins == "all" or one.file != own}
+    text = print_document(
+        recipe.document,
+        recipe.sources,
+        folder=os.path.dirname(own),
+        origins={} if origins == "none" else shown,
+        everything=everything,
+    )
     return format_text(text)
 
 
@@ -53,7 +61,7 @@ def print_document(
     sources: Mapping[str, Source],
     *,
     folder: str = "",
-    origins: bool = False,
+    origins: Mapping[str, Source] | None = None,
     everything: bool = False,
 ) -> str:
     """Return a document as recipe text.
@@ -62,13 +70,13 @@ def print_document(
         document: the recipe's values as JSON.
         sources: where each value was written, by address.
         folder: where the text will stand, relative to the root; paths are written from there.
-        origins: whether every line gets a comment that says where its value was written.
+        origins: the places that are told in a comment; none unless given.
         everything: whether defaults are printed too.
 
     Returns:
         The recipe's text.
     """
-    printer = _Printer(sources, folder, origins=origins, everything=everything)
+    printer = _Printer(sources, folder, origins=origins or {}, everything=everything)
     lines: list[str] = []
     for node in root().nodes.values():
         part = printer.node(node, (), document, "")
@@ -84,7 +92,7 @@ class _Printer:
 
     sources: Mapping[str, Source]
     folder: str
-    origins: bool
+    origins: Mapping[str, Source]
     everything: bool
 
     def node(self, node: Node, around: Address, inside: Mapping[str, Json], indent: str) -> list[str]:
@@ -191,5 +199,5 @@ class _Printer:
     def _origin(self, address: Address) -> str:
         if not self.origins:
             return ""
-        source = self.sources.get(".".join(address))
+        source = self.origins.get(".".join(address))
         return f"  # from {source}" if source else ("  # default" if self.everything else "")

@@ -42,12 +42,14 @@ _NAMED_COLUMN, _SAID_COLUMN = 32, 24
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A value, or a whole named thing, that was written, taken away or changed; `where` is its place as `file:line`."""
+    """A value, or a whole named thing, that was written, taken away or changed; `where` is its place as `file:line`, empty for a
+    default, None for what stands in no recipe.
+    """
 
     address: str
     old: Json
     new: Json
-    where: str
+    where: str | None
     kind: Literal["changed", "new", "gone"] = "changed"
 
 
@@ -78,7 +80,7 @@ def _as_one(name: str, group: Sequence[Change]) -> list[Change]:
 
 
 def _place(change: Change) -> tuple[str, int, str]:
-    file, _, line = change.where.rpartition(":")
+    file, _, line = (change.where or "").rpartition(":")
     return file or "~", int(line) if line.isdigit() else 0, change.address
 
 
@@ -93,16 +95,21 @@ def change_block(changes: Iterable[Change]) -> Iterator[str]:
         if change in short:
             yield f"        {spelled(change.address):<{name}} {_said(change):<{text}} {_where(change)}".rstrip()
         else:
-            yield f"        {spelled(change.address)}  {change.where}".rstrip()
+            yield f"        {spelled(change.address)}  {change.where or ''}".rstrip()
             yield from (f"          {line}" for line in line_diff(change.old, change.new))
 
 
 def _said(change: Change) -> str:
-    old, new = shown(change.old, change.address), shown(change.new, change.address)
+    old, new = (
+        value if isinstance(value, str) and change.where is None else shown(value, change.address)
+        for value in (change.old, change.new)
+    )
     return {"changed": f"{old} -> {new}", "new": f"new: {new}", "gone": f"gone: {old}"}[change.kind]
 
 
 def _where(change: Change) -> str:
+    if change.where is None:
+        return ""
     return change.where or ("(default)" if change.new is not None and change.kind == "changed" else "")
 
 

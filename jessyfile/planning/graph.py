@@ -1,4 +1,4 @@
-"""Questions about the graph of steps: what needs what, what a selection leaves over, and its picture."""
+"""Questions about the graph of steps: what needs what, and what a selection leaves over."""
 
 from __future__ import annotations
 
@@ -51,29 +51,6 @@ def expand(steps: Sequence[Step], names: Iterable[str]) -> set[str]:
             raise _unknown(name, known)
         found |= group
     return found
-
-
-def mermaid(steps: Sequence[Step], marked: Collection[str] = ()) -> str:
-    """Return the graph as a Mermaid flowchart; `marked` steps are those that run again."""
-    ids = {step.name: f"s{number}" for number, step in enumerate(steps)}
-    lines = ["flowchart LR", *(f'  {ids[step.name]}["{_label(step.name)}"]' for step in steps)]
-    lines += [f"  {ids[name]} --> {ids[step.name]}" for step in steps for name in step.inputs if name in ids]
-    marks = [ids[step.name] for step in steps if step.name in marked]
-    if marks:
-        lines += ["  classDef runs stroke-width:3px", f"  class {','.join(marks)} runs"]
-    return "\n".join(lines) + "\n"
-
-
-def dot(steps: Sequence[Step], marked: Collection[str] = ()) -> str:
-    """Return the graph in Graphviz's DOT; `marked` steps are those that run again."""
-    lines = ["digraph jessy {", "  rankdir=LR;", "  node [shape=box];"]
-    lines += [f'  "{_label(step.name)}"{" [penwidth=3]" if step.name in marked else ""};' for step in steps]
-    lines += [f'  "{_label(name)}" -> "{_label(step.name)}";' for step in steps for name in step.inputs]
-    return "\n".join([*lines, "}"]) + "\n"
-
-
-def _label(name: str) -> str:
-    return "".join(c if c.isprintable() and c not in '"\\<>' else "_" for c in name)
 
 
 def _unknown(name: str, known: Sequence[str]) -> ProjectError:

@@ -20,7 +20,7 @@ from jessyfile.planning.mutex import project_lock
 from jessyfile.planning.plan import Plan, Selection, make_decider, plan_with, work_place
 from jessyfile.planning.plan_json import plan_as_json
 from jessyfile.planning.preflight import refuse
-from jessyfile.planning.runs import RESULT, RecordedStep, Run, RunRecord, new_run, now
+from jessyfile.planning.runs import RESULT, VALUES, RecordedStep, Run, RunRecord, RunValues, new_run, now
 from jessyfile.planning.state import State, load_state, save_state
 from jessyfile.planning.step_cost import Measured, measured, release_memory
 from jessyfile.planning.steps import F, Progress, Step, StepContext, Stop
@@ -201,6 +201,7 @@ class _Apply:
         if self.plan.changes:
             self.run = new_run(self.root)
             self.run.write("plan.json", plan_as_json(self.plan))
+            self.run.write(VALUES, _values(self.recipe))
             self._event("run_started", recipe=self.plan.recipe, name=self.recipe.name, command=self.what)
         try:
             self._walk()
@@ -416,6 +417,11 @@ class _DamagedInputError(DamagedError):
     def __init__(self, object_id: str, error: DamagedError) -> None:
         super().__init__(error.message, hint=error.hint)
         self.object_id = object_id
+
+
+def _values(recipe: Recipe) -> RunValues:
+    values = recipe.values(("*",))
+    return RunValues(values, {address: str(source) for address in values if (source := recipe.source(address))})
 
 
 def _record(result: RunResult, state: State) -> RunRecord:

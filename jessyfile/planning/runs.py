@@ -6,6 +6,7 @@ import contextlib
 import datetime as dt
 import json
 import os
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -18,11 +19,11 @@ from jessyfile.text.json_lines import read_log
 from jessyfile.text.printable import json_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
 
 RESULT = "result.json"
+VALUES = "values.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,14 @@ class RunRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class RunValues:
+    """`values.json`: what the recipe said when the run began, and where each value was written: nowhere for a default."""
+
+    values: Record
+    sources: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
 class Run:
     """One run's number and folder."""
 
@@ -95,6 +104,13 @@ class Run:
         """Return what the run has brought about; None when it did not end, or the file is damaged."""
         try:
             return load_as(RunRecord, self.folder / RESULT)
+        except (FileNotFoundError, StateError):
+            return None
+
+    def values(self) -> RunValues | None:
+        """Return what the recipe said; None for a run of an older jessy, or when the file is damaged."""
+        try:
+            return load_as(RunValues, self.folder / VALUES)
         except (FileNotFoundError, StateError):
             return None
 

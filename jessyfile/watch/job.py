@@ -7,12 +7,12 @@ import json
 import signal
 import subprocess
 import threading
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import IO
 
 from jessyfile.errors import StateError
+from jessyfile.planning.pace import Pace
 from jessyfile.results.typed_json import read_as
 from jessyfile.watch.line import ShownStep
 
@@ -53,7 +53,7 @@ class Job:
         self.failure: JobFailure | None = None
         self.errors: list[str] = []
         self.code: int | None = None
-        self._since: tuple[float, float] | None = None
+        self._pace = Pace()
         # a group of its own: Ctrl-C in the terminal is the watch's to hear, which then asks the job to stop
         self._process = subprocess.Popen(
             command,
@@ -101,7 +101,7 @@ class Job:
         except (ValueError, StateError):
             return
         if event.event == "started":
-            self.step, self._since = ShownStep(event.step), None
+            self.step, self._pace = ShownStep(event.step), Pace()
         elif event.event == "progress":
             self.step = self._progress(event)
         elif event.event == "done":
@@ -110,12 +110,8 @@ class Job:
             self.failure = JobFailure(event.code, event.message)
 
     def _progress(self, event: JobEvent) -> ShownStep:
-        now, done, total = time.monotonic(), event.done, event.total
-        if self._since is None:
-            self._since = (now, done)
-        start, first = self._since
-        left = (total - done) * (now - start) / (done - first) if total and done > first else None
-        return ShownStep(event.step, done, total, left)
+        self._pace.reach(event.done, event.total)
+        return ShownStep(event.step, event.done, event.total, self._pace.left)
 
     def _error(self, line: str) -> None:
         self.errors = [*self.errors, line][-_KEPT_LINES:]

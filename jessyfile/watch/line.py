@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from jessyfile.planning.change_text import duration
+from jessyfile.text.fit import cells, shortened
 
 if TYPE_CHECKING:
     from jessyfile.watch.machine import Machine
@@ -31,7 +33,9 @@ class ShownStep:
         return " ".join(parts) + (f" · {duration(self.left)} left" if self.left else "")
 
 
-def lines(machine: Machine, recipe: str, files: int, step: ShownStep | None, now: float) -> list[str]:
+def lines(
+    machine: Machine, recipe: str, files: int, step: ShownStep | None, now: float, width: int | None = None
+) -> list[str]:
     """Return the two lines at the bottom of the screen.
 
     Args:
@@ -40,27 +44,48 @@ def lines(machine: Machine, recipe: str, files: int, step: ShownStep | None, now
         files: how many other files are watched.
         step: the running step with its progress, or None.
         now: the time in seconds since the epoch.
+        width: how many columns there are; None for any number.
 
     Returns:
-        What is watched and running; then the waiting change and the keys that work now.
+        What is watched and running; then the waiting change and the keys that work now. Where there is no room for all,
+        what is watched and what changed are told in fewer words, never how far the run is, or a key.
     """
-    head = f"watching {recipe} + {files} file{'s' if files != 1 else ''} · {_running(machine, step)}"
-    return [head, f"  {_waiting(machine, now):<52} {_keys(machine)}"]
+    watching, keys = f"watching {recipe} + {files} file{'s' if files != 1 else ''} · ", _keys(machine)
+    running = _running(machine, step)
+    first = _first_fitting([*(f"{watching}{text}" for text in running[: max(1, len(running) - 2)]), *running], width)
+    room = None if width is None else width - 3 - len(keys)
+    waiting = _first_fitting(_waiting(machine, now), room)
+    return [first, f"  {waiting:<{52 if room is None else min(52, room)}} {keys}"]
 
 
-def _running(machine: Machine, step: ShownStep | None) -> str:
-    if machine.running is None:
-        return "paused" if machine.paused else "nothing to do"
-    verb = "stopping" if machine.stopping else "running"
-    return f"{verb} {machine.running}" + (f" {step}" if step else "")
+def _first_fitting(texts: Sequence[str], width: int | None) -> str:
+    """Return the first text for which there is room, or else the last cut short."""
+    return next((text for text in texts if width is None or cells(text) <= width), shortened(texts[-1], width or 0))
 
 
-def _waiting(machine: Machine, now: float) -> str:
+def _running(machine: Machine, step: ShownStep | None) -> list[str]:
+    """Return what runs, in ever fewer words."""
+    revision = machine.running
+    if revision is None:
+        return ["paused" if machine.paused else "nothing to do"]
+    verb, at = "stopping" if machine.stopping else "running", f" {step}" if step else ""
+    about = [shortened(revision.about, room) for room in (len(revision.about), 24, 12)] if revision.about else []
+    said = [f"{verb} rev {revision.short} ({text}){at}" for text in about]
+    return [*said, f"{verb} rev {revision.short}{at}", f"{verb}{at}"]
+
+
+def _waiting(machine: Machine, now: float) -> list[str]:
+    """Return what waits, in ever fewer words."""
     revision = machine.waiting
     if revision is None:
-        return "waiting for a change" if machine.running is None else ""
-    change = f"change saved {revision.saved} (rev {revision.short}): {revision.effect or 'no longer what runs'}"
-    return f"{change} · {_held(machine, now)}"
+        return ["waiting for a change" if machine.running is None else ""]
+    effect = revision.effect or "no longer what runs"
+    held = _held(machine, now)
+    return [
+        f"change saved {revision.saved} (rev {revision.short}): {effect} · {held}",
+        f"rev {revision.short}: {effect} · {held}",
+        f"{effect} · {held}",
+    ]
 
 
 def _held(machine: Machine, now: float) -> str:

@@ -12,6 +12,7 @@ from jessyfile.errors import StalePlanError
 from jessyfile.planning.command_line import Call
 from jessyfile.planning.plan_json import save_plan
 from jessyfile.project import jessy_folder
+from jessyfile.text.fit import terminal_width
 from jessyfile.watch.folders import Folders
 from jessyfile.watch.job import Job
 from jessyfile.watch.line import lines
@@ -180,7 +181,10 @@ class Session:
     def _redraw(self) -> None:
         files = len(self._seen.files) - 1 if self._seen else 0
         step = self._job.step if self._job else None
-        self._draw(lines(self.machine, self.call.recipe, files, step, self._clock()))
+        width = terminal_width()
+        # the last column stays free: a terminal may break a line that fills it
+        room = width - 1 if width is not None else None
+        self._draw(lines(self.machine, self.call.recipe, files, step, self._clock(), room))
 
 
 def _ending(outcome: Outcome, job: Job, code: int) -> str:

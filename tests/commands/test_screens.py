@@ -14,6 +14,8 @@ from screens_world import BAD, Glass, World, new_world
 from jessyfile.commands.terminal import LiveLines
 from jessyfile.planning.pace import Pace
 from jessyfile.text.fit import folded, shortened, table
+from jessyfile.watch.line import ShownStep, lines
+from jessyfile.watch.machine import Machine, Revision
 
 if TYPE_CHECKING:
     from syrupy.assertion import SnapshotAssertion
@@ -89,6 +91,17 @@ READING = {
     "status": ["status"],
     "show a run": ["show", "2"],
     "show a run that was stopped": ["show", "3"],
+    "show a recipe": ["show", "tiny.jessy"],
+    "diff of two runs": ["diff", "1", "2"],
+    "diff with a run that was stopped": ["diff", "2", "3"],
+    "graph": ["graph", "tiny.jessy"],
+    "plan": ["plan", "tiny.jessy", "--set", "lora.alpha=7"],
+    "why": ["why", "judge", "tiny.jessy"],
+    "rollback of what has no previous one": ["rollback", "tiny-companion"],
+    "gc": ["gc", "--dry-run"],
+    "fsck": ["fsck"],
+    "an error": ["chat", "tiny-companion:nightly"],
+    "a run that is not there": ["show", "9"],
 }
 
 
@@ -97,7 +110,8 @@ READING = {
 def test_a_reading_command(screen: str, columns: int, lived: World, snapshot: SnapshotAssertion) -> None:
     glass = lived.look(columns, *READING[screen])
     assert known(glass) == snapshot
-    assert [line for line in glass.too_wide() if ".jessy/store" not in line] == []
+    whole = (".jessy/store", "CATEGORY philosophicallong", "classDef")  # a path, and texts in languages of their own
+    assert [line for line in glass.too_wide() if not any(word in line for word in whole)] == []
 
 
 def test_every_run_has_one_line_with_its_figures(lived: World) -> None:
@@ -119,24 +133,65 @@ def test_a_stopped_run_says_what_is_kept_and_whose_figures_stand_there(lived: Wo
     assert ".jessy/runs/2/report.html" in said
 
 
+def test_two_runs_are_compared_with_places_intervals_and_reports(lived: World) -> None:
+    """Every source was `(default)` or `(measured)`, a stopped run was refused, and no interval and no loss stood there."""
+    said = "\n".join(lived.look(120, "diff", "1", "2").lines())
+    assert re.search(r"rank +16 -> 8 +tiny.jessy:28", said)
+    assert re.search(r"learning_rate +1e-4 -> 2e-4 +tiny.jessy:33", said)
+    assert re.search(r"turkish_accuracy +\+0 -5, -100 to -50 points, p = 0.062", said)
+    assert said.count("report.html") == 2
+    said = "\n".join(lived.look(120, "diff", "2", "3").lines())
+    assert re.search(r"rank +8 -> 4 +tiny.jessy:28", said)
+    assert "train, update 6: loss 1.467 -> 1.467" in said
+
+
+def test_a_recipe_tells_where_a_line_stands_only_if_it_is_another_file(lived: World) -> None:
+    """Every line of a recipe that extends nothing ended in its own file's name."""
+    (lived.root / "more.jessy").write_text('JESSY 1\nEXTENDS "tiny.jessy"\nNAME more\n', "utf-8")
+    said = lived.look(120, "show", "more.jessy").lines()
+    assert "  rank 4  # from tiny.jessy:28" in said
+    assert "NAME   more" in [line.rstrip() for line in said]
+    assert "from tiny" not in "\n".join(lived.look(120, "show", "tiny.jessy").lines())
+    assert "  rank 4  # from tiny.jessy:28" in lived.look(120, "show", "tiny.jessy", "--origin").lines()
+    (lived.root / "more.jessy").unlink()
+
+
+@COLUMNS
+def test_the_lines_of_a_watch(columns: int, snapshot: SnapshotAssertion) -> None:
+    """A change in a few words pushed the progress off the screen, and the last key with it."""
+    machine = Machine()
+    long = "learning_rate 2e-4, SYSTEM, TOPIC greetings 40, CATEGORY turkish 190 and 3 more"
+    machine.saved(Revision("906d" * 16, "retrain", long, "14:02"), 0)
+    at = ShownStep("train", 212, 337, 840.0)
+    shown = [lines(machine, "recipes/jessy-270m.jessy", 31, at, 1, columns)]
+    machine.saved(Revision("81bd" * 16, "retrain", long, "14:05"), 2)
+    shown.append(lines(machine, "recipes/jessy-270m.jessy", 31, at, 2, columns))
+    machine.key("p", 3)
+    shown.append(lines(machine, "recipes/jessy-270m.jessy", 31, None, 3, columns))
+    assert "\n".join("\n".join(pair) for pair in shown) == snapshot
+    assert all(len(line) <= columns for pair in shown for line in pair)
+    assert all("train 212/337 · 14m left" in first for first, _ in shown[:2])
+    assert shown[1][1].endswith("r restart now  s skip  p pause  q quit")
+
+
 @COLUMNS
 def test_the_live_lines(columns: int, snapshot: SnapshotAssertion) -> None:
     """The time left was what a narrow terminal cut, and before the first update there was an empty bar alone."""
     now = [100.0]
     glass = Glass(columns)
-    lines = LiveLines(Console(file=glass, width=columns, force_terminal=True), lambda: now[0])
-    lines.live.auto_refresh = False
+    drawn = LiveLines(Console(file=glass, width=columns, force_terminal=True), lambda: now[0])
+    drawn.live.auto_refresh = False
     frames = []
 
     def frame() -> None:
-        lines.live.refresh()
+        drawn.live.refresh()
         frames.append(re.sub("[⠀-⣿]", "*", "\n".join(glass.lines()[-2:])))
 
-    lines.live.start()
-    step = lines.begin("data.philosophicallong", "Questions that nobody has answered", (3, 15))
+    drawn.live.start()
+    step = drawn.begin("data.philosophicallong", "Questions that nobody has answered", (3, 15))
     now[0] += 7
     frame()
-    step = lines.begin("train", "train the adapter", (6, 15))
+    step = drawn.begin("train", "train the adapter", (6, 15))
     step.update(0, 54, text="compiling the first update")
     now[0] += 20
     frame()
@@ -144,14 +199,14 @@ def test_the_live_lines(columns: int, snapshot: SnapshotAssertion) -> None:
         step.update(update, 54, text=f"loss {8.8 / update:.3f} · rate 8.7e-05 · 18 tokens/s · 3.1 GB · CPU 88%")
         now[0] += 12
     frame()
-    lines.stop()
+    drawn.stop()
     frame()
-    step = lines.begin("baseline", "answer every suite with the base model", (12, 15))
+    step = drawn.begin("baseline", "answer every suite with the base model", (12, 15))
     for case in range(79):
         step.update(case, 160, text="blk.5.post_feed_forward_norm.weight.of.a.very.long.name")
         now[0] += 1
     frame()
-    lines.live.stop()
+    drawn.live.stop()
     assert "\n\n".join(frames) == snapshot
     assert "3/54 · 10m left · loss 2.933" in frames[2]
     assert "79 · 1m left" in frames[4].replace("78/160", "79")

@@ -10,6 +10,7 @@ from jessyfile.errors import ProjectError
 from jessyfile.language.recipe import Criterion
 from jessyfile.planning.canonical import normal
 from jessyfile.planning.compare import run_differences
+from jessyfile.planning.formats import FORMATS
 from jessyfile.planning.runs import RESULT, RecordedStep, Run, RunRecord, new_run
 from jessyfile.results.facts import JudgeFacts
 from jessyfile.results.outcome import Outcome
@@ -20,7 +21,7 @@ def ended(root: Path, share: float) -> Run:
     facts = JudgeFacts((Outcome(claim, "share", share, 40, share - 0.1, share + 0.05, share > 0.6),), {})
     step = RecordedStep("judge", "ran", f"{share}", normal(facts), 1.0, 0, {"eval.max_tokens": 48})
     run = new_run(root)
-    run.write(RESULT, RunRecord("tiny", 9.0, None, 0, (step,), format=2))
+    run.write(RESULT, RunRecord("tiny", 9.0, None, 0, (step,), format=FORMATS["run"].newest))
     return run
 
 
@@ -34,7 +35,7 @@ def test_two_runs_show_what_their_verdicts_measured(tmp_path: Path) -> None:
     assert len(lines) == 2
 
 
-def test_a_run_whose_record_is_damaged_did_not_end(tmp_path: Path) -> None:
+def test_a_run_that_is_damaged_and_tells_of_no_step_did_not_end(tmp_path: Path) -> None:
     run = ended(tmp_path, 0.5)
     (run.folder / RESULT).write_text('{"name": "tiny", "steps": [{}]}', encoding="utf-8")
     with pytest.raises(ProjectError, match="run 1 did not end"):
