@@ -99,14 +99,17 @@ class ToldRun:
     def steps(self, width: int | None) -> list[str]:
         """Return the table of the steps that ran: what each made, how long it took, how much memory."""
         facts = {step.name: step.facts for step in self.record.steps} if self.record is not None else {}
-        return table(
-            [
-                (one.step, duration(one.seconds), size(one.peak) if one.peak else "", made(one.step, facts.get(one.step, {})))
-                for one in self.events
-                if one.event == "step_ran"
-            ],
-            width,
-        )  # fmt: skip
+        ran = (event for event in self.events if event.event == "step_ran")
+        rows = [
+            (
+                one.step,
+                duration(one.seconds),
+                size(one.peak) if one.peak else "",
+                made(one.step, facts.get(one.step, {})),
+            )
+            for one in ran
+        ]
+        return table(rows, width)
 
     def next_steps(self) -> Iterator[tuple[str, str]]:
         """Yield what to do next: a word and a command."""

@@ -23,7 +23,7 @@ _ROWS = "data.*"
 
 
 @dataclass(frozen=True, slots=True)
-class Node:
+class Box:
     """One box: the steps in it, what is written on it, and the boxes that it needs directly."""
 
     name: str
@@ -32,7 +32,7 @@ class Node:
     inputs: tuple[str, ...]
 
 
-def nodes(steps: Sequence[Step], planned: Sequence[PlannedStep]) -> list[Node]:
+def nodes(steps: Sequence[Step], planned: Sequence[PlannedStep]) -> list[Box]:
     """Return the boxes of a plan; an input that another input needs already is left out."""
     by_name = {one.name: one for one in planned}
     rows = [step.name for step in steps if step.name.startswith("data.")]
@@ -41,7 +41,7 @@ def nodes(steps: Sequence[Step], planned: Sequence[PlannedStep]) -> list[Node]:
     for step in steps:
         found.setdefault(box[step.name], []).append(step)
     return [
-        Node(name, _label(name, parts, by_name), _kind(parts, by_name), _inputs(steps, parts, box))
+        Box(name, _label(name, parts, by_name), _kind(parts, by_name), _inputs(steps, parts, box))
         for name, parts in found.items()
     ]
 
@@ -65,7 +65,7 @@ def _label(name: str, parts: Sequence[Step], planned: Mapping[str, PlannedStep])
     return "".join(c if c.isprintable() and c not in '"\\' else "_" for c in f"{name}{many}{cost}")
 
 
-def mermaid(drawn: Sequence[Node]) -> str:
+def mermaid(drawn: Sequence[Box]) -> str:
     """Return the boxes as a Mermaid flowchart."""
     ids = {node.name: f"s{number}" for number, node in enumerate(drawn)}
     lines = ["flowchart LR", *(f'  {ids[node.name]}["{_escaped(node.label)}"]' for node in drawn)]
@@ -79,7 +79,7 @@ def mermaid(drawn: Sequence[Node]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def dot(drawn: Sequence[Node]) -> str:
+def dot(drawn: Sequence[Box]) -> str:
     """Return the boxes in Graphviz's DOT."""
     labels = {node.name: node.label for node in drawn}
     lines = ["digraph jessy {", "  rankdir=LR;", '  node [shape=box, style=filled, fontcolor="#222222"];']
@@ -94,4 +94,4 @@ def _escaped(label: str) -> str:
     return label.replace("<", "&lt;").replace(">", "&gt;")
 
 
-DRAWINGS: Mapping[str, Callable[[Sequence[Node]], str]] = {"mermaid": mermaid, "dot": dot}
+DRAWINGS: Mapping[str, Callable[[Sequence[Box]], str]] = {"mermaid": mermaid, "dot": dot}
