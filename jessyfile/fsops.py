@@ -321,8 +321,9 @@ def lock_file(path: Path) -> int | None:
     return descriptor
 
 
-def files_under(folder: Path) -> list[Path]:
-    """Return every path under a folder that is no folder, sorted; links are listed and not followed.
+def files_under(folder: Path, *, hidden: bool = True) -> list[Path]:
+    """Return every path under a folder that is no folder, sorted; links are listed and not followed. Without `hidden`, what begins with a
+    dot is left out.
 
     A folder that cannot be read raises StorageError: what pathlib's own walks pass over in silence would be lost here.
     """
@@ -332,8 +333,9 @@ def files_under(folder: Path) -> list[Path]:
 
     found = []
     for root, folders, names in os.walk(folder, onerror=refuse):
+        folders[:] = [name for name in folders if hidden or not name.startswith(".")]
         links = [name for name in folders if os.path.islink(os.path.join(root, name))]
-        found += [Path(root, name) for name in (*names, *links)]
+        found += [Path(root, name) for name in (*names, *links) if hidden or not name.startswith(".")]
     return sorted(found)
 
 

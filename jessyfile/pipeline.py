@@ -5,7 +5,7 @@ Each step is a pure function in the package that it names; it is imported when i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import partial
 from pathlib import Path
@@ -51,6 +51,18 @@ def _index(context: StepContext) -> Facts:
     from jessyfile.retrieval.index_step import run_index
 
     return run_index(context)
+
+
+def _passages(context: StepContext) -> Facts:
+    from jessyfile.retrieval.passage_index import run_passages
+
+    return run_passages(context)
+
+
+def _questions(context: StepContext) -> Facts:
+    from jessyfile.retrieval.question_rows import run_questions
+
+    return run_questions(context)
 
 
 def _neighbours(context: StepContext) -> Facts:
@@ -217,6 +229,18 @@ def _dataset_known(outlook: Outlook) -> Iterator[Finding]:
     from jessyfile.dataset.supply import dataset_preflight
 
     return dataset_preflight(outlook)
+
+
+def _passages_known(outlook: Outlook) -> Iterator[Finding]:
+    from jessyfile.retrieval.passage_index import passages_preflight
+
+    return passages_preflight(outlook)
+
+
+def _questions_known(outlook: Outlook) -> Iterator[Finding]:
+    from jessyfile.retrieval.passage_index import questions_preflight
+
+    return questions_preflight(outlook)
 
 
 def _train_known(outlook: Outlook, hosts: Hosts | None = None) -> Iterator[Finding]:
@@ -447,9 +471,55 @@ def _contrast_steps(recipe: Recipe, reading: tuple[str, ...]) -> tuple[Step, ...
     return (*read, contrast)
 
 
-def _retrieval_steps(recipe: Recipe, data: tuple[Step, ...]) -> tuple[Step, ...]:
-    """Return the steps that find the rows nearest to a question and train with them; none without RETRIEVE."""
-    if recipe.retrieve is None:
+def _passage_steps(recipe: Recipe) -> tuple[Step, ...]:
+    """Return the step that finds passages of documents; none without them."""
+    if recipe.retrieve is None or recipe.retrieve.documents is None:
+        return ()
+    return (
+        Step(
+            "passages",
+            "make the documents findable by a question",
+            _passages,
+            reads=("retrieve.documents",),
+            files=_documents,
+            preflight=_passages_known,
+        ),
+    )
+
+
+def _documents(recipe: Recipe, root: Path) -> Sequence[Path]:
+    from jessyfile.retrieval.documents import document_files
+
+    found = recipe.retrieve and recipe.retrieve.documents
+    return document_files(found, root) if found else ()
+
+
+def _question_steps(recipe: Recipe, composed: str) -> tuple[Step, ...]:
+    """Return the step that trains questions to documents in the model's own words; none without them, or where passages are quoted."""
+    from jessyfile.dataset.dataset_inputs import question_files
+    from jessyfile.retrieval.shares import trains_questions
+
+    if not trains_questions(recipe.retrieve):
+        return ()
+    return (
+        Step(
+            "questions",
+            "put passages before the questions to documents",
+            _questions,
+            inputs=(composed, "passages"),
+            reads=(
+                *("retrieve.top", "retrieve.questions", "dataset.seed", "dataset.validation", "dataset.similarity"),
+                *("train.max_length", "complexity.level.*.iterations", "complexity.marker"),
+            ),
+            files=question_files,
+            preflight=_questions_known,
+        ),
+    )
+
+
+def _row_steps(recipe: Recipe, data: tuple[Step, ...]) -> tuple[Step, ...]:
+    """Return the steps that find the rows nearest to a question and train with them; none without examples."""
+    if recipe.retrieve is None or not recipe.retrieve.examples:
         return ()
     from jessyfile.dataset.dataset_inputs import neighbour_files
 
@@ -561,9 +631,11 @@ def compile_steps(recipe: Recipe, hosts: Hosts | None = None) -> tuple[Step, ...
     """Return the recipe's steps in an order in which every step comes after its inputs; `hosts` are the processes that train."""
     read = _Read.of(recipe)
     data = _data_steps(recipe, read)
-    retrieval = _retrieval_steps(recipe, data)
+    rows, passages = _row_steps(recipe, data), _passage_steps(recipe)
+    retrieval = tuple(step.name for step in (*rows[:1], *passages))  # the steps that serve
     # without RETRIEVE the rows are trained as `dataset` leaves them
-    composed = retrieval[-1].name if retrieval else "dataset"
+    questions = _question_steps(recipe, rows[-1].name if rows else "dataset")
+    composed = questions[0].name if questions else rows[-1].name if rows else "dataset"
     preferences = _preference_steps(recipe, hosts, ("train.include_system", "complexity.marker", *read.system))
     # the step whose adapter is merged, compared and served
     adapted = "prefer" if preferences else "train"
@@ -572,7 +644,9 @@ def compile_steps(recipe: Recipe, hosts: Hosts | None = None) -> tuple[Step, ...
         *data,
         *preferences[:1],
         _dataset_step(data, read),
-        *retrieval,
+        *passages,
+        *rows,
+        *questions,
         *_training_steps(recipe, read, composed, hosts),
         *preferences[1:],
         *_export_steps(read, composed, adapted, retrieval),
@@ -696,7 +770,7 @@ def _taken_step() -> Step:
     )
 
 
-def _export_steps(read: _Read, composed: str, adapted: str, retrieval: tuple[Step, ...]) -> tuple[Step, ...]:
+def _export_steps(read: _Read, composed: str, adapted: str, retrieval: tuple[str, ...]) -> tuple[Step, ...]:
     """Return the steps from the adapter to a registered candidate."""
     from jessyfile.export.registry import holds_candidate
 
@@ -733,7 +807,7 @@ def _export_steps(read: _Read, composed: str, adapted: str, retrieval: tuple[Ste
             "import",
             "register the candidate with the engine",
             _import,
-            inputs=("gguf", "modelfile", "parity", *(step.name for step in retrieval[:1])),
+            inputs=("gguf", "modelfile", "parity", *retrieval),
             reads=("name", "deploy.engine", "deploy.ollama", *(("retrieve.*",) if retrieval else ())),
             still_in_effect=holds_candidate,
             preflight=_import_known,
@@ -741,8 +815,8 @@ def _export_steps(read: _Read, composed: str, adapted: str, retrieval: tuple[Ste
     )
 
 
-def _evaluation_steps(recipe: Recipe, read: _Read, adapted: str, retrieval: tuple[Step, ...]) -> tuple[Step, ...]:
-    """Return the steps from a registered candidate to the verdict; behind rows it is asked in a second way, too, and so is the model
+def _evaluation_steps(recipe: Recipe, read: _Read, adapted: str, retrieval: tuple[str, ...]) -> tuple[Step, ...]:
+    """Return the steps from a registered candidate to the verdict; behind rows or passages it is asked in a second way, too, and so is the model
     that training starts from where that is not the base.
     """
     from jessyfile.evaluation.suite_inputs import reference_inputs, suite_files
@@ -758,7 +832,7 @@ def _evaluation_steps(recipe: Recipe, read: _Read, adapted: str, retrieval: tupl
     asked = partial(answer_all, run=_evaluate, inputs=("import",), version=2)
     ways = [asked("evaluate", "answer every suite with the candidate")]
     if retrieval:
-        ways.append(asked("evaluate.other", "answer every suite the other way, bare or behind the nearest rows"))
+        ways.append(asked("evaluate.other", "answer every suite the other way, bare or behind what is retrieved"))
     contrast = _contrast_steps(recipe, ("train.include_system", *read.system, *read.rows, *read.suites))
     made, started = _start_steps(recipe, read, partial(answer_all, run=_start))
     return (
@@ -835,7 +909,7 @@ def _start_steps(recipe: Recipe, read: _Read, ask: Callable[..., Step]) -> tuple
         "start.rows",
         "answer every suite with it, behind the rows that it knows",
         inputs=("base", "gguf.start", "index.start"),
-        reads=(*read.sampling, *read.suites, *read.rows, "retrieve.*"),
+        reads=(*read.sampling, *read.suites, *read.rows, "retrieve.examples", "retrieve.answer"),
     )
     return (gguf, index), (bare, behind)
 

@@ -114,7 +114,10 @@ def summary(answer: MarkedReply, complexity: Complexity) -> str:
     cut = {"length": ", cut off at the limit", "cut": ", stopped"}.get(reply.stopped, "")
     if told is not None and told.as_it_stands:
         return " · ".join([*parts, f"{reply.seconds:.1f} s", f"the answer of {_rows(told)} as it stands"])
+    if told is not None and told.quoted:
+        return " · ".join([*parts, f"{reply.seconds:.1f} s", _quote(told)])
     shown = [f"behind {_rows(told)}"] if told is not None and told.rows else []
+    shown += _passages(told) if told is not None else []
     tokens = f"{reply.tokens} token{'' if reply.tokens == 1 else 's'}{cut}"
     return " · ".join([*parts, f"{reply.seconds:.1f} s", tokens, *shown])
 
@@ -128,6 +131,23 @@ def _rows(told: Retrieved) -> str:
     """Return the rows that were found and how near they were: `row 3f2a81b0 (0.84)`."""
     named = ", ".join(f"{row.id[:8]} ({row.score:.2f})" for row in told.rows)
     return f"row{'' if len(told.rows) == 1 else 's'} {named}"
+
+
+def _passages(told: Retrieved) -> Iterator[str]:
+    """Yield the passages that stood before the question, and the one that the answer leans on: `leans on car.md#Tyres`."""
+    if told.passages:
+        named = ", ".join(f"{one.id} ({one.score:.2f})" for one in told.passages)
+        yield f"behind passage{'' if len(told.passages) == 1 else 's'} {named}"
+        yield f"leans on {told.leans_on}" if told.leans_on else "leans on none of them"
+
+
+def _quote(told: Retrieved) -> str:
+    """Return which passage was quoted and how likely it says the answer, or which came nearest to saying it."""
+    best = max(told.passages, key=lambda one: one.says or 0, default=None)
+    if best is None:
+        return "no passage is near it"
+    likely = f"{best.id} ({best.says or 0:.0%})"
+    return f"quotes {likely}" if told.leans_on else f"no passage says it, the likeliest is {likely}"
 
 
 def _print_answer(talk: Conversation, prompt: str) -> None:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from jessyfile.results.facts import PreferencesFacts
 
 MAKE = "make"
-_STEPS = ("dataset", "index", "neighbours", "preferences")  # behind those of the categories
+_STEPS = ("dataset", "passages", "index", "neighbours", "questions", "preferences")  # behind those of the categories
 
 
 class RecipeOrCommand(click.Group):
@@ -90,6 +90,7 @@ def _made(recipe: Recipe, root: Path, folder: Path, stop: Stop) -> tuple[Card, P
     preferences, if the recipe has any."""
     from jessyfile.dataset.card import DatasetCard
     from jessyfile.dataset.data_steps import CARD
+    from jessyfile.dataset.formatted import rows_folder
     from jessyfile.fsops import remove_tree
     from jessyfile.pipeline import compile_steps
     from jessyfile.planning.canonical import normal
@@ -110,7 +111,7 @@ def _made(recipe: Recipe, root: Path, folder: Path, stop: Stop) -> tuple[Card, P
             parts[step.name] = part
             if stop.requested():
                 raise Interrupted("stopped before all rows were made; nothing was written")
-        _bring_up(parts.get("neighbours", parts["dataset"]))
+        _bring_up(rows_folder(parts))
         if "preferences" in parts:
             _bring_up(parts["preferences"], "preferences.")
         for part in parts.values():

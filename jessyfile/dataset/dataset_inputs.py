@@ -87,6 +87,13 @@ def neighbour_files(recipe: DataRecipe, root: Path) -> Sequence[Path]:
     return (*tables, *dict.fromkeys(worded), *_suite_files(recipe, root))
 
 
+def question_files(recipe: Recipe, root: Path) -> Sequence[Path]:
+    """List what `questions` reads besides its inputs: the questions, how they are typed otherwise, and the suites that none may meet."""
+    named = (root / recipe.retrieve.questions,) if recipe.retrieve and recipe.retrieve.questions else ()
+    tables = (resource("data", "lexicon", f"{table}.tsv") for table in ("synonyms", "short_forms"))
+    return (*named, *tables, *_suite_files(recipe, root))
+
+
 def preference_inputs(recipe: Recipe, root: Path) -> Sequence[Path]:
     """List what `preferences` reads: PREFER's files, the suites that they must not meet, and what a row may be."""
     named = preference_files(recipe.prefer, root) if recipe.prefer else ()

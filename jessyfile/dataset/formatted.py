@@ -71,9 +71,13 @@ def formatted(row: Row, marker: str | None) -> FormattedRow:
     )
 
 
+COMPOSED = ("questions", "neighbours", "dataset")  # the steps that leave rows to be trained, the last first
+
+
 def rows_folder(inputs: Mapping[str, Path]) -> Path:
-    """Return where a step finds the rows to train on: behind their neighbours where the recipe says RETRIEVE."""
-    return inputs["neighbours"] if "neighbours" in inputs else inputs["dataset"]
+    """Return where a step finds the rows to train on: behind their neighbours, and with questions to documents, where the recipe says
+    RETRIEVE."""
+    return next(inputs[name] for name in COMPOSED if name in inputs)
 
 
 def write_formatted(path: Path, rows: Iterable[FormattedRow]) -> int:

@@ -77,14 +77,32 @@ class Shown:
 
 
 @dataclass(frozen=True, slots=True)
+class ShownPassage:
+    """A passage that stood before a question, by its id: its title, its file, how near it was, and, where the model was asked so, how
+    likely it says the answer.
+    """
+
+    id: str
+    title: str
+    file: str
+    score: float
+    says: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Retrieved:
     """The rows that stood before a question, nearest first, and the level that the nearest rows voted for. `as_it_stands` says
-    that no model was asked: the answer is that of the one row.
+    that no model was asked: the answer is that of the one row. `passages` stood before the question, too, and the answer leans on that
+    of the id `leans_on` (None: on none); `quoted` says that no word is the model's: it is a quote of that passage, or says that none
+    has the answer.
     """
 
     rows: tuple[Shown, ...]
     as_it_stands: bool
     vote: Vote | None
+    passages: tuple[ShownPassage, ...] = ()
+    leans_on: str | None = None
+    quoted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,10 +122,11 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class TokenLogprob:
-    """One candidate of the next token with its natural-log probability."""
+    """One candidate of the next token with its natural-log probability, and its text."""
 
     token: int
     logprob: float
+    text: str = ""
 
 
 class Engine(Protocol):

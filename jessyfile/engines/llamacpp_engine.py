@@ -101,7 +101,10 @@ class LlamaCpp:
         told = self._next_token(prompt, self.token_ids("a")[-1], top)
         if told is None:
             raise EngineError("llama.cpp gave no probabilities for the next token")
-        return [TokenLogprob(int(entry["id"]), float(entry["logprob"])) for entry in told["top_logprobs"]]
+        return [
+            TokenLogprob(int(entry["id"]), float(entry["logprob"]), str(entry.get("token", "")))
+            for entry in told["top_logprobs"]
+        ]
 
     def token_logprob(self, prompt: Sequence[int], token: int) -> float | None:
         """Return a token's natural-log probability after token ids; None for one that ends the answer or is half a letter,

@@ -1,32 +1,38 @@
-"""An engine that shows its model the rows nearest to what is asked: the one way by which jessy asks a model of RETRIEVE."""
+"""An engine that shows its model the rows and passages nearest to what is asked: the one way by which jessy asks a model of RETRIEVE."""
 
 from __future__ import annotations
 
 import contextlib
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jessyfile.engines.engine import Reply, Retrieved, ServedModel, Shown
-from jessyfile.errors import ContextFullError, DamagedError, StorageError
+from jessyfile.engines.passages import ServedNotes, quote_of, shown
+from jessyfile.errors import ContextFullError, DamagedError, EngineError, StorageError
 from jessyfile.language.recipe import Message
 from jessyfile.retrieval.examples import Examples, Neighbour, conversation
 from jessyfile.retrieval.index_step import index_digest
-from jessyfile.retrieval.levels import Voting
+from jessyfile.retrieval.levels import Vote, Voting
+from jessyfile.retrieval.passage_index import NearPassage, PassageIndex, passages_digest
+from jessyfile.retrieval.quoting import asked_of, leans_on
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from jessyfile.engines.engine import Engine, GenerationSettings, OnPiece, TokenLogprob
-    from jessyfile.results.served import Retrieval
+    from jessyfile.results.served import Retrieval, ServedPassages
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Retriever:
-    """An engine, and the examples that stand before every conversation: `count` of them, the nearest last.
+    """An engine, and the examples that stand before every conversation: `count` of them, the nearest last; behind those, passages of
+    the user's notes.
 
     A question that opens a conversation and is nearer than `answer` to an example gets that example's answer as it stands
-    (None: never).
+    (None: never). One that is nearer to an example than to every passage is asked without passages.
     """
 
     engine: Engine
@@ -34,6 +40,8 @@ class Retriever:
     voting: Voting
     count: int
     answer: float | None
+    notes: ServedNotes | None = None
+    _model: ServedModel | None = field(default=None, init=False)
 
     @property
     def name(self) -> str:
@@ -47,6 +55,7 @@ class Retriever:
 
     def load(self, model: ServedModel) -> float:
         """Make the model ready; return the seconds it took."""
+        self._model = model
         return self.engine.load(model)
 
     def unload(self) -> None:
@@ -63,10 +72,10 @@ class Retriever:
         settings: GenerationSettings | None = None,
         on_piece: OnPiece | None = None,
     ) -> Reply:
-        """Answer a conversation behind the examples nearest to its last question.
+        """Answer a conversation behind the examples and passages nearest to its last question, or by a quote of a passage.
 
-        The farthest are left out where the context window has no room for them. Raises ContextFullError when the
-        conversation alone does not fit.
+        The farthest examples, then passages, are left out where the context window has no room for them. Raises ContextFullError when
+        the conversation alone does not fit, EngineError where a quote is asked of an engine that cannot choose one.
         """
         started, question = time.perf_counter(), messages[-1].content
         found = self.examples.neighbours(question, self.count)
@@ -75,29 +84,74 @@ class Retriever:
             spent = time.perf_counter() - started
             told = Retrieved(_shown(found[:1]), True, vote)
             return Reply(found[0].example.said, 0, 0, spent, spent, "stop", told)
+        passages = self.notes.held.nearest(question, self.notes.top) if self.notes is not None else []
+        if found and found[0].score > (passages[0].score if passages else 0):
+            passages = []  # it is talk, and not asked of the notes
+        elif self.notes is not None and self.notes.quote is not None:
+            return self._quoted(self.notes, passages, question, vote)
+        return self._behind(found, passages, messages, vote, lambda asked: self.engine.chat(asked, settings, on_piece))
+
+    def _quoted(self, notes: ServedNotes, found: Sequence[NearPassage], question: str, vote: Vote | None) -> Reply:
+        if self._model is None:
+            raise EngineError("no model is loaded")
+        started = time.perf_counter()
+        quote = quote_of(self.engine, self._model, notes, found, question)
+        spent = time.perf_counter() - started
+        told = Retrieved((), False, vote, quote.passages, quote.leans_on, quoted=True)
+        return Reply(quote.text, 0, 0, spent, spent, "stop", told)
+
+    def _behind(
+        self,
+        rows: list[Neighbour],
+        passages: list[NearPassage],
+        messages: Sequence[Message],
+        vote: Vote | None,
+        ask: Callable[[list[Message]], Reply],
+    ) -> Reply:
+        """Return the answer behind as many rows and passages as there is room for."""
+        *earlier, last = messages
         while True:
+            behind = Message(last.role, asked_of([one.passage for one in passages], last.content))
             try:
-                reply = self.engine.chat(conversation(reversed(found), messages), settings, on_piece)
+                reply = ask(conversation(reversed(rows), [*earlier, behind]))
             except ContextFullError:
-                if not found:
+                if not rows and not passages:
                     raise
-                found = found[:-1]
+                rows, passages = (rows[:-1], passages) if rows else (rows, passages[:-1])
             else:
-                return replace(reply, retrieved=Retrieved(_shown(found), False, vote))
+                lean = leans_on(reply.text, [one.passage for one in passages])
+                told = Retrieved(_shown(rows), False, vote, shown(passages), lean.id if lean else None)
+                return replace(reply, retrieved=told)
 
 
 def _shown(found: Sequence[Neighbour]) -> tuple[Shown, ...]:
     return tuple(Shown(one.example.id, one.score) for one in found)
 
 
-def retrieving(engine: Engine, retrieval: Retrieval) -> Retriever:
-    """Return the engine with the registered examples. Raises DamagedError when they are gone or other than were registered."""
-    folder, found = Path(retrieval.folder), ""
+def retrieving(engine: Engine, retrieval: Retrieval, marker: str = "") -> Retriever:
+    """Return the engine with the registered examples and passages; quotes begin with the line `marker`. Raises DamagedError when they are
+    gone or other than were registered.
+    """
+    notes = _notes(retrieval.passages, marker) if retrieval.passages is not None else None
+    if not retrieval.examples:
+        return Retriever(engine, Examples.build(()), Voting(()), 0, None, notes)
+    folder = _whole(retrieval.folder, retrieval.digest, index_digest)
+    return Retriever(engine, Examples.load(folder), Voting.load(folder), retrieval.examples, retrieval.answer, notes)
+
+
+def _notes(served: ServedPassages, marker: str) -> ServedNotes:
+    held = PassageIndex.load(_whole(served.folder, served.digest, passages_digest))
+    return ServedNotes(held, served.top, served.quote, marker)
+
+
+def _whole(written: str, digest: str, digest_of: Callable[[Path], str]) -> Path:
+    """Return an index's folder. Raises DamagedError when it is gone or other than was registered."""
+    folder, found = Path(written), ""
     with contextlib.suppress(StorageError):
-        found = index_digest(folder)
-    if found != retrieval.digest:
+        found = digest_of(folder)
+    if found != digest:
         raise DamagedError(
             f"the index that the model retrieves from is gone or has other bytes than were written ({folder})",
             hint="run `jessy apply` again with the recipe that made it; it is made anew",
         )
-    return Retriever(engine, Examples.load(folder), Voting.load(folder), retrieval.examples, retrieval.answer)
+    return folder

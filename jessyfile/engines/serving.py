@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from jessyfile.dataset.marker import marked
 from jessyfile.engines.engine import SAMPLING, GenerationSettings, ServedModel
 from jessyfile.errors import EngineError, StateError
 from jessyfile.results.served import ParameterValue, Served
@@ -15,6 +16,7 @@ from jessyfile.results.typed_json import read_as
 if TYPE_CHECKING:
     from jessyfile.engines.engine import Engine
     from jessyfile.export.registry import Registration
+    from jessyfile.language.recipe import Complexity
     from jessyfile.planning.steps import Stop
 
 _RANDOM_SEED = -1
@@ -107,7 +109,13 @@ def engine_of(
         return engine
     from jessyfile.engines.retriever import retrieving as with_rows
 
-    return with_rows(engine, entry.retrieval)
+    return with_rows(engine, entry.retrieval, _quote_marker(served_of(entry).complexity))
+
+
+def _quote_marker(complexity: Complexity) -> str:
+    """Return the line that a quote begins with, as answers do: that of the least level."""
+    level = complexity.levels[0] if complexity.levels else None
+    return marked(complexity.marker, level.name, level.iterations[0], "") if level is not None else ""
 
 
 def served_with_rows(entry: Registration) -> bool | None:

@@ -101,15 +101,20 @@ def _store_full(outlook: Outlook) -> Iterator[Finding]:
 
 
 def _bare_clients(outlook: Outlook) -> Iterator[Finding]:
-    """Yield that a model of RETRIEVE goes where others than jessy ask it, without the rows that it was trained to see."""
+    """Yield that a model of RETRIEVE goes where others than jessy ask it, without what it is shown here, and that an Ollama quotes nothing."""
     if outlook.recipe.retrieve is not None:
         where = "Ollama" if outlook.recipe.deploy.engine == "ollama" else "Ollama where one answers"
         error = EngineError(
-            f"DEPLOY goes to {where}, whose clients send bare questions: no row of RETRIEVE stands before them, "
+            f"DEPLOY goes to {where}, whose clients send bare questions: nothing of RETRIEVE stands before them, "
             "and the criteria are measured so",
-            hint="write `engine embedded` in DEPLOY to be measured with the rows, as `jessy chat` asks",
+            hint="write `engine embedded` in DEPLOY to be measured with it, as `jessy chat` asks",
         )
         yield outlook.warning(error, "retrieve")
+        if outlook.recipe.retrieve.quote is not None:
+            message = "an Ollama does not say how likely a passage says the answer: `jessy chat` could quote none there"
+            error = EngineError(message, hint="write `engine embedded` in DEPLOY, or leave `quote above` out")
+            stops = outlook.recipe.deploy.engine == "ollama"
+            yield outlook.error(error, "retrieve.quote") if stops else outlook.warning(error, "retrieve.quote")
 
 
 def _name(outlook: Outlook) -> Iterator[Finding]:

@@ -16,9 +16,10 @@ from jessyfile.results.facts import (
     JudgeFacts,
     MergeFacts,
     ModelfileFacts,
+    PassageFacts,
     PromoteFacts,
 )
-from jessyfile.results.served import Retrieval, Served
+from jessyfile.results.served import Retrieval, Served, ServedPassages
 from jessyfile.results.typed_json import load_as
 
 if TYPE_CHECKING:
@@ -114,8 +115,19 @@ def retrieval_of(context: StepContext, index: str) -> Retrieval | None:
     wanted = context.recipe.retrieve
     if wanted is None:
         return None
-    place = context.inputs[index].resolve().relative_to(context.root.resolve()).as_posix()
-    return Retrieval(place, context.facts_of(index, IndexFacts).digest, wanted.examples, wanted.answer)
+    place = found = ""
+    if wanted.examples:
+        place, found = _place(context, index), context.facts_of(index, IndexFacts).digest
+    passages = None
+    if "passages" in context.inputs:
+        digest = context.facts_of("passages", PassageFacts).digest
+        passages = ServedPassages(_place(context, "passages"), digest, wanted.top, wanted.quote)
+    return Retrieval(place, found, wanted.examples, wanted.answer, passages)
+
+
+def _place(context: StepContext, step: str) -> str:
+    """Return where an input lies, as counted from the root."""
+    return context.inputs[step].resolve().relative_to(context.root.resolve()).as_posix()
 
 
 def run_promote(context: StepContext) -> PromoteFacts:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from jessyfile.dataset.card import DatasetCard
 from jessyfile.dataset.card_tables import CardTable, summary_lines, topic_table
 from jessyfile.dataset.data_steps import CARD
+from jessyfile.dataset.formatted import COMPOSED
 from jessyfile.dataset.preference_card import preference_lines
 from jessyfile.errors import JessyError, ModelError
 from jessyfile.language.model_names import is_path
@@ -153,7 +154,7 @@ def hub_name(base: str, root: Path, source: str = "") -> str | None:
 
 def _data(lineage: Lineage) -> _Data | None:
     try:
-        made = "neighbours" if "neighbours" in lineage.steps else "dataset"
+        made = next(step for step in COMPOSED if step in lineage.steps)
         card = load_as(DatasetCard, lineage.folder(made) / CARD)
     except (JessyError, FileNotFoundError):
         return None

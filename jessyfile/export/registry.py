@@ -119,8 +119,7 @@ def lookup(root: Path, name: str, tag: str = LATEST) -> Registration | None:
     if entry is None:
         return None
     place = None if entry.gguf is None else str(root / entry.gguf)
-    index = entry.retrieval and replace(entry.retrieval, folder=str(root / entry.retrieval.folder))
-    return replace(_model(entry), tag=tag, gguf=place, retrieval=index)
+    return replace(_model(entry), tag=tag, gguf=place, retrieval=entry.retrieval and entry.retrieval.under(root))
 
 
 def registered(root: Path, name: str, tag: str = LATEST) -> Registration:
@@ -137,7 +136,7 @@ def registered(root: Path, name: str, tag: str = LATEST) -> Registration:
 
 def model_id(entry: Registration) -> str:
     """Return one name for everything that a registration serves: the file, how it is asked, and the engine."""
-    shown = {"retrieval": replace(entry.retrieval, folder="")} if entry.retrieval is not None else {}
+    shown = {"retrieval": entry.retrieval.anywhere} if entry.retrieval is not None else {}
     return digest({"engine": entry.engine, "digest": entry.digest, "served": entry.served, **shown})
 
 

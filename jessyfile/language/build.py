@@ -42,7 +42,7 @@ def build_recipe(
         complexity=_complexity(document["complexity"]),
         personality=_personality(document["personality"]),
         dataset=_dataset(document["dataset"]),
-        retrieve=tree.Retrieve(**document["retrieve"]) if document["retrieve"] is not None else None,
+        retrieve=_retrieve(document["retrieve"]),
         lora=tree.Lora(**{**document["lora"], "targets": tuple(document["lora"]["targets"])}),
         train=tree.Train(**document["train"]),
         prefer=_prefer(document["prefer"]),
@@ -117,6 +117,10 @@ def _dataset(dataset: Object) -> tree.Dataset:
         teacher=tree.Teacher(**dataset["teacher"]) if dataset["teacher"] else None,
         replay=tree.Replay(**dataset["replay"]) if dataset["replay"] else None,
     )
+
+
+def _retrieve(retrieve: Object | None) -> tree.Retrieve | None:
+    return tree.Retrieve(**{**retrieve, "examples": retrieve["examples"] or 0}) if retrieve is not None else None
 
 
 def _prefer(prefer: Object | None) -> tree.Prefer | None:

@@ -311,6 +311,13 @@ CODES: dict[str, Code] = {
         "EVAL {\n  SHOULD turkish.form > start\n}",
         "EVAL {\n  SHOULD turkish.form > baseline\n}",
     ),
+    "J053": Code(
+        "nothing to retrieve",
+        "RETRIEVE puts rows of the dataset before a question (`examples`), passages of documents (`documents`), or "
+        "both.",
+        "RETRIEVE {\n  answer above 50%\n}",
+        "RETRIEVE {\n  examples 3 from seeds\n  answer above 50%\n}",
+    ),
     "J201": Code(
         "the warm-up never ends",
         "The learning rate rises over `warmup_steps` optimizer updates. With fewer updates than that it never "

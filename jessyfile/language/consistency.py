@@ -284,8 +284,9 @@ def learned_or_found(draft: Draft) -> Iterator[Diagnostic]:
     at = draft.at(*own) if own in draft.merged.settings else draft.at("dataset", "learn")
     if not any(shares.values()):
         yield mistake("J051", "no row is trained", at, "nothing to learn", helps="write `learn 100%` in a CATEGORY")
-    elif draft.get("retrieve") is None:
-        message = f"`learn {100 * shares[part]:g}%` leaves rows out that nothing would find: the recipe has no RETRIEVE"
+    elif not (retrieve := draft.get("retrieve")) or retrieve["examples"] is None:
+        lacks = "the recipe has no RETRIEVE" if not retrieve else "RETRIEVE has no `examples`"
+        message = f"`learn {100 * shares[part]:g}%` leaves rows out that nothing would find: {lacks}"
         helps = "add `RETRIEVE { examples 3 from seeds }`, or delete it and ask for fewer rows"
         yield mistake("J051", message, at, "the others are nowhere", helps=helps)
 
@@ -332,6 +333,19 @@ def preferences_compared(draft: Draft) -> Iterator[Diagnostic]:
         )
 
 
+def retrieval_named(draft: Draft) -> Iterator[Diagnostic]:
+    """RETRIEVE names rows or documents to find."""
+    retrieve = draft.get("retrieve")
+    if retrieve and retrieve["examples"] is None and retrieve["documents"] is None:
+        yield mistake(
+            "J053",
+            "RETRIEVE names nothing to put before a question",
+            draft.at("retrieve"),
+            "nothing to find",
+            helps='write `examples 3 from seeds`, or `documents "notes/**/*.md" top 4`, or both',
+        )
+
+
 def references_unseen(draft: Draft) -> Iterator[Diagnostic]:
     """No reference answer is both trained and measured."""
     prefer, split = draft.get("prefer"), draft.get("eval", "contrast")
@@ -364,5 +378,6 @@ CHECKS: tuple[RecipeCheck, ...] = (
     preferences_named,
     preference_settings_fit,
     preferences_compared,
+    retrieval_named,
     references_unseen,
 )

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from jessyfile.language.layer import Layer
 
-_TEXTS = ("string", "text", "path", "folder", "rooted")
+_TEXTS = ("string", "text", "path", "folder", "rooted", "pattern")
 
 
 def override(merged: Layer, sets: Mapping[str, str], project: Project, report: Reporter) -> None:

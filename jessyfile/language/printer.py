@@ -183,7 +183,7 @@ class _Printer:
             yield str(value)
         elif unit == "text" and isinstance(value, str) and "\n" in value:
             yield spell_text(value, _INDENT)
-        elif unit in ("path", "folder", "model") and isinstance(value, str):
+        elif unit in ("path", "folder", "model", "pattern") and isinstance(value, str):
             yield self._path(value, unit, schema)
         elif unit == "criterion":
             yield str(value) if isinstance(value, str) else spell(value, metric_unit(inside["name"]), schema)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from jessyfile.language.layer import FileContext
 
 _PATHS = ("path", "folder", "model")
+GLOB = frozenset("*?[")
 _BRING_MODEL = "copy the model into the project, or name it as `hf:org/name` or as the local Ollama store does"
 
 
@@ -66,6 +67,8 @@ def convert_value(value: Value, schema: Schema, project: Project, folder: Path, 
         return None
     if unit in _PATHS:
         return _path(value, unit, project, folder)
+    if unit == "pattern":
+        return _pattern(value, project, folder)
     if unit == "criterion":
         if value.kind == "NAME" and value.text in MODELS:
             return value.text
@@ -97,6 +100,20 @@ def _path(value: Value, unit: str, project: Project, folder: Path) -> str:
             refused.help = _BRING_MODEL
         raise
     return f"./{relative}" if unit == "model" else relative
+
+
+def _pattern(value: Value, project: Project, folder: Path) -> str:
+    """Return a pattern of files as counted from the root; that files match it is known when they are looked for."""
+    if value.kind not in ("STRING", "PATH"):
+        raise wrong_kind(value, "pattern", f'put it into quotes: `"{value.text}"`')
+    parts = value.text.rstrip("/").split("/")
+    fixed = next((at for at, part in enumerate(parts) if GLOB & set(part)), len(parts))
+    base = project.relative(project.locate("/".join(parts[:fixed]) or ("/" if fixed else "."), folder))
+    if ".." in parts[fixed:]:
+        raise InvalidValue(
+            "J041", "goes up behind a `*`", "goes up", "write where the files lie, as in `notes/**/*.md`"
+        )
+    return "/".join([part for part in (base, *parts[fixed:]) if part not in ("", ".")]) or "."
 
 
 def _names_path(value: Value, folder: Path) -> bool:

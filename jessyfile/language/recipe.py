@@ -159,12 +159,22 @@ class Dataset:
 
 @dataclass(frozen=True, slots=True)
 class Retrieve:
-    """How many of the nearest rows stand before a question, and from which nearness a row's answer is given as it stands
-    (None: never).
+    """What stands before a question.
+
+    examples   how many of the nearest rows (0: none)
+    answer     from which nearness a row's answer is given as it stands (None: never)
+    documents  a pattern of files as counted from the project's root (None: no documents)
+    top        how many of their passages
+    quote      from which likelihood a passage is quoted that says the answer (None: the model answers)
+    questions  the file of questions to them that are trained (None: none)
     """
 
     examples: int
     answer: float | None
+    documents: str | None = None
+    top: int = 4
+    quote: float | None = None
+    questions: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,6 +41,7 @@ EXPECTED = {
     "folder": "a path",
     "model": "a model",
     "rooted": "quoted text",
+    "pattern": "a path",
 }
 _EXAMPLES = {
     "integer": "16",
@@ -57,6 +58,7 @@ _EXAMPLES = {
     "folder": '"folder"',
     "model": "gemma3:270m",
     "rooted": '".env"',
+    "pattern": '"notes/**/*.md"',
 }
 
 

@@ -149,6 +149,29 @@ def _imatrix(draft: Draft, wanted: bool) -> str | None:
     return f"imatrix {'yes' if wanted else 'no'} weighs nothing: {quantize} has no use for it" if idle else None
 
 
+def _answer(draft: Draft, above: float | None) -> str | None:
+    retrieve = draft.get("retrieve")
+    alone = above is not None and retrieve["examples"] is None and retrieve["documents"] is not None
+    return "answer above has no row to give: no `examples` are retrieved" if alone else None
+
+
+def _quote(draft: Draft, above: float | None) -> str | None:
+    retrieve = draft.get("retrieve")
+    alone = above is not None and retrieve["documents"] is None and retrieve["examples"] is not None
+    return "quote above has no passage to quote: no `documents` are retrieved" if alone else None
+
+
+def _questions(draft: Draft, file: str | None) -> str | None:
+    retrieve = draft.get("retrieve")
+    if file is None or (retrieve["documents"] is not None and retrieve["quote"] is None):
+        return None
+    if retrieve["documents"] is None:
+        return (
+            "questions are trained behind passages, and no `documents` are retrieved" if retrieve["examples"] else None
+        )
+    return "questions train answers in the model's own words, and `quote above` gives none"
+
+
 _HOLD_OUT = "hold rows out with `validation 10%` in DATASET, or delete it"
 TABLE = (
     Idle(("train", "early_stop"), _early_stop, "lower it, or validate more often with validate_every", "J210"),
@@ -163,6 +186,9 @@ TABLE = (
     Idle(("train", "pack"), _pack, "delete it, or raise batch_size"),
     Idle(("train", "include_system"), _include_system, "delete it, or write SYSTEM"),
     Idle(("train", "on_memory"), _on_memory, "write shrink_batch, which is what happens"),
+    Idle(("retrieve", "answer"), _answer, "delete it, or write `examples 3 from seeds`"),
+    Idle(("retrieve", "quote"), _quote, 'delete it, or write `documents "notes/**/*.md" top 4`'),
+    Idle(("retrieve", "questions"), _questions, "delete one of the two, or write `documents`"),
     Idle(("lora", "rslora"), _rslora, "delete it, or raise rank"),
     Idle(("export", "imatrix"), _imatrix, "delete it, or choose a K-quant such as q6_k"),
 )

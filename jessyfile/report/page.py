@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 from jessyfile import __version__
 from jessyfile.dataset.card import DatasetCard
 from jessyfile.dataset.data_steps import CARD
+from jessyfile.dataset.formatted import COMPOSED
 from jessyfile.dataset.preference_card import preference_lines
 from jessyfile.errors import StateError
 from jessyfile.evaluation.verdict import BETWEEN, NO_MARKER, VERDICT, Column, Metric, Verdict, with_column
@@ -112,7 +113,7 @@ def render_reported(reported: Reported) -> str:
         curve=reported.left("train", "curve.json", Curve),
         taken=reported.facts_of("train", TakenFacts),
         preferred=reported.left("prefer", "curve.json", Curve),
-        card=reported.left("neighbours", CARD, DatasetCard) or reported.left("dataset", CARD, DatasetCard),
+        card=next((card for step in COMPOSED if (card := reported.left(step, CARD, DatasetCard))), None),
         mask=reported.left("encode", "mask.json", Mask),
         contrasts=reported.left("contrast", CONTRAST_FILE, Contrasts),
         checks=_checks(verdict),

@@ -124,6 +124,29 @@ class IndexFacts(Facts):
     held_out: int
 
 
+@dataclass(frozen=True, slots=True)
+class PassageFacts(Facts):
+    """`passages`: the documents that say something, their passages, the digest of their index, and how many files were passed over."""
+
+    documents: int
+    passages: int
+    digest: str
+    passed_over: int
+
+
+@dataclass(frozen=True, slots=True)
+class QuestionFacts(Facts):
+    """`questions`: how many questions to documents there are, their training rows behind their passage or, where none answers, behind
+    others, those whose passage is left out, those that stand bare, and how many questions are held out.
+    """
+
+    questions: int
+    behind: int
+    left_out: int
+    bare: int
+    held_out: int
+
+
 def compared_by(method: Literal["dpo", "kto"]) -> str:
     """Return what a method of PREFER compares, in words."""
     return "pairs" if method == "dpo" else "judged answers"

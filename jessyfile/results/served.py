@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 from jessyfile.language.recipe import Complexity, Message
 
@@ -27,12 +28,36 @@ class Served:
 
 
 @dataclass(frozen=True, slots=True)
+class ServedPassages:
+    """The index of passages that a model is shown: its folder, as written relative to the root, and its digest; how many of the nearest
+    stand before a question, and from which likelihood one is quoted that says the answer (None: the model answers).
+    """
+
+    folder: str
+    digest: str
+    top: int
+    quote: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class Retrieval:
     """The index that a model retrieves from: its folder, as written relative to the root, and its digest; how many of the nearest
-    rows stand before a question, and from which nearness a row's answer is given as it stands (None: never).
+    rows stand before a question, and from which nearness a row's answer is given as it stands (None: never). Without rows (0) the
+    folder and its digest are empty. `passages` are of documents.
     """
 
     folder: str
     digest: str
     examples: int
     answer: float | None
+    passages: ServedPassages | None = None
+
+    def under(self, root: Path) -> Retrieval:
+        """Return it with its folders absolute."""
+        passages = self.passages and replace(self.passages, folder=str(root / self.passages.folder))
+        return replace(self, folder=str(root / self.folder) if self.examples else "", passages=passages)
+
+    @property
+    def anywhere(self) -> Retrieval:
+        """It, wherever its folders lie."""
+        return replace(self, folder="", passages=self.passages and replace(self.passages, folder=""))

@@ -8,6 +8,12 @@ if TYPE_CHECKING:
     from jessyfile.language.recipe import Recipe, Retrieve
 
 BARE, LEFT_OUT = 0.2, 0.12
+NOT_THERE = 0.25  # of the questions to documents that stand behind passages: those whose own is left out
+
+
+def trains_questions(retrieve: Retrieve | None) -> bool:
+    """Return whether questions to documents are trained: where passages are quoted, no word is the model's."""
+    return bool(retrieve and retrieve.documents and retrieve.questions and retrieve.quote is None)
 
 
 def rows_read(retrieve: Retrieve | None) -> float:
@@ -18,7 +24,7 @@ def rows_read(retrieve: Retrieve | None) -> float:
 def known_to_start(recipe: Recipe) -> frozenset[str]:
     """Return the categories whose rows the model knows that training starts from: those of which only a share is learned again.
 
-    None without RETRIEVE, where no row stands before a question.
+    None without examples of RETRIEVE, where no row stands before a question.
     """
     known = (category.name for category in recipe.dataset.categories if category.learn < 1)
-    return frozenset(known) if recipe.retrieve is not None else frozenset()
+    return frozenset(known) if recipe.retrieve is not None and recipe.retrieve.examples else frozenset()

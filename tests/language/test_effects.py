@@ -29,7 +29,9 @@ RETRAIN = (
     "data.*",
     "dataset",
     "index",
+    "passages",
     "neighbours",
+    "questions",
     "encode",
     "train",
     "preferences",
@@ -63,6 +65,8 @@ DATASET {
 RETRIEVE {
   examples 3 from seeds
   answer above 80%
+  documents "notes" top 2
+  questions "questions.jsonl"
 }
 PREFER kto "pairs.jsonl" { references development }
 EXPORT gguf { quantize q6_k }
@@ -82,6 +86,7 @@ def load(tmp_path):
     for path in (
         tmp_path / "general.jsonl",
         tmp_path / "pairs.jsonl",
+        tmp_path / "questions.jsonl",
         references.parent / "turkish.jsonl",
         references / "turkish.jsonl",
     ):

@@ -15,11 +15,14 @@ from jessyfile.evaluation.answers import read_answers
 from jessyfile.evaluation.verdict import read_verdict
 from jessyfile.planning.state import load_state
 from jessyfile.report.terminal import summary_lines
-from jessyfile.results.facts import AnswersFacts, ImportFacts, IndexFacts, JudgeFacts
+from jessyfile.results.facts import AnswersFacts, ImportFacts, IndexFacts, JudgeFacts, PassageFacts
 from jessyfile.retrieval.examples import Examples
 from tests.walks import applied_walk, jessy, result
 
-RETRIEVE = "RETRIEVE {\n  examples 2 from seeds\n  answer above 90%\n}\n"
+RETRIEVE = (
+    'RETRIEVE {\n  examples 2 from seeds\n  answer above 90%\n  documents "notes/**/*.md" top 2\n  quote above 30%\n}\n'
+)
+NOTE = "# Kombi\n\n## Basınç\n\nBasınç 1 ile 1,5 bar arasında durmalı.\n\n## Servis\n\nServisin numarası buzdolabında."
 pytestmark = pytest.mark.slow
 
 
@@ -37,6 +40,8 @@ class Applied:
 @pytest.fixture(scope="module")
 def applied(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Applied]:
     root = tmp_path_factory.mktemp("retrieve")
+    (root / "notes" / "ev").mkdir(parents=True)
+    (root / "notes" / "ev" / "kombi.md").write_text(NOTE, "utf-8")
     with applied_walk(root, RETRIEVE):
         yield Applied(root)
 
@@ -108,17 +113,37 @@ def test_a_change_costs_what_it_changes(applied: Applied) -> None:
     text = recipe.read_text("utf-8")
     assert "No changes" in jessy("plan", recipe.name)
     try:
-        recipe.write_text(text.replace("90%\n}", "80%\n}"), "utf-8")
+        recipe.write_text(text.replace("above 90%", "above 80%"), "utf-8")
         assert "No retraining is needed" in (plan := jessy("plan", recipe.name))
         assert "~ import" in plan
         recipe.write_text(text.replace("examples 2", "examples 3"), "utf-8")
         assert "Retraining follows" in (plan := jessy("plan", recipe.name))
         assert "~ neighbours" in plan
         assert "~ index" not in plan
+        recipe.write_text(text.replace("quote above 30%", "quote above 60%"), "utf-8")
+        assert "No retraining is needed" in jessy("plan", recipe.name)
+        recipe.write_text(text, "utf-8")
+        (applied.root / "notes" / "ev" / "çatı.md").write_text("Olukları ekimde temizle.", "utf-8")
+        plan = jessy("plan", recipe.name)
+        assert "No retraining is needed" in plan
+        assert re.search(r"~ passages .*\n.*notes/ev/çatı\.md", plan)
+        (applied.root / "notes" / "ev" / "çatı.md").unlink()
         recipe.write_text(text.replace(RETRIEVE, ""), "utf-8")
         assert re.search(r"evaluate\.other +no longer read", jessy("plan", recipe.name))
     finally:
         recipe.write_text(text, "utf-8")
+
+
+def test_notes_are_quoted_or_it_is_said_that_they_do_not_say_it(applied: Applied) -> None:
+    asked = json.loads(jessy("chat", "walk", "kombinin basıncı kaç bar olmalı", "--json"))["retrieved"]
+    assert next(one["id"] for one in asked["passages"]) == "notes/ev/kombi.md#Basınç"
+    assert asked["quoted"] is True
+    assert all(0 <= one["says"] <= 1 for one in asked["passages"])
+    assert asked["leans_on"] in (None, *(one["id"] for one in asked["passages"]))
+    facts = applied.facts("passages", PassageFacts)
+    assert (facts.documents, facts.passages) == (1, 2)
+    entry = json.loads((applied.root / ".jessy" / "models" / "walk" / "latest.json").read_text("utf-8"))
+    assert entry["retrieval"]["passages"]["digest"] == facts.digest
 
 
 @pytest.mark.parametrize(
@@ -127,6 +152,9 @@ def test_a_change_costs_what_it_changes(applied: Applied) -> None:
 def test_the_plan_warns_of_clients_that_send_bare_questions(applied: Applied, engine: str, said: str) -> None:
     recipe = applied.root / "walk.jessy"
     other = applied.root / f"{engine}.jessy"
-    other.write_text(recipe.read_text("utf-8").replace("engine embedded", f"engine {engine}"), "utf-8")
+    text = recipe.read_text("utf-8").replace("engine embedded", f"engine {engine}")
+    other.write_text(text, "utf-8")
+    assert "could quote none there" in jessy("check", other.name, expect=1 if engine == "ollama" else 0)
+    other.write_text(text.replace("  quote above 30%\n", ""), "utf-8")
     assert said in jessy("plan", other.name)
     assert "bare questions" not in jessy("plan", recipe.name)

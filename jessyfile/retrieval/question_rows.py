@@ -1,0 +1,150 @@
+"""Training rows of questions to the user's own documents (RAFT, Zhang et al. 2024), from the questions that RETRIEVE names.
+
+Most are asked as they are when the model serves, behind the passage that answers and others near to the question, in random order; of
+some the passage is left out, and the answer is that it is not there; some stand bare. Each is trained as it is written and typed otherwise.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from jessyfile.dataset.card import DatasetCard, card_json
+from jessyfile.dataset.card_html import card_html
+from jessyfile.dataset.data_steps import CARD, CARD_HTML, TRAIN, VALID
+from jessyfile.dataset.example import TrainingExample
+from jessyfile.dataset.formatted import FormattedRow, read_formatted, rows_folder, write_formatted
+from jessyfile.dataset.leaks import refuse_leaks
+from jessyfile.dataset.marker import marked
+from jessyfile.dataset.rewriting import retyped
+from jessyfile.dataset.rows import Row
+from jessyfile.dataset.select import turn
+from jessyfile.fsops import write_text
+from jessyfile.language.recipe import Message
+from jessyfile.results.facts import QuestionFacts
+from jessyfile.results.typed_json import load_as
+from jessyfile.retrieval.passage_index import PassageIndex
+from jessyfile.retrieval.questions import Question, read_questions
+from jessyfile.retrieval.quoting import ABSENT, asked_of, language_of, quoted
+from jessyfile.retrieval.shares import BARE, NOT_THERE
+from jessyfile.text.json_lines import raise_faults
+
+if TYPE_CHECKING:
+    from jessyfile.planning.steps import StepContext
+    from jessyfile.retrieval.passages import DocumentPassage
+
+_LETTERS = 3  # letters of a prompt for each token that a row may have
+
+
+def run_questions(context: StepContext) -> QuestionFacts:
+    """Write the rows as they were composed so far with those of the questions behind them. Raises DatasetError."""
+    recipe, composed = context.recipe, rows_folder(context.inputs)
+    assert recipe.retrieve and recipe.retrieve.questions  # noqa: S101 (there is no such step without questions)
+    index = PassageIndex.load(context.inputs["passages"])
+    asked, faults = read_questions(context.root / recipe.retrieve.questions, recipe.retrieve.questions, index.passages)
+    raise_faults(faults, f"`{recipe.retrieve.questions}`", hint="mend these lines")
+    refuse_leaks(recipe, context.root, [_as_row(one) for one in asked])
+    level = recipe.complexity.levels[0]
+    behind = Behind(
+        index,
+        recipe.retrieve.top,
+        recipe.dataset.seed,
+        _LETTERS * recipe.train.max_length,
+        (recipe.complexity.marker, level.name, level.iterations[0]),
+    )
+    train, held_out = _split(asked, recipe.dataset.validation, recipe.dataset.seed)
+    write_formatted(context.output / TRAIN, [*read_formatted(composed / TRAIN), *behind.trained(train)])
+    valid = [behind.row(one, one.question, behind.as_served(one), "held out") for one in held_out]
+    write_formatted(context.output / VALID, [*read_formatted(composed / VALID), *valid])
+    card = load_as(DatasetCard, composed / CARD)
+    write_text(context.output / CARD, card_json(card))
+    write_text(context.output / CARD_HTML, card_html(card))
+    counts = behind.counts
+    return QuestionFacts(len(asked), counts["behind"], counts["left out"], counts["bare"], len(valid))
+
+
+def _as_row(one: Question) -> Row:
+    language = language_of(one.question, ())
+    return Row(TrainingExample(one.question, one.answer, "low", 1, "documents", language), one.place)
+
+
+def _split(asked: Sequence[Question], share: float, seed: int) -> tuple[list[Question], list[Question]]:
+    order = sorted(asked, key=lambda one: turn(seed, "held out", one.place))
+    out = {one.place for one in order[: round(share * len(order))]}
+    return [one for one in asked if one.place not in out], [one for one in asked if one.place in out]
+
+
+@dataclass(slots=True)
+class Behind:
+    """Puts passages before questions, `top` of them and no more than `room` letters; `marker` begins each answer: its form, the level and
+    the iterations. `counts` says how the training rows came out.
+    """
+
+    index: PassageIndex
+    top: int
+    seed: int
+    room: int
+    marker: tuple[str | None, str, int]
+    counts: Counter[str] = field(default_factory=Counter)
+
+    def trained(self, asked: Sequence[Question]) -> Iterator[FormattedRow]:
+        """Yield each question's rows, exactly the shares of the questions bare and with their passage left out."""
+        order = [one.place for one in sorted(asked, key=lambda one: turn(self.seed, "questions", one.place))]
+        bare = set(order[: round(BARE * len(order))])
+        answered = [one.place for one in asked if one.passage is not None and one.place not in bare]
+        left = sorted(answered, key=lambda place: turn(self.seed, "left out", place))
+        left_out = set(left[: round(NOT_THERE * len(left))])
+        for one in asked:
+            kind = "bare" if one.place in bare else "left out" if one.place in left_out else "behind"
+            rng = random.Random(f"{self.seed}/questions/{one.place}")
+            for question in dict.fromkeys((one.question, retyped(one.question, language_of(one.question, ()), rng))):
+                self.counts[kind] += 1
+                yield self.row(one, question, self._shown(one, kind, rng), kind)
+
+    def as_served(self, one: Question) -> list[DocumentPassage]:
+        """Return the passages that stand before a question when the model serves."""
+        return self._roomy([each.passage for each in self.index.nearest(one.question, self.top)], one, keep=0)
+
+    def _shown(self, one: Question, kind: str, rng: random.Random) -> list[DocumentPassage]:
+        """Return the passages of a training row, in random order."""
+        if kind == "bare":
+            return []
+        others = [each.passage for each in self.index.nearest(one.question, len(self.index.passages))]
+        if one.passage is not None:
+            others = [each for each in others if each.section != one.passage.section]
+        own = [one.passage] if one.passage is not None and kind != "left out" else []
+        shown = self._roomy([*own, *others[: self.top - len(own)]], one, keep=len(own))
+        rng.shuffle(shown)
+        return shown
+
+    def _roomy(self, shown: list[DocumentPassage], one: Question, keep: int) -> list[DocumentPassage]:
+        """Return as many of the first passages as there is room for, `keep` at least."""
+        while len(shown) > keep and len(asked_of(shown, one.question)) > self.room:
+            shown = shown[:-1]
+        return shown
+
+    def row(self, one: Question, question: str, shown: list[DocumentPassage], kind: str) -> FormattedRow:
+        """Return a question behind passages with its answer: that it is not there, where none of them is its own.
+
+        Args:
+            one: the question as it was written.
+            question: as it is asked.
+            shown: the passages before it.
+            kind: how it came out; `bare` has its answer without passages.
+
+        Returns:
+            The row as it is trained.
+        """
+        there = one.passage is not None and (kind == "bare" or one.passage in shown)
+        language = language_of(question, shown)
+        said = (one.answer or quoted(one.passage, question)) if there and one.passage else ABSENT[language]
+        if one.passage is None and one.answer:
+            said = one.answer
+        form, level, count = self.marker
+        answer = Message("assistant", marked(form, level, count, said))
+        name = f"{turn(self.seed, one.place, question, kind):016x}"
+        messages = (Message("user", asked_of(shown, question)), answer)
+        return FormattedRow(messages, "chat", "documents", kind, level, count, language, (), name, ((level, count),))
