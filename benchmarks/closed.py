@@ -22,6 +22,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from statistics import median
 from typing import TYPE_CHECKING
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
@@ -158,16 +159,14 @@ def ways(world: World) -> Mapping[str, Callable[[], dict[str, Answered]]]:
     }
 
 
-def line(world: World, name: str, scores: Sequence[Score]) -> str:
-    """Return one row of the table: all fields right, JSON of the right shape, each field, and seconds."""
-    found, suites = ModelScores(scores), dict.fromkeys(case.suite for case in world.cases)
-    parts = [
-        found.measure(metric) for metric in (*(f"{suite}.relevance" for suite in suites), *field_metrics(world.cases))
-    ]
+def line(name: str, suite: str, scores: Sequence[Score]) -> str:
+    """Return one row of the table: all fields right, JSON at all, each field, and the seconds of an answer."""
+    found = ModelScores(scores)
+    parts = [found.measure(metric) for metric in (f"{suite}.relevance", *field_metrics(one.case for one in scores))]
     shares = [f"{one.value or 0:.1%} ({one.low or 0:.1%} to {one.high or 0:.1%})" for one in parts]
     read = sum(said_fields(one.answer.text) is not None for one in scores) / len(scores)
-    seconds = sorted(one.answer.seconds for one in scores if one.answer.alone)[len(scores) // 4]
-    return f"| {name} | {' | '.join([shares[0], f'{read:.0%}', *shares[1:]])} | {seconds:.2f} |"
+    seconds = median(one.answer.seconds for one in scores if one.answer.alone)
+    return f"| {name} | {suite} | {' | '.join([shares[0], f'{read:.0%}', *shares[1:]])} | {seconds:.2f} |"
 
 
 def matrix(table: FieldTable) -> str:
@@ -190,22 +189,28 @@ def main() -> None:
     applied = Applied.of(given.project.resolve(), given.recipe)
     rows, cases = rows_of(applied.steps["dataset"] / "train.jsonl"), load_suites(applied.recipe, applied.root)
     world = World(applied, rows, cases, given.schema.read_text("utf-8"), given.shots, make_folder(given.work))
-    names = field_metrics(cases)
-    print(f"| way | all right | JSON | {' | '.join(name.rpartition('.')[2] for name in names)} | s |")
-    print(f"|---|---|---|{'---|' * len(names)}---|")
+    suites = dict.fromkeys(case.suite for case in cases)
+    names = [
+        name.rpartition(".")[2] for name in field_metrics(case for case in cases if case.suite == next(iter(suites)))
+    ]
+    print(f"| way | suite | all right | JSON | {' | '.join(names)} | s |")
+    print(f"|---|---|---|---|{'---|' * len(names)}---|")
     for name, answers in ways(world).items():
         if given.ways and name not in given.ways.split(","):
             continue
         scores = list(score_all(applied.recipe, cases, answers()).values())
-        print(line(world, name, scores), flush=True)
+        for suite in suites:
+            print(line(name, suite, [one for one in scores if one.case.suite == suite]), flush=True)
         if name == "tuned":
-            tuned = scores
-    if not given.ways or "tuned" in given.ways.split(","):
-        print(*(f"\n{matrix(table)}" for table in field_tables(tuned)), sep="\n")
-        print()
-        for one in tuned:
-            if not one.relevant:
-                print(f"- {one.case.id} `{one.case.prompt}`: {'; '.join(one.failed_relevance)}")
+            show(scores)
+
+
+def show(scores: Sequence[Score]) -> None:
+    """Print the confusions, and every case that is not right."""
+    print(*(f"\n{table.suite}\n\n{matrix(table)}" for table in field_tables(scores)), "", sep="\n")
+    for one in scores:
+        if not one.relevant:
+            print(f"- {one.case.id} `{one.case.prompt}`: {'; '.join(one.failed_relevance)}")
 
 
 if __name__ == "__main__":
