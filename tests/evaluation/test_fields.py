@@ -147,13 +147,14 @@ def test_a_case_may_want_any_value_of_json_and_no_object_within(tmp_path: Path) 
     assert [fault.line for fault in faults] == [2, 3]
 
 
-def test_the_shipped_tickets_ask_for_every_queue_in_both_languages() -> None:
+@pytest.mark.parametrize(("suite", "each"), [("tickets", 20), ("tickets_fresh", 10)])
+def test_the_shipped_tickets_ask_for_every_queue_as_often(suite: str, each: int) -> None:
     """A queue that few cases ask for, or a case that asks for a number it does not name, would measure something else."""
-    cases, faults = read_cases(resource("data", "eval", "tickets.jsonl"))
-    assert (faults, len(cases)) == ([], 120)
+    cases, faults = read_cases(resource("data", "eval", f"{suite}.jsonl"))
+    assert (faults, len(cases)) == ([], 6 * each)
     wanted = [wanted_fields(case) for case in cases]
     queues = [one["queue"] for one in wanted]
-    assert {queue: queues.count(queue) for queue in queues} == dict.fromkeys(dict.fromkeys(queues), 20)
+    assert {queue: queues.count(queue) for queue in queues} == dict.fromkeys(dict.fromkeys(queues), each)
     orders = [(case, json.loads(one["order"])) for case, one in zip(cases, wanted, strict=True)]
     assert all(order is None or order in case.prompt for case, order in orders)
 
@@ -176,6 +177,10 @@ def test_rows_of_tickets_answer_as_the_cases_are_asked() -> None:
 def test_every_ticket_fits_the_schema_that_answers_may_be_held_to() -> None:
     """A schema that allows less than the cases ask for would fail answers by itself."""
     body = json.loads(Path(resource("data").parent, "docs", "examples", "ticket.schema.json").read_text("utf-8"))
-    cases, _ = read_cases(resource("data", "eval", "tickets.jsonl"))
+    cases = [
+        case
+        for name in ("tickets", "tickets_fresh")
+        for case in read_cases(resource("data", "eval", f"{name}.jsonl"))[0]
+    ]
     answers = [{name: json.loads(value) for name, value in wanted_fields(case).items()} for case in cases]
     assert not [answer for answer in answers if any(Draft202012Validator(body).iter_errors(answer))]
