@@ -133,10 +133,8 @@ class Verdict:
         return replace(found, other_way=self.ways.other, other=other)
 
     def _beside(self) -> dict[str, dict[str, float]]:
-        """Return the values of the columns before the candidate's; nothing where the base alone stands there."""
+        """Return the values of the columns before the candidate's."""
         beside = [column for column in self.columns if column != "candidate"]
-        if beside in ([], ["base"]):
-            return {}
         return {
             column: {
                 name: round(value, 4) for name, one in self.metrics.items() if (value := one.of(column)) is not None

@@ -483,8 +483,8 @@ class Opinion:
 @dataclass(frozen=True, slots=True)
 class JudgeFacts(Facts):
     """`judge`: every criterion's outcome, and every metric's value. A model of RETRIEVE was asked in a second way, `other_way`, which no
-    criterion is measured by: `other` holds every share asked so. Where more than the base stands beside the candidate, `beside` holds their
-    metrics by column, `base`, `start` or `previous`.
+    criterion is measured by: `other` holds every share asked so. `beside` holds the metrics of the models that stand beside the candidate by
+    column, `base`, `start` or `previous`.
     """
 
     criteria: tuple[Outcome, ...]

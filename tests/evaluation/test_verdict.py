@@ -248,6 +248,6 @@ def test_the_gain_over_the_start_is_paired_as_that_over_the_base_is(tmp_path: Pa
     assert (given.metrics["turkish.relevance"].of("start"), given.metrics["turkish.relevance"].of("base")) == (1.0, 0.0)
     unknown = judge(recipe, cases, good, bad, Took())
     assert unknown.criteria[0].outcome.note == "the model that training started from was not measured on it"
-    assert unknown.facts().beside == {}
+    assert [*unknown.facts().beside] == ["base"]
     write_verdict(tmp_path, given)
     assert read_verdict(tmp_path) == given
