@@ -239,7 +239,7 @@ def test_the_effect_of_every_setting_in_the_table_is_that_of_the_steps_that_read
     path = resource("recipes") / name
     # without RETRIEVE and PREFER there is no step that could read of them
     text = path.read_text("utf-8") + "PREFER kto { references development }\n"
-    text += f'RETRIEVE {{\n  examples 3 from seeds\n  answer above 80%\n  documents "."\n  questions "recipes/{name}"\n}}\n'
+    text += f'RETRIEVE {{\n  examples 3 from seeds\n  answer above 80%\n  documents "."\n  questions "{name}"\n}}\n'
     recipe = load_text(text, path, root=path.parents[1]).recipe
     assert recipe is not None
     recipe = dataclasses.replace(

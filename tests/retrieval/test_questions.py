@@ -35,7 +35,13 @@ HELD = PassageIndex.build(
 
 def asked(count: int, without: int = 0) -> list[Question]:
     own = [Question(f"alet {n} nerede durur", HELD.passages[n], None, f"q.jsonl:{n + 1}") for n in range(count)]
-    return [*own, *(Question(f"alet rafı {n} kez ne zaman silindi", None, None, f"q.jsonl:{count + n + 1}") for n in range(without))]
+    return [
+        *own,
+        *(
+            Question(f"alet rafı {n} kez ne zaman silindi", None, None, f"q.jsonl:{count + n + 1}")
+            for n in range(without)
+        ),
+    ]
 
 
 def behind(top: int = 3, room: int = 10_000) -> Behind:
