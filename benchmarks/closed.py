@@ -3,7 +3,7 @@
 python benchmarks/closed.py                      the table of docs/closed.md, from a project in which recipes/tickets.jessy was applied
 python benchmarks/closed.py PROJECT --recipe recipes/x.jessy --schema x.schema.json
 ... --shots 12           so many training rows stand before the question where the base is shown how it is done
-... --ways base,tuned    these ways alone
+... --ways "base;tuned"  these ways alone
 ... --work FOLDER        where answers are kept; what is there is not asked again
 
 The commonest answer is that of the training rows. The nearest row is the one whose question shares most runs of letters with the message;
@@ -196,7 +196,7 @@ def main() -> None:
     print(f"| way | suite | all right | JSON | {' | '.join(names)} | s |")
     print(f"|---|---|---|---|{'---|' * len(names)}---|")
     for name, answers in ways(world).items():
-        if given.ways and name not in given.ways.split(","):
+        if given.ways and name not in given.ways.split(";"):
             continue
         scores = list(score_all(applied.recipe, cases, answers()).values())
         for suite in suites:

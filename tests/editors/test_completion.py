@@ -146,7 +146,8 @@ def test_what_people_wrote_is_what_would_have_been_offered(recipe):
         own = statement.head.text in OWN_NAMES or (statement.head.text == "SUITE" and len(statement.args) > 1)
         for token in (statement.head, *statement.args):
             suggestions = [one.label for one in complete(Scene(text), token.span.start).suggestions]
-            chosen = token.kind == "NAME" and suggestions and not own
+            of_a_field = ".field." in token.text  # which fields there are stands in the suite's file
+            chosen = token.kind == "NAME" and suggestions and not own and not of_a_field
             if chosen or token is statement.head:
                 assert token.text in suggestions, (token.text, token.span.line)
                 checked += 1
