@@ -18,7 +18,10 @@ from jessyfile.results.facts import EncodeFacts, Facts, PreferencesFacts
 from jessyfile.results.typed_json import Record, read_as
 
 if TYPE_CHECKING:
+    from jessyfile.planning.forecast import Between
     from jessyfile.training.hosts import Hosts
+
+_LETTERS = 3.3  # bytes of text a token, about
 
 # Each step's function is imported when the step runs: planning must start none of what training needs.
 
@@ -265,6 +268,34 @@ def _train_peak(outlook: Outlook, hosts: Hosts | None = None) -> int | None:
     return train_peak(outlook, hosts.here if hosts is not None else 1)
 
 
+def _facts(outlook: Outlook) -> Mapping[str, Record]:
+    return {name: kept.facts for name, kept in outlook.kept.items()}
+
+
+def _train_time(outlook: Outlook) -> Between | None:
+    from jessyfile.training.estimates import training_time
+
+    return training_time(outlook, _rows_trained(outlook.recipe, outlook.root, _facts(outlook)) or 0)
+
+
+def _answer_time(outlook: Outlook) -> Between | None:
+    from jessyfile.training.estimates import answering_time
+
+    return answering_time(outlook, _cases(outlook.recipe, outlook.root, {}) or 0)
+
+
+def _reference_time(outlook: Outlook) -> Between | None:
+    from jessyfile.training.estimates import reading_time
+
+    return reading_time(outlook, (_reference_bytes(outlook.recipe, outlook.root, {}) or 0) / _LETTERS)
+
+
+def _write_time(outlook: Outlook, disk: Callable[[Outlook], int]) -> Between | None:
+    from jessyfile.training.estimates import writing_time
+
+    return writing_time(disk(outlook))
+
+
 def _train_smaller(outlook: Outlook, share: float) -> str:
     from jessyfile.training.memory import what_fits
 
@@ -453,6 +484,7 @@ def _contrast_steps(recipe: Recipe, reading: tuple[str, ...]) -> tuple[Step, ...
         resumable=True,
         version=2,
         units=_reference_bytes,
+        estimate=_reference_time,
     )
     own, started = _untouched(recipe), bool(recipe.adapter)
     read = [
@@ -673,10 +705,11 @@ def _base_steps(recipe: Recipe) -> tuple[Step, ...]:
         preflight=_base_known,
         about=_base_about,
         disk=_base_disk,
+        estimate=partial(_write_time, disk=_base_disk),
     )
     if not recipe.adapter:
         return (base,)
-    untouched = replace(base, name="from", reads=("from",), files=named_files, preflight=None, disk=None)
+    untouched = replace(base, name="from", reads=("from",), files=named_files, preflight=None, about=None, disk=None)
     title = "merge ADAPTER into the base: training starts from there"
     return (untouched, replace(base, title=title, run=_adapted_base, inputs=("from",)))
 
@@ -750,6 +783,7 @@ def _train_step(hosts: Hosts | None) -> Step:
         resumable=True,
         units=_rows_trained,
         preflight=partial(_train_known, hosts=hosts),
+        estimate=_train_time,
         peak=partial(_train_peak, hosts=hosts),
         smaller=_train_smaller,
     )
@@ -775,7 +809,14 @@ def _export_steps(read: _Read, composed: str, adapted: str, retrieval: tuple[str
     from jessyfile.export.registry import holds_candidate
 
     return (
-        Step("merge", "merge the adapter in full precision", _merge, inputs=("base", adapted), disk=_merge_disk),
+        Step(
+            "merge",
+            "merge the adapter in full precision",
+            _merge,
+            inputs=("base", adapted),
+            disk=_merge_disk,
+            estimate=partial(_write_time, disk=_merge_disk),
+        ),
         Step(
             "gguf",
             "write and check the GGUF",
@@ -785,6 +826,7 @@ def _export_steps(read: _Read, composed: str, adapted: str, retrieval: tuple[str
             version=3,
             preflight=_gguf_known,
             disk=_gguf_disk,
+            estimate=partial(_write_time, disk=_merge_disk),
         ),
         Step(
             "modelfile",
@@ -828,6 +870,7 @@ def _evaluation_steps(recipe: Recipe, read: _Read, adapted: str, retrieval: tupl
         preflight=_suites_known,
         resumable=True,
         units=_cases,
+        estimate=_answer_time,
     )
     asked = partial(answer_all, run=_evaluate, inputs=("import",), version=2)
     ways = [asked("evaluate", "answer every suite with the candidate")]

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from jessyfile.errors import ModelError, StateError
 from jessyfile.language.model_names import tuning_of
 from jessyfile.models.reference import parse_reference
-from jessyfile.models.resolve import Nearby, nearby
+from jessyfile.models.resolve import Nearby, Place, nearby
+from jessyfile.planning.change_text import size
 from jessyfile.planning.preflight import Finding
 from jessyfile.results.facts import BaseFacts
 from jessyfile.results.typed_json import read_as
@@ -31,6 +32,8 @@ def base_about(outlook: Outlook) -> Iterator[Finding]:
     source, digest = (kept.source, kept.digest) if kept else (place.source, place.digest)
     parts = (f"base {base}", _TUNINGS[tuning_of(base)], source, short(digest or ""))
     yield Finding("note", "", "base", " · ".join(part for part in parts if part))
+    if kept is None and place.hub is not None and place.path is None:
+        yield Finding("note", "", "base", f"+ download {place.source}: {_fetched(place.hub)}")
     if before and place.digest and place.digest != before.digest:
         yield outlook.warning(_moved(base, place, before, kept=kept is not None), "from")
 
@@ -45,6 +48,13 @@ def base_place(outlook: Outlook) -> Nearby:
 def short(digest: str) -> str:
     """Return the beginning of a digest, long enough to tell two apart."""
     return digest[:_SHOWN]
+
+
+def _fetched(hub: Place) -> str:
+    """Say how much is to be fetched, and whether terms must be accepted first, as far as the table of names tells."""
+    much = f"about {size(int(hub['bytes']))}" if "bytes" in hub else "of a size that `jessy plan --probe` asks for"
+    gates = "gated: accept its terms first" if hub.get("gated") else "not gated" if "bytes" in hub else ""
+    return ", ".join(part for part in (much, gates) if part)
 
 
 def _before(outlook: Outlook) -> BaseFacts | None:

@@ -58,11 +58,11 @@ class Nearby:
 
     @property
     def source(self) -> str:
-        """Where it lies, in words; of a repository that is not on this disk, that it is to be fetched."""
+        """Where it lies, in words."""
         if self.package is not None:
             return f"the package {self.package['package']}"
         if self.hub is not None:
-            return f"hf:{self.hub['hub']}{'' if self.path else ', to be fetched'}"
+            return f"hf:{self.hub['hub']}"
         return (
             "" if self.path is None else "the local Ollama store" if _BLOB.fullmatch(self.path.name) else "local files"
         )

@@ -176,6 +176,11 @@ def duration(seconds: float) -> str:
     return f"{minutes}m" if minutes < 90 else f"{minutes // 60}h {minutes % 60:02d}m"
 
 
+def spanned(low: float, high: float) -> str:
+    """Return a range of seconds: `4m to 15m`, one reading where both ends have the same."""
+    return " to ".join(dict.fromkeys((duration(low), duration(high))))
+
+
 def size(count: int) -> str:
     """Return bytes in the largest decimal unit that keeps them above 1: `6.1 GB`."""
     amount, unit = float(count), "B"

@@ -1,6 +1,7 @@
 """How long a step takes and how much memory it needs, from earlier runs on this machine.
 
-Without a measurement there are no seconds. Memory may also follow from sizes alone (`Step.peak`): a measurement then
+Without a measurement there is a range of seconds by sizes at most (`Step.estimate`).
+Memory may also follow from sizes alone (`Step.peak`): a measurement then
 corrects what they say, so that it counts for other sizes too.
 """
 
@@ -28,18 +29,20 @@ if TYPE_CHECKING:
 _KEPT = 20
 _RECENT = 5
 _APART = 1.5
+Between = tuple[float, float]  # the seconds at best and at worst
 
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
     """Seconds and peak bytes of memory that a step is expected to take, None where they are unknown; `runs` is how many
-    earlier runs say so, `sized` the peak by sizes alone.
+    earlier runs say so, `sized` the peak by sizes alone, `between` the seconds where sizes alone tell them.
     """
 
     seconds: float | None
     peak: int | None
     runs: int
     sized: int | None = None
+    between: Between | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,18 +110,21 @@ class Forecaster:
     def __post_init__(self) -> None:
         self._with_base = {step.name for step in self.steps if "base" in needs(self.steps, [step.name])}
 
-    def of(self, step: Step, kept: Mapping[str, Record], sized: int | None = None) -> Forecast | None:
+    def of(
+        self, step: Step, kept: Mapping[str, Record], sized: int | None = None, between: Between | None = None
+    ) -> Forecast | None:
         """Return what a run of this step should take, or None when nothing is known.
 
         Args:
             step: the step.
             kept: the facts of those inputs that stay as they are.
             sized: its peak by sizes alone, where these are known.
+            between: its seconds by sizes alone.
         """
         base = self.base_of(step)
         rows = [row for row in self.timings.of(step.timed_as or step.name) if row.base == base][-_RECENT:]
         if not rows:
-            return Forecast(None, sized, 0, sized) if sized else None
+            return Forecast(None, sized, 0, sized, between) if sized or between else None
         return Forecast(_seconds(rows, self.units(step, kept)), _peak(rows, sized), len(rows), sized)
 
     def units(self, step: Step, kept: Mapping[str, Record]) -> float | None:

@@ -14,9 +14,9 @@ from jessyfile.planning.canonical import digest
 from jessyfile.planning.decide import Answer, Decider, Decision
 from jessyfile.planning.effects import Effect, step_effects, strongest
 from jessyfile.planning.fingerprint import FileHashes, fingerprint
-from jessyfile.planning.forecast import Forecast, Forecaster, load_timings
+from jessyfile.planning.forecast import Between, Forecast, Forecaster, load_timings
 from jessyfile.planning.graph import expand, select
-from jessyfile.planning.preflight import Finding, Kept, Outlook, Reach, about, preflight
+from jessyfile.planning.preflight import Finding, Kept, Outlook, Reach, about, preflight, writes
 from jessyfile.planning.reasons import Reason, reasons
 from jessyfile.planning.state import State, load_state
 from jessyfile.planning.store import Store
@@ -63,8 +63,15 @@ class PlannedStep:
 
     @property
     def seconds(self) -> float | None:
-        """How long it should take, None where nothing says so."""
+        """How long it should take, None where no run of before says so."""
         return self.forecast.seconds if self.forecast else None
+
+    @property
+    def between(self) -> Between | None:
+        """Between how many seconds it should take, by sizes where no run of before says so; None where nothing does."""
+        if self.forecast is None or self.forecast.seconds is None:
+            return self.forecast.between if self.forecast else None
+        return self.forecast.seconds, self.forecast.seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +87,7 @@ class Selection:
 class Plan:
     """The answer for every selected step. `promotion` are the facts of a kept `promote` step, None when it runs or is
     left out; `mask` those of a kept `encode` step; `findings` is what is known to be wrong before any step runs, `about`
-    what stands at the top: which weights are the base."""
+    what stands at the top: which weights are the base, `disk` about how many bytes will be written."""
 
     name: str
     recipe: str
@@ -93,6 +100,7 @@ class Plan:
     mask: EncodeFacts | None = None
     findings: tuple[Finding, ...] = ()
     about: tuple[str, ...] = ()
+    disk: int = 0
 
     @property
     def errors(self) -> tuple[Finding, ...]:
@@ -178,8 +186,9 @@ def plan_with(decider: Decider, steps: Sequence[Step], selection: Selection, rea
     where, last = relative(recipe.path, root), forecaster.last_full_run()
     promotion = kept["promote"].facts_of(PromoteFacts) if "promote" in kept else None
     mask = kept["encode"].facts_of(EncodeFacts) if "encode" in kept else None
+    disk = sum(writes(steps, outlook).values())
     notes = tuple(one.message for one in told if one.severity == "note")
-    return Plan(recipe.name, where, root, state, selection, planned, promotion, last, mask, findings, notes)
+    return Plan(recipe.name, where, root, state, selection, planned, promotion, last, mask, findings, notes, disk)
 
 
 def _outlook(
@@ -199,8 +208,10 @@ def _forecast(planned: PlannedStep, decision: Decision, outlook: Outlook, foreca
         return planned
     step = decision.step
     kept = {name: outlook.kept[name].facts for name in step.inputs if name in outlook.kept}
-    sized = step.peak(replace(outlook, step=step.name)) if step.peak else None
-    return replace(planned, forecast=forecaster.of(step, kept, sized))
+    own = replace(outlook, step=step.name)
+    sized = step.peak(own) if step.peak else None
+    between = step.estimate(own) if step.estimate and outlook.machine else None
+    return replace(planned, forecast=forecaster.of(step, kept, sized, between))
 
 
 def _walk(

@@ -30,6 +30,7 @@ def plan_as_json(plan: Plan) -> dict[str, Any]:
         "effect": plan.effect if plan.changes else None,
         "withheld": plan.withheld,
         "about": list(plan.about),
+        "disk": plan.disk,
         "findings": [finding.as_json() for finding in plan.findings],
         "steps": [_step(step) for step in plan.steps],
     }
@@ -45,7 +46,14 @@ def _step(step: PlannedStep) -> dict[str, Any]:
         "resumes": step.resumes,
         "fingerprint": step.fingerprint,
         "reasons": [reason.as_json() for reason in step.reasons],
-        "forecast": {"seconds": forecast.seconds, "peak": forecast.peak, "runs": forecast.runs} if forecast else None,
+        "forecast": {
+            "seconds": forecast.seconds,
+            "peak": forecast.peak,
+            "runs": forecast.runs,
+            "between": forecast.between,
+        }
+        if forecast
+        else None,
     }
 
 

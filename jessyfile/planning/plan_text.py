@@ -7,7 +7,7 @@ import datetime as dt
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from jessyfile.planning.change_text import Change, change_block, counted, duration, gathered, size, spelled
+from jessyfile.planning.change_text import Change, change_block, counted, duration, gathered, size, spanned, spelled
 from jessyfile.text.fit import beside, folded
 
 if TYPE_CHECKING:
@@ -262,6 +262,8 @@ def _price(plan: Plan) -> str:
 
 def _about(plan: Plan) -> str:
     running = [step for step in plan.steps if step.runs]
+    if estimate := _estimate(plan, running):
+        return estimate
     known = [step.seconds for step in running if step.seconds is not None]
     about = f"about {duration(max(1, sum(known)))}" if known else ""
     unknown = sorted((step.name for step in running if step.seconds is None), key=lambda name: name not in _LONG)
@@ -274,9 +276,24 @@ def _about(plan: Plan) -> str:
     return f"How long is not known: {_join(names)} never ran here; the rest takes {about}."
 
 
+def _estimate(plan: Plan, running: Sequence[PlannedStep]) -> str:
+    """Return between how long the steps take where sizes must tell a part of it; nothing where they cannot."""
+    guessed = [step for step in running if step.seconds is None]
+    ranges = [step.between for step in running if step.between is not None]
+    if not any(step.between for step in guessed) or any(step.name in _LONG and not step.between for step in guessed):
+        return ""
+    span = spanned(sum(low for low, _ in ranges), sum(high for _, high in ranges))
+    why = "nothing ran here yet" if len(guessed) == len(running) else f"{len(guessed)} steps never ran here"
+    disk = f", and writes about {size(plan.disk)}" if plan.disk else ""
+    return f"By sizes it takes {span} on this machine{disk}: an estimate, for {why}."
+
+
 def _forecast(steps: Sequence[PlannedStep]) -> str:
     known = [step.seconds for step in steps if step.seconds is not None]
+    guessed = [step.between for step in steps if step.between is not None]
     seconds = [f"~{duration(sum(known))}".replace("~<", "<")] if known else []
+    if len(guessed) > len(known):
+        seconds = [spanned(sum(low for low, _ in guessed), sum(high for _, high in guessed))]
     forecast = steps[0].forecast if len(steps) == 1 else None
     peak = (forecast.peak if forecast else None) or 0
     return ", ".join([*seconds, *([size(peak)] if peak >= 1e9 else [])])

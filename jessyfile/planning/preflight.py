@@ -152,9 +152,15 @@ def _of(step: Step, outlook: Outlook) -> Iterator[Finding]:
         yield own.error(error)
 
 
+def writes(steps: Sequence[Step], outlook: Outlook) -> Mapping[str, int]:
+    """Return about how many bytes each step will write that will or may run, as far as that is known."""
+    running = [step for step in steps if step.name in outlook.running] if outlook.machine else []
+    return {step.name: step.disk(replace(outlook, step=step.name)) for step in running if step.disk is not None}
+
+
 def _disk(running: Sequence[Step], outlook: Outlook) -> Iterator[Finding]:
     """Compare what the steps will write with the room there is."""
-    needed = {step.name: step.disk(replace(outlook, step=step.name)) for step in running if step.disk is not None}
+    needed = writes(running, outlook)
     total, free = sum(needed.values()), shutil.disk_usage(outlook.root).free
     if total > free:
         shares = ", ".join(f"{name} {size(share)}" for name, share in needed.items() if share)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from jessyfile.language.recipe import Recipe
+    from jessyfile.planning.forecast import Between
     from jessyfile.planning.preflight import Finding, Outlook
 
 Json = Any  # JSON values: None, bool, int, float, str, lists and string-keyed mappings of them
@@ -86,6 +87,7 @@ class Step:
     resumable  whether `work` holds checkpoints worth keeping after an interruption
     units    how much work a run would be, in the step's own unit (rows, tokens), from the recipe, the root and the
              facts of those inputs that stay as they are; the forecast scales with it
+    estimate  between how many seconds a run takes by sizes alone, None where they are not known: told until one was measured
     timed_as  under which name its runs are timed, where another step of its name does other work; else its own
     peak     about how many bytes of memory a run needs at its peak, by sizes alone; None where they are not known.
              Earlier runs on this machine correct it
@@ -111,6 +113,7 @@ class Step:
     about: Callable[[Outlook], Iterable[Finding]] | None = None
     disk: Callable[[Outlook], int] | None = None
     units: Callable[[Recipe, Path, Mapping[str, Record]], float | None] | None = None
+    estimate: Callable[[Outlook], Between | None] | None = None
     timed_as: str | None = None
     resolved: Callable[[Recipe], Mapping[str, str]] | None = None
     peak: Callable[[Outlook], int | None] | None = None

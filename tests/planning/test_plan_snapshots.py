@@ -45,7 +45,9 @@ def fake(step):
         (context.output / "out").write_text(hashlib.sha256("".join(parts).encode()).hexdigest())
         return FACTS.get(step.name, Facts())
 
-    return dataclasses.replace(step, run=run, still_in_effect=None, preflight=None, about=None, disk=None)
+    return dataclasses.replace(
+        step, run=run, still_in_effect=None, preflight=None, about=None, disk=None, estimate=None
+    )
 
 
 def steps_of(recipe):
