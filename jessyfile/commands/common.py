@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -109,6 +109,33 @@ def _recipe(context: click.Context, _: click.Parameter, value: Path | None) -> P
     if value is None and not context.resilient_parsing:
         raise missing_recipe(context)
     return value
+
+
+def as_typed() -> str:
+    """Return the command under way as it was typed, for a hint to call it again: its arguments and every option that was given."""
+    from jessyfile.planning.command_line import shell_line
+
+    context = click.get_current_context()
+    given = [one for one in context.command.params if _was_typed(context, one)]
+    arguments = [word for one in given if isinstance(one, click.Argument) for word in _words(context, one)]
+    options = [word for one in given if isinstance(one, click.Option) for word in _words(context, one)]
+    # a name that begins with a dash would be taken for an option
+    dashed = any(word.startswith("-") for word in arguments)
+    words = [*options, "--", *arguments] if dashed else [*arguments, *options]
+    return shell_line(*context.command_path.split()[1:], *words)
+
+
+def _was_typed(context: click.Context, parameter: click.Parameter) -> bool:
+    return context.get_parameter_source(parameter.name or "") is click.core.ParameterSource.COMMANDLINE
+
+
+def _words(context: click.Context, parameter: click.Parameter) -> Iterator[str]:
+    value = context.params[parameter.name or ""]
+    for one in value if isinstance(value, tuple) else (value,):
+        if isinstance(parameter, click.Option):
+            yield max(parameter.opts, key=len)
+        if not (isinstance(parameter, click.Option) and parameter.is_flag):
+            yield str(one)
 
 
 def tagged(name: str, tag: str | None) -> tuple[str, str]:

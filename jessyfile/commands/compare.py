@@ -49,10 +49,7 @@ def compare(
 
     now = anew or quick or bool(suite)
     both = [_stored_or_asking(what, anew=now) for what in (a, b)]
-    again = ("compare", a, b)
-    first, second = (
-        ask(one, suite, quick=quick, quiet=as_json, again=again) if isinstance(one, Asking) else one for one in both
-    )
+    first, second = (ask(one, suite, quick=quick, quiet=as_json) if isinstance(one, Asking) else one for one in both)
     found = compare_models(first, second)
     if as_json:
         click.echo(json_text(_as_json(found), indent=1))

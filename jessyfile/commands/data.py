@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from jessyfile.commands.common import load, recipe_options, sending_options
+from jessyfile.commands.common import as_typed, load, recipe_options, sending_options
 from jessyfile.commands.own_rows import read_rows, reading_options, tell
 from jessyfile.commands.unknown_command import is_recipe, unknown_command
 from jessyfile.errors import DatasetError, Interrupted, ProjectError
@@ -59,23 +59,20 @@ def make(
     arg: tuple[str, ...],
     variant: str | None,
     set_: tuple[str, ...],
-    allow_host: tuple[str, ...],
+    allow_host: tuple[str, ...],  # noqa: ARG001 (its callback puts it into the environment)
     output: Path | None,
 ) -> None:
     """Make a recipe's rows, print their report card, and say where they lie. Trains nothing."""
     from jessyfile.commands.signals import stopping
     from jessyfile.dataset.card_text import card_text
-    from jessyfile.planning.command_line import Call, options, shell_line
-    from jessyfile.planning.consent import OPTION, require, teacher_sends
+    from jessyfile.planning.consent import require, teacher_sends
     from jessyfile.project import data_folder, find_root
 
     loaded = load(recipe, arg, variant, set_)
     root = find_root(recipe)
     folder = output if output is not None else data_folder(root, loaded.name)
     require(teacher_sends(loaded))
-    single = options("--output", [str(output)] if output is not None else [])
-    words = [*Call(str(recipe), arg, variant, set_).words(), *options(OPTION, allow_host), *single]
-    with stopping(lambda: shell_line("data", MAKE, *words)) as stop:
+    with stopping(as_typed) as stop:
         card, compared = _made(loaded, root, folder, stop)
     click.echo(printable(card_text(card)), nl=False)
     if compared is not None:

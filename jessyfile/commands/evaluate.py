@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from jessyfile.commands.common import load, sending_options, setting_options, tagged
+from jessyfile.commands.common import as_typed, load, sending_options, setting_options, tagged
 from jessyfile.commands.history import here
 from jessyfile.errors import Exit
 from jessyfile.results.outcome import spell
@@ -109,7 +109,7 @@ def eval_(
         require_own(junit, is_junit)
     asking = find_asking(what, arg, variant, set_)
     lock = read_lock(asking.recipe, variant)
-    found = ask(asking, suite, quick=quick, quiet=as_json, again=("eval", asking.name))
+    found = ask(asking, suite, quick=quick, quiet=as_json)
     verdict = locked_verdict(asking.root, asking.recipe.name, lock) if lock is not None else None
     changes = score_changes(found, lock, verdict) if lock is not None else []
     if junit is not None:
@@ -121,7 +121,7 @@ def eval_(
     return Exit.WITHHELD if any(change.fell for change in changes) else Exit.DONE
 
 
-def ask(asking: Asking, suites: tuple[str, ...], *, quick: bool, quiet: bool, again: Sequence[str]) -> ModelEvaluation:
+def ask(asking: Asking, suites: tuple[str, ...], *, quick: bool, quiet: bool) -> ModelEvaluation:
     """Ask a model and show how far it is.
 
     Args:
@@ -129,20 +129,18 @@ def ask(asking: Asking, suites: tuple[str, ...], *, quick: bool, quiet: bool, ag
         suites: these alone, where any are named.
         quick: a few cases of each suite.
         quiet: show nothing.
-        again: the words of the command under way, for the hint of a stop.
 
     Returns:
         The scores.
     """
     from jessyfile.commands.signals import stopping
     from jessyfile.evaluation.ask_model import askable, chosen_suites, evaluate_model
-    from jessyfile.planning.command_line import shell_line
     from jessyfile.planning.consent import Outgoing, require
 
     if asking.entry.ollama is not None:
         require([Outgoing(asking.name, asking.entry.ollama, "the suites' questions and the system prompt")])
     recipe = chosen_suites(asking.recipe, suites, quick=quick)
-    with stopping(lambda: shell_line(*again)) as stop, _progress(asking.name, stop, quiet) as progress:
+    with stopping(as_typed) as stop, _progress(asking.name, stop, quiet) as progress:
         model = askable(asking.root, asking.entry, recipe.evaluation.max_tokens, stop)
         return evaluate_model(model, recipe, asking.root, progress, stop)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, cast
 
 import click
 
-from jessyfile.commands.common import load, setting_options, tagged
+from jessyfile.commands.common import as_typed, load, setting_options, tagged
 from jessyfile.commands.recipe_file import missing_recipe
 from jessyfile.text.printable import json_text, printable
 
@@ -64,16 +64,11 @@ def export(
     from jessyfile.commands.signals import stopping
     from jessyfile.commands.terminal import working
     from jessyfile.export.forms import export as write
-    from jessyfile.planning.command_line import Call, shell_line
 
     order = _order(form, quantize, dtype)
     lineage = _lineage(what, arg, variant, set_)
     place = output if output is not None else Path(f"{lineage.name.rpartition('/')[2]}-{form}")
-    words = [*Call(what or "", arg, variant, set_).words(), "--as", form, "-o", str(place)]
-    words += [
-        word for option, value in (("--quantize", quantize), ("--dtype", dtype)) if value for word in (option, value)
-    ]
-    with stopping(lambda: shell_line("export", *words)) as stop, working(form, stop, quiet=as_json) as report:
+    with stopping(as_typed) as stop, working(form, stop, quiet=as_json) as report:
         made = write(lineage, order, place, report)
     for note in made.notes:
         click.echo(printable(f"note: {note}"), err=True)

@@ -28,6 +28,7 @@ def show_mask(recipe: Path, count: int, *, as_json: bool) -> None:
     """Print rows of the recipe's last encoding. Raises ProjectError when it was never encoded."""
     from jessyfile.commands.common import load
     from jessyfile.models.tokenizer import load_tokenizer
+    from jessyfile.planning.command_line import shell_line
     from jessyfile.planning.state import load_state
     from jessyfile.planning.store import Store
     from jessyfile.project import find_root
@@ -38,7 +39,8 @@ def show_mask(recipe: Path, count: int, *, as_json: bool) -> None:
     steps, store = load_state(root, loaded.name).steps, Store(root)
     if not {"base", "encode"} <= steps.keys():
         raise ProjectError(
-            f"the rows of {loaded.name} were never encoded", hint=f"run `jessy apply {recipe} --only encode` first"
+            f"the rows of {loaded.name} were never encoded",
+            hint=f"run `{shell_line('apply', str(recipe), '--only', 'encode')}` first",
         )
     rows = encoded.load(store.verified(steps["encode"].object) / "train.safetensors")
     tokenizer = load_tokenizer(store.verified(steps["base"].object))
