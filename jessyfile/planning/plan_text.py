@@ -13,6 +13,7 @@ from jessyfile.text.fit import beside, folded
 if TYPE_CHECKING:
     from jessyfile.planning.plan import Plan, PlannedStep
     from jessyfile.planning.reasons import Reason
+    from jessyfile.results.facts import EncodeFacts
 
 Told = tuple[str, str]
 _WIDTH = 78  # of a step's line, before what it costs
@@ -221,9 +222,11 @@ def _mask(plan: Plan, everything: bool) -> list[str]:
     mask = plan.mask
     if mask is None or not mask.tokens or not (plan.changes or everything):
         return []
-    ends = "the end of every answer too" if mask.ends_trained == mask.chat_rows else "NOT the end of every answer"
-    share = f"{mask.trained_tokens} of {mask.tokens} tokens are trained, {ends}"
-    lines = [f"    mask: {share}; {counted(mask.rows_cut, 'row')} cut"]
+    lines = [f"    mask: {mask.trained_tokens} of {mask.tokens} tokens are trained, {_ends(mask)}"]
+    if mask.rows_cut and mask.longest:
+        lines.append(
+            f"    to keep every row whole: --set train.max_length={mask.longest} (longer rows take longer to train)"
+        )
     if given := mask.neighbours + mask.neighbours_dropped:
         lines.append(
             f"    neighbours: {mask.neighbours} of {given} stand before the rows; the others were beyond max_length"
@@ -231,6 +234,15 @@ def _mask(plan: Plan, everything: bool) -> list[str]:
     if everything:
         lines += [f"      {name:<18} {c.trained} of {c.tokens}" for name, c in sorted(mask.categories.items())]
     return lines
+
+
+def _ends(mask: EncodeFacts) -> str:
+    """Say whether answers end where they should, and why not."""
+    if not mask.rows_cut:
+        return "the end of every answer too"
+    lost = mask.chat_rows - mask.ends_trained
+    cause = f"{counted(mask.rows_cut, 'row')} {'is' if mask.rows_cut == 1 else 'are'} longer than max_length and cut"
+    return f"{cause}: {f'{lost} of {mask.chat_rows} answers lose their end' if lost else 'no answer loses its end'}"
 
 
 def _nothing(plan: Plan) -> list[str]:

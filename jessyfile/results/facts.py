@@ -187,7 +187,8 @@ class MaskCount:
 
 @dataclass(frozen=True, slots=True)
 class MaskFacts(Facts):
-    """What the mask of one split trains; of the rows' neighbours, those that were given and those for which there was no room."""
+    """What the mask of one split trains, and the tokens of its longest row before any was cut; of the rows' neighbours, those that
+    were given and those for which there was no room."""
 
     rows: int
     rows_cut: int
@@ -199,6 +200,7 @@ class MaskFacts(Facts):
     categories: Mapping[str, MaskCount]
     neighbours: int = field(default=0, kw_only=True)
     neighbours_dropped: int = field(default=0, kw_only=True)
+    longest: int = field(default=0, kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)

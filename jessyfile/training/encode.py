@@ -36,6 +36,7 @@ class MaskProof:
 
     rows: int = 0
     cut: int = 0
+    longest: int = 0
     empty: int = 0
     ends_trained: int = 0
     chats: int = 0
@@ -49,6 +50,7 @@ class MaskProof:
         return MaskFacts(
             rows=self.rows,
             rows_cut=self.cut,
+            longest=self.longest,
             rows_without_trained_tokens=self.empty,
             chat_rows=self.chats,
             ends_trained=self.ends_trained,
@@ -90,6 +92,7 @@ class Encoder:
         proof.neighbours += len(row.neighbours)
         proof.dropped += given - len(row.neighbours)
         proof.cut += len(ids) > self.max_length
+        proof.longest = max(proof.longest, len(ids))
         ids, labels = ids[: self.max_length], labels[: self.max_length]
         trained = [label != _GIVEN for label in labels]
         proof.tokens[row.category] += len(ids)

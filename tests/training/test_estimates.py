@@ -1,5 +1,7 @@
 """What a machine that has run nothing yet is told of time: a range, never a figure of seconds that leaves the training out."""
 
+from dataclasses import replace
+
 import pytest
 
 from jessyfile import machine
@@ -11,6 +13,7 @@ from jessyfile.planning.plan import make_plan
 from jessyfile.planning.plan_json import plan_as_json
 from jessyfile.planning.plan_text import render_plan
 from jessyfile.resources import resource
+from jessyfile.results.facts import EncodeFacts
 
 QUICK = "quickstart.jessy"
 
@@ -87,3 +90,19 @@ def test_a_base_of_unknown_sizes_has_no_estimate_and_says_so(plan):
     made = plan(sets={"from": "hf:some/model"})
     assert next(step for step in made.steps if step.name == "train").between is None
     assert "How long is not known" in render_plan(made, command="x")
+
+
+@pytest.mark.parametrize(
+    ("cut", "ended", "says"),
+    [
+        (27, 59, "27 rows are longer than max_length and cut: 19 of 78 answers lose their end"),
+        (1, 78, "1 row is longer than max_length and cut: no answer loses its end"),
+        (0, 78, "the end of every answer too"),
+    ],
+)
+def test_what_the_mask_cuts_has_its_cause_and_its_remedy(plan, cut, ended, says):
+    """`NOT the end of every answer; 27 rows cut` named neither."""
+    mask = EncodeFacts(170, cut, 0, 78, ended, 11013, 2398, {}, longest=143, shared_prefix=0, updates=9)
+    said = render_plan(replace(plan(), mask=mask))
+    assert f"mask: 2398 of 11013 tokens are trained, {says}\n" in said
+    assert ("--set train.max_length=143" in said) == bool(cut)
