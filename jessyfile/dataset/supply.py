@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import groupby, islice
 from typing import TYPE_CHECKING, Any
 
 from jessyfile.dataset.completions import read_key
@@ -18,7 +18,7 @@ from jessyfile.dataset.select import Wanted
 from jessyfile.errors import DatasetError, TeacherError
 from jessyfile.language.suggest import similar
 from jessyfile.planning.consent import teacher_sends
-from jessyfile.text.json_lines import Line, read_jsonl
+from jessyfile.text.json_lines import Fault, Line, raise_faults, read_jsonl
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,11 +29,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Shortage:
-    """A topic that asks for more rows than there can be; `near` is a topic or category of a similar name."""
+    """A topic that asks for more rows than there can be; `near` is a topic or category of a similar name, `apart` how many of its rows
+    are of another language or level."""
 
     wanted: Wanted
     found: int
     near: str | None
+    apart: int = 0
 
     @property
     def address(self) -> str:
@@ -48,7 +50,13 @@ class Shortage:
         ways = f"write {missing} more into {file}; or add `TEACHER <model> at <url>` to the DATASET block"
         lower = f"; or ask for {self.found}" if self.found else ""
         hint = f"a similar one exists: `{self.near}`; or {ways}" if self.near else f"{ways}{lower}"
-        return DatasetError(f"`{wanted.name}` asks for {wanted.count} rows and {self.found} are there", hint=hint)
+        said = f"`{wanted.name}` asks for {wanted.count} rows and {self.found} are there"
+        if self.apart:
+            asked = " and ".join(filter(None, (wanted.language, wanted.level and f"level {wanted.level}")))
+            are = "is" if self.apart == 1 else "are"
+            said += f": {self.apart} more {are} not {asked}, which the recipe asks for"
+            hint = f"let the category take them: `language mixed`, another level or none; or {hint}"
+        return DatasetError(said, hint=hint)
 
 
 def category_preflight(outlook: Outlook) -> Iterator[Finding]:
@@ -56,7 +64,7 @@ def category_preflight(outlook: Outlook) -> Iterator[Finding]:
     them.
     """
     recipe, root, name = outlook.recipe, outlook.root, outlook.step.removeprefix("data.")
-    short = shortages(recipe, root, name) if tops_up(recipe, root, name) else []
+    short = shortages(recipe, root, name)
     if recipe.dataset.teacher is None:
         yield from (outlook.error(shortage.error(), shortage.address) for shortage in short)
     elif short and outlook.machine:
@@ -64,18 +72,38 @@ def category_preflight(outlook: Outlook) -> Iterator[Finding]:
 
 
 def shortages(recipe: DataRecipe, root: Path, name: str) -> list[Shortage]:
-    """Return the topics of a category that seeds, templates and AUGMENT together cannot fill."""
-    rows = [row for path in seed_files(recipe, root, name) for row in _objects(path)]
-    found = ((wanted, _most(recipe, root, wanted, rows)) for wanted in wanted_of(recipe, name))
-    return [
-        Shortage(wanted, count, None if count else _near(recipe, root, wanted, rows))
-        for wanted, count in found
-        if count < wanted.count
-    ]
+    """Return the topics of a category that seeds, templates and AUGMENT together cannot fill. Raises DatasetError for malformed seeds."""
+    rows, more = _rows(recipe, root, name), tops_up(recipe, root, name)
+    found = ((wanted, _most(recipe, root, wanted, rows, more=more)) for wanted in wanted_of(recipe, name))
+    return [_shortage(recipe, root, wanted, count, rows) for wanted, count in found if count < wanted.count]
 
 
-def _most(recipe: DataRecipe, root: Path, wanted: Wanted, rows: Sequence[dict[str, Any]]) -> int:
+def _rows(recipe: DataRecipe, root: Path, name: str) -> list[dict[str, Any]]:
+    """Return a category's seeds: of each topic those of the nearest folder that has any, as the step takes them."""
+    rows: list[dict[str, Any]] = []
+    faults: list[Fault] = []
+    for _, files in groupby(seed_files(recipe, root, name), key=lambda path: path.parent):
+        known, found = {row.get("topic") for row in rows}, [one for path in files for one in _read(path, root)]
+        rows += [one.value for one in found if isinstance(one, Line) and one.value.get("topic") not in known]
+        faults += [one for one in found if isinstance(one, Fault)]
+    raise_faults(faults, f"the seeds of `{name}` are malformed")
+    return rows
+
+
+def _read(path: Path, root: Path) -> Iterator[Line | Fault]:
+    return read_jsonl(path, shown_path(path, root))
+
+
+def _shortage(recipe: DataRecipe, root: Path, wanted: Wanted, count: int, rows: Sequence[dict[str, Any]]) -> Shortage:
+    named = [row for row in rows if wanted.topic in (None, row.get("topic"))]
+    apart = sum(not _takes(wanted, row) for row in named)
+    return Shortage(wanted, count, None if count or apart else _near(recipe, root, wanted, rows), apart)
+
+
+def _most(recipe: DataRecipe, root: Path, wanted: Wanted, rows: Sequence[dict[str, Any]], *, more: bool) -> int:
     own = sum(_takes(wanted, row) for row in rows)
+    if not more:
+        return own
     if own < wanted.count and wanted.topic is not None:
         own += _composable(root, wanted, wanted.count - own)
     shares = (recipe.dataset.augment.asciify, recipe.dataset.augment.slang, recipe.dataset.augment.typos)

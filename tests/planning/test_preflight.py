@@ -196,6 +196,11 @@ def no_tokenizer(project: Project) -> None:
     (project.model / "tokenizer.model").write_bytes(b"x")
 
 
+def broken_line(project: Project) -> None:
+    with (project.root / "seeds" / "turkish" / "gossip.jsonl").open("a") as file:
+        file.write("{no json\n")
+
+
 def damaged_gguf(project: Project) -> None:
     (project.root / "m.gguf").write_bytes(b"GGUF\x03\0\0\0")
     project.says("./model", "./m.gguf")
@@ -278,6 +283,9 @@ REFUSALS = {
     "an engine without ggml's functions": (foreign_library, "does not give its ggml_quantize_chunk to others"),
     "too many rows": (lambda p: (p.says("turkish 4", "turkish 60"), p.says("gossip 4", "gossip 60")), "60 rows and 4 are there"),
     "a mistyped topic": (lambda p: p.says("gossip 4", "gosisp 4"), "a similar one exists: `gossip`"),
+    "seeds of another level": (lambda p: p.says("level low", "level high"), "4 rows and 0 are there: 4 more are not tr and level high"),
+    "seeds of another language": (lambda p: p.says("language tr", "language en"), "0 are there: 4 more are not en and level low"),
+    "a line that is no JSON": (broken_line, "seeds/turkish/gossip.jsonl:5: is not JSON at column 2"),
     "too few markers": (lambda p: p.says('SEEDS "seeds"', 'SEEDS "seeds"\n  markers 5000'), "5000 marker rows are asked for"),
     "no case": (lambda p: p.suite(), "has no cases"),
     "a malformed case": (lambda p: p.suite({**CASE, "level": 3}), "has mistakes"),
