@@ -195,10 +195,13 @@ def lint_command(path: Path, against: tuple[Path, ...]) -> None:
     for suite in below.suites:
         cases, wrong = read_cases(suite, str(suite))
         count, faults = count + len(cases) + len({fault.line for fault in wrong}), faults + wrong
+    by_line: dict[tuple[str, int], dict[str, None]] = {}
     for fault in faults:
-        click.echo(printable(str(fault)))
+        by_line.setdefault((fault.file, fault.line), {})[fault.message] = None
+    for (file, line), messages in by_line.items():
+        click.echo(printable(f"{file}:{line}: {'; '.join(messages)}"))
     if faults:
-        raise DatasetError(f"{_counted(len(faults), 'fault')} in {_counted(count, 'line')}")
+        raise DatasetError(f"{_counted(len(faults), 'fault')} in {len(by_line)} of {_counted(count, 'line')}")
     if not count:
         raise DatasetError(f"`{path}` holds no rows")
     click.echo(f"{_counted(count, 'row')}, no faults")
