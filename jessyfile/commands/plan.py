@@ -131,8 +131,8 @@ def plan(
 
 
 def takes_long(made: Plan) -> bool:
-    """Return whether what is known of a plan's training and answers is more than half an hour."""
-    known = [step.seconds for step in made.steps if step.seconds is not None]
+    """Return whether a plan's training and answers take more than half an hour, by what was measured or at best by sizes."""
+    known = [step.between[0] for step in made.steps if step.between is not None]
     return not made.errors and sum(known) > _LONG
 
 
@@ -150,7 +150,8 @@ def show_plan(made: Plan, *, everything: bool = False, short: bool = False, comm
 
     text = render_plan(made, everything=everything, short=short, command=command, width=terminal_width())
     back = kept_back(made.root, made.name, made.promotion) if made.promotion else None
-    say(text + (back or ""), tint)
+    said = text + (back or "")
+    say(said.rstrip("\n") if command is not None else said, tint)  # while an apply goes on, a blank line stands before its steps
 
 
 def tint(line: str) -> str:

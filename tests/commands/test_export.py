@@ -264,7 +264,7 @@ def test_a_stop_leaves_nothing_behind(root, jessy, monkeypatch):
 
     monkeypatch.setattr(signals.SignalStop, "requested", lambda self: True)
     said = jessy("tiny", "--as", "mlx", "-o", "out", "--dtype", "float16", code=130)
-    assert "resume with: jessy export tiny --as mlx -o out --dtype float16" in said
+    assert "resume with: jessy export tiny --as mlx --output out --dtype float16" in said
     assert not (root / "out").exists()
 
 

@@ -277,8 +277,8 @@ def test_compare_finds_both_before_it_asks_and_names_both_when_it_is_stopped(
     assert project.jessy("compare", "tiny", "nobody") == 1
     assert project.engine.asked == []
     project.engine.answer = stopped
-    assert project.jessy("compare", "tiny", "tiny:candidate") == 130
-    assert "resume with: jessy compare tiny tiny:candidate" in capsys.readouterr().err
+    assert project.jessy("compare", "tiny", "tiny:candidate", "--quick") == 130
+    assert "resume with: jessy compare tiny tiny:candidate --quick" in capsys.readouterr().err
 
 
 def add_run(root: Path, number: int, passing: int, digest: str) -> None:

@@ -710,7 +710,7 @@ def test_the_plans_last_line_asks_for_what_was_planned(project, capsys, monkeypa
     *_, total, last = capsys.readouterr().out.splitlines()
     typed = last.removeprefix("Nothing was started. To run it: jessy apply ")
     assert sorted(shlex.split(typed)) == sorted(words)
-    assert "nothing of it ran on this machine yet" in total
+    assert "an estimate, for nothing ran here yet" in total
     assert "About" not in total
     assert main(["plan", "tiny.jessy", "-o", "plan.json"]) == 0
     assert capsys.readouterr().out.splitlines()[-1].endswith("jessy apply plan.json")
