@@ -151,7 +151,9 @@ def show_plan(made: Plan, *, everything: bool = False, short: bool = False, comm
     text = render_plan(made, everything=everything, short=short, command=command, width=terminal_width())
     back = kept_back(made.root, made.name, made.promotion) if made.promotion else None
     said = text + (back or "")
-    say(said.rstrip("\n") if command is not None else said, tint)  # while an apply goes on, a blank line stands before its steps
+    say(
+        said.rstrip("\n") if command is not None else said, tint
+    )  # while an apply goes on, a blank line stands before its steps
 
 
 def tint(line: str) -> str:

@@ -15,7 +15,7 @@ from jessyfile.planning.plan_text import render_plan
 from jessyfile.resources import resource
 from jessyfile.results.facts import EncodeFacts
 
-QUICK = "quickstart.jessy"
+TIMED = "v2-270m.jessy"
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def plan(tmp_path, monkeypatch):
     monkeypatch.setenv("OLLAMA_MODELS", str(tmp_path / "none"))
     (tmp_path / ".jessy").mkdir()
 
-    def make(name=QUICK, **loaded):
+    def make(name=TIMED, **loaded):
         path = tmp_path / name
         path.write_text(resource("recipes", name).read_text("utf-8"), "utf-8")
         recipe = load_recipe(path, **loaded).recipe
@@ -37,15 +37,13 @@ def plan(tmp_path, monkeypatch):
 
 
 def test_a_first_plan_says_a_range_and_that_it_is_an_estimate(plan):
-    """It said nothing of time, memory or disk; the quickstart takes ten minutes on two processors, its training 137 seconds."""
+    """It said nothing of time, memory or disk; the training of this recipe takes about 25 minutes on two processors."""
     made = plan()
     train = next(step for step in made.steps if step.name == "train")
-    assert train.between[0] < 137 < train.between[1] < 8 * train.between[0]
+    assert train.between[0] < 25 * 60 < train.between[1] < 8 * train.between[0]
     said = render_plan(made, command="x")
     assert "By sizes it takes" in said
     assert "and writes about 2.7 GB: an estimate, for nothing ran here yet." in said
-    low, high = (sum(step.between[end] for step in made.steps if step.between) for end in (0, 1))
-    assert low < 600 < high
     forecast = next(step for step in plan_as_json(made)["steps"] if step["name"] == "train")["forecast"]
     assert (forecast["seconds"], forecast["between"]) == (None, train.between)
 
