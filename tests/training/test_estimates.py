@@ -1,5 +1,6 @@
 """What a machine that has run nothing yet is told of time: a range, never a figure of seconds that leaves the training out."""
 
+import shutil
 from dataclasses import replace
 
 import pytest
@@ -28,9 +29,8 @@ def plan(tmp_path, monkeypatch):
     (tmp_path / ".jessy").mkdir()
 
     def make(name=TIMED, **loaded):
-        path = tmp_path / name
-        path.write_text(resource("recipes", name).read_text("utf-8"), "utf-8")
-        recipe = load_recipe(path, **loaded).recipe
+        shutil.copytree(resource("recipes"), tmp_path / "recipes", dirs_exist_ok=True)
+        recipe = load_recipe(tmp_path / "recipes" / name, **loaded).recipe
         return make_plan(recipe, tmp_path, compile_steps(recipe))
 
     return make
