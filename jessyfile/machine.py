@@ -6,6 +6,7 @@ import contextlib
 import ctypes
 import gc
 import os
+import platform
 import sys
 
 _CUDA_BACKENDS = ("mlx-cuda-13", "mlx-cuda-12", "mlx-cuda")
@@ -22,6 +23,13 @@ def memory() -> int:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (ValueError, OSError, AttributeError):
         return 0
+
+
+def described() -> str:
+    """Return this machine in a few words: `Linux x86_64, 2 processors, 24 GB, CPU`."""
+    size = memory()
+    told = f", {size / 1e9:.0f} GB" if size else ""
+    return f"{platform.system()} {platform.machine()}, {cores()} processors{told}, {chip()}"
 
 
 def give_memory_back() -> None:

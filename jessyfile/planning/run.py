@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 from jessyfile import fsops
 from jessyfile.errors import DamagedError, Interrupted, JessyError, StalePlanError
+from jessyfile.machine import described
 from jessyfile.planning.actions import Action
 from jessyfile.planning.canonical import normal
 from jessyfile.planning.fingerprint import fingerprint
@@ -202,7 +203,7 @@ class _Apply:
             self.run = new_run(self.root)
             self.run.write("plan.json", plan_as_json(self.plan))
             self.run.write(VALUES, _values(self.recipe))
-            self._event("run_started", recipe=self.plan.recipe, name=self.recipe.name, command=self.what)
+            self._event("run_started", recipe=self.plan.recipe, name=self.recipe.name, command=self.what, machine=described())
         try:
             self._walk()
         except BaseException as error:

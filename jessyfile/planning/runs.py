@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 RESULT = "result.json"
 VALUES = "values.json"
+RECIPE = "recipe.jessy"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,7 @@ class RunEvent:
     message: str = ""
     recipe: str = ""
     command: str = ""
+    machine: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +101,13 @@ class Run:
         fsops.write_text(
             self.folder / name, json.dumps(normal(body), ensure_ascii=False, indent=1, sort_keys=True) + "\n"
         )
+
+    def recipe(self) -> str:
+        """Return the recipe that the run was made from, flattened; empty where it was not written down."""
+        try:
+            return fsops.read_bytes(self.folder / RECIPE).decode("utf-8", "replace")
+        except FileNotFoundError:
+            return ""
 
     def result(self) -> RunRecord | None:
         """Return what the run has brought about; None when it did not end, or the file is damaged."""

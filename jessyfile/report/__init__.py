@@ -48,6 +48,7 @@ def rewrite_report(root: Path, run: Run) -> Path:
     from jessyfile.evaluation.paired import promoted_before
     from jessyfile.planning.run import StepResult
     from jessyfile.planning.store import Store
+    from jessyfile.report.origin import origin_of
     from jessyfile.report.page import Reported, render_reported
     from jessyfile.results.facts import AnswersFacts
 
@@ -69,7 +70,14 @@ def rewrite_report(root: Path, run: Run) -> Path:
     )
     base = str(steps["base"].parameters.get("from", "")) if "base" in steps else ""
     told = Reported(
-        record.name, base, _recipe(run), run.number, dict(_levels(steps.get("judge"))), record.withheld, results
+        record.name,
+        base,
+        _recipe(run),
+        run.number,
+        dict(_levels(steps.get("judge"))),
+        record.withheld,
+        results,
+        origin=origin_of(run, record.seconds),
     )
     evaluated = told.facts_of("evaluate", AnswersFacts)
     before = promoted_before(root, record.name, run.number, evaluated.digest) if evaluated else None

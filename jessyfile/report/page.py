@@ -13,11 +13,15 @@ from jessyfile.dataset.data_steps import CARD
 from jessyfile.dataset.formatted import COMPOSED
 from jessyfile.dataset.preference_card import preference_lines
 from jessyfile.errors import StateError
-from jessyfile.evaluation.verdict import BETWEEN, NO_MARKER, VERDICT, Column, Metric, Verdict, with_column
-from jessyfile.language.metric_table import judges_content, metric_suites, needs_references
+from jessyfile.evaluation.verdict import NO_MARKER, VERDICT, Verdict, with_column
+from jessyfile.language.metric_table import judges_content, metric_suites
 from jessyfile.language.model_names import tuning_of
 from jessyfile.planning.change_text import duration, size
+from jessyfile.report.bars import BarGroup, bar_groups, portions
 from jessyfile.report.charts import Lane, latency_lanes, loss_curve
+from jessyfile.report.failures import folded
+from jessyfile.report.first_screen import first_screen, near
+from jessyfile.report.origin import Origin, origin_of
 from jessyfile.resources import resource
 from jessyfile.results.facts import (
     AnswersFacts,
@@ -43,13 +47,21 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Facts)
 T = TypeVar("T")
-_FILTERS: Mapping[str, Callable[..., object]] = {"duration": duration, "size": size, "spell": spell, "chance": chance}
+_FILTERS: Mapping[str, Callable[..., object]] = {
+    "duration": duration,
+    "size": size,
+    "spell": spell,
+    "chance": chance,
+    "folded": folded,
+    "near": near,
+    "portions": portions,
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Reported:
     """What a page tells of: a run's number, the recipe's name, base and file, its levels with their limits in seconds, why the
-    candidate was not promoted, what each step left, and the model that was promoted before it."""
+    candidate was not promoted, what each step left, the model that was promoted before it, and how it came about."""
 
     name: str
     base: str
@@ -59,6 +71,7 @@ class Reported:
     withheld: str | None
     steps: Sequence[StepResult]
     previous: ModelEvaluation | None = None
+    origin: Origin | None = None
 
     def step(self, name: str) -> StepResult | None:
         """Return one step's result; None when it was left out."""
@@ -98,8 +111,17 @@ class Left:
 def render_page(recipe: Recipe, result: RunResult, previous: ModelEvaluation | None = None) -> str:
     """Return the report of an apply as HTML; parts whose step was left out are missing."""
     levels = {level.name: level.within for level in recipe.complexity.levels}
-    number, where = result.run.number if result.run is not None else None, result.plan.recipe
-    told = Reported(recipe.name, str(recipe.base), where, number, levels, result.withheld, result.steps, previous)
+    told = Reported(
+        name=recipe.name,
+        base=str(recipe.base),
+        where=result.plan.recipe,
+        run=result.run.number if result.run is not None else None,
+        levels=levels,
+        withheld=result.withheld,
+        steps=result.steps,
+        previous=previous,
+        origin=origin_of(result.run, result.seconds) if result.run is not None else None,
+    )
     return render_reported(told)
 
 
@@ -118,8 +140,9 @@ def render_reported(reported: Reported) -> str:
         contrasts=reported.left("contrast", CONTRAST_FILE, Contrasts),
         checks=_checks(verdict),
     )
-    bars, matrix = _bars(left.verdict), _matrix(reported, left.verdict)
+    bars, matrix = bar_groups(left.verdict), _matrix(reported, left.verdict)
     promote = reported.facts_of("promote", PromoteFacts)
+    promoted = promote is not None and promote.promoted
     compared = reported.facts_of("preferences", PreferencesFacts)
     preferred = reported.facts_of("prefer", PreferFacts)
     return render_template(
@@ -127,7 +150,8 @@ def render_reported(reported: Reported) -> str:
         _FILTERS,
         reported=reported,
         version=__version__,
-        promoted=promote is not None and promote.promoted,
+        promoted=promoted,
+        top=first_screen(reported, verdict, left.curve, promoted),
         sections=list(_sections(left, bars, matrix)),
         trained=reported.facts_of("train", TrainFacts),
         preferences=preference_lines(compared) if compared else [],
@@ -168,7 +192,7 @@ def _beside(checks: ChecksQuality | None, metric: str) -> str:
     return f"checks {spell(found[0].precision.value, 'share')} / {spell(found[0].recall.value, 'share')}"
 
 
-def _sections(left: Left, bars: Sequence[MetricBar], matrix: Matrix | None) -> Iterator[tuple[str, str]]:
+def _sections(left: Left, bars: Sequence[BarGroup], matrix: Matrix | None) -> Iterator[tuple[str, str]]:
     """Yield id and title of every part that this page has."""
     parts = (
         ("verdict", "Verdict", left.verdict),
@@ -186,71 +210,6 @@ def _sections(left: Left, bars: Sequence[MetricBar], matrix: Matrix | None) -> I
         ("made", "Made of", True),
     )
     return ((name, title) for name, title, there in parts if there)
-
-
-@dataclass(frozen=True, slots=True)
-class Between:
-    """A share of a column between the base and the candidate, and how the candidate compares with it."""
-
-    column: Column
-    value: float
-    better: int
-    worse: int
-    p: float
-
-
-@dataclass(frozen=True, slots=True)
-class MetricBar:
-    """One metric before and after, as shares, and of the columns `between`; `low` and `high` bound the second.
-
-    `suite` says that it is one of the pairs that every suite has, and that no criterion asks for it.
-    """
-
-    metric: str
-    before: float | None
-    after: float
-    low: float
-    high: float
-    n: int
-    better: int
-    worse: int
-    p: float | None
-    suite: bool
-    between: tuple[Between, ...] = ()
-
-
-def _bars(verdict: Verdict | None) -> list[MetricBar]:
-    if verdict is None:
-        return []
-    claimed = {judged.outcome.criterion.metric for judged in verdict.criteria}
-    shown = {name: metric for name, metric in verdict.metrics.items() if not needs_references(name)}
-    return [bar for name, metric in shown.items() if (bar := _bar(name, metric, name in claimed)) is not None]
-
-
-def _bar(name: str, metric: Metric, claimed: bool) -> MetricBar | None:
-    after, compared = metric.after, metric.compared
-    if after.unit != "share" or after.value is None or after.low is None or after.high is None:
-        return None
-    return MetricBar(
-        metric=name,
-        before=metric.before,
-        after=after.value,
-        low=after.low,
-        high=after.high,
-        n=after.n,
-        better=len(compared.better) if compared else 0,
-        worse=len(compared.worse) if compared else 0,
-        p=compared.p if compared else None,
-        suite=name.endswith((".form", ".relevance")) and not claimed,
-        between=tuple(_between(metric)),
-    )
-
-
-def _between(metric: Metric) -> Iterator[Between]:
-    for column in BETWEEN:
-        value, compared = metric.of(column), metric.against(column)
-        if value is not None and compared is not None:
-            yield Between(column, value, len(compared.better), len(compared.worse), compared.p)
 
 
 def _lanes(reported: Reported, verdict: Verdict | None) -> list[Lane]:

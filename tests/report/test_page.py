@@ -66,7 +66,10 @@ def test_it_shows_everything_that_a_run_left_behind(tmp_path: Path) -> None:
         "turkish_accuracy &gt; 60%",
         "n = 6",
         "120 of 300 tokens",
-        "<dd>24</dd>",
+        "<b>24 of 24</b> positions",
+        "It learned the form (6 of 6 answers, the base model 0)",
+        "passes, but more cases could turn it: 83.3% [43.6%, 97%] n=6",
+        "jessy chat tiny",
         "promoted to tiny:latest",
         "<dd>q4 computed in float32</dd>",
         "what is served is not exactly what was trained",
@@ -232,7 +235,10 @@ def test_a_report_of_before_is_written_anew_from_what_is_stored(tmp_path: Path) 
     run.write("result.json", RunRecord("tiny", 120.0, None, 0, tuple(steps), 2))
     again = rewrite_report(tmp_path, run).read_text(encoding="utf-8")
     whole = write_report(recipe, tmp_path, result).read_text(encoding="utf-8")
-    apart = re.compile(r"<code>[0-9a-f]{64}</code>|from gemma3:270m|from ")
+    apart = re.compile(
+        r'<button type="button" class="copy" data-copy="[0-9a-f]{64}".*?</button>|from gemma3:270m|from | · 20\d\d-.*? · took'
+        r"| · took|<p><button[^>]*><code>jessy apply.*?</p>"
+    )
     assert apart.sub("", again) == apart.sub("", whole)
     store.remove(steps[6].object)
     assert '<section id="verdict">' not in rewrite_report(tmp_path, run).read_text(encoding="utf-8")
