@@ -81,8 +81,8 @@ def _sentences(verdict: Verdict) -> Iterator[str]:
 
 
 def _learned(what: str, counted: Counted) -> str:
-    if counted.before is not None and not counted.certain:
-        return f"Nothing is certain about {what}"
+    if _level(counted) != "few" and counted.before is not None and not counted.certain:
+        return f"Whether it learned {what} is not certain"
     return {"most": f"It learned {what}", "some": f"It learned {what} in part", "few": f"It did not learn {what}"}[
         _level(counted)
     ]
