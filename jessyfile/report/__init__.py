@@ -30,11 +30,16 @@ _LEVEL, _WITHIN = "complexity.level.", ".within"
 def write_report(recipe: Recipe, root: Path, result: RunResult) -> Path:
     """Write `report.html` into the run's folder, or beside the runs when nothing ran, and return its path."""
     from jessyfile.evaluation.paired import promoted_before
+    from jessyfile.fsops import write_text
+    from jessyfile.language.printer import flatten
+    from jessyfile.planning.runs import RECIPE
     from jessyfile.project import runs_folder
     from jessyfile.report.page import render_page
     from jessyfile.results.facts import AnswersFacts
 
     folder = result.run.folder if result.run is not None else runs_folder(root)
+    if result.run is not None:
+        write_text(folder / RECIPE, flatten(recipe, everything=True))
     evaluated, run = result.facts_of("evaluate", AnswersFacts), result.run
     before = promoted_before(root, recipe.name, run.number, evaluated.digest) if run and evaluated else None
     return _write(folder, render_page(recipe, result, before))

@@ -236,8 +236,9 @@ def test_a_report_of_before_is_written_anew_from_what_is_stored(tmp_path: Path) 
     again = rewrite_report(tmp_path, run).read_text(encoding="utf-8")
     whole = write_report(recipe, tmp_path, result).read_text(encoding="utf-8")
     apart = re.compile(
-        r'<button type="button" class="copy" data-copy="[0-9a-f]{64}".*?</button>|from gemma3:270m|from | · 20\d\d-.*? · took'
-        r"| · took|<p><button[^>]*><code>jessy apply.*?</p>"
+        r'<button type="button" class="copy" data-copy="[0-9a-f]{64}".*?</button>|from gemma3:270m|from | · 20\d\d-\S+ \S+'
+        r"|<p><button[^>]*><code>jessy apply.*?</p>|<details><summary>the recipe.*?</details>",
+        re.DOTALL,
     )
     assert apart.sub("", again) == apart.sub("", whole)
     store.remove(steps[6].object)
