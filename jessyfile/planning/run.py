@@ -203,7 +203,9 @@ class _Apply:
             self.run = new_run(self.root)
             self.run.write("plan.json", plan_as_json(self.plan))
             self.run.write(VALUES, _values(self.recipe))
-            self._event("run_started", recipe=self.plan.recipe, name=self.recipe.name, command=self.what, machine=described())
+            self._event(
+                "run_started", recipe=self.plan.recipe, name=self.recipe.name, command=self.what, machine=described()
+            )
         try:
             self._walk()
         except BaseException as error:
