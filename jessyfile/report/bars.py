@@ -118,7 +118,7 @@ def _between(metric: Metric) -> Iterator[Between]:
 
 
 @dataclass(frozen=True, slots=True)
-class Portion:
+class StackPart:
     """A named part of a whole, as a count and as a share."""
 
     name: str
@@ -126,8 +126,8 @@ class Portion:
     share: float
 
 
-def portions(counts: dict[str, int], order: Sequence[str] = ()) -> list[Portion]:
+def portions(counts: dict[str, int], order: Sequence[str] = ()) -> list[StackPart]:
     """Return counts as parts of their sum, in an order of names and then as they come."""
     total = sum(counts.values()) or 1
     names = [*(name for name in order if name in counts), *(name for name in counts if name not in order)]
-    return [Portion(name, counts[name], counts[name] / total) for name in names]
+    return [StackPart(name, counts[name], counts[name] / total) for name in names]

@@ -27,7 +27,7 @@ _RISEN = 1.01  # a kept validation loss so far above the lowest is no noise of t
 
 
 @dataclass(frozen=True, slots=True)
-class Counted:
+class LearnedCount:
     """In how many of `n` cases the candidate does something, and in how many the base; None where no base was asked."""
 
     n: int
@@ -58,7 +58,17 @@ class FirstScreen:
 
 
 def first_screen(reported: Reported, verdict: Verdict | None, curve: Curve | None, promoted: bool) -> FirstScreen:
-    """Return what stands above everything else on a run's page."""
+    """Return what stands above everything else on a run's page.
+
+    Args:
+        reported: the run, with what its steps left.
+        verdict: what was measured; None where nothing was judged.
+        curve: the training's losses; None where nothing was trained.
+        promoted: whether the candidate is served by its name now.
+
+    Returns:
+        Sentences, doubts, exchanges and commands; those that nothing is known for are empty.
+    """
     return FirstScreen(
         sentences=tuple(_sentences(verdict)) if verdict is not None else (),
         doubts=tuple(_doubts(reported, verdict, curve)),
@@ -80,7 +90,7 @@ def _sentences(verdict: Verdict) -> Iterator[str]:
     yield f"{_learned('the form', form)} ({form.told}){joined}{_on_topic(content)} ({content.told})."
 
 
-def _learned(what: str, counted: Counted) -> str:
+def _learned(what: str, counted: LearnedCount) -> str:
     if _level(counted) != "few" and counted.before is not None and not counted.certain:
         return f"Whether it learned {what} is not certain"
     return {"most": f"It learned {what}", "some": f"It learned {what} in part", "few": f"It did not learn {what}"}[
@@ -88,7 +98,7 @@ def _learned(what: str, counted: Counted) -> str:
     ]
 
 
-def _on_topic(counted: Counted) -> str:
+def _on_topic(counted: LearnedCount) -> str:
     return {
         "most": "most of its answers are on topic",
         "some": "only some of its answers are on topic",
@@ -96,29 +106,29 @@ def _on_topic(counted: Counted) -> str:
     }[_level(counted)]
 
 
-def _level(counted: Counted) -> str:
+def _level(counted: LearnedCount) -> str:
     return "most" if counted.share >= _MOST else "some" if counted.share >= _SOME else "few"
 
 
-def form_learned(cases: Sequence[ScoredCase]) -> Counted:
+def form_learned(cases: Sequence[ScoredCase]) -> LearnedCount:
     """Return in how many answers marker, level, language and shape are right."""
     return _count(cases, lambda score: score.form)
 
 
-def content_learned(cases: Sequence[ScoredCase]) -> Counted | None:
+def content_learned(cases: Sequence[ScoredCase]) -> LearnedCount | None:
     """Return how many answers pass every check of content, of the cases that have one; None when there is no such case."""
     judged = [one for one in cases if one.after.case.relevance or one.after.case.good]
     return _count(judged, lambda score: score.relevant) if judged else None
 
 
-def _count(cases: Sequence[ScoredCase], passes: Callable[[Score], bool]) -> Counted:
+def _count(cases: Sequence[ScoredCase], passes: Callable[[Score], bool]) -> LearnedCount:
     pairs = [(one, one.before) for one in cases]
     after = sum(passes(one.after) for one, _ in pairs)
     both = [(passes(one.after), passes(before)) for one, before in pairs if before is not None]
     if not both:
-        return Counted(len(cases), after, None, certain=False)
+        return LearnedCount(len(cases), after, None, certain=False)
     better, worse = (sum(new and not old for new, old in both), sum(old and not new for new, old in both))
-    return Counted(len(cases), after, sum(old for _, old in both), mcnemar(better, worse) < _CHANCE)
+    return LearnedCount(len(cases), after, sum(old for _, old in both), mcnemar(better, worse) < _CHANCE)
 
 
 def _doubts(reported: Reported, verdict: Verdict | None, curve: Curve | None) -> Iterator[str]:
