@@ -195,7 +195,7 @@ COMMANDS: dict[str, tuple[Callable[[], click.Command], str]] = {
     "chat": (_chat, "Ask a promoted model; shows level, iterations and seconds."),
     "eval": (_eval, "Ask a promoted model its suites now; say whether it fell behind its lock file."),
     "compare": (_compare, "Compare two models, recipes or runs on the same cases."),
-    "report": (_report, "Write a run's report anew, and open it."),
+    "report": (_report, "Write a run's report again, and open it."),
     "status": (_status, "What is promoted, what was last applied, what it scored."),
     "data": (_data, "Make, look at and check training rows."),
     "watch": (_watch, "Apply again whenever the recipe or its seeds change."),

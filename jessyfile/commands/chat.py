@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from jessyfile.engines.engine import Engine, OnPiece, Retrieved
     from jessyfile.language.recipe import Complexity, Message
 
-_HELP = "/clear begins anew   /bye or Ctrl-D ends   Ctrl-C stops an answer   /help says this"
+_HELP = "/clear starts over   /bye or Ctrl-D ends   Ctrl-C stops an answer   /help says this"
 _LONGEST = 1024
 _MARKER_ROOM = 100
 
@@ -211,7 +211,7 @@ def _command(talk: Conversation, line: str) -> bool:
     word = line.strip().casefold()
     if word == "/clear":
         talk.turns = []
-        click.echo("the conversation begins anew")
+        click.echo("the conversation starts over")
     elif word != "/bye":
         click.echo(_HELP)
     return word != "/bye"

@@ -113,7 +113,9 @@ def rollback(name: str) -> None:
 @click.option(
     "--keep", type=click.IntRange(min=0), default=5, show_default=True, help="Keep the results of this many last runs."
 )
-@click.option("--interrupted", is_flag=True, help="Remove the saved work of interrupted runs too; they start anew.")
+@click.option(
+    "--interrupted", is_flag=True, help="Remove the saved work of interrupted runs too; they start again from nothing."
+)
 @click.option("--dry-run", is_flag=True, help="Only list what would be removed.")
 def gc(keep: int, interrupted: bool, dry_run: bool) -> None:
     """Remove stored results that no state, no kept run and no registered model needs. Interrupted runs stay resumable."""
@@ -129,7 +131,7 @@ def gc(keep: int, interrupted: bool, dry_run: bool) -> None:
 
 
 @click.command()
-@click.option("--repair", is_flag=True, help="Remove what is damaged; the next apply makes it anew.")
+@click.option("--repair", is_flag=True, help="Remove what is damaged; the next apply makes it again.")
 def fsck(repair: bool) -> int:
     """Verify every stored result against its hash. Exit 1 when something is damaged."""
     from jessyfile.planning.maintenance import check

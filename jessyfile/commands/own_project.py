@@ -130,7 +130,7 @@ class _Recipe:
     suites: dict[str, int]
 
     def text(self) -> str:
-        """Return the recipe, laid out."""
+        """Return the recipe, formatted."""
         from jinja2 import Environment, StrictUndefined
 
         from jessyfile.language.format import format_text

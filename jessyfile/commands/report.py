@@ -1,4 +1,4 @@
-"""`jessy report`: write a run's report anew, and open it."""
+"""`jessy report`: write a run's report again, and open it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 @click.argument("what", required=False, metavar="[NAME|RUN]")
 @click.option("--open", "opens", is_flag=True, help="Open it in the browser.")
 def report(what: str | None, opens: bool) -> None:
-    """Write the report of a run anew: the last one, the last of a model, or the one of a number.
+    """Write the report of a run again: the last one, the last of a model, or the one of a number.
 
     It tells what is still stored; parts whose results `jessy gc` has removed are missing.
     """

@@ -67,7 +67,8 @@ def _say(fault: Mismatch) -> None:
 def _summary(found: Verification) -> str:
     said = f"{found.tensors} tensors"
     if found.answers is not None:
-        said += f", {found.answers.agreement:.0%} of next tokens agree (divergence {found.answers.divergence:.1g})"
+        apart = f"{found.answers.divergence:.1g} nats apart on average"
+        said += f", {found.answers.agreement:.0%} of next tokens agree ({apart})"
         if found.answers.survival is not None:
             said += f", {found.answers.survival:.0%} of what was learned is left"
     return said

@@ -175,7 +175,7 @@ def _without_words(outlook: Outlook) -> Iterator[Finding]:
     asked = {*named, *(category.language for category in categories)} - {None, MIXED, *listed()}
     if asked:
         said = f"there is no list of words for {', '.join(f'`{name}`' for name in sorted(filter(None, asked)))}"
-        hint = "answers under twenty letters are not held against the language; docs/data.md says where a list may lie"
+        hint = "the language of answers under twenty letters is not checked; docs/data.md says where to put such a list"
         yield Finding("note", "", outlook.step, said, hint)
 
 

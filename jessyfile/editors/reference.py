@@ -19,7 +19,7 @@ _HEAD = """# The Jessyfile's reference
 Written from `grammar/recipe.schema.json` by `python -m jessyfile.editors.reference`; do not edit. The guide is
 [language.md](language.md).
 
-*Effect* says what a change costs: **retrain** makes the data or the adapter anew, **repackage** only what is served,
+*Effect* says what a change costs: **retrain** makes the data or the adapter again, **repackage** only what is served,
 **recheck** only the verdict, **cosmetic** nothing. *Read by* names the steps that consume a setting; a setting that
 nothing reads does not exist.
 """

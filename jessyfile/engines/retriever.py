@@ -152,6 +152,6 @@ def _whole(written: str, digest: str, digest_of: Callable[[Path], str]) -> Path:
     if found != digest:
         raise DamagedError(
             f"the index that the model retrieves from is gone or has other bytes than were written ({folder})",
-            hint="run `jessy apply` again with the recipe that made it; it is made anew",
+            hint="run `jessy apply` again with the recipe that made it; it is made again",
         )
     return folder

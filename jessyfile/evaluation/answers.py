@@ -224,6 +224,6 @@ def answers_of(path: Path, model: str) -> dict[str, Answered]:
         gave, wanted = (one[:12] or "of no digest" for one in (others[0].model, model))
         raise EvaluationError(
             f"{len(others)} of {len(found)} answers in `{path.name}` are by the model {gave}, not by {wanted}",
-            hint="run `jessy apply` again; its step `evaluate` asks anew",
+            hint="run `jessy apply` again; its step `evaluate` asks again",
         )
     return {answer.id: answer for answer in found}

@@ -74,7 +74,7 @@ def compare_models(first: ModelEvaluation, second: ModelEvaluation) -> PairedCom
     if not shared:
         raise EvaluationError(
             f"{first.name} and {second.name} share no case that was asked and checked alike",
-            hint="`--ask` asks both anew",
+            hint="`--ask` asks both now",
         )
     cases = sorted((CasePair(one[case], two[case]) for case in shared), key=lambda pair: pair.change)
     metrics = sorted(_metrics(first, second, shared), key=lambda pair: (pair.compared is None, pair.change))
@@ -95,7 +95,7 @@ def run_evaluation(root: Path, run: Run) -> ModelEvaluation:
     record = run.result()
     steps = {step.name: step for step in record.steps} if record is not None else {}
     if "judge" not in steps or "evaluate" not in steps:
-        raise ProjectError(f"run {run.number} judged no model", hint="`jessy history` says what each run did")
+        raise ProjectError(f"run {run.number} has scored no model", hint="`jessy history` says what each run did")
     return _stored(root, steps["judge"], steps["evaluate"], f"run {run.number}")
 
 

@@ -69,7 +69,7 @@ class Lineage:
             )
         return ExportError(
             f"the result of `{step}` that {self.said} was made of is not in the store any more",
-            hint="`jessy gc` removes what no kept run needs; `jessy apply` with its recipe makes it anew",
+            hint="`jessy gc` removes what no kept run needs; `jessy apply` with its recipe makes it again",
         )
 
 

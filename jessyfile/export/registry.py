@@ -184,7 +184,7 @@ def check_served(root: Path, entry: Registration, *, thorough: bool = False) -> 
     if damage is not None:
         raise DamagedError(
             f"the file of {entry.name}:{entry.tag} {damage} ({path})",
-            hint="run `jessy apply` again with the recipe that made it; it is made anew",
+            hint="run `jessy apply` again with the recipe that made it; it is made again",
         )
 
 

@@ -2,7 +2,7 @@
 
     load_recipe(path) -> Loaded(recipe, diagnostics)
     render_diagnostics(diagnostics) -> text for a terminal
-    format_text(text) -> the text laid out
+    format_text(text) -> the text, formatted
 
 The stages from a text to a recipe, each with its module; `loading` calls them in this order:
 

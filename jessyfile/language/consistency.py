@@ -266,7 +266,7 @@ def start_named(draft: Draft) -> Iterator[Diagnostic]:
         if criterion["value"] == "start":
             yield mistake(
                 "J052",
-                f"`{metric}` is held against the start, and training starts from the base itself",
+                f"`{metric}` is compared with `start`, and training starts from the base itself",
                 draft.at("eval", "criterion", metric, "value"),
                 "no ADAPTER",
                 helps="write `baseline`, or name with ADAPTER what training goes on from",

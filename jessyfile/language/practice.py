@@ -14,6 +14,7 @@ from jessyfile.language.without_effect import asked_rows, many, settings_have_ef
 
 _FOUR_BITS = ("q4_k_m", "q4_k_s", "iq4_nl", "iq4_xs", "q4_1", "q4_0", "q3_k_l", "q3_k_m", "q3_k_s")
 _MOST_KEPT_OUT = 30  # per cent; beyond it the rows are missing, not the share
+_USUAL_SHARE = 0.1  # where the recipe keeps none out
 _ATTENTION = {"q_proj", "k_proj", "v_proj", "o_proj"}
 
 
@@ -90,17 +91,26 @@ def quantization_keeps_tune(draft: Draft) -> Iterator[Diagnostic]:
 
 def validation_sees_topics(draft: Draft) -> Iterator[Diagnostic]:
     """Every topic has a row in the validation."""
-    topics = sum(max(len(c["topic"]), 1) for c in draft.get("dataset", "category").values())
+    asked = draft.get("dataset", "category")
+    topics = sum(max(len(c["topic"]), 1) for c in asked.values())
     total, share = asked_rows(draft), draft.get("dataset", "validation")
     held, needed = round(total * share), math.ceil(100 * topics / total) if total else 100
-    if held < topics:
-        few = f"{many(total, 'row')} for {many(topics, 'topic')} are too few to learn from: ask for more"
+    if held < topics and needed > _MOST_KEPT_OUT:
+        enough = math.ceil(round(topics / (share or _USUAL_SHARE), 6))
+        yield mistake(
+            "J205",
+            f"{many(total, 'row')} for {many(topics, 'topic')} are too few: validation would hold {held} of them",
+            draft.at("dataset", "category", next(iter(asked)), "count"),
+            "too few rows",
+            helps=f"ask for at least {many(enough, 'row')}",
+        )
+    elif held < topics:
         yield mistake(
             "J205",
             f"validation holds {held} of {total} rows, too few for {many(topics, 'topic')}",
             draft.at("dataset", "validation"),
             "too small",
-            helps=f"keep at least {needed}% out" if needed <= _MOST_KEPT_OUT else few,
+            helps=f"keep at least {needed}% out",
         )
 
 

@@ -140,4 +140,4 @@ class _Scan:
 
     def _note_levels(self, path: Path, new: Body) -> None:
         if "complexity" not in new.get("served", {}):
-            self.left.append(f"`{relative(path, self.root)}`: its levels are gone; `jessy apply` registers it anew")
+            self.left.append(f"`{relative(path, self.root)}`: its levels are gone; `jessy apply` registers it again")

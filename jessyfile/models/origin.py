@@ -72,6 +72,6 @@ def _moved(base: str, place: Nearby, before: BaseFacts, *, kept: bool) -> ModelE
     found = f"`{base}` is another model now: found is {place.source}, {short(place.digest or '')}"
     was = f"{'in use' if kept else 'last time it was'} {before.source}, {short(before.digest)}"
     hint = (
-        "nothing to do, or `--replace base` takes the one that is found now" if kept else "everything is trained anew"
+        "nothing to do, or `--replace base` takes the one that is found now" if kept else "everything is trained again"
     )
     return ModelError(f"{found}; {was}", hint=hint)

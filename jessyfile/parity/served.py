@@ -255,7 +255,7 @@ def _answered(client: _Server, name: str, served: Served, answers: FileAnswers, 
         return
     worst = max(apart)
     if worst > _APART:
-        message = f"Ollama answers otherwise than the file that it was given: {worst:.2g} nats apart (limit {_APART:g})"
+        message = f"Ollama does not answer as the file that it was given: {worst:.2g} nats apart (limit {_APART:g})"
         yield Mismatch(
             "answers", "served", message, "the name may hold an older model: delete it in Ollama and apply again"
         )

@@ -20,7 +20,7 @@ _HINTS = {
     "merged": "merge again; if it persists, the adapter is of a kind that the merge does not know",
     "gguf": "the conversion of this base is wrong: report it with the base's name",
     "quantized": "choose q8_0 or f16 for `quantize`, or give it an imatrix",
-    "served": "the engine reads the file otherwise than it was written: update it, and report it with the base's name",
+    "served": "the engine does not read the file as it was written: update it, and report it with the base's name",
 }
 
 
@@ -69,10 +69,10 @@ def stage_faults(facts: StageFacts, stage: Stage) -> Iterator[Mismatch]:
     limit, hint = limit_of(facts.type), _HINTS[stage]
     where = f"the {stage} model ({facts.type})"
     if facts.divergence > limit.divergence:
-        message = f"{where} answers otherwise than the trained one: divergence {facts.divergence:.2g}"
+        message = f"{where} does not answer as the trained one: {facts.divergence:.2g} nats apart on average"
         yield Mismatch("divergence", stage, f"{message} (limit {limit.divergence:g})", hint)
     elif facts.agreement < limit.agreement - 1.5 / facts.positions:
-        message = f"{where} answers otherwise than the trained one: {facts.agreement:.0%} of next tokens agree"
+        message = f"{where} does not answer as the trained one: {facts.agreement:.0%} of next tokens agree"
         yield Mismatch("agreement", stage, f"{message} (limit {limit.agreement:.0%})", hint)
     if facts.weights is not None and facts.weights < limit.survival / 2:
         message = f"{where} has lost the tune: {facts.weights:.0%} of the adapter's change is in its numbers"

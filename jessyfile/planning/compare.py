@@ -61,7 +61,7 @@ def run_differences(old: Run, new: Run) -> Iterator[str]:
                 alike.append(name)
     yield from (f"  only in run {number}: {', '.join(names)}" for number, names in only.items())
     if alike:
-        yield f"  made anew, in the same time: {', '.join(alike)}"
+        yield f"  made again, in the same time: {', '.join(alike)}"
 
 
 def differing(old: Record, new: Record) -> list[str]:

@@ -245,7 +245,7 @@ class _Apply:
                 raise _DamagedInputError(self.results[name].object, error) from error
 
     def _drop(self, error: _DamagedInputError) -> None:
-        self.observer.note(f"{error.message}; making it anew")
+        self.observer.note(f"{error.message}; making it again")
         self._event("damaged", object=error.object_id, message=error.message)
         self.decider.store.remove(error.object_id)
         # decisions that relied on the lost object are made again

@@ -71,7 +71,7 @@ class Store:
             if damage is not None:
                 raise DamagedError(
                     f"stored result {object_id[:12]} is damaged: {damage}",
-                    hint="run `jessy apply` again; it is made anew",
+                    hint="run `jessy apply` again; it is made again",
                 )
             self._verified.add(object_id)
         return self.place(object_id)

@@ -198,6 +198,6 @@ def _commands(reported: Reported, verdict: Verdict | None, promoted: bool) -> It
     if reported.where:
         yield f"jessy apply {shlex.quote(reported.where)}", "make it again; what is unchanged is taken from the store"
     if verdict is not None and reported.run is not None:
-        yield f"jessy report {reported.run}", "write this page anew"
+        yield f"jessy report {reported.run}", "write this page again"
     if promoted:
         yield f"jessy rollback {shlex.quote(reported.name)}", "take the previous model back"

@@ -16,6 +16,7 @@ from jessyfile.errors import StateError
 from jessyfile.evaluation.verdict import NO_MARKER, VERDICT, Verdict, with_column
 from jessyfile.language.metric_table import judges_content, metric_suites
 from jessyfile.language.model_names import tuning_of
+from jessyfile.parity.limits import limit_of
 from jessyfile.planning.change_text import duration, size
 from jessyfile.report.bars import BarGroup, bar_groups, portions
 from jessyfile.report.charts import Lane, latency_lanes, loss_curve
@@ -144,7 +145,7 @@ def render_reported(reported: Reported) -> str:
     promote = reported.facts_of("promote", PromoteFacts)
     promoted = promote is not None and promote.promoted
     compared = reported.facts_of("preferences", PreferencesFacts)
-    preferred = reported.facts_of("prefer", PreferFacts)
+    preferred, parity = reported.facts_of("prefer", PreferFacts), reported.facts_of("parity", ParityFacts)
     return render_template(
         "report.html.j2",
         _FILTERS,
@@ -160,7 +161,8 @@ def render_reported(reported: Reported) -> str:
         pretrained=tuning_of(reported.base) == "pretrained",
         evaluated=reported.facts_of("evaluate", AnswersFacts),
         before=reported.facts_of("baseline", AnswersFacts),
-        parity=reported.facts_of("parity", ParityFacts),
+        parity=parity,
+        parity_limit=limit_of(parity.type).divergence if parity and parity.type else None,
         left=left,
         beside=partial(_beside, left.checks),
         loss=loss_curve(left.curve.curve, left.curve.validations) if left.curve else None,

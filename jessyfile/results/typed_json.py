@@ -26,7 +26,7 @@ def read_as(kind: type[T], body: object, what: str) -> T:
         return msgspec.convert(body, kind)
     except msgspec.ValidationError as error:
         raise StateError(
-            f"{what} is not as this jessy writes it: {error}", hint="`jessy apply` makes it anew"
+            f"{what} is not as this jessy writes it: {error}", hint="`jessy apply` makes it again"
         ) from None
 
 

@@ -145,7 +145,7 @@ def test_a_question_that_does_not_fit_alone_is_said_and_the_conversation_goes_on
 def test_slash_commands_are_not_sent_to_the_model(engine: FakeEngine) -> None:
     said = run("tiny", typed="bir\n/help\n/clear\niki\n/bye\nüç\n")
     assert [[turn.content for turn in asked] for asked in engine.asked] == [["bir"], ["iki"]]
-    assert "/clear begins anew" in said
+    assert "/clear starts over" in said
 
 
 def test_ctrl_c_cuts_an_answer_and_not_the_conversation() -> None:

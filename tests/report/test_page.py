@@ -174,6 +174,12 @@ def test_what_each_stage_keeps_stands_in_a_table_that_a_phone_can_scroll(tmp_pat
     assert "Bence pilav yap" in made
 
 
+def test_how_far_the_file_is_from_the_trained_model_is_told_with_its_unit_and_what_is_allowed(tmp_path: Path) -> None:
+    """`divergence 0.000208, largest 0.504` had neither: nobody could say whether it was good."""
+    said = render_page(*make_result(tmp_path))
+    assert "0.0015 nats from the trained model's on average; 0.06 is allowed for q8_0" in said
+
+
 def test_contrasts_the_checks_own_quality_and_the_judges_worth_have_their_sections(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -117,7 +117,7 @@ def _refuse_kind(config: Mapping[str, Any]) -> None:
         )
     if kind in _ROUTED:
         raise ModelError(
-            f"ADAPTER is PEFT's {kind}, several adapters chosen anew for each text, which no weights can hold",
+            f"ADAPTER is PEFT's {kind}, several adapters of which each text chooses its own, which no weights can hold",
             hint=_TRAIN_LORA,
         )
     if kind != "LORA":
