@@ -66,7 +66,6 @@ def test_a_line_begins_with_what_its_block_takes(text, wanted, unwanted):
         ("WATCH { max_retrains 3 |", ["per"]),
         ("WATCH { max_retrains 3 per |", ["hour", "day", "week"]),
         ("EXPORT |", ["gguf"]),
-        ("DATASET {\n  CATEGORY x 5 {\n    language |", ["tr", "en", "mixed", "none"]),
         ("ARG x = 1 |", ["FROM ENV"]),
         ("NAME |", []),
         ("TRAIN {\n  epochs 3 |", []),
@@ -235,3 +234,10 @@ FIRST_RECIPE = [
     "DATASET {", "  CATEGORY technical 20 {", "    TOPIC debugging 20", "  }", "}",
     "LORA {", "  rank 8", "}", "EVAL {", "  MUST no_loops > 95%", "}",
 ]  # fmt: skip
+
+
+def test_a_language_is_offered_by_its_code_the_likeliest_first():
+    codes = offered("DATASET {\n  CATEGORY x 5 {\n    language |")
+    assert codes[:3] == ["tr", "en", "de"]
+    assert codes[-2:] == ["mixed", "none"]
+    assert len(codes) == len(set(codes)) > 70
