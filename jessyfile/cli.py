@@ -201,7 +201,7 @@ COMMANDS: dict[str, tuple[Callable[[], click.Command], str]] = {
     "watch": (_watch, "Apply again whenever the recipe or its seeds change."),
     "show": (_show, "Print a flattened recipe, or a run."),
     "why": (_why, "Say why a step runs again, or does not."),
-    "graph": (_graph, "Draw the steps as Mermaid or DOT."),
+    "graph": (_graph, "Draw the steps as Mermaid, DOT or SVG."),
     "diff": (_diff, "Compare two recipes, or two runs."),
     "history": (_history, "List the runs."),
     "rollback": (_rollback, "Move NAME:latest back to the previous model."),

@@ -216,3 +216,12 @@ def verdict(recipe: Path, found: Sequence[Diagnostic]) -> str:
 
 def _counted(count: int, what: str) -> str:
     return f"{count or 'no'} {what}{'' if count == 1 else 's'}"
+
+
+def open_in_browser(page: Path, what: str) -> None:
+    """Say where a page lies, and show it in the browser."""
+    import webbrowser
+
+    click.echo(f"{what}: {printable(str(page))}")
+    if not webbrowser.open(page.resolve().as_uri()):
+        click.echo("no browser answers here; open the file yourself", err=True)

@@ -13,12 +13,14 @@ from jessyfile.commands.common import (
     hosts_option,
     load,
     load_call,
+    open_in_browser,
     read_call_hosts,
     recipe_options,
     sample_option,
     sending_options,
 )
 from jessyfile.commands.say import say
+from jessyfile.fsops import write_text
 from jessyfile.text.fit import terminal_width
 from jessyfile.text.printable import json_text
 
@@ -187,15 +189,26 @@ def why(step: str, recipe: Path, arg: tuple[str, ...], variant: str | None, set_
 @click.option(
     "--format",
     "form",
-    type=click.Choice(["mermaid", "dot"]),
+    type=click.Choice(["mermaid", "dot", "svg"]),
     default="mermaid",
     show_default=True,
     help="The picture's language.",
 )
-def graph(recipe: Path, arg: tuple[str, ...], variant: str | None, set_: tuple[str, ...], form: str) -> None:
-    """Draw the steps as Mermaid or DOT: what runs, what follows and what stays, each in a colour and with what it costs."""
+@click.option("--open", "opens", is_flag=True, help="Write it to .jessy/graph.svg and open it in the browser.")
+def graph(
+    recipe: Path, arg: tuple[str, ...], variant: str | None, set_: tuple[str, ...], form: str, opens: bool
+) -> None:
+    """Draw the steps as Mermaid, DOT or SVG: what runs, what follows and what stays, each in a colour and with what it costs."""
     from jessyfile.pipeline import compile_steps
-    from jessyfile.planning.picture import DRAWINGS, nodes
+    from jessyfile.planning.picture import dot, mermaid, nodes
+    from jessyfile.planning.svg import svg
+    from jessyfile.project import find_root, jessy_folder
 
     loaded = load(recipe, arg, variant, set_)
-    click.echo(DRAWINGS[form](nodes(compile_steps(loaded), plan_recipe(loaded).steps)), nl=False)
+    boxes = nodes(compile_steps(loaded), plan_recipe(loaded).steps)
+    if opens:
+        picture = jessy_folder(find_root(loaded.path)) / "graph.svg"
+        write_text(picture, svg(boxes))
+        open_in_browser(picture, "graph")
+    else:
+        click.echo({"mermaid": mermaid, "dot": dot, "svg": svg}[form](boxes), nl=False)

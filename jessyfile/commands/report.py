@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import webbrowser
 from typing import TYPE_CHECKING
 
 import click
 
+from jessyfile.commands.common import open_in_browser
 from jessyfile.commands.history import here
 from jessyfile.commands.recipe_file import nothing_yet
 from jessyfile.errors import ProjectError
@@ -35,9 +35,10 @@ def report(what: str | None, opens: bool) -> None:
         click.echo(nothing_yet())
         return
     path = rewrite_report(root, run)
-    click.echo(f"report: {printable(str(path))}")
-    if opens and not webbrowser.open(path.resolve().as_uri()):
-        click.echo("no browser answers here; open the file yourself", err=True)
+    if opens:
+        open_in_browser(path, "report")
+    else:
+        click.echo(f"report: {printable(str(path))}")
 
 
 def _last(root: Path, name: str | None) -> Run | None:

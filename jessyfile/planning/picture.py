@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -92,6 +92,3 @@ def dot(drawn: Sequence[Box]) -> str:
 
 def _escaped(label: str) -> str:
     return label.replace("<", "&lt;").replace(">", "&gt;")
-
-
-DRAWINGS: Mapping[str, Callable[[Sequence[Box]], str]] = {"mermaid": mermaid, "dot": dot}

@@ -15,6 +15,8 @@ from watch_world import RECIPE, SEEDS, tiny_steps
 
 from jessyfile.cli import main
 from jessyfile.errors import Interrupted
+from jessyfile.planning.picture import Box
+from jessyfile.planning.svg import svg
 
 
 @pytest.fixture
@@ -121,6 +123,30 @@ def test_graph_draws_every_step_and_marks_those_that_run(jessy):
         r's0\["data.talk"\]\n(.*\n)*  s0 --> s1\n(.*\n)*  class s0,s1,s2,s3 runs', jessy("graph", "tiny.jessy")
     )
     assert '"data.talk" -> "train";' in jessy("graph", "tiny.jessy", "--format", "dot")
+
+
+def test_graph_opens_a_picture_that_loads_nothing(jessy, project, monkeypatch):
+    """What was drawn had to be pasted into a page of Mermaid's before anybody saw it."""
+    opened = []
+    monkeypatch.setattr("webbrowser.open", lambda address: opened.append(address) or True)
+    jessy("graph", "tiny.jessy", "--open")
+    picture = project / ".jessy" / "graph.svg"
+    assert opened == [picture.as_uri()]
+    text = picture.read_text("utf-8")
+    assert text == jessy("graph", "tiny.jessy", "--format", "svg")
+    assert re.findall('https?://[^"]+|<script', text) == ["http://www.w3.org/2000/svg"]
+    assert re.findall(r">([^<\n]+)</text>", text)[:4] == ["data.talk", "train", "modelfile", "promote"]
+
+
+def test_a_line_of_a_picture_passes_no_box():
+    """A line to a later column ran behind the boxes between, and looked as if it led to them."""
+    boxes = [Box(name, name, "runs", tuple(needs)) for name, *needs in ("a", "ba", "cb", "dca", "eb", "fde")]
+    said = svg(boxes)
+    rects = [tuple(map(float, one)) for one in re.findall(r'<rect x="(\S+)" y="(\S+)" width="(\S+)"', said)]
+    lines = [tuple(map(float, one)) for one in re.findall(r'd="M(\S+) (\S+)H([^C]+)C', said)]
+    assert len(lines) == 7
+    for left, down, right in lines:
+        assert not [(x, y) for x, y, wide in rects if y < down < y + 34 and left < x + wide and x < right]
 
 
 def test_diff_of_recipes_and_of_runs(jessy, project):
