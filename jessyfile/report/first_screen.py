@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
+from jessyfile.evaluation.scores import gained
 from jessyfile.evaluation.statistics import mcnemar
 from jessyfile.results.facts import AnswersFacts, Curve, TrainFacts
 
 if TYPE_CHECKING:
     from jessyfile.evaluation.scores import Score
-    from jessyfile.evaluation.verdict import ScoredCase, Verdict
+    from jessyfile.evaluation.verdict import Column, ScoredCase, Verdict
     from jessyfile.report.page import Reported
     from jessyfile.results.outcome import Outcome
 
@@ -28,12 +29,13 @@ _RISEN = 1.01  # a kept validation loss so far above the lowest is no noise of t
 
 @dataclass(frozen=True, slots=True)
 class LearnedCount:
-    """In how many of `n` cases the candidate does something, and in how many the base; None where no base was asked."""
+    """In how many of `n` cases the candidate does something, and in how many the model that it is held beside; None where none was asked."""
 
     n: int
     after: int
     before: int | None
     certain: bool
+    beside: str = "the base model"
 
     @property
     def share(self) -> float:
@@ -43,7 +45,7 @@ class LearnedCount:
     @property
     def told(self) -> str:
         """The counts in words: `41 of 78 answers, the base model 3`."""
-        beside = "" if self.before is None else f", the base model {self.before}"
+        beside = "" if self.before is None else f", {self.beside} {self.before}"
         return f"{self.after} of {self.n} answers{beside}"
 
 
@@ -55,6 +57,7 @@ class FirstScreen:
     doubts: tuple[str, ...]
     exchanges: tuple[ScoredCase, ...]
     commands: tuple[tuple[str, str], ...]
+    before: Column = "base"
 
 
 def first_screen(reported: Reported, verdict: Verdict | None, curve: Curve | None, promoted: bool) -> FirstScreen:
@@ -74,6 +77,7 @@ def first_screen(reported: Reported, verdict: Verdict | None, curve: Curve | Non
         doubts=tuple(_doubts(reported, verdict, curve)),
         exchanges=tuple(exchanges(verdict.cases)) if verdict is not None else (),
         commands=tuple(_commands(reported, verdict, promoted)),
+        before=begun_from(verdict.cases) if verdict is not None else "base",
     )
 
 
@@ -91,6 +95,8 @@ def _sentences(verdict: Verdict) -> Iterator[str]:
 
 
 def _learned(what: str, counted: LearnedCount) -> str:
+    if _level(counted) == "most" and counted.before is not None and counted.before / counted.n >= _MOST:
+        return f"It keeps {what}"
     if _level(counted) != "few" and counted.before is not None and not counted.certain:
         return f"Whether it learned {what} is not certain"
     return {"most": f"It learned {what}", "some": f"It learned {what} in part", "few": f"It did not learn {what}"}[
@@ -122,13 +128,20 @@ def content_learned(cases: Sequence[ScoredCase]) -> LearnedCount | None:
 
 
 def _count(cases: Sequence[ScoredCase], passes: Callable[[Score], bool]) -> LearnedCount:
-    pairs = [(one, one.before) for one in cases]
+    column = begun_from(cases)
+    pairs = [(one, one.of(column)) for one in cases]
     after = sum(passes(one.after) for one, _ in pairs)
     both = [(passes(one.after), passes(before)) for one, before in pairs if before is not None]
     if not both:
         return LearnedCount(len(cases), after, None, certain=False)
     better, worse = (sum(new and not old for new, old in both), sum(old and not new for new, old in both))
-    return LearnedCount(len(cases), after, sum(old for _, old in both), mcnemar(better, worse) < _CHANCE)
+    beside = "the base model" if column == "base" else f"the {column}"
+    return LearnedCount(len(cases), after, sum(old for _, old in both), mcnemar(better, worse) < _CHANCE, beside)
+
+
+def begun_from(cases: Sequence[ScoredCase]) -> Column:
+    """Return the column that the candidate is held beside first: the model that training started from, where that is not the base."""
+    return "start" if any(one.of("start") is not None for one in cases) else "base"
 
 
 def _doubts(reported: Reported, verdict: Verdict | None, curve: Curve | None) -> Iterator[str]:
@@ -141,7 +154,9 @@ def _doubts(reported: Reported, verdict: Verdict | None, curve: Curve | None) ->
     for judged in verdict.criteria:
         if near(judged.outcome):
             yield f"{judged.outcome.claim} passes, but more cases could turn it: {judged.outcome.measured}."
-    hollow = [one for one in verdict.cases if one.change == "better" and not one.after.relevant]
+    column = begun_from(verdict.cases)
+    pairs = [(one.after, one.of(column)) for one in verdict.cases]
+    hollow = [new for new, old in pairs if old is not None and gained(new, old) > 0 and not new.relevant]
     if hollow:
         yield f"{len(hollow)} answers got better in form and are still beside the point."
 

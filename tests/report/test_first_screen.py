@@ -41,6 +41,17 @@ def test_a_model_that_learned_only_the_form_is_told_so_in_one_sentence(tmp_path:
     assert "9 answers got better in form and are still beside the point." in top.doubts
 
 
+def test_where_training_went_on_from_a_model_that_one_is_held_beside_it(tmp_path: Path) -> None:
+    verdict = verdict_of(tmp_path, 6, base=0)
+    cases = tuple(replace(one, others={"start": verdict.cases[9].after}) for one in verdict.cases)
+    top = first_screen(reported(tmp_path), replace(verdict, cases=cases), None, promoted=True)
+    assert top.before == "start"
+    assert top.sentences[0].startswith(
+        "It keeps the form (10 of 10 answers, the start 10) and most of its answers are on topic (6 of 10"
+    )
+    assert not any("still beside the point" in doubt for doubt in top.doubts)
+
+
 def test_nothing_is_called_learned_that_chance_could_have_done(tmp_path: Path) -> None:
     said = first_screen(reported(tmp_path), verdict_of(tmp_path, 3, of=3), None, promoted=True).sentences
     assert said[0].startswith("Whether it learned the form is not certain (3 of 3 answers")
