@@ -14,6 +14,7 @@ import pytest
 
 from jessyfile.language import load_recipe, render_diagnostics
 from jessyfile.language.codes import CODES
+from jessyfile.text.fit import cells
 
 WRONG = Path(__file__).parent / "wrong"
 RECIPES = sorted(WRONG.glob("*.jessy"))
@@ -72,3 +73,20 @@ def test_ten_mistakes_make_ten_errors():
 
 def test_there_are_at_least_eighty():
     assert len(RECIPES) >= 80
+
+
+@pytest.mark.parametrize("columns", [60, 80])
+def test_no_line_of_a_diagnostic_is_wider_than_the_terminal(columns, monkeypatch):
+    """The terminal broke them in the middle of a word, and the carets pointed at another line's letters."""
+    monkeypatch.setattr("jessyfile.language.render.terminal_width", lambda **_: columns)
+    for path in RECIPES:
+        for one in loaded(path).diagnostics:
+            lines = render_diagnostics([one], color=False).split("\n")
+            wide = [line for line in lines if cells(line) > columns and "-->" not in line]
+            assert [line for line in wide if "`" not in line and "jessy " not in line] == [], path.stem
+            plain = one.place and one.place.text.isascii() and one.place.text.isprintable()  # a letter is a column
+            if plain and one.place.end_line == one.place.line and one.place.end_column > one.place.column:
+                source = next(at for at, line in enumerate(lines) if line.lstrip().startswith(f"{one.place.line} | "))
+                left, carets = lines[source + 1].index("^"), lines[source + 1].count("^")
+                marked = one.place.text[one.place.column - 1 : one.place.end_column - 1]
+                assert lines[source][left : left + carets].rstrip("…") in marked, path.stem
