@@ -185,11 +185,13 @@ def lint_command(path: Path, against: tuple[Path, ...]) -> None:
     """Find every fault in a file of rows or preferences or a suite of cases, or in every file below a folder."""
     from jessyfile.dataset.lint import files_below, lint, lint_preferences
     from jessyfile.evaluation.cases import read_cases
+    from jessyfile.project import find_root
+    from jessyfile.text.answer_language import everyday_words
 
     if not path.exists():
         raise ProjectError(f"`{path}` is not there")
     below, against = files_below(path), against or _suites_near(path)
-    count, faults = lint(below.rows, against)
+    count, faults = lint(below.rows, against, everyday_words(find_root(path)))
     compared, wrong = lint_preferences(below.preferences, against)
     count, faults = count + compared, faults + wrong
     for suite in below.suites:

@@ -24,6 +24,7 @@ from jessyfile.dataset.templates import load_intents
 from jessyfile.dataset.variants import rewrite_shares, variants
 from jessyfile.errors import DatasetError, TeacherError
 from jessyfile.project import jessy_folder
+from jessyfile.text.answer_language import everyday_words
 
 if TYPE_CHECKING:
     from jessyfile.dataset.rows import Row
@@ -97,6 +98,7 @@ class _Collector:
         self.settings = recipe.dataset
         self.checks = row_checks(recipe.complexity)
         self.out = Collected()
+        self.words = everyday_words(root)
         self.cases: list[KnownCase] | None = None
         self.run: TeacherRun | None = None
         self.may_top_up = tops_up(recipe, root, category.name)
@@ -185,7 +187,7 @@ class _Collector:
         return found[:missing]
 
     def _filtered(self, rows: Iterable[Row]) -> list[Row]:
-        return keep_declared(apply_checks(rows, self.checks, self.out.tally), self.out.tally)
+        return keep_declared(apply_checks(rows, self.checks, self.out.tally), self.out.tally, self.words)
 
     def _clean(self, rows: Iterable[Row]) -> list[Row]:
         """Return made rows that pass the filters and give no evaluation case away."""

@@ -19,15 +19,18 @@ def category_files(name: str) -> Files:
 
     def files(recipe: DataRecipe, root: Path) -> Sequence[Path]:
         made = _top_up_files(recipe, root, name) if tops_up(recipe, root, name) else ()
-        return tuple(dict.fromkeys((*seed_files(recipe, root, name), *_own_files(recipe), *made)))
+        return tuple(dict.fromkeys((*seed_files(recipe, root, name), *_own_files(recipe, root), *made)))
 
     return files
 
 
-def _own_files(recipe: DataRecipe) -> Iterator[Path]:
-    """Yield jessy's own word lists and prompts that decide which rows pass and what is asked of a teacher."""
+def _own_files(recipe: DataRecipe, root: Path) -> Iterator[Path]:
+    """Yield the word lists, the project's before jessy's, and jessy's prompts that decide which rows pass and what is asked of a teacher."""
     yield resource("grammar", "example.schema.json")
-    tables = ["words_tr", "words_en"]
+    ours = (resource("data", "lexicon", f"words_{name}.tsv") for name in ("tr", "en"))
+    own = {path.name: path for path in sorted((root / "data" / "lexicon").glob("words_*.tsv"))}
+    yield from ({path.name: path for path in ours} | own).values()
+    tables = list[str]()
     if recipe.dataset.augment.slang:
         tables.append("short_forms")
     if recipe.dataset.teacher is not None:

@@ -19,7 +19,7 @@ from jessyfile.dataset.rows import Row, from_json, schema_faults
 from jessyfile.dataset.similarity import near_pairs
 from jessyfile.errors import DatasetError
 from jessyfile.language.build import default_complexity
-from jessyfile.text.answer_language import prose
+from jessyfile.text.answer_language import Words, prose
 from jessyfile.text.json_lines import Fault, Line, read_jsonl
 from jessyfile.text.row_forms import CASE, form_of
 from jessyfile.text.turkish import nfc, tokens
@@ -80,11 +80,11 @@ def _place(file: Path, below: Below) -> list[Path]:
     return below.preferences if is_preference(first) else below.rows
 
 
-def lint(files: Sequence[Path], suites: Sequence[Path] = ()) -> tuple[int, list[Fault]]:
+def lint(files: Sequence[Path], suites: Sequence[Path] = (), words: Words | None = None) -> tuple[int, list[Fault]]:
     """Judge files of rows; return how many lines were read and every fault, by place.
 
     Rows are held against the schema, the filters, their folder's and file's name, one another, and the cases of
-    `suites`.
+    `suites`; `words` are those that a project lists beside jessy's.
     """
     rows: list[Row] = []
     faults: list[Fault] = []
@@ -95,7 +95,9 @@ def lint(files: Sequence[Path], suites: Sequence[Path] = ()) -> tuple[int, list[
             else:
                 rows.append(item)
     read = {row.place for row in rows} | {f"{fault.file}:{fault.line}" for fault in faults}
-    faults += [_fault(rows[index], reason) for index, reason in [*language_faults(rows), *wording_faults(rows)]]
+    faults += [
+        _fault(rows[index], reason) for index, reason in [*language_faults(rows, words), *wording_faults(rows, words)]
+    ]
     faults += [*_alike(rows), *_shared_wordings(rows), *_openings(rows), *_leaks(rows, suites)]
     return len(read), sorted(faults, key=lambda fault: (fault.file, fault.line, fault.message))
 

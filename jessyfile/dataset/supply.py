@@ -172,7 +172,7 @@ def _without_words(outlook: Outlook) -> Iterator[Finding]:
 
     categories = outlook.recipe.dataset.categories
     named = [topic.language for category in categories for topic in category.topics]
-    asked = {*named, *(category.language for category in categories)} - {None, MIXED, *listed()}
+    asked = {*named, *(category.language for category in categories)} - {None, MIXED, *listed(outlook.root)}
     if asked:
         said = f"there is no list of words for {', '.join(f'`{name}`' for name in sorted(filter(None, asked)))}"
         hint = "the language of answers under twenty letters is not checked; docs/data.md says where to put such a list"

@@ -9,17 +9,19 @@ as teams speak it, is Turkish: its words bend by Turkish suffixes, and English h
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from jessyfile.resources import resource
 from jessyfile.text.json_lines import parse_value
-from jessyfile.text.lexicon import load_table
-from jessyfile.text.turkish import TURKISH_LETTERS, ascii_folded, tokens
+from jessyfile.text.lexicon import FOLDER, load_table
+from jessyfile.text.turkish import TURKISH_LETTERS, ascii_folded, lower, nfc, tokens
 
 ANY = "any"  # labels, numbers, code: no language is asked for
 MIXED = "mixed"
+Words = Mapping[str, frozenset[str]]  # of each listed language
 _Lingua = Any  # a language of lingua, which ships no types
 _TEN = ("az", "ar", "nl", "en", "fr", "de", "it", "ru", "es", "tr")
 _ENOUGH = 20
@@ -119,10 +121,10 @@ def language_of(text: str, besides: frozenset[str] = frozenset()) -> str:
     return "tr" if name == "az" and "az" not in besides and _AZERI_LETTERS.isdisjoint(text) else name
 
 
-def everyday_share(text: str, name: str) -> float:
-    """Return how many of the words are everyday words of `tr` or `en` alone."""
-    found = tokens(text)
-    return sum(word in _everyday(name) for word in found) / len(found) if found else 0.0
+def everyday_share(text: str, name: str, words: Words | None = None) -> float:
+    """Return how many of the words are everyday words of one listed language alone, by jessy's lists unless others are given."""
+    found, own = tokens(text), (words or _shipped()).get(name, frozenset())
+    return sum(word in own for word in found) / len(found) if found else 0.0
 
 
 def looks_turkish(text: str) -> bool:
@@ -139,24 +141,33 @@ def _may_be(text: str, name: str) -> bool:
     return name in speak or not speak
 
 
-@cache
-def listed() -> tuple[str, ...]:
-    """Return the languages that have a list of everyday words, `data/lexicon/words_<code>.tsv`."""
-    found = sorted(path.stem.removeprefix("words_") for path in resource("data", "lexicon").glob("words_*.tsv"))
-    return tuple(name for name in found if name in _known())
+def listed(root: Path | None = None) -> tuple[str, ...]:
+    """Return the languages that have a list of everyday words, `data/lexicon/words_<code>.tsv` of jessy or of a project."""
+    folders = [resource("data", "lexicon"), *([root / FOLDER] if root is not None else [])]
+    found = {path.stem.removeprefix("words_") for folder in folders for path in folder.glob("words_*.tsv")}
+    return tuple(sorted(found & _known().keys()))
+
+
+def everyday_words(root: Path) -> Words:
+    """Return of each listed language the words that only it has, also without Turkish letters; a project's own list is
+    taken before jessy's. Raises DatasetError for a list that is no table.
+    """
+    tables = {name: load_table(root, f"words_{name}") for name in listed(root)}
+    words = {name: {nfc(item[table.columns[0]]) for item in table.items} for name, table in tables.items()}
+    words |= {name: {form for word in words[name] for form in _written(word)} for name in words.keys() - {"tr", "en"}}
+    others = {name: frozenset[str]().union(*(words[one] for one in words if one != name)) for name in words}
+    return {name: frozenset((own | {*map(ascii_folded, own)}) - others[name]) for name, own in words.items()}
+
+
+def _written(word: str) -> Iterator[str]:
+    """Yield a word as `tokens` gives it, which reads the capital of `Ich` as a Turkish one."""
+    small = word.lower()
+    yield from (small, lower(small[:1].upper()) + small[1:])
 
 
 @cache
-def _everyday(name: str) -> frozenset[str]:
-    """Return words that only this one of the listed languages has, the Turkish ones also without Turkish letters."""
-    if name not in listed():
-        return frozenset()
-    words = {
-        language: {item["word"] for item in load_table(resource("data").parent, f"words_{language}").items}
-        for language in listed()
-    }
-    others = frozenset[str]().union(*(words[other] for other in words if other != name))
-    return frozenset((words[name] | {ascii_folded(word) for word in words[name]}) - others)
+def _shipped() -> Words:
+    return everyday_words(resource("data").parent)
 
 
 def _more(names: Iterable[str]) -> frozenset[str]:

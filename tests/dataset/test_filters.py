@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import pytest
 
+from jessyfile.dataset.dataset_inputs import category_files
 from jessyfile.dataset.example import DEFAULT_BANDS, Turn
 from jessyfile.dataset.filters import MAX_EXAMPLES, Tally, apply_checks, row_checks
 from jessyfile.dataset.language import keep_declared
 from jessyfile.dataset.rows import load_rows
+from jessyfile.errors import DatasetError
+from jessyfile.language import load_recipe
 from jessyfile.language.recipe import Complexity, Level
+from jessyfile.text.answer_language import everyday_words
 
 COMPLEXITY = Complexity(
     tuple(Level(name, band, None) for name, band in DEFAULT_BANDS.items()), "[{level} {iterations}]"
@@ -126,3 +130,50 @@ def test_an_answer_in_another_language_than_declared_is_dropped(row, declared, r
 def test_an_answer_in_the_declared_language_stays(row, declared, response):
     tally = Tally()
     assert len(keep_declared([row(response=response, language=declared)], tally)) == 1, tally.examples
+
+
+@pytest.mark.parametrize(
+    ("declared", "response", "kept"),
+    [
+        ("de", "Yes, of course", False),
+        ("de", "Ich weiß nicht", True),
+        ("de", "Nein", True),
+        ("en", "Ich weiß nicht", False),
+        ("en", "Sure, go on.", True),
+        ("tr", "Ja, ich nicht", False),
+        ("tr", "Olur.", True),
+        ("fr", "Ich weiß nicht", True),  # of French there is no list
+    ],
+)
+def test_a_language_whose_words_a_project_lists_is_told_in_short_answers(row, tmp_path, declared, response, kept):
+    """Only lists inside jessy's own folder were read: a user's German rows took English answers when they were short."""
+    lexicon = tmp_path / "data" / "lexicon"
+    lexicon.mkdir(parents=True)
+    (lexicon / "words_de.tsv").write_text("wort\nich\nnicht\nnein\nja\nweiß\n", "utf-8")
+    rows = [row(response=response, language=declared)]
+    assert len(keep_declared(rows, Tally(), everyday_words(tmp_path))) == kept
+
+
+def test_a_list_that_is_no_table_is_refused_with_its_name(tmp_path):
+    lexicon = tmp_path / "data" / "lexicon"
+    lexicon.mkdir(parents=True)
+    (lexicon / "words_de.tsv").write_bytes(b"")
+    with pytest.raises(DatasetError, match=r"words_de\.tsv is empty"):
+        everyday_words(tmp_path)
+
+
+def test_a_list_of_the_project_is_among_the_files_of_a_step(tmp_path):
+    lexicon = tmp_path / "data" / "lexicon"
+    lexicon.mkdir(parents=True)
+    (lexicon / "words_de.tsv").write_text("word\nich\n", "utf-8")
+    (lexicon / "words_en.tsv").write_text("word\nthe\n", "utf-8")
+    (tmp_path / "r.jessy").write_text(
+        "JESSY 1\nNAME r\nFROM gemma3:270m\nDATASET {\n  CATEGORY talk 3\n}\nEVAL {\n  MUST no_loops > 9%\n}\n"
+    )
+    recipe = load_recipe(tmp_path / "r.jessy", root=tmp_path).recipe
+    files = category_files("talk")(recipe, tmp_path)
+    assert {path.name: path.parent == lexicon for path in files if path.stem.startswith("words_")} == {
+        "words_tr.tsv": False,
+        "words_en.tsv": True,
+        "words_de.tsv": True,
+    }
