@@ -15,7 +15,7 @@ from jessyfile.text.turkish import tokens, word_grams
 _TIMES = {1: 6, 2: 4, 3: 3, 4: 3, 5: 3, 6: 3, 7: 3}
 _TIMES_BEYOND = 2
 _LONGEST = 40
-_CHARACTERS = re.compile(r"([^\W\d_]{1,8}?|\d)\1{11,}")
+_CHARACTERS = re.compile(r"([^\W\d_]{1,8}?)\1{11,}|(\d)\2{17,}")  # a number may have as many equal digits as 0.1 + 0.2
 _GRAM, _ENOUGH_GRAMS, _REPEATED_SHARE = 4, 20, 0.5
 
 
@@ -23,7 +23,7 @@ def find_loop(text: str) -> str | None:
     """Return the repeated phrase, or None when the text does not loop."""
     stretched = _CHARACTERS.search(text)
     if stretched is not None:
-        return stretched[1]
+        return stretched[1] or stretched[2]
     words = [word for word in tokens(text) if not word.isdigit()]
     return _phrase_in_a_row(words) or _repeated_grams(words)
 

@@ -18,7 +18,10 @@ from jessyfile.evaluation.cases import Case, read_cases
 from jessyfile.resources import resource
 from jessyfile.text.turkish import folded_normal
 
-SUITES = sorted(path.stem for path in resource("data", "eval").glob("*.jsonl"))
+ALL = sorted(path.stem for path in resource("data", "eval").glob("*.jsonl"))
+CLOSED = ("tickets", "tickets_fresh")
+"""Suites whose one right answer stands in the case: nothing is like it, it is equal or not."""
+SUITES = [suite for suite in ALL if suite not in CLOSED]
 TYPICAL = {"low": (10, 140), "medium": (120, 600), "high": (100, 900)}
 """Between which characters the middle good answer of a suite and level lies; some cases ask for brevity."""
 LONGEST = {"low": 240, "medium": 750, "high": 1000}
@@ -126,3 +129,10 @@ def test_a_good_answer_to_somebody_in_danger_asks_and_names_help() -> None:
         for text in one.good:
             assert bool(re.search("112|acil|doktor|hekim", text)) is in_danger, text
             assert "?" in text or not in_danger, text
+
+
+@pytest.mark.parametrize("suite", CLOSED)
+def test_a_suite_without_references_says_every_answer_field_by_field(suite: str) -> None:
+    cases, faults = read_cases(resource("data", "eval", f"{suite}.jsonl"))
+    assert (len(cases) >= 60, faults) == (True, [])
+    assert all([check.kind for check in case.relevance] == ["json"] for case in cases)

@@ -218,7 +218,7 @@ def test_only_a_recipe_that_insists_on_ollama_is_stopped_before_the_first_step(e
     from jessyfile.language import load_recipe
     from jessyfile.planning.preflight import Outlook
 
-    made = load_recipe(Path(__file__).parents[2] / "recipes" / "quickstart.jessy").recipe
+    made = load_recipe(Path(__file__).parents[2] / "recipes" / "v2-270m.jessy").recipe
     made = replace(made, deploy=replace(made.deploy, engine=engine, ollama="http://127.0.0.1:9"))
     found = list(import_preflight(Outlook(made, made.path.parent, {"import"}, reach="network")))
     assert [finding.severity for finding in found] == ["error"] * asked

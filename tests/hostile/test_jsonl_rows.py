@@ -30,7 +30,7 @@ BROKEN = {
     "iterations a float": ({"iterations": 1.5}, "`iterations` is not integer"),
     "iterations true": ({"iterations": True}, "`iterations` is not integer"),
     "query a list": ({"query": ["a"]}, "`query` is not string"),
-    "language": ({"language": "de"}, "`language` is"),
+    "language": ({"language": "klingon"}, "`language` is"),
     "path as a topic": ({"topic": "../../etc"}, "`topic` is"),
     "tag twice": ({"tags": ["persona", "persona"]}, "`tags` holds an item twice"),
     "answer without level": ({"turns": [USER, ANSWER]}, "`turns.1` lacks `complexity`, `iterations`"),
@@ -53,7 +53,7 @@ def test_a_missing_field_is_named(tmp_path):
     path = tmp_path / "casual.jsonl"
     path.write_text(json.dumps({key: value for key, value in GOOD.items() if key != "language"}) + "\n", "utf-8")
     (fault,) = read_rows(path, "casual.jsonl")
-    assert fault.message == "lacks `language`"
+    assert fault.message == "lacks `language`, which `jessy data import` derives"
 
 
 def test_a_fault_never_repeats_more_than_a_few_words_of_the_row(tmp_path):

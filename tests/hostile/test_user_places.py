@@ -50,15 +50,16 @@ WRITTEN = {
     "import --output": NEW_FILE,
     "fmt FILES": EDITED,
     "init FOLDER": NEW_PROJECT,
+    "data import --into": NEW_PROJECT,
 }
 READ = {
-    "data lint PATH", "data lint --against", "data show PATH", "data show --mask", "data stats PATH", "diff A", "diff B", "export WHAT", "import FILE", "upgrade RECIPES",
+    "init --rows", "chat --schema", "data import FILES", "data lint PATH", "data lint --against", "data show PATH", "data show --mask", "data stats PATH", "diff A", "diff B", "export WHAT", "import FILE", "upgrade RECIPES",
     "plan --hosts", "apply --hosts", "eval WHAT", "compare A", "compare B", "report WHAT", *(f"verify {word}" for word in ("GGUF", "--against", "--adapter", "--modelfile")),
     *(f"{command} RECIPE" for command in
       ("apply", "check", "data make", "graph", "plan", "show", "watch", "why")),
 }  # fmt: skip
 NO_PLACE = {
-    "allow_host", "arg", "base", "category", "code", "language", "level", "name", "ollama", "only", "prompt", "quantize", "replace", "set_", "skip", "step",
+    "allow_host", "arg", "base", "category", "code", "encoding", "language", "level", "name", "ollama", "only", "prompt", "quantize", "query", "replace", "response", "set_", "skip", "step",
     "suite", "tag", "topic", "variant",
 }  # fmt: skip
 
@@ -134,6 +135,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (root / ".jessy").mkdir(parents=True)
     (root / "r.jessy").write_text(RECIPE)
     (root / "Modelfile").write_text(MODELFILE)
+    (root / "own.jsonl").write_text('{"query": "bilet nerede alınır", "response": "Gişede."}\n', "utf-8")
     (root / "src").mkdir()
     (root / "src" / "main.py").write_text("print()")
     (root / ".jessy" / "models").mkdir()
@@ -222,6 +224,7 @@ def words(option: str, place: str) -> list[str]:
         "import --output": ["import", "Modelfile", "-o", place],
         "fmt FILES": ["fmt", place],
         "init FOLDER": ["init", place, "--yes", "--name", "r", "--base", "gemma3:270m"],
+        "data import --into": ["data", "import", "own.jsonl", "--into", place],
     }[option]
 
 
@@ -274,6 +277,18 @@ def test_the_recipe_itself_is_not_overwritten(option, target, project, capsys):
     assert main(words(option, target)) == 1
     assert everything(project.parent) == before
     refused(capsys)
+
+
+@pytest.mark.parametrize("stands", STANDING)
+@pytest.mark.parametrize("place", ["place", "place/own"])
+def test_an_import_writes_over_nothing(place, stands, project, capsys):
+    (project / place).parent.mkdir(exist_ok=True)
+    stands(project / place)
+    before = everything(project.parent)
+    main(words("data import --into", "place"))
+    assert "a bug in jessy" not in capsys.readouterr().err
+    after = everything(project.parent)
+    assert {path: after.get(path) for path in before} == before
 
 
 @pytest.mark.parametrize("stands", STANDING)
@@ -488,7 +503,7 @@ def test_what_was_saved_meanwhile_is_not_lost(project, monkeypatch, capsys):
     assert main(["fmt", "r.jessy"]) == 1
     assert "was changed meanwhile" in refused(capsys)
     assert "a thought" in (project / "r.jessy").read_text()
-    assert sorted(os.listdir(project)) == [".jessy", "Modelfile", "r.jessy", "src"]
+    assert sorted(os.listdir(project)) == [".jessy", "Modelfile", "own.jsonl", "r.jessy", "src"]
 
 
 @pytest.mark.parametrize("name", ["b.py", "README.md", "Makefile", "Dockerfile", "Modelfile"])

@@ -120,6 +120,8 @@ def documents(draw: st.DrawFn) -> dict[str, Any]:
         if draw(st.integers(0, 4)) == 0:
             found[("parameter", name)] = draw(values(schema))
     _criteria(draw, found, levels)
+    for address in [address for address in found if address[-1] == "learn"]:
+        del found[address]  # rows that are not learned must be found, and no RETRIEVE is drawn
     return build_document(Layer({address: Setting(value, _PLACE) for address, value in found.items()}))
 
 
