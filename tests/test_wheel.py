@@ -65,7 +65,9 @@ def test_the_installed_program_works_in_an_empty_folder(environment: Path, tmp_p
     where = used(environment, tmp_path, "python", "-c", "import jessyfile; print(jessyfile.__file__)").strip()
     assert Path(where).is_relative_to(environment)
     assert used(environment, tmp_path, "jessy", "--version").split()[-1] == "0.1.0"
-    used(environment, tmp_path, "jessy", "init", "--yes", "--name", "cay", "--base", "gemma3:270m-pt")
+    used(
+        environment, tmp_path, "jessy", "init", "--yes", "--language", "tr", "--name", "cay", "--base", "gemma3:270m-pt"
+    )
     assert "cay.jessy" in used(environment, tmp_path, "jessy", "check", "cay.jessy")
     assert "train" in used(environment, tmp_path, "jessy", "plan", "cay.jessy")
     assert "turkish" in used(environment, tmp_path, "jessy", "show", "cay.jessy")

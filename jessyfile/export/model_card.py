@@ -156,7 +156,7 @@ def _data(lineage: Lineage) -> _Data | None:
     try:
         made = next(step for step in COMPOSED if step in lineage.steps)
         card = load_as(DatasetCard, lineage.folder(made) / CARD)
-    except (JessyError, FileNotFoundError):
+    except (JessyError, FileNotFoundError, StopIteration):
         return None
     figures = card.figures
     named = ", ".join(f"{_TOGETHER.get(one) or language_name(one)} {count}" for one, count in figures.languages.items())
