@@ -120,9 +120,12 @@ def documents(draw: st.DrawFn) -> dict[str, Any]:
         if draw(st.integers(0, 4)) == 0:
             found[("parameter", name)] = draw(values(schema))
     _criteria(draw, found, levels)
-    for address in [address for address in found if address[-1] == "learn"]:
-        del found[address]  # rows that are not learned must be found, and no RETRIEVE is drawn
-    return build_document(Layer({address: Setting(value, _PLACE) for address, value in found.items()}))
+    return build_document(Layer({address: Setting(value, _PLACE) for address, value in _all_learned(found)}))
+
+
+def _all_learned(found: dict[tuple[str, ...], Any]) -> list[tuple[tuple[str, ...], Any]]:
+    """Leave `learn` out: rows that are not learned must be found, and no RETRIEVE is drawn."""
+    return [(address, value) for address, value in found.items() if address[-1] != "learn"]
 
 
 def _levels(draw: st.DrawFn, found: dict[tuple[str, ...], Any]) -> list[str]:
