@@ -90,15 +90,16 @@ def init(
 
 def _own_files(name: str, base: str, found: OwnRows, rows: Path) -> dict[str, str]:
     """Return the files of a project of the user's rows, and say what became of them."""
-    from jessyfile.commands.own_project import LEAST_ROWS, own_project
+    from jessyfile.commands.own_project import ENOUGH_ROWS, LEAST_ROWS, own_project
     from jessyfile.errors import DatasetError
 
     tell(found, rows)
     if len(found.rows) < LEAST_ROWS:
-        hint = f"write at least {LEAST_ROWS}, better 40: a model learns little from fewer"
+        hint = f"write at least {LEAST_ROWS}, better {ENOUGH_ROWS}: a model learns little from fewer"
         raise DatasetError(f"`{rows}` has {len(found.rows)} rows that can be used", hint=hint)
     project = own_project(name, base, _note(base) or "the base model", found, one_line(rows.name))
-    click.echo(f"{project.held} of {len(found.rows)} rows are held out as cases and not trained")
+    few = "; so few say little, 40 rows or more are better" if len(found.rows) < ENOUGH_ROWS else ""
+    click.echo(f"{project.held} of {len(found.rows)} rows are held out as cases and not trained{few}")
     return project.files
 
 

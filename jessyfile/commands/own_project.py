@@ -19,6 +19,7 @@ SEEDS = "data/seeds"
 CASES = "data/eval"
 TO_EDIT = 3
 LEAST_ROWS = 8
+ENOUGH_ROWS = 40
 _BYTES_A_TOKEN = 2.5  # of UTF-8, so that the estimate rather says too many
 _FRAME = 24  # tokens of a chat template around a row
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from jessyfile.evaluation.scores import gained
 from jessyfile.evaluation.statistics import mcnemar
 from jessyfile.results.facts import AnswersFacts, Curve, TrainFacts
+from jessyfile.results.outcome import spell
 
 if TYPE_CHECKING:
     from jessyfile.evaluation.scores import Score
@@ -82,7 +83,13 @@ def first_screen(reported: Reported, verdict: Verdict | None, curve: Curve | Non
 
 
 def _sentences(verdict: Verdict) -> Iterator[str]:
-    """Yield what was learned: the form and the content, each with its counts."""
+    """Yield what had to become better, and what was learned: the form and the content, each with its counts."""
+    for outcome in (judged.outcome for judged in verdict.criteria if judged.outcome.baseline is not None):
+        if outcome.criterion.rank == "must" and outcome.unit == "share":
+            beside = {"baseline": "the base model"}.get(str(outcome.criterion.value), f"the {outcome.criterion.value}")
+            verb = "It became better at" if outcome.passed else "It did not surely become better at"
+            shares = f"{spell(outcome.value, 'share')} of {outcome.n}, {beside} {spell(outcome.baseline, 'share')}"
+            yield f"{verb} {outcome.criterion.metric}: {shares}."
     form, content = form_learned(verdict.cases), content_learned(verdict.cases)
     if not form.n:
         return

@@ -126,3 +126,16 @@ def test_patterns_and_long_lists_are_told_by_their_size() -> None:
         assert folded(failure).words == short
         assert folded(failure).whole in ("", failure)
     assert len(folded("x" * 500).words) <= 80
+
+
+def test_what_must_become_better_is_said_first(tmp_path: Path) -> None:
+    cases = [make_case(f"turkish-{n:03}") for n in range(10)]
+    new, old = [make_answer(case.id, GOOD) for case in cases], [make_answer(case.id, HOLLOW) for case in cases]
+    recipe = make_recipe(tmp_path, "  MUST turkish.relevance > baseline\n")
+    for after, before, said in ((new, old, "It became better at"), (old, old, "It did not surely become better at")):
+        verdict = judge(recipe, cases, by_id(*after), by_id(*before), Took(95.0))
+        assert (
+            first_screen(reported(tmp_path), verdict, None, promoted=True)
+            .sentences[0]
+            .startswith(f"{said} turkish.relevance: ")
+        )
