@@ -15,7 +15,7 @@ from jessyfile.dataset.filters import Dropped, Tally, apply_checks, bands_of, ro
 from jessyfile.dataset.from_templates import composed
 from jessyfile.dataset.language import keep_declared
 from jessyfile.dataset.leaks import KnownCase, find_leaks, load_cases
-from jessyfile.dataset.places import passed_over, shown_path, suite_paths
+from jessyfile.dataset.places import file_to_write, passed_over, shown_path, suite_paths
 from jessyfile.dataset.seeds import load_seeds
 from jessyfile.dataset.select import Wanted, sample, wanted_topics
 from jessyfile.dataset.similarity import first_of_each
@@ -110,8 +110,10 @@ class _Collector:
         topics = wanted_topics(self.category)
         short = [shortage for wanted in topics if (shortage := self._topic(wanted))]
         if short:
+            asked = short[0][0]
             raise _too_few(
                 short,
+                file_to_write(self.recipe, self.root, asked.category, asked.topic),
                 self.settings.teacher is not None,
                 [*self._apart(short), *self.out.tally.notes(), *self._passed_over()],
             )
@@ -215,14 +217,13 @@ def _by_source(rows: Sequence[Row]) -> dict[str, int]:
     return counts
 
 
-def _too_few(short: Sequence[tuple[Wanted, int]], has_teacher: bool, notes: Sequence[str]) -> DatasetError:
+def _too_few(short: Sequence[tuple[Wanted, int]], file: str, has_teacher: bool, notes: Sequence[str]) -> DatasetError:
     said = "; ".join(
         f"`{wanted.name}` asks for {wanted.count} rows and {found} were found: {wanted.count - found} are missing"
         for wanted, found in short
     )
     said += "".join(f"\n  {note}" for note in notes[:_NOTES])
     wanted, found = short[0]
-    file = f"data/seeds/{wanted.category}/{wanted.topic or wanted.category}.jsonl"
     teacher = (
         "raise the TEACHER's max_requests" if has_teacher else "add `TEACHER <model> at <url>` to the DATASET block"
     )

@@ -13,6 +13,7 @@ from jessyfile.dataset.collect import collect, distinct
 from jessyfile.dataset.filters import Tally, apply_checks, row_checks
 from jessyfile.dataset.formatted import formatted, write_formatted
 from jessyfile.dataset.leaks import listed, refuse_leaks
+from jessyfile.dataset.places import markers_to_write
 from jessyfile.dataset.replay import replay_rows
 from jessyfile.dataset.rows import Row, store_row, stored_row
 from jessyfile.dataset.seeds import load_markers
@@ -126,7 +127,7 @@ def marker_rows(recipe: DataRecipe, root: Path, rows: Sequence[Row], tally: Tall
         raise DatasetError(
             f"{wanted} marker rows are wanted and {len(seeds)} were found"
             + "".join(f"\n  {note}" for note in tally.notes()),
-            hint="write more into data/seeds/markers/<level>.jsonl, or lower `markers` in the DATASET block",
+            hint=markers_to_write(recipe, root),
         )
     counts = levelled({level: sum(row.example.level == level for row in rows) for level in levels}, own, wanted)
     return [

@@ -42,6 +42,30 @@ def seed_files(recipe: DataRecipe, root: Path, category: str) -> tuple[Path, ...
     return tuple(found.values())
 
 
+def file_to_write(recipe: DataRecipe, root: Path, category: str, topic: str | None = None) -> str:
+    """Return, as messages show it, the user's file into which more seeds belong: one that is read, or the one to begin.
+
+    Args:
+        recipe: its SEEDS are looked at first.
+        root: the project's root folder.
+        category: the category, or `markers`.
+        topic: the file's name; None for a category without topics.
+    """
+    own = [path for path in seed_files(recipe, root, category) if path.is_relative_to(root.resolve())]
+    if own and topic is None:
+        return shown_path(own[0], root)
+    nearest = (folder.resolve() for folder in seed_folders(recipe, root) if folder.is_dir())
+    begun = next((folder for folder in nearest if folder.is_relative_to(root.resolve())), root.resolve() / SEEDS)
+    folder = own[0].parent if own else begun / category
+    return shown_path(folder / f"{topic or category}.jsonl", root)
+
+
+def markers_to_write(recipe: DataRecipe, root: Path) -> str:
+    """Return the way out where marker rows are too few."""
+    file = file_to_write(recipe, root, MARKERS, "<level>")
+    return f"write more into {file}, or lower `markers` in the DATASET block"
+
+
 def _allowed(recipe: DataRecipe, root: Path) -> Iterator[Path]:
     shipped = resource("data", "seeds").resolve()
     for folder in seed_folders(recipe, root):

@@ -13,7 +13,15 @@ from typing import TYPE_CHECKING, Any
 
 from jessyfile.dataset.completions import read_key
 from jessyfile.dataset.dataset_inputs import tops_up, wanted_of
-from jessyfile.dataset.places import MARKERS, replay_file, seed_files, seed_folders, shown_path
+from jessyfile.dataset.places import (
+    MARKERS,
+    file_to_write,
+    markers_to_write,
+    replay_file,
+    seed_files,
+    seed_folders,
+    shown_path,
+)
 from jessyfile.dataset.select import Wanted
 from jessyfile.errors import DatasetError, TeacherError
 from jessyfile.language.suggest import similar
@@ -30,10 +38,11 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, slots=True)
 class Shortage:
     """A topic that asks for more rows than there can be; `near` is a topic or category of a similar name, `apart` how many of its rows
-    are of another language or level."""
+    are of another language or level. More of them belong into `file`."""
 
     wanted: Wanted
     found: int
+    file: str
     near: str | None
     apart: int = 0
 
@@ -46,8 +55,7 @@ class Shortage:
     def error(self) -> DatasetError:
         """Return what is missing and the ways out."""
         wanted, missing = self.wanted, self.wanted.count - self.found
-        file = f"data/seeds/{wanted.category}/{wanted.topic or wanted.category}.jsonl"
-        ways = f"write {missing} more into {file}; or add `TEACHER <model> at <url>` to the DATASET block"
+        ways = f"write {missing} more into {self.file}; or add `TEACHER <model> at <url>` to the DATASET block"
         lower = f"; or ask for {self.found}" if self.found else ""
         hint = f"a similar one exists: `{self.near}`; or {ways}" if self.near else f"{ways}{lower}"
         said = f"`{wanted.name}` asks for {wanted.count} rows and {self.found} are there"
@@ -97,7 +105,8 @@ def _read(path: Path, root: Path) -> Iterator[Line | Fault]:
 def _shortage(recipe: DataRecipe, root: Path, wanted: Wanted, count: int, rows: Sequence[dict[str, Any]]) -> Shortage:
     named = [row for row in rows if wanted.topic in (None, row.get("topic"))]
     apart = sum(not _takes(wanted, row) for row in named)
-    return Shortage(wanted, count, None if count or apart else _near(recipe, root, wanted, rows), apart)
+    file = file_to_write(recipe, root, wanted.category, wanted.topic)
+    return Shortage(wanted, count, file, None if count or apart else _near(recipe, root, wanted, rows), apart)
 
 
 def _most(recipe: DataRecipe, root: Path, wanted: Wanted, rows: Sequence[dict[str, Any]], *, more: bool) -> int:
@@ -149,8 +158,8 @@ def dataset_preflight(outlook: Outlook) -> Iterator[Finding]:
     yield from _without_words(outlook)
     found = sum(1 for path in seed_files(recipe, root, MARKERS) for _ in _objects(path)) if asked.markers else 0
     if found < asked.markers:
-        hint = "write more into data/seeds/markers/<level>.jsonl, or lower `markers` in the DATASET block"
-        error = DatasetError(f"{asked.markers} marker rows are asked for and {found} are there", hint=hint)
+        said = f"{asked.markers} marker rows are asked for and {found} are there"
+        error = DatasetError(said, hint=markers_to_write(recipe, root))
         yield outlook.error(error, "dataset.markers")
     if asked.replay is None:
         return
