@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
@@ -34,8 +32,10 @@ class Documents:
 def read_documents(pattern: str, root: Path) -> Documents:
     """Return the passages of every document that a pattern names, by file."""
     found: list[DocumentPassage] = []
-    over, faults, files = list(_leading_out(pattern, root)), list[DatasetError](), 0
-    for path in document_files(pattern, root):
+    inside, outside = _sorted_out(pattern, root)
+    over = [f"`{path.relative_to(root).as_posix()}` is a link that leads out of the project" for path in outside]
+    faults, files = list[DatasetError](), 0
+    for path in inside:
         name = path.relative_to(root).as_posix()
         try:
             said = passages(name, _text(path, name))
@@ -54,16 +54,15 @@ def read_documents(pattern: str, root: Path) -> Documents:
 
 def document_files(pattern: str, root: Path) -> tuple[Path, ...]:
     """Return the documents that a pattern names, by name and each once; links that lead out of the project are not among them."""
-    inside = root.resolve()
+    return tuple(_sorted_out(pattern, root)[0])
+
+
+def _sorted_out(pattern: str, root: Path) -> tuple[list[Path], list[Path]]:
+    """Return what a pattern names inside of the project, by name and each file once, and the links that lead out of it."""
+    project = root.resolve()
     real = {path: path.resolve() for path in _named(pattern, root)}
-    once = {place: path for path, place in reversed(real.items()) if place.is_relative_to(inside)}
-    return tuple(sorted(once.values()))
-
-
-def _leading_out(pattern: str, root: Path) -> Iterator[str]:
-    inside = root.resolve()
-    outside = (path for path in _named(pattern, root) if not path.resolve().is_relative_to(inside))
-    yield from (f"`{path.relative_to(root).as_posix()}` is a link that leads out of the project" for path in outside)
+    once = {place: path for path, place in reversed(real.items()) if place.is_relative_to(project)}
+    return sorted(once.values()), [path for path, place in real.items() if not place.is_relative_to(project)]
 
 
 def _named(pattern: str, root: Path) -> list[Path]:
@@ -93,7 +92,7 @@ def _text(path: Path, name: str) -> str:
     """Return a document's text in NFC. Raises DatasetError that names the file, and the line where one is to blame."""
     try:
         with open(path, "rb", opener=open_finite) as handle:
-            data = handle.read(LARGEST + 1) if stat.S_ISREG(os.fstat(handle.fileno()).st_mode) else b"\0"
+            data = handle.read(LARGEST + 1)
     except OSError as error:
         raise DatasetError(
             f"`{name}` cannot be read: {error.strerror or error}", hint=f"make it readable, {_LEAVE_OUT}"

@@ -12,8 +12,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from jessyfile.dataset.card import DatasetCard, card_json
-from jessyfile.dataset.card_html import card_html
 from jessyfile.dataset.data_steps import CARD, CARD_HTML, TRAIN, VALID
 from jessyfile.dataset.example import TrainingExample
 from jessyfile.dataset.formatted import FormattedRow, read_formatted, rows_folder, write_formatted
@@ -22,10 +20,9 @@ from jessyfile.dataset.marker import marked
 from jessyfile.dataset.rewriting import retyped
 from jessyfile.dataset.rows import Row
 from jessyfile.dataset.select import turn
-from jessyfile.fsops import write_text
+from jessyfile.fsops import copy_file
 from jessyfile.language.recipe import Message
 from jessyfile.results.facts import QuestionFacts
-from jessyfile.results.typed_json import load_as
 from jessyfile.retrieval.passage_index import PassageIndex
 from jessyfile.retrieval.questions import Question, read_questions
 from jessyfile.retrieval.quoting import ABSENT, asked_of, language_of, quoted
@@ -59,9 +56,8 @@ def run_questions(context: StepContext) -> QuestionFacts:
     write_formatted(context.output / TRAIN, [*read_formatted(composed / TRAIN), *behind.trained(train)])
     valid = [behind.row(one, one.question, behind.as_served(one), "held out") for one in held_out]
     write_formatted(context.output / VALID, [*read_formatted(composed / VALID), *valid])
-    card = load_as(DatasetCard, composed / CARD)
-    write_text(context.output / CARD, card_json(card))
-    write_text(context.output / CARD_HTML, card_html(card))
+    for name in (CARD, CARD_HTML):
+        copy_file(composed / name, context.output / name)
     counts = behind.counts
     return QuestionFacts(len(asked), counts["behind"], counts["left out"], counts["bare"], len(valid))
 
