@@ -4,7 +4,7 @@ Run `python benchmarks/answer_above.py [FOLDER OF SEEDS]`. Every wording that a 
 out of the index once and asked; the rows' other wordings stay. Shown by how near the nearest row is: how many were asked, how many found
 their own row, and how many any row of the same level. Another row's answer may fit as well (`moralim çok bozuk` finds `moralim bozuk`,
 not its own `moralim sıfır`), so the first share is the least that fits. The claims: own rows are found more often the nearer the nearest
-is, and above the bound that docs/retrieval.md names at least six in ten.
+is, and above half (`BOUND`) at least six in ten, which today's rows miss: docs/retrieval.md.
 """
 
 from __future__ import annotations

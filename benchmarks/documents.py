@@ -7,8 +7,8 @@ measured with them. What was tried was tried on `--set development`, ten other d
 there. With `--quote 0` the model answers in its own words behind all passages.
 
 An answer is right when it names the passage and holds the fact, and a refusal when jessy says that the notes do not say it; of a model's
-own words, when they say so in one of a few ways (`_NO`). The claims: of what was found at least 80 % is right, and of what no document
-answers at least 80 % is refused.
+own words, when they say so in one of a few ways (`_NO`). The goals: of what was found at least 80 % is right, and of what no document
+answers at least 80 % is refused; docs/retrieval.md says which was missed.
 """
 
 from __future__ import annotations
