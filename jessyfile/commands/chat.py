@@ -16,6 +16,7 @@ import click
 from jessyfile.commands.common import TAGS, tagged
 from jessyfile.errors import ContextFullError, EngineError
 from jessyfile.fsops import read_bytes
+from jessyfile.planning.change_text import counted
 from jessyfile.text.json_lines import MAX_LINE, parse_value
 from jessyfile.text.printable import json_text, printable
 
@@ -110,7 +111,7 @@ def summary(answer: MarkedReply, complexity: Complexity) -> str:
     reply, parts = answer.reply, [] if complexity.marker is None else [_level(answer)]
     told = reply.retrieved
     if answer.iterations is not None:
-        parts.append(f"{answer.iterations} iteration{'' if answer.iterations == 1 else 's'}")
+        parts.append(counted(answer.iterations, "iteration"))
     cut = {"length": ", cut off at the limit", "cut": ", stopped"}.get(reply.stopped, "")
     if told is not None and told.as_it_stands:
         return " · ".join([*parts, f"{reply.seconds:.1f} s", f"the answer of {_rows(told)} as it stands"])
@@ -118,8 +119,7 @@ def summary(answer: MarkedReply, complexity: Complexity) -> str:
         return " · ".join([*parts, f"{reply.seconds:.1f} s", _quote(told)])
     shown = [f"behind {_rows(told)}"] if told is not None and told.rows else []
     shown += _passages(told) if told is not None else []
-    tokens = f"{reply.tokens} token{'' if reply.tokens == 1 else 's'}{cut}"
-    return " · ".join([*parts, f"{reply.seconds:.1f} s", tokens, *shown])
+    return " · ".join([*parts, f"{reply.seconds:.1f} s", counted(reply.tokens, "token") + cut, *shown])
 
 
 def _level(answer: MarkedReply) -> str:

@@ -17,7 +17,7 @@ from jessyfile.text.printable import printable
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from jessyfile.planning.runs import Run
+    from jessyfile.commands.runs_told import ToldRun
 
 
 def here() -> Path:
@@ -60,7 +60,7 @@ def show_run(number: str) -> None:
             say(f"  {event.message}")
     if told.judged is not None:
         say("\n".join(f"  {line}" for line in summary_lines(told.judged)))
-    for line in _trained(told.run):
+    for line in _trained(told):
         say(f"  {line}")
     report = report_of(told.run)
     pairs = [("files", near(told.run.folder)), *([("report", report)] if report else []), *told.next_steps()]
@@ -70,22 +70,19 @@ def show_run(number: str) -> None:
 _TOLD = ("run_failed", "interrupted")
 
 
-def _trained(run: Run) -> Iterator[str]:
+def _trained(told: ToldRun) -> Iterator[str]:
     """Yield what the run's trainings reported: the last update of each epoch, where all of them are, and what preferences have done."""
     from jessyfile.results.facts import PreferFacts
-    from jessyfile.results.typed_json import read_as
     from jessyfile.training.metrics import metrics_file, read_metrics
 
-    for path in (run.folder / metrics_file(step) for step in ("train", "prefer")):
+    for path in (told.run.folder / metrics_file(step) for step in ("train", "prefer")):
         found = read_metrics(path)
         last = {one.epoch: one for one in found}
         yield from (f"epoch {one.epoch}, update {one.iteration}: {one.live()}" for one in last.values())
         if found:
             yield f"{counted(len(found), 'update')} in {near(path)}"
-    result = run.result()
-    for step in result.steps if result is not None else ():
-        if step.name == "prefer":
-            yield read_as(PreferFacts, step.facts, "the record of `prefer`").summary
+    if (preferred := told.facts("prefer", PreferFacts)) is not None:
+        yield preferred.summary
 
 
 @contextlib.contextmanager

@@ -1,4 +1,4 @@
-"""`jessy plan`, `why`, `graph` and `diff`: what would be done, and why. Nothing is started."""
+"""`jessy plan`, `why` and `graph`: what would be done, and why. Nothing is started."""
 
 from __future__ import annotations
 

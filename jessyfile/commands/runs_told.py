@@ -60,7 +60,7 @@ class ToldRun:
             return _ENDS[last]
         if self.record is None or last != "run_ended":
             return "did not end"
-        promote = self._facts("promote", PromoteFacts)
+        promote = self.facts("promote", PromoteFacts)
         if self.record.withheld:
             return "not promoted"
         return "promoted" if promote is not None and promote.promoted else "done"
@@ -76,9 +76,9 @@ class ToldRun:
     @property
     def judged(self) -> JudgeFacts | None:
         """What its model was found to be."""
-        return self._facts("judge", JudgeFacts)
+        return self.facts("judge", JudgeFacts)
 
-    def _facts(self, step: str, kind: type[F]) -> F | None:
+    def facts(self, step: str, kind: type[F]) -> F | None:
         """Return what a step has said; None where it was left out, or said it in another version's words."""
         steps = self.record.steps if self.record is not None else ()
         with contextlib.suppress(StateError):

@@ -12,7 +12,7 @@ import click
 
 from jessyfile.commands.history import here
 from jessyfile.commands.recipe_file import nothing_yet
-from jessyfile.commands.say import say
+from jessyfile.commands.say import near, say
 from jessyfile.planning.change_text import size
 from jessyfile.planning.plan_text import ago
 from jessyfile.text.fit import terminal_width
@@ -104,7 +104,6 @@ def _lines(root: Path, state: State) -> Iterator[str]:
 
 def _models(root: Path, state: State) -> Iterator[tuple[str, str]]:
     """Yield which models are registered: their digest, since when, and of the newest its file."""
-    from jessyfile.commands.say import near
     from jessyfile.results.facts import GgufFacts
 
     gguf, now = state.facts_of("gguf", GgufFacts), dt.datetime.now(dt.UTC)

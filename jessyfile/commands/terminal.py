@@ -180,7 +180,7 @@ def progress_line(pace: Pace, text: str, width: int | None = None, spent: float 
         One line.
     """
     counted = [f"{pace.done:g}/{pace.total:g}"] if pace.total else [f"{pace.done:g}"] if pace.done else []
-    left = f"{duration(pace.left)} left" if pace.left is not None else f"{duration(spent)}" if spent else ""
+    left = f"{duration(pace.left)} left" if pace.left is not None else duration(spent) if spent else ""
     rate = pace.rate
     speed = f"{rate:.2g}/s" if rate and rate < 100 else f"{rate:.0f}/s" if rate else ""
     line = " · ".join(part for part in (*counted, left) if part)

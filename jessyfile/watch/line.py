@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from jessyfile.planning.change_text import duration
+from jessyfile.planning.change_text import counted, duration
 from jessyfile.text.fit import cells, shortened
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def lines(
         What is watched and running; then the waiting change and the keys that work now. Where there is no room for all,
         what is watched and what changed are told in fewer words, never how far the run is, or a key.
     """
-    watching, keys = f"watching {recipe} + {files} file{'s' if files != 1 else ''} · ", _keys(machine)
+    watching, keys = f"watching {recipe} + {counted(files, 'file')} · ", _keys(machine)
     running = _running(machine, step)
     first = _first_fitting([*(f"{watching}{text}" for text in running[: max(1, len(running) - 2)]), *running], width)
     room = None if width is None else width - 3 - len(keys)
