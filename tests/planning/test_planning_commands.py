@@ -165,8 +165,6 @@ def test_diff_of_recipes_and_of_runs(jessy, project):
 
 
 def test_history_status_and_show_tell_the_runs(jessy, project):
-    from jessyfile.commands.history import show_run
-
     assert jessy("history") == "nothing was applied here yet; next: jessy plan tiny.jessy\n"
     assert jessy("status") == "nothing was applied here yet; next: jessy plan tiny.jessy\n"
     jessy("apply", "tiny.jessy")
@@ -179,7 +177,14 @@ def test_history_status_and_show_tell_the_runs(jessy, project):
     assert "last run  run 2" in jessy("status")
     state = json.loads(jessy("status", "--json"))["recipes"][0]
     assert (state["name"], state["run"], state["promoted"], state["reason"]) == ("tiny", 2, False, "MUST x failed")
-    show_run("1")
+    shown = jessy("show", "1")
+    assert shown.startswith("run 1 · tiny · promoted")
+    # a record that another version wrote says nothing, and does not end the command
+    result = project / ".jessy" / "runs" / "1" / "result.json"
+    record = json.loads(result.read_text())
+    record["steps"].append({**record["steps"][0], "name": "prefer", "facts": {"method": "of another version"}})
+    result.write_text(json.dumps(record))
+    assert jessy("show", "1") == shown
 
 
 def test_replace_only_and_skip(jessy):
