@@ -24,9 +24,7 @@ BASE = "gemma3:270m-pt"
 def share(passed: int, of: int) -> str:
     """Return a share with its interval, as `78 % (45 to 94)`."""
     low, high = wilson(passed, of)
-    return (
-        f"{passed / of:.0%} ({low:.0%} to {high:.0%})".replace("%", " %", 1).replace("%)", ")").replace("% to", " to")
-    )
+    return f"{100 * passed / of:.0f} % ({100 * low:.0f} to {100 * high:.0f})"
 
 
 def run(file: Path, base: str, folder: Path, *, answers: bool) -> str:
