@@ -16,20 +16,19 @@ class Base:
     name: str
     here: bool
     note: str
-    takes: str
+
+    @property
+    def takes(self) -> str:
+        """How large it is, about what memory a training of it takes at its peak, and its licence."""
+        return ", ".join(_takes(self.name))
 
 
 def bases() -> Iterator[Base]:
     """Yield the base models that jessy knows by name, those that are on this machine first."""
     from jessyfile.models.resolve import aliases
 
-    found = [_base(name) for name in aliases()]
+    found = [Base(name, *_place(name)) for name in aliases()]
     yield from sorted(found, key=lambda base: not base.here)
-
-
-def _base(name: str) -> Base:
-    here, note = _place(name)
-    return Base(name, here, note, ", ".join(_takes(name)))
 
 
 def _place(name: str) -> tuple[bool, str]:
@@ -48,22 +47,18 @@ def _place(name: str) -> tuple[bool, str]:
 
 
 def _takes(name: str) -> Iterator[str]:
-    """Yield how large a base is, about what memory a training of it takes at its peak, and its licence."""
     from jessyfile.models.licences import OTHER, licence_word
     from jessyfile.models.resolve import aliases
     from jessyfile.planning.change_text import size
 
-    fetched = next(place for place in aliases()[name] if "bytes" in place)
+    places = aliases()[name]
+    fetched = next(place for place in places if "bytes" in place)
     yield size(fetched["bytes"])
     if peak := _memory(name):
         yield f"trains in {size(peak)}"
     word = licence_word(fetched.get("hub") or fetched.get("of", ""))
-    gated = (
-        ", terms to accept"
-        if all(place.get("gated") for place in aliases()[name] if "hub" in place) and "hub" in fetched
-        else ""
-    )
-    yield f"{_NOT_KNOWN if word == OTHER else word}{gated}"
+    gated = "hub" in fetched and all(place.get("gated") for place in places if "hub" in place)
+    yield f"{_NOT_KNOWN if word == OTHER else word}{', terms to accept' if gated else ''}"
 
 
 def _memory(name: str) -> int:
