@@ -134,16 +134,16 @@ def looks_turkish(text: str) -> bool:
 
 def _may_be(text: str, name: str) -> bool:
     """Return whether nothing in a short text speaks for another language than this one; `ok` is in all."""
-    if name not in listed():
+    if name not in _shipped():
         return True
-    speak = {language for language in listed() if everyday_share(text, language) > 0}
+    speak = {language for language in _shipped() if everyday_share(text, language) > 0}
     speak |= {"tr"} if looks_turkish(text) else set()
     return name in speak or not speak
 
 
-def listed(root: Path | None = None) -> tuple[str, ...]:
+def listed(root: Path) -> tuple[str, ...]:
     """Return the languages that have a list of everyday words, `data/lexicon/words_<code>.tsv` of jessy or of a project."""
-    folders = [resource("data", "lexicon"), *([root / FOLDER] if root is not None else [])]
+    folders = (resource("data", "lexicon"), root / FOLDER)
     found = {path.stem.removeprefix("words_") for folder in folders for path in folder.glob("words_*.tsv")}
     return tuple(sorted(found & _known().keys()))
 
