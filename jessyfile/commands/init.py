@@ -97,8 +97,8 @@ def _own_files(name: str, base: str, found: OwnRows, rows: Path) -> dict[str, st
     if len(found.rows) < LEAST_ROWS:
         hint = f"write at least {LEAST_ROWS}, better {ENOUGH_ROWS}: a model learns little from fewer"
         raise DatasetError(f"`{rows}` has {len(found.rows)} rows that can be used", hint=hint)
-    project = own_project(name, base, _note(base) or "the base model", found, one_line(rows.name))
-    few = "; so few say little, 40 rows or more are better" if len(found.rows) < ENOUGH_ROWS else ""
+    project = own_project(name, base, _note(base), found, one_line(rows.name))
+    few = f"; so few say little, {ENOUGH_ROWS} rows or more are better" if len(found.rows) < ENOUGH_ROWS else ""
     click.echo(f"{project.held} of {len(found.rows)} rows are held out as cases and not trained{few}")
     return project.files
 
@@ -117,7 +117,7 @@ def _template_files(name: str, base: str, template: str, language: str) -> dict[
     if persona:
         return project_files(name, base, seeds, base_note=_note(base))
     found = import_rows(resource("templates", "init", "starts") / f"{template}.{seeds}.jsonl", Reading(template))
-    return own_project(name, base, _note(base) or "the base model", found, f"template {template}").files
+    return own_project(name, base, _note(base), found, f"template {template}").files
 
 
 def spoken_here() -> str:
@@ -205,8 +205,7 @@ def _free_name(name: str, folder: Path) -> str:
 
 
 def _note(base: str) -> str:
-    known = {found.name: found for found in bases()}
-    return known[base].note if base in known else ""
+    return next((known.note for known in bases() if known.name == base), "the base model")
 
 
 def checked_name(name: str) -> str:
@@ -243,7 +242,7 @@ def _checked_base(base: str, folder: Path) -> str:
 def _write(folder: Path, files: dict[str, str]) -> None:
     """Write new files, none when one of them is there already."""
     from jessyfile import fsops
-    from jessyfile.commands.scaffold import SEEDS
+    from jessyfile.dataset.places import SEEDS
     from jessyfile.project import jessy_folder
     from jessyfile.user_files import write_new
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from math import ceil
 from typing import TYPE_CHECKING
 
+from jessyfile.commands.scaffold import rank_and_rate, recipe_text
+from jessyfile.dataset.places import SEEDS
 from jessyfile.text.printable import json_text
 
 if TYPE_CHECKING:
@@ -15,7 +17,6 @@ if TYPE_CHECKING:
     from jessyfile.dataset.rows import Row
     from jessyfile.evaluation.own_suite import HeldOut
 
-SEEDS = "data/seeds"
 CASES = "data/eval"
 TO_EDIT = 3
 LEAST_ROWS = 8
@@ -110,11 +111,8 @@ def amount(rows: Sequence[Row], system: str, base: str) -> Amount:
     max_tokens = min(max(32, 16 * ceil(1.25 * answer / 16)), 1024)
     max_length = min(max(64, 32 * ceil(longest / 32)), 2048)
     window = next((size for size in (2048, 4096, 8192) if size >= max_length + max_tokens), 8192)
-    small = "270m" in base.lower()
     warmup = max(2, round(0.05 * epochs * few / batch))
-    return Amount(
-        epochs, batch, warmup, max_length, max_tokens, window, 64 if small else 16, "4e-4" if small else "2e-4"
-    )
+    return Amount(epochs, batch, warmup, max_length, max_tokens, window, *rank_and_rate(base))
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,27 +130,18 @@ class _Recipe:
 
     def text(self) -> str:
         """Return the recipe, formatted."""
-        from jinja2 import Environment, StrictUndefined
-
-        from jessyfile.language.format import format_text
         from jessyfile.language.write_value import quoted
-        from jessyfile.resources import resource
 
         rows = self.held.trained
-        environment = Environment(  # noqa: S701 (a recipe is no HTML)
-            undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
-        )
-        template = resource("templates", "init", "own.jessy.j2").read_text("utf-8")
         suite, *edited = self.suites or ("",)
-        text = environment.from_string(template).render(
-            name=self.name, file=self.file, base=self.base, base_note=self.note, origin=self.origin,
+        return recipe_text(
+            "own.jessy.j2", self.file, name=self.name, base=self.base, base_note=self.note, origin=self.origin,
             title=quoted(self.origin),
             system=self._system(), category=rows[0].example.category.value, rows=len(rows), language=_language(rows),
             topics=Counter(row.example.topic for row in rows), amount=amount(rows, self.system or "", self.base),
             validation=max(5, ceil(100 * len({row.example.topic for row in rows}) / len(rows))),
             known=self.held.known, suite=suite, edited=edited[0] if edited else "", suites=self.suites,
         )  # fmt: skip
-        return format_text(text, name=self.file)
 
     def _system(self) -> str:
         from jessyfile.importing.quote import portable, written

@@ -78,7 +78,8 @@ def seeds_written(folder: Path, found: Sequence[OwnRows]) -> list[Path]:
     Raises ProjectError for what is there, and for two files that would be one.
     """
     from jessyfile import fsops
-    from jessyfile.commands.own_project import SEEDS, seed_files
+    from jessyfile.commands.own_project import seed_files
+    from jessyfile.dataset.places import SEEDS
     from jessyfile.user_files import write_new
 
     files: dict[Path, str] = {}
@@ -86,7 +87,9 @@ def seeds_written(folder: Path, found: Sequence[OwnRows]) -> list[Path]:
         for name, text in seed_files(one.rows).items():
             path = folder / Path(name).relative_to(SEEDS)
             if path in files:
-                raise ProjectError(f"two files of rows would both become `{path}`", hint="rename one of them")
+                raise ProjectError(
+                    f"two files of rows would both become `{path}`", hint="name a file once, or rename one of them"
+                )
             if os.path.lexists(path):
                 hint = "rename the file of rows, which names the category, or choose another --into"
                 raise ProjectError(f"`{path}` is there already; nothing was written", hint=hint)

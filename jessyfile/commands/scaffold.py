@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from itertools import islice, zip_longest
 from typing import TYPE_CHECKING, Literal
 
+from jessyfile.dataset.places import MARKERS, SEEDS
 from jessyfile.resources import resource
 from jessyfile.text.lines import lines
 
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
 
 Language = Literal["tr", "en", "mixed"]
 LANGUAGES: tuple[Language, ...] = ("tr", "en", "mixed")
-SEEDS = "data/seeds"
-_MARKERS = "markers"
 _PERSONA = "jessy"
 _SMALL = "270m"
 
@@ -127,26 +126,36 @@ def project_files(name: str, base: str, language: Language, *, base_note: str = 
         for topic in category.topics:
             files[f"{SEEDS}/{category.name}/{topic.name}.jsonl"] = _seeds(category.name, topic.name, topic.count, taken)
     for level in ("low", "medium", "high"):
-        files[f"{SEEDS}/{_MARKERS}/{level}.jsonl"] = _seeds(_MARKERS, level, start.markers // 3, start.rows)
+        files[f"{SEEDS}/{MARKERS}/{level}.jsonl"] = _seeds(MARKERS, level, start.markers // 3, start.rows)
     return files
 
 
 def _recipe(name: str, file: str, base: str, note: str, start: _Start) -> str:
+    rank, rate = rank_and_rate(base)
+    return recipe_text(
+        "recipe.jessy.j2", file, name=name, base=base, base_note=note, system=start.system,
+        validation=start.validation, markers=start.markers, categories=start.categories, rank=rank, rate=rate,
+        suites=[{"name": suite, "limit": limit} for suite, limit in start.suites],
+        metrics=[{"name": metric, "value": value} for metric, value in start.metrics],
+    )  # fmt: skip
+
+
+def rank_and_rate(base: str) -> tuple[int, str]:
+    """Return the rank and the learning rate of an adapter that fit a base."""
+    return (64, "4e-4") if _SMALL in base.lower() else (16, "2e-4")
+
+
+def recipe_text(template: str, file: str, **values: object) -> str:
+    """Return the recipe that a template of `init` gives with some values, formatted."""
     from jinja2 import Environment, StrictUndefined
 
     from jessyfile.language.format import format_text
 
-    rank, rate = (64, "4e-4") if _SMALL in base.lower() else (16, "2e-4")
     environment = Environment(  # noqa: S701 (a recipe is no HTML)
         undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
     )
-    text = environment.from_string(resource("templates", "init", "recipe.jessy.j2").read_text("utf-8")).render(
-        name=name, file=file, base=base, base_note=note, system=start.system, validation=start.validation,
-        markers=start.markers, categories=start.categories, rank=rank, rate=rate,
-        suites=[{"name": suite, "limit": limit} for suite, limit in start.suites],
-        metrics=[{"name": metric, "value": value} for metric, value in start.metrics],
-    )  # fmt: skip
-    return format_text(text, name=file)
+    text = resource("templates", "init", template).read_text("utf-8")
+    return format_text(environment.from_string(text).render(file=file, **values), name=file)
 
 
 def _seeds(category: str, topic: str, count: int, languages: Sequence[str]) -> str:
