@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -84,7 +85,7 @@ def init(
         wanted = questions.ask("Language of the rows", language, spoken_here(), _checked_language)
         files = _template_files(name, base, template or TEMPLATES[0], wanted)
     _write(folder, files)
-    recipe = printable(str(folder / next(iter(files))))
+    recipe = shlex.quote(printable(str(folder / next(iter(files)))))
     click.echo(f"\nNext: jessy plan {recipe}, then jessy apply {recipe}")
 
 

@@ -1,6 +1,7 @@
 """`jessy init` writes a project that checks clean and whose rows can be made, and never touches what is there."""
 
 import re
+import shlex
 from pathlib import Path
 
 import click
@@ -205,8 +206,10 @@ def test_the_rows_of_an_own_project_can_be_made(tmp_path, capsys):
 def test_a_file_of_any_name_makes_a_recipe_that_checks(tmp_path):
     file = tmp_path / 'a "b" ${c} \n ç.csv'
     file.write_bytes((OWN / "baeckerei.csv").read_bytes())
-    started(tmp_path / "new", "--yes", "--name", "cay", "--from", str(file))
-    assert load_recipe(tmp_path / "new" / "cay.jessy").diagnostics == ()
+    result = started(tmp_path / "a new", "--yes", "--name", "cay", "--from", str(file))
+    assert load_recipe(tmp_path / "a new" / "cay.jessy").diagnostics == ()
+    recipe = shlex.quote(str(tmp_path / "a new" / "cay.jessy"))
+    assert result.output.endswith(f"Next: jessy plan {recipe}, then jessy apply {recipe}\n")
 
 
 def test_own_rows_and_a_template_are_not_both_begun_with(tmp_path):
