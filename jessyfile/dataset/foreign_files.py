@@ -55,14 +55,14 @@ def text_of(path: Path, encoding: str | None = None) -> str:
         raise DatasetError(f"`{path}` is larger than 256 MiB", hint="take a part of it: a small model needs no more")
     if kind := next((kind for sign, kind in _BINARY.items() if data.startswith(sign)), None):
         raise DatasetError(f"`{path}` is no file of rows", hint=f"it is {kind}")
-    marked = "utf-16" if data.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig"
+    marked = "utf-16" if data.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8"
     try:
-        return data.decode(encoding or marked)
+        return data.decode(encoding or marked).removeprefix("\ufeff")
     except LookupError as error:
         raise DatasetError(f"`{encoding}` is no encoding", hint="as in `--encoding cp1254`") from error
     except UnicodeDecodeError as error:
         row = data.count(b"\n", 0, error.start) + 1
-        said = f"`{path}` is not {(encoding or 'utf-8').upper()}: byte {error.object[error.start]:#04x} in row {row}"
+        said = f"`{path}` is not {(encoding or marked).upper()}: byte {error.object[error.start]:#04x} in row {row}"
         hint = "in Excel save it as `CSV UTF-8`, or say `--encoding cp1254` (Turkish Windows) or whatever it is"
         raise DatasetError(said, hint=hint) from error
 
@@ -105,11 +105,8 @@ def _document(text: str, path: Path) -> Iterator[Line | Fault]:
     lists = [value for value in whole.values() if isinstance(value, list)] if isinstance(whole, dict) else [whole]
     rows = [whole] if isinstance(whole, dict) and _is_row(whole) else lists[0] if len(lists) == 1 else []
     for number, row in enumerate(rows, start=1):
-        yield (
-            _checked(Line(number, row), path.name)
-            if isinstance(row, dict)
-            else Fault(path.name, number, "is no object")
-        )
+        read = _checked(Line(number, row), path.name) if isinstance(row, dict) else None
+        yield read or Fault(path.name, number, "is no object")
 
 
 def _checked(line: Line, name: str) -> Line | Fault:

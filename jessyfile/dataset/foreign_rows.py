@@ -83,7 +83,8 @@ def import_rows(path: Path, reading: Reading) -> OwnRows:
     told: list[_Told] = []
     refused: list[Fault] = []
     items = [*read_foreign(path, reading.encoding)]
-    shared = _shared_instruction([item.value for item in items if isinstance(item, Line)])
+    values = [item.value for item in items if isinstance(item, Line)]
+    shared = _shared_instruction(values)
     for item in items:
         found = (
             item if isinstance(item, Fault) else _told(item.number, _renamed(item.value, reading, shared), path.name)
@@ -92,6 +93,8 @@ def import_rows(path: Path, reading: Reading) -> OwnRows:
     if not told:
         raise _nothing(path, refused)
     system, notes = _system(told)
+    absent = (name for name in (reading.query, reading.response) if name and not any(name in value for value in values))
+    notes += [f"no row has `{name}`, which was named: the usual names are read" for name in absent]
     rows = _labelled(told, path.name, reading)
     kept, more = _sound(rows)
     if cut := sum(one.cut for one in told):
@@ -103,8 +106,11 @@ def _nothing(path: Path, refused: Sequence[Fault]) -> DatasetError:
     shown = "".join(f"\n  {fault}" for fault in refused[:5])
     hint = (
         "name the columns with `--query COLUMN --response COLUMN`, or use messages, ShareGPT, Alpaca, "
-        "or two fields such as `query` and `response`"
+        "or two fields such as `query` and `response`; "
+        "a table (.csv, .tsv) has a comma, `;`, a tab or `|` between its cells"
     )
+    if not refused:
+        hint = "it is empty, has a header alone, or is JSON without one list of rows"
     return DatasetError(f"`{path}` holds no row that can be read{shown}", hint=hint)
 
 
@@ -116,10 +122,12 @@ def _shared_instruction(values: Sequence[Mapping[str, Any]]) -> bool:
 
 def _renamed(value: Mapping[str, Any], reading: Reading, shared: bool) -> Mapping[str, Any]:
     """Return a row under the names that are read: the columns that the user named, an instruction of all rows as their system prompt."""
-    names: dict[str | None, str] = {reading.query: "query", reading.response: "response"}
+    named = ((reading.query, "query"), (reading.response, "response"))
+    names = {name: own for name, own in named if name in value}
     if shared:
         names |= {"instruction": "system", "input": "query"}
-    return {names.get(key, key): inner for key, inner in value.items() if not shared or key != "system"}
+    free = (key for key in value if key in names or key.strip().casefold() not in names.values())
+    return {names.get(key, key): value[key] for key in free}
 
 
 def _told(number: int, value: Mapping[str, Any], name: str) -> _Told | Fault:

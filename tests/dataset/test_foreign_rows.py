@@ -90,6 +90,14 @@ def test_a_table_is_read_whatever_separates_its_cells(tmp_path, sign, mark):
     assert row.example.query == "Wo hält, oder fährt; der Bus\tnachts\n|und wie oft?"
 
 
+@pytest.mark.parametrize("encoding", [None, "utf-8", "utf-16-le"])
+def test_a_byte_order_mark_is_no_part_of_the_first_name(tmp_path, encoding):
+    """With `--encoding utf-8` a table as Excel saves it had a column that nobody could name."""
+    data = f"\ufeffquery,response\n{ASKED},{TOLD}\n".encode(encoding or "utf-8")
+    (row,) = imported(tmp_path, data, "rows.csv", encoding=encoding).rows
+    assert row.example.query == ASKED
+
+
 def test_an_array_and_one_under_a_name_are_read(tmp_path):
     rows = [{"query": ASKED, "response": TOLD}]
     assert len(imported(tmp_path, json.dumps(rows, indent=1), "rows.json").rows) == 1
@@ -115,6 +123,29 @@ def test_columns_of_any_name_can_be_named(tmp_path):
     assert "--query COLUMN --response COLUMN" in stop.value.hint
     (row,) = imported(tmp_path, text, "rows.csv", query="Nachricht des Kunden", response="Wir").rows
     assert row.example.response == TOLD
+
+
+def test_a_column_that_no_row_has_is_said(tmp_path):
+    """A name that was mistyped was passed over in silence, and another column read."""
+    found = imported(tmp_path, line(FORMS["query and response"]), query="qeury", response="response")
+    assert found.rows[0].example.query == ASKED
+    assert found.notes == ("no row has `qeury`, which was named: the usual names are read",)
+
+
+@pytest.mark.parametrize(("data", "said"), [("", "is empty"), ("query,response\n", "a header alone")])
+def test_a_file_without_rows_is_not_asked_for_its_columns(tmp_path, data, said):
+    with pytest.raises(DatasetError, match="holds no row that can be read") as stop:
+        imported(tmp_path, data, "rows.csv")
+    assert said in stop.value.hint
+    assert "--query" not in stop.value.hint
+
+
+@pytest.mark.parametrize("header", ["text,query,response,label", "text,RESPONSE,Query,label"])
+def test_a_column_that_is_named_is_taken_whatever_the_others_are_called(tmp_path, header):
+    """A column `query` further right was read in place of the one that was named."""
+    data = f"{header}\n{ASKED},417,418,{TOLD}\n"
+    (row,) = imported(tmp_path, data, "rows.csv", query="text", response="label").rows
+    assert (row.example.query, row.example.response) == (ASKED, TOLD)
 
 
 def test_what_cannot_be_read_is_said_once_a_row_and_costs_no_other(tmp_path):
