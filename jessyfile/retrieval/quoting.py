@@ -9,8 +9,7 @@ from collections.abc import Sequence
 
 from jessyfile.retrieval.index import Index
 from jessyfile.retrieval.passages import DocumentPassage, quotes
-from jessyfile.text.answer_language import everyday_share, looks_turkish
-from jessyfile.text.turkish import TURKISH_LETTERS
+from jessyfile.text.answer_language import leaning, looks_turkish
 
 ABSENT = {"tr": "Bu notlarımda yok.", "en": "That isn't in my notes."}
 _SHOWN = {
@@ -27,12 +26,7 @@ _LEANS = 0.2
 
 def language_of(question: str, shown: Sequence[DocumentPassage]) -> str:
     """Return `tr` or `en`, the language of a question; where its words do not tell, that of the nearest passage."""
-    if TURKISH_LETTERS.isdisjoint(question):
-        turkish, english = everyday_share(question, "tr"), everyday_share(question, "en")
-        if turkish == english:
-            return "tr" if shown and looks_turkish(shown[0].text) else "en"
-        return "tr" if turkish > english else "en"
-    return "tr"
+    return leaning(question) or ("tr" if shown and looks_turkish(shown[0].text) else "en")
 
 
 def asked_of(shown: Sequence[DocumentPassage], question: str) -> str:

@@ -127,6 +127,14 @@ def everyday_share(text: str, name: str, words: Words | None = None) -> float:
     return sum(word in own for word in found) / len(found) if found else 0.0
 
 
+def leaning(text: str) -> str | None:
+    """Return `tr` or `en`, whichever a question speaks for by its letters and everyday words; None where nothing in it does."""
+    if not TURKISH_LETTERS.isdisjoint(text):
+        return "tr"
+    turkish, english = everyday_share(text, "tr"), everyday_share(text, "en")
+    return None if turkish == english else "tr" if turkish > english else "en"
+
+
 def looks_turkish(text: str) -> bool:
     """Return whether a word or a letter speaks for Turkish."""
     return everyday_share(text, "tr") > 0 or not TURKISH_LETTERS.isdisjoint(text)
