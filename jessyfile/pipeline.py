@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING
 from jessyfile.language.recipe import Lora, Prefer, Recipe, Train
 from jessyfile.planning.preflight import Finding, Outlook
 from jessyfile.planning.steps import Step, StepContext
-from jessyfile.results.facts import EncodeFacts, Facts, PreferencesFacts
 from jessyfile.results.typed_json import Record, read_as
 
 if TYPE_CHECKING:
     from jessyfile.planning.forecast import Between
+    from jessyfile.results.facts import Facts
     from jessyfile.training.hosts import Hosts
 
 _LETTERS = 3.3  # bytes of text a token, about
@@ -436,6 +436,8 @@ def _rows_trained(recipe: Recipe, root: Path, facts: Mapping[str, Record]) -> fl
     from jessyfile.retrieval.shares import rows_read
 
     if "encode" in facts:
+        from jessyfile.results.facts import EncodeFacts
+
         rows: float = read_as(EncodeFacts, facts["encode"], "the record of `encode`").rows
     else:
         learned = sum(one.count * one.learn for one in recipe.dataset.categories) + recipe.dataset.markers
@@ -447,6 +449,8 @@ def _compared(recipe: Recipe, root: Path, facts: Mapping[str, Record]) -> float 
     """Return the pairs or judged answers that PREFER's training sees, epochs counted; None while nobody has counted them."""
     if recipe.prefer is None or "preferences" not in facts:
         return None
+    from jessyfile.results.facts import PreferencesFacts
+
     return (
         float(read_as(PreferencesFacts, facts["preferences"], "the record of `preferences`").train)
         * recipe.prefer.epochs

@@ -20,6 +20,7 @@ from jessyfile.text.answer_language import prose
 from jessyfile.text.turkish import normal
 
 if TYPE_CHECKING:
+    from jessyfile.dataset.select import Wanted
     from jessyfile.text.lexicon import Item
 
 T = TypeVar("T")
@@ -43,6 +44,17 @@ def composed(intents: Sequence[Intent], category: str, topic: str, seed: int) ->
     Yields:
         One row at a time.
     """
+    yield from (_row(intent, dealt, category, topic) for intent, dealt in _dealt(intents, category, topic, seed))
+
+
+def composable(intents: Sequence[Intent], wanted: Wanted, most: int) -> int:
+    """Return how many of the rows that these intents give belong to what is wanted, `most` at most; no row is built."""
+    stream = _dealt(intents, wanted.category, str(wanted.topic), 0)
+    fitting = (1 for intent, _ in stream if wanted.accepts(wanted.topic, intent.language, intent.level))
+    return sum(itertools.islice(fitting, most))
+
+
+def _dealt(intents: Sequence[Intent], category: str, topic: str, seed: int) -> Iterator[tuple[Intent, Dealt]]:
     dealers = [_Dealer(intent, random.Random(f"{seed}/{category}/{topic}/{intent.name}")) for intent in intents]
     questions: set[str] = set()
     answers: Counter[str] = Counter()
@@ -51,7 +63,7 @@ def composed(intents: Sequence[Intent], category: str, topic: str, seed: int) ->
         for dealer in dealers:
             dealt = dealer.deal(questions, answers)
             if dealt is not None:
-                yield _row(dealer.intent, dealt, category, topic)
+                yield dealer.intent, dealt
                 alive.append(dealer)
         dealers = alive
 
@@ -123,14 +135,13 @@ class _Dealer:
             question = next(self.questions)
             query = self._typed(question.render(items, self._picks()))
             response = self._answer(items)
-            if (
-                response is None
-                or normal(query) in questions
-                or (prose(response) and answers[normal(response)] >= MAX_SAME_ANSWER)
-            ):
+            if response is None or (asked := normal(query)) in questions:
                 continue
-            questions.add(normal(query))
-            answers[normal(response)] += 1
+            said = normal(response)
+            if answers[said] >= MAX_SAME_ANSWER and prose(response):
+                continue
+            questions.add(asked)
+            answers[said] += 1
             return Dealt(query, response, _words(items.values()), question.number)
         return None
 

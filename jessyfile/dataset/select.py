@@ -34,12 +34,15 @@ class Wanted:
         return f"{self.category}/{self.topic}" if self.topic else self.category
 
     def takes(self, row: Row) -> bool:
-        """Whether a row belongs here: its topic, its declared language (`mixed` takes all, `any` is taken by all) and its level."""
-        example = row.example
+        """Whether a row belongs here."""
+        return self.accepts(row.example.topic, row.example.language, row.example.level)
+
+    def accepts(self, topic: str | None, language: str | None, level: str | None) -> bool:
+        """Whether a row of this topic, declared language (`mixed` takes all, `any` is taken by all) and level belongs here."""
         return (
-            (self.topic is None or example.topic == self.topic)
-            and (self.language in (None, "mixed") or example.language in (self.language, "any"))
-            and (self.level is None or example.level == self.level)
+            (self.topic is None or topic == self.topic)
+            and (self.language in (None, "mixed") or language in (self.language, "any"))
+            and (self.level is None or level == self.level)
         )
 
 

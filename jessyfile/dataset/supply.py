@@ -6,9 +6,10 @@ reports what is missing.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import groupby, islice
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from jessyfile.dataset.completions import read_key
@@ -26,13 +27,16 @@ from jessyfile.dataset.select import Wanted
 from jessyfile.errors import DatasetError, TeacherError
 from jessyfile.language.suggest import similar
 from jessyfile.planning.consent import teacher_sends
-from jessyfile.text.json_lines import Fault, Line, raise_faults, read_jsonl
+from jessyfile.resources import resource
+from jessyfile.text.json_lines import Fault, Line, raise_faults, read_jsonl, read_shipped
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from jessyfile.dataset.settings import DataRecipe
     from jessyfile.planning.preflight import Finding, Outlook
+
+_Kind = tuple[str | None, str | None, str | None]  # a row's topic, language and level: all that is counted by
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,31 +90,47 @@ def shortages(recipe: DataRecipe, root: Path, name: str) -> list[Shortage]:
     return [_shortage(recipe, root, wanted, count, rows) for wanted, count in found if count < wanted.count]
 
 
-def _rows(recipe: DataRecipe, root: Path, name: str) -> list[dict[str, Any]]:
-    """Return a category's seeds: of each topic those of the nearest folder that has any, as the step takes them."""
-    rows: list[dict[str, Any]] = []
-    faults: list[Fault] = []
+def _rows(recipe: DataRecipe, root: Path, name: str) -> Mapping[_Kind, int]:
+    """Return how many seeds a category has of each kind: of each topic those of the nearest folder that has any, as the step takes them."""
+    rows, faults = Counter[_Kind](), list[Fault]()
     for _, files in groupby(seed_files(recipe, root, name), key=lambda path: path.parent):
-        known, found = {row.get("topic") for row in rows}, [one for path in files for one in _read(path, root)]
-        rows += [one.value for one in found if isinstance(one, Line) and one.value.get("topic") not in known]
+        known, found = _topics(rows), [one for path in files for one in _read(path, root)]
+        kinds = (_kind(one) for one in found if not isinstance(one, Fault))
+        rows.update(kind for kind in kinds if kind[0] not in known)
         faults += [one for one in found if isinstance(one, Fault)]
     raise_faults(faults, f"the seeds of `{name}` are malformed")
     return rows
 
 
-def _read(path: Path, root: Path) -> Iterator[Line | Fault]:
-    return read_jsonl(path, shown_path(path, root))
+def _topics(rows: Mapping[_Kind, int]) -> Collection[str | None]:
+    return {topic for topic, _, _ in rows}
 
 
-def _shortage(recipe: DataRecipe, root: Path, wanted: Wanted, count: int, rows: Sequence[dict[str, Any]]) -> Shortage:
-    named = [row for row in rows if wanted.topic in (None, row.get("topic"))]
-    apart = sum(not _takes(wanted, row) for row in named)
+def _kind(row: Mapping[str, Any]) -> _Kind:
+    topic, language, level = (
+        str(row[key]) if row.get(key) is not None else None for key in ("topic", "language", "complexity")
+    )
+    return topic, language, level
+
+
+def _read(path: Path, root: Path) -> Iterator[dict[str, Any] | Fault]:
+    """Yield a file's rows and faults; what comes with jessy is read without a look at each letter."""
+    if path.is_relative_to(resource("data").resolve()):
+        yield from read_shipped(path)
+    else:
+        found = read_jsonl(path, shown_path(path, root))
+        yield from (one.value if isinstance(one, Line) else one for one in found)
+
+
+def _shortage(recipe: DataRecipe, root: Path, wanted: Wanted, count: int, rows: Mapping[_Kind, int]) -> Shortage:
+    named = {kind: times for kind, times in rows.items() if wanted.topic in (None, kind[0])}
+    apart = sum(times for kind, times in named.items() if not wanted.accepts(*kind))
     file = file_to_write(recipe, root, wanted.category, wanted.topic)
     return Shortage(wanted, count, file, None if count or apart else _near(recipe, root, wanted, rows), apart)
 
 
-def _most(recipe: DataRecipe, root: Path, wanted: Wanted, rows: Sequence[dict[str, Any]], *, more: bool) -> int:
-    own = sum(_takes(wanted, row) for row in rows)
+def _most(recipe: DataRecipe, root: Path, wanted: Wanted, rows: Mapping[_Kind, int], *, more: bool) -> int:
+    own = sum(times for kind, times in rows.items() if wanted.accepts(*kind))
     if not more:
         return own
     if own < wanted.count and wanted.topic is not None:
@@ -125,23 +145,14 @@ def _composable(root: Path, wanted: Wanted, missing: int) -> int:
 
     if wanted.topic is None or not template_files(root, wanted.category, wanted.topic):
         return 0
-    from jessyfile.dataset.from_templates import composed
+    from jessyfile.dataset.from_templates import composable
 
-    stream = composed(load_intents(root, wanted.category, wanted.topic), wanted.category, wanted.topic, 0)
-    return sum(1 for _ in islice((row for row in stream if wanted.takes(row)), missing))
-
-
-def _takes(wanted: Wanted, row: dict[str, Any]) -> bool:
-    return (
-        (wanted.topic is None or row.get("topic") == wanted.topic)
-        and (wanted.language in (None, "mixed") or row.get("language") in (wanted.language, "any"))
-        and (wanted.level is None or row.get("complexity") == wanted.level)
-    )
+    return composable(load_intents(root, wanted.category, wanted.topic), wanted, missing)
 
 
-def _near(recipe: DataRecipe, root: Path, wanted: Wanted, rows: Sequence[dict[str, Any]]) -> str | None:
+def _near(recipe: DataRecipe, root: Path, wanted: Wanted, rows: Mapping[_Kind, int]) -> str | None:
     if rows and wanted.topic is not None:
-        return similar(wanted.topic, sorted({str(row.get("topic")) for row in rows} - {wanted.topic}))
+        return similar(wanted.topic, sorted({str(topic) for topic in _topics(rows)} - {wanted.topic}))
     folders = (folder for folder in seed_folders(recipe, root) if folder.is_dir())
     names = {path.name for folder in folders for path in folder.iterdir() if path.is_dir()}
     return similar(wanted.category, sorted(names - {wanted.category, MARKERS}))

@@ -31,6 +31,8 @@ _PIECE = re.compile(
     r"\{\{(?P<slot>[^{}]*)\}\}|\[(?P<choice>[^\[\]{}]*)\]|(?P<text>[^\[\]{}]+|\{(?![{%#])|\}(?!\}))|(?P<bad>.)",
     re.DOTALL,
 )
+_PLAIN = re.compile(r"\{\{ *([a-z]\w*)(?:\.([a-z]\w*))?((?: *\| *(?:cap|low))*) *\}\}", re.ASCII)
+_JINJAS_OWN = {"and", "else", "false", "if", "in", "is", "none", "not", "or", "true"}
 _COMMENT = re.compile(r"\{#.*?#\}", re.DOTALL)
 
 
@@ -246,7 +248,11 @@ class _Reader:
 
 
 def _parse_slot(text: str) -> Slot | None:
-    """Read `{{ name.column | cap }}` by Jinja's parser; None when it is anything else."""
+    """Read `{{ name.column | cap }}`; what is not plainly that is left to Jinja's parser, which takes long to import. None when it is
+    anything else."""
+    plain = _PLAIN.fullmatch(text)
+    if plain is not None and plain[1] not in _JINJAS_OWN:
+        return Slot(plain[1], plain[2], tuple(re.findall(r"\w+", plain[3])))
     from jinja2 import Environment, TemplateSyntaxError, nodes
 
     try:

@@ -18,6 +18,7 @@ from jessyfile.evaluation.plugin_rules import built_in_checks
 from jessyfile.evaluation.profiles import Profiles
 from jessyfile.evaluation.suite_inputs import even_sample, suite_path, trained_cases
 from jessyfile.evaluation.words import says_nothing
+from jessyfile.language.fit import errors_of
 from jessyfile.planning.canonical import canonical
 from jessyfile.plugins import CHECKS, find_plugin
 from jessyfile.resources import resource
@@ -27,6 +28,7 @@ from jessyfile.text.turkish import nfc
 
 if TYPE_CHECKING:
     from jessyfile.language.recipe import Recipe, Suite
+    from jessyfile.language.table import Schema
 
 JSON = "json"
 LIKE = "like"
@@ -133,7 +135,7 @@ def _references(path: Path) -> Mapping[str, Mapping[str, Any]]:
 
 
 def _mistakes(line: Line) -> Iterator[str]:
-    errors = sorted(_validator().iter_errors(line.value), key=lambda error: list(map(str, error.absolute_path)))
+    errors = errors_of(_schema(), line.value)
     for error in errors[:3]:
         place = "/".join(map(str, error.absolute_path)) or "the case"
         yield f"{place}: {error.message.splitlines()[0][:200]}"
@@ -218,8 +220,6 @@ def _check(value: Mapping[str, Any]) -> Check:
 
 
 @cache
-def _validator() -> Any:  # noqa: ANN401 (jsonschema ships no types)
-    from jsonschema import Draft202012Validator
-
-    schema = json.loads(resource("grammar", "case.schema.json").read_text(encoding="utf-8"))
-    return Draft202012Validator(schema)
+def _schema() -> Schema:
+    schema: Schema = json.loads(resource("grammar", "case.schema.json").read_text(encoding="utf-8"))
+    return schema

@@ -8,14 +8,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from jessyfile.dataset.supply import unanswered
-from jessyfile.engines.engine import GenerationSettings
 from jessyfile.errors import ContextFullError, EvaluationError
 from jessyfile.evaluation.suite_inputs import even_sample, suite_path, trained_cases
 from jessyfile.planning.consent import judge_sends
 from jessyfile.planning.preflight import Finding
 from jessyfile.resources import resource
 from jessyfile.retrieval.shares import known_to_start
-from jessyfile.text.json_lines import Line, read_jsonl
+from jessyfile.text.json_lines import read_shipped
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -85,7 +84,7 @@ def _unnamed(outlook: Outlook, asked: Mapping[str, int]) -> Iterator[Finding]:
 def _too_long(outlook: Outlook, sizes: Sequence[int]) -> Iterator[Finding]:
     """Yield a warning where conversations of so many characters are likely to be longer than the context window."""
     recipe = outlook.recipe
-    window = next((int(one.value) for one in recipe.parameters if one.key == "num_ctx"), GenerationSettings().num_ctx)
+    window = next((int(one.value) for one in recipe.parameters if one.key == "num_ctx"), None) or _window_unasked()
     before = len(recipe.system or "") + sum(len(message.content) for message in recipe.messages)
     long = [tokens for size in sizes if (tokens := (before + size) // _CHARACTERS) > window]
     if long:
@@ -97,13 +96,19 @@ def _too_long(outlook: Outlook, sizes: Sequence[int]) -> Iterator[Finding]:
         yield outlook.warning(full, "parameter.num_ctx")
 
 
+def _window_unasked() -> int:
+    from jessyfile.engines.engine import GenerationSettings
+
+    return GenerationSettings().num_ctx
+
+
 def _sizes(suite: Suite, recipe: Recipe, root: Path) -> list[tuple[str, int]]:
     """Return the id of each of a suite's cases with the characters of its conversation. The cases that come with jessy are right; others
     are held against the schema."""
     path = suite_path(suite, recipe, root)
     said: list[tuple[str, ...]]
     if path.is_relative_to(resource("data").resolve()):
-        lines = (item.value for item in read_jsonl(path, path.name) if isinstance(item, Line))
+        lines = read_shipped(path)
         trained = trained_cases(path, recipe)
         said = [
             (one["id"], one["prompt"], *(turn["content"] for turn in one.get("turns", ())))

@@ -25,13 +25,13 @@ from jessyfile.planning.canonical import digest, readable
 from jessyfile.planning.fingerprint import FileHashes
 from jessyfile.planning.formats import require_format
 from jessyfile.project import jessy_folder, relative
-from jessyfile.results.facts import ImportFacts, PromoteFacts
 from jessyfile.results.served import Retrieval
 from jessyfile.results.typed_json import Record, read_as
 
 if TYPE_CHECKING:
     from jessyfile.errors import Stop
     from jessyfile.language.recipe import Recipe
+    from jessyfile.results.facts import ImportFacts, PromoteFacts
 
 CANDIDATE, LATEST, PREVIOUS = "candidate", "latest", "previous"
 CREATING = "creating"  # in place of a manifest: Ollama was asked to create the model, and has not said that it did
@@ -223,6 +223,8 @@ def holds_candidate(recipe: Recipe, root: Path, facts: Record, asks: bool = Fals
         facts: what the step returned.
         asks: ask an Ollama which file it serves.
     """
+    from jessyfile.results.facts import ImportFacts
+
     return _holds(root, recipe.name, CANDIDATE, read_as(ImportFacts, facts, "the record of `import`"), asks)
 
 
@@ -236,6 +238,8 @@ def holds_latest(recipe: Recipe, root: Path, facts: Record, asks: bool = False) 
         facts: what the step returned.
         asks: ask an Ollama which file it serves.
     """
+    from jessyfile.results.facts import PromoteFacts
+
     promoted = read_as(PromoteFacts, facts, "the record of `promote`")
     if not promoted.promoted:
         return True

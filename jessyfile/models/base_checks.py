@@ -9,8 +9,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from jessyfile.errors import ModelError, TrainingError
-from jessyfile.models.adapters.changes import Adapter
-from jessyfile.models.adapters.folder import read_adapter
 from jessyfile.models.architectures import by_gguf
 from jessyfile.models.base_inputs import adapter_reference
 from jessyfile.models.chat_format import CHATML, chat_format
@@ -24,12 +22,12 @@ from jessyfile.models.resolve import folder_digest, how_to_get, places_of, publi
 from jessyfile.models.shape import Shape, shape_of
 from jessyfile.planning.change_text import size
 from jessyfile.planning.preflight import Finding
-from jessyfile.results.facts import BaseFacts
 from jessyfile.results.typed_json import read_as
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from jessyfile.models.adapters.changes import Adapter
     from jessyfile.models.resolve import Nearby
     from jessyfile.planning.preflight import Kept, Outlook
 
@@ -72,7 +70,11 @@ def _start_said(outlook: Outlook) -> str:
 
 def _adapter(outlook: Outlook, profile: Profile | None) -> Adapter | None:
     folder = adapter_reference(outlook.recipe, outlook.root)
-    return None if folder is None else read_adapter(folder, profile.outline if profile is not None else None)
+    if folder is None:
+        return None
+    from jessyfile.models.adapters.folder import read_adapter
+
+    return read_adapter(folder, profile.outline if profile is not None else None)
 
 
 def tuned_profile(outlook: Outlook) -> Profile | None:
@@ -109,6 +111,8 @@ def base_profile(outlook: Outlook) -> Profile | None:
 
 def _kept(kept: Kept) -> Profile:
     """Return what is known of the base in the store, which was checked when it was brought in."""
+    from jessyfile.results.facts import BaseFacts
+
     config = text_config(read_json(kept.folder / "config.json"))
     check_config(config, f"`{kept.folder}`")
     facts = read_as(BaseFacts, kept.facts, "the record of `base`")

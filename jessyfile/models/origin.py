@@ -11,11 +11,11 @@ from jessyfile.models.reference import parse_reference
 from jessyfile.models.resolve import Nearby, Place, nearby
 from jessyfile.planning.change_text import size
 from jessyfile.planning.preflight import Finding
-from jessyfile.results.facts import BaseFacts
 from jessyfile.results.typed_json import read_as
 
 if TYPE_CHECKING:
     from jessyfile.planning.preflight import Outlook
+    from jessyfile.results.facts import BaseFacts
 
 _SHOWN = 19  # letters of a digest
 _TUNINGS = {"pretrained": "pretrained: this base has never seen a chat turn", "instruct": "instruct", "": ""}
@@ -62,9 +62,13 @@ def _before(outlook: Outlook) -> BaseFacts | None:
     kept, last = outlook.kept.get("base"), outlook.last.get("base")
     same = last is not None and last.parameters.get("from") == outlook.recipe.base
     facts = kept.facts if kept is not None else last.facts if last is not None and same else None
+    if facts is None:
+        return None
+    from jessyfile.results.facts import BaseFacts
+
     try:
         return read_as(BaseFacts, facts, "the record of `base`")
-    except StateError:  # none, or one of another version
+    except StateError:  # one of another version
         return None
 
 

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from jessyfile.errors import Stop as Stop
-from jessyfile.results.facts import Facts as Facts
 from jessyfile.results.typed_json import Record, read_as
 
 if TYPE_CHECKING:
@@ -21,9 +20,10 @@ if TYPE_CHECKING:
     from jessyfile.language.recipe import Recipe
     from jessyfile.planning.forecast import Between
     from jessyfile.planning.preflight import Finding, Outlook
+    from jessyfile.results.facts import Facts
 
 Json = Any  # JSON values: None, bool, int, float, str, lists and string-keyed mappings of them
-F = TypeVar("F", bound=Facts)
+F = TypeVar("F", bound="Facts")
 
 
 class Progress(Protocol):

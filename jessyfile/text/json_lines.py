@@ -220,6 +220,11 @@ def read_log(path: Path) -> Iterator[dict[str, Any]]:
         yield from (value for _, value in _own(path) if value is not None)
 
 
+def read_shipped(path: Path) -> Iterator[dict[str, Any]]:
+    """Yield the objects of a file that comes with jessy, of which nothing is checked: tests hold that it is right."""
+    yield from (value for _, value in _own(path) if value is not None)
+
+
 def read_result(path: Path) -> list[dict[str, Any]]:
     """Return the objects of a file that a step wrote. Raises StorageError for an absent file or a damaged line."""
     try:

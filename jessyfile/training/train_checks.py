@@ -14,7 +14,6 @@ from jessyfile.models.precision import BEYOND_FLOAT16, Precision, resolve
 from jessyfile.planning.change_text import size
 from jessyfile.planning.preflight import Finding
 from jessyfile.training.footprint import footprint
-from jessyfile.training.memory import SMALL, Training, train_peak, what_fits
 from jessyfile.training.trackers import refuse_missing
 
 if TYPE_CHECKING:
@@ -37,6 +36,8 @@ def train_preflight(outlook: Outlook) -> Iterator[Finding]:
         yield end_in_text(outlook, profile)
     if shape is None:
         return
+    from jessyfile.training.memory import train_peak, what_fits
+
     try:
         target_layers(outlook.recipe.lora.targets, by_model_type(shape.model_type).linear)
     except TrainingError as error:
@@ -93,6 +94,8 @@ def _on_macs(outlook: Outlook, shape: Shape) -> str:
 def _ways(outlook: Outlook, shape: Shape) -> Iterator[tuple[str, int]]:
     """Yield ways to train in words with their bytes: the recipe's precision first, then smaller ones; the whole batch, then its rows
     one by one, which is the same mathematics."""
+    from jessyfile.training.memory import SMALL, Training
+
     train, lora, wanted = outlook.recipe.train, outlook.recipe.lora, outlook.recipe.precision
     smaller = SMALL[SMALL.index(wanted) + 1 :] if wanted in SMALL else SMALL
     for precision in (wanted, *smaller):
