@@ -65,6 +65,12 @@ def _data() -> click.Command:
     return data
 
 
+def _feedback() -> click.Command:
+    from jessyfile.commands.feedback import feedback
+
+    return feedback
+
+
 def _watch() -> click.Command:
     from jessyfile.commands.watch import watch
 
@@ -198,6 +204,7 @@ COMMANDS: dict[str, tuple[Callable[[], click.Command], str]] = {
     "report": (_report, "Write a run's report again, and open it."),
     "status": (_status, "What is promoted, what was last applied, what it scored."),
     "data": (_data, "Make, look at and check training rows."),
+    "feedback": (_feedback, "Look at what people said of answers; accept, reject or forget it."),
     "watch": (_watch, "Apply again whenever the recipe or its seeds change."),
     "show": (_show, "Print a flattened recipe, or a run."),
     "why": (_why, "Say why a step runs again, or does not."),

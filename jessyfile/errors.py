@@ -13,6 +13,7 @@
     ├── ModelError                 a base model is missing, malformed or of an unknown kind
     ├── DatasetError               rows are malformed, missing, too few, or leak
     │   └── TeacherError           the teacher's server failed or was refused
+    ├── FeedbackError              what somebody said of an answer cannot be kept, or be learned from
     ├── TrainingError
     │   ├── InsufficientMemoryError
     │   └── ConvergenceError
@@ -138,6 +139,12 @@ class TeacherError(DatasetError):
     """The teacher's server failed, or too little of what it wrote was accepted."""
 
     code = "E501"
+
+
+class FeedbackError(JessyError):
+    """What somebody said of an answer cannot be kept, is not there, or cannot be learned from."""
+
+    code = "E510"
 
 
 class TrainingError(JessyError):

@@ -139,11 +139,38 @@ def append_line(path: Path, line: str) -> None:
     with reported(path, "write"):
         descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
         try:
-            data = line.encode("utf-8") + b"\n"
-            if os.write(descriptor, data) != len(data):
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            _write_whole(descriptor, line.encode("utf-8") + b"\n")
         finally:
             os.close(descriptor)
+
+
+def _write_whole(descriptor: int, data: bytes) -> None:
+    if os.write(descriptor, data) != len(data):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def append_durably(path: Path, data: bytes) -> None:
+    """Add whole lines to a log that only its owner may read, and bring them to the device; all of them are there afterwards, or none.
+
+    A line that a crash has torn is ended first, so that it stays alone. Only one writer at a time may call it. Raises StorageError.
+    """
+    make_folder(path.parent)
+    with reported(path, "write"):
+        descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+        try:
+            before = os.fstat(descriptor).st_size
+            torn = before > 0 and os.pread(descriptor, 1, before - 1) != b"\n"
+            whole = b"\n" + data if torn else data
+            try:
+                _write_whole(descriptor, whole)
+                flush_descriptor(descriptor)
+            except OSError:
+                os.ftruncate(descriptor, before)
+                raise
+        finally:
+            os.close(descriptor)
+        if not before:
+            flush_folder(path.parent)
 
 
 @contextlib.contextmanager

@@ -33,6 +33,7 @@ BORDERS = {
     "export/move_names.py", "dataset/completions.py", "dataset/teacher.py",  # what servers are sent and answer
     "dataset/formats.py", "dataset/foreign_rows.py", "dataset/parquet.py", "dataset/supply.py", "dataset/rows.py", "dataset/leaks.py",
     "dataset/preference_forms.py", "dataset/preferences.py",
+    "feedback/signal.py", "feedback/store.py", "feedback/open_webui.py",  # signals as written, and as another page exports them
     "evaluation/cases.py", "text/json_lines.py", "text/strict_json.py",  # rows and cases as written
     "training/adapter.py", "training/checkpoint.py", "training/config.py", "training/gradient.py",  # arrays by name
     "planning/actions.py", "planning/canonical.py", "planning/fingerprint.py", "planning/forecast.py", "planning/state.py",
