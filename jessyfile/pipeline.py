@@ -603,6 +603,7 @@ def _preference_steps(recipe: Recipe, hosts: Hosts | None, encoding: tuple[str, 
             reads=(
                 *("prefer.method", "prefer.seed", *(f"prefer.{name}" for name in rows)),
                 *("dataset.similarity", "complexity.level.*.iterations", "complexity.marker"),
+                *(f"dataset.{part}" for part in _allowed(recipe)),
                 *(("eval.suite.*.file",) if recipe.prefer.references else ()),
             ),
             files=preference_inputs,
@@ -679,7 +680,7 @@ def compile_steps(recipe: Recipe, hosts: Hosts | None = None) -> tuple[Step, ...
         *_base_steps(recipe),
         *data,
         *preferences[:1],
-        _dataset_step(data, read),
+        _dataset_step(recipe, data, read),
         *passages,
         *rows,
         *questions,
@@ -724,7 +725,7 @@ def _data_steps(recipe: Recipe, read: _Read) -> tuple[Step, ...]:
 
     # a title is for people; only a teacher reads it besides
     own = ("count", "language", "level", "topic.*", *(("title",) if recipe.dataset.teacher else ()))
-    common = ("seed", "similarity", "seeds", "augment.*", "teacher.*")
+    common = ("seed", "similarity", "seeds", "augment.*", "teacher.*", *_allowed(recipe))
     return tuple(
         Step(
             f"data.{category.name}",
@@ -743,10 +744,15 @@ def _data_steps(recipe: Recipe, read: _Read) -> tuple[Step, ...]:
     )
 
 
-def _dataset_step(data: tuple[Step, ...], read: _Read) -> Step:
+def _allowed(recipe: Recipe) -> tuple[str, ...]:
+    """Return `allow` where it is written, so that results made before there was such a setting stay."""
+    return ("allow",) if recipe.dataset.allow else ()
+
+
+def _dataset_step(recipe: Recipe, data: tuple[Step, ...], read: _Read) -> Step:
     from jessyfile.dataset.dataset_inputs import dataset_files
 
-    settings = ("seed", "validation", "similarity", "markers", "replay.*")
+    settings = ("seed", "validation", "similarity", "markers", "replay.*", *_allowed(recipe))
     return Step(
         "dataset",
         "filter, split and format the rows",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from jessyfile.commands.common import as_typed, load, recipe_options, sending_options
-from jessyfile.commands.own_rows import read_rows, reading_options, tell
+from jessyfile.commands.own_rows import allow_option, read_rows, reading_options, tell
 from jessyfile.commands.unknown_command import is_recipe, unknown_command
 from jessyfile.errors import DatasetError, Interrupted, ProjectError
 from jessyfile.text.printable import printable
@@ -151,6 +151,7 @@ def import_command(
     query: str | None,
     response: str | None,
     encoding: str | None,
+    allow: tuple[str, ...],
 ) -> None:
     """Write the rows of other tools as seeds, a category a file, and say what a recipe must ask for. Never writes over a file.
 
@@ -159,12 +160,14 @@ def import_command(
     from jessyfile.commands.own_rows import category_lines, seeds_written
 
     folder = into if into is not None else _project_seeds()
-    found = [(file, read_rows(file, query, response, language, encoding)) for file in files]
+    found = [(file, read_rows(file, query, response, language, encoding, allow)) for file in files]
     for file, one in found:
         tell(one, file)
     for path in seeds_written(folder, [one for _, one in found]):
         click.echo(f"wrote {printable(str(path))}")
     click.echo("\nIn the recipe's DATASET:\n")
+    if allow:
+        click.echo(f"  allow {' '.join(allow)}")
     for _, one in found:
         click.echo(category_lines(one), nl=False)
 
@@ -181,7 +184,8 @@ def _project_seeds() -> Path:
 @click.option(
     "--against", multiple=True, type=click.Path(path_type=Path), help="A suite whose cases no row may give away."
 )
-def lint_command(path: Path, against: tuple[Path, ...]) -> None:
+@allow_option
+def lint_command(path: Path, against: tuple[Path, ...], allow: tuple[str, ...]) -> None:
     """Find every fault in a file of rows or preferences or a suite of cases, or in every file below a folder."""
     from jessyfile.dataset.lint import files_below, lint, lint_preferences
     from jessyfile.evaluation.cases import read_cases
@@ -191,7 +195,7 @@ def lint_command(path: Path, against: tuple[Path, ...]) -> None:
     if not path.exists():
         raise ProjectError(f"`{path}` is not there")
     below, against = files_below(path), against or _suites_near(path)
-    count, faults = lint(below.rows, against, everyday_words(find_root(path)))
+    count, faults = lint(below.rows, against, everyday_words(find_root(path)), allow)
     compared, wrong = lint_preferences(below.preferences, against)
     count, faults = count + compared, faults + wrong
     for suite in below.suites:

@@ -60,6 +60,7 @@ def init(
     query: str | None,
     response: str | None,
     encoding: str | None,
+    allow: tuple[str, ...],
     yes: bool,
 ) -> None:
     """Write a commented recipe and seeds that apply at once. Never writes over a file.
@@ -74,7 +75,7 @@ def init(
     if rows is not None and template is not None:
         raise click.UsageError("--from and --template both say what to begin with: leave one out")
     questions = Questions(quiet=yes or sys.stdin is None)
-    found = read_rows(rows, query, response, language, encoding) if rows is not None else None
+    found = read_rows(rows, query, response, language, encoding, allow) if rows is not None else None
     name = questions.ask("Name of the model", name, model_name(folder.resolve().name), lambda n: _free_name(n, folder))
     if base is None and not questions.quiet:
         _list_bases()

@@ -68,9 +68,8 @@ def own_project(name: str, base: str, note: str, found: OwnRows, origin: str) ->
     mine = [_renamed(case, edited, number) for number, case in enumerate(own[:TO_EDIT], 1)]
     suites = {title: cases for title, cases in ((suite, own), (edited, mine)) if cases}
     recipe = f"{name.rsplit('/', 1)[-1]}.jessy"
-    values = _Recipe(
-        name, recipe, base, note, found.system, origin, held, {title: len(cases) for title, cases in suites.items()}
-    )
+    sizes = {title: len(cases) for title, cases in suites.items()}
+    values = _Recipe(name, recipe, base, note, found.system, origin, held, sizes, found.allow)
     files = {recipe: values.text(), **seed_files(held.trained)}
     files |= {f"{CASES}/{title}.jsonl": _lines(cases) for title, cases in suites.items()}
     return OwnProject(files, len(held.asked))
@@ -127,6 +126,7 @@ class _Recipe:
     origin: str
     held: HeldOut
     suites: dict[str, int]
+    allow: tuple[str, ...]
 
     def text(self) -> str:
         """Return the recipe, formatted."""
@@ -141,6 +141,7 @@ class _Recipe:
             topics=Counter(row.example.topic for row in rows), amount=amount(rows, self.system or "", self.base),
             validation=max(5, ceil(100 * len({row.example.topic for row in rows}) / len(rows))),
             known=self.held.known, suite=suite, edited=edited[0] if edited else "", suites=self.suites,
+            allow=" ".join(self.allow),
         )  # fmt: skip
 
     def _system(self) -> str:

@@ -18,11 +18,18 @@ if TYPE_CHECKING:
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 _SHOWN = 100
+allow_option = click.option(
+    "--allow",
+    multiple=True,
+    type=click.Choice(["personal", "length", "repetition"]),
+    help="A filter that rows need not pass, such as `personal`: a shop's own e-mail address in its answers.",
+)
 
 
 def reading_options(command: Command) -> Command:
     """Add what says how a file of rows is read."""
     for option in (
+        allow_option,
         click.option("--encoding", metavar="NAME", help="How the file's letters are stored; UTF-8 unless given."),
         click.option(
             "--response", metavar="COLUMN", help="The column or field of the answer, where its name is unusual."
@@ -36,7 +43,12 @@ def reading_options(command: Command) -> Command:
 
 
 def read_rows(
-    file: Path, query: str | None, response: str | None, language: str | None, encoding: str | None
+    file: Path,
+    query: str | None,
+    response: str | None,
+    language: str | None,
+    encoding: str | None,
+    allow: Sequence[str] = (),
 ) -> OwnRows:
     """Return the rows of a file, as a category of its name.
 
@@ -46,6 +58,7 @@ def read_rows(
         response: that of the answer.
         language: the rows' language, None to tell it by their text.
         encoding: how letters are stored, None for UTF-8.
+        allow: the filters that rows need not pass.
 
     Raises:
         DatasetError: the file cannot be read, or holds no row.
@@ -57,7 +70,7 @@ def read_rows(
         raise DatasetError(
             f"`{language}` is no language that can be told", hint="write an ISO 639 code, as in `--language de`"
         )
-    return import_rows(file, Reading(slug(file.stem), query, response, language, encoding))
+    return import_rows(file, Reading(slug(file.stem), query, response, language, encoding, tuple(allow)))
 
 
 def tell(found: OwnRows, file: Path) -> None:

@@ -41,29 +41,40 @@ def check(
     """Find every mistake in a recipe."""
     from jessyfile.language import load_recipe
     from jessyfile.language.diagnostics import as_errors, has_errors, in_order
+    from jessyfile.project import find_root
 
     require_recipe(recipe)
     loaded = load_recipe(recipe, args=pairs(arg, "--arg"), variant=variant, sets=pairs(set_, "--set"))
-    everything = (
-        loaded.diagnostics if loaded.recipe is None else in_order([*loaded.diagnostics, *known_mistakes(loaded.recipe)])
-    )
+    known, root = (known_findings(loaded.recipe), find_root(recipe)) if loaded.recipe else ((), recipe.parent)
+    everything = in_order([*loaded.diagnostics, *_mistakes(known, root)])
     found = as_errors(everything) if strict else everything
     if form:
         _print_json(found, form)
     else:
-        _print_text(recipe, found)
+        _print_text(recipe, found, [one for one in known if one.severity == "note" and one.where])
     return 1 if has_errors(found) else 0
 
 
 def known_mistakes(recipe: Recipe) -> list[Diagnostic]:
     """Return what the steps' preflights find in the recipe and the project's files alone."""
+    from jessyfile.project import find_root
+
+    return _mistakes(known_findings(recipe), find_root(recipe.path))
+
+
+def known_findings(recipe: Recipe) -> Sequence[Finding]:
+    """Return the same with what is only good to know."""
     from jessyfile.pipeline import compile_steps
     from jessyfile.planning.preflight import Outlook, preflight
     from jessyfile.project import find_root
 
-    root, steps = find_root(recipe.path), compile_steps(recipe)
-    outlook = Outlook(recipe, root, {step.name for step in steps}, reach="recipe")
-    return [_diagnostic(finding, root) for finding in preflight(steps, outlook) if finding.severity != "note"]
+    steps = compile_steps(recipe)
+    outlook = Outlook(recipe, find_root(recipe.path), {step.name for step in steps}, reach="recipe")
+    return preflight(steps, outlook)
+
+
+def _mistakes(findings: Sequence[Finding], root: Path) -> list[Diagnostic]:
+    return [_diagnostic(finding, root) for finding in findings if finding.severity != "note"]
 
 
 def _diagnostic(finding: Finding, root: Path) -> Diagnostic:
@@ -95,11 +106,13 @@ def _print_json(found: Sequence[Diagnostic], form: str) -> None:
     click.echo(json.dumps(as_sarif(found) if form == "sarif" else as_lsp(found), ensure_ascii=True, indent=2))
 
 
-def _print_text(recipe: Path, found: Sequence[Diagnostic]) -> None:
+def _print_text(recipe: Path, found: Sequence[Diagnostic], notes: Sequence[Finding]) -> None:
     from jessyfile.language import render_diagnostics
 
     if found:
         click.echo(render_diagnostics(found) + "\n", err=True)
+    for note in notes:
+        click.echo(printable(str(note)), err=True)
     click.echo(verdict(recipe, found))
 
 

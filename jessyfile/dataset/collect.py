@@ -96,7 +96,7 @@ class _Collector:
     def __init__(self, recipe: DataRecipe, root: Path, category: Category, stop: Stop | None) -> None:
         self.recipe, self.root, self.category, self.stop = recipe, root, category, stop
         self.settings = recipe.dataset
-        self.checks = row_checks(recipe.complexity)
+        self.checks = row_checks(recipe.complexity, recipe.dataset.allow)
         self.out = Collected()
         self.words = everyday_words(root)
         self.cases: list[KnownCase] | None = None

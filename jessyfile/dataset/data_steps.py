@@ -120,7 +120,7 @@ def marker_rows(recipe: DataRecipe, root: Path, rows: Sequence[Row], tally: Tall
         return []
     levels = [level.name for level in recipe.complexity.levels]
     stock = [row for row in load_markers(recipe, root) if row.example.level in levels]
-    sound = apply_checks(stock, row_checks(recipe.complexity), tally)
+    sound = apply_checks(stock, row_checks(recipe.complexity, recipe.dataset.allow), tally)
     seeds = distinct(sound, recipe.dataset.similarity, tally)
     own = {level: [row for row in seeds if row.example.level == level] for level in levels}
     if len(seeds) < wanted:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -22,6 +22,11 @@ if TYPE_CHECKING:
     from jessyfile.language.recipe import Complexity
 
 MAX_EXAMPLES = 3
+ALLOWABLE = (
+    "personal",
+    "length",
+    "repetition",
+)  # what `allow` may name: the others keep rows that cannot be trained or that give cases away
 _LENGTHS = {"low": 400, "medium": 2000, "high": 3000}
 _MAX_QUERY = 4000
 _RUN = re.compile(r"([^\s\-=_.*#~/|+0-9])\1{9,}")
@@ -61,7 +66,8 @@ class Tally:
     def notes(self) -> Iterator[str]:
         """Yield what each filter dropped, with the first row as its example."""
         for name, examples in self.examples.items():
-            yield f"{self.counts[name]} dropped ({name}): {examples[0]}"
+            way = f"; `allow {name}` in DATASET takes them" if name in ALLOWABLE else ""
+            yield f"{self.counts[name]} dropped ({name}): {examples[0]}{way}"
 
     def facts(self) -> dict[str, DroppedRows]:
         """Return what each filter dropped, by its name."""
@@ -73,11 +79,11 @@ def bands_of(complexity: Complexity) -> Bands:
     return {level.name: level.iterations for level in complexity.levels}
 
 
-def row_checks(complexity: Complexity) -> dict[str, Check]:
-    """Return the filters that look at one row alone, in the order in which they are asked."""
+def row_checks(complexity: Complexity, allow: Collection[str] = ()) -> dict[str, Check]:
+    """Return the filters that look at one row alone, in the order in which they are asked, without those that a recipe switches off."""
     bands = bands_of(complexity)
     levels = tuple(bands)
-    return {
+    checks: dict[str, Check] = {
         "schema": lambda example: _first(shape_faults(example)),
         "length": length,
         "level": lambda example: _first(level_faults(example, bands)),
@@ -85,6 +91,7 @@ def row_checks(complexity: Complexity) -> dict[str, Check]:
         "repetition": repetition,
         "personal": personal_data,
     }
+    return {name: check for name, check in checks.items() if name not in allow}
 
 
 def apply_checks(rows: Iterable[Row], checks: dict[str, Check], tally: Tally) -> list[Row]:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from jessyfile.dataset.example import DEFAULT_BANDS, MINIMUM_RESPONSE, TrainingExample, Turn
-from jessyfile.dataset.filters import level_of_length, row_checks
+from jessyfile.dataset.filters import ALLOWABLE, level_of_length, row_checks
 from jessyfile.dataset.foreign_files import read_foreign
 from jessyfile.dataset.formats import learned_answers, spoken
 from jessyfile.dataset.language import language_faults
@@ -34,28 +34,33 @@ _LONGEST_NAME = 50  # so that a suite's name has room behind it
 _MOST_TOPICS, _LEAST_ROWS = 12, 5  # of a topic column that is taken
 _LEAST_OF_LANGUAGE = 0.15
 _WORDLESS = 0.8
+_PLAIN = Complexity(default_complexity().levels, None)
 _FOREIGN = frozenset({"preference", "judged answer's", "evaluation case's", "reference answers'"})
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """How a file is read where its own names do not say it: the category's name, the columns, the language, the encoding."""
+    """How a file is read where its own names do not say it: the category's name, the columns, the language, the encoding; and which
+    filters its rows need not pass."""
 
     category: str
     query: str | None = None
     response: str | None = None
     language: str | None = None
     encoding: str | None = None
+    allow: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class OwnRows:
-    """A file's rows, each row that was left out with its number and the reason, what was changed, and the system prompt."""
+    """A file's rows, each row that was left out with its number and the reason, what was changed, the system prompt, and the filters that
+    were switched off for them."""
 
     rows: tuple[Row, ...]
     refused: tuple[Fault, ...]
     notes: tuple[str, ...]
     system: str | None
+    allow: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,10 +101,12 @@ def import_rows(path: Path, reading: Reading) -> OwnRows:
     absent = (name for name in (reading.query, reading.response) if name and not any(name in value for value in values))
     notes += [f"no row has `{name}`, which was named: the usual names are read" for name in absent]
     rows = _labelled(told, path.name, reading)
-    kept, more = _sound(rows)
+    kept, more = _sound(rows, reading.allow)
+    notes += _ways_out(rows, kept, reading.allow)
     if cut := sum(one.cut for one in told):
         notes.append(f"{cut} rows lost a greeting before the first question, or a question without its answer")
-    return OwnRows(tuple(kept), tuple(sorted([*refused, *more], key=lambda fault: fault.line)), tuple(notes), system)
+    faults = tuple(sorted([*refused, *more], key=lambda fault: fault.line))
+    return OwnRows(tuple(kept), faults, tuple(notes), system, reading.allow)
 
 
 def _nothing(path: Path, refused: Sequence[Fault]) -> DatasetError:
@@ -237,9 +244,18 @@ def _spoken(told: Sequence[_Told], answers: Sequence[str]) -> list[str]:
     ]
 
 
-def _sound(rows: Sequence[Row]) -> tuple[list[Row], list[Fault]]:
+def _ways_out(rows: Sequence[Row], kept: Sequence[Row], allow: Collection[str]) -> Iterator[str]:
+    """Yield how rows are taken that only a filter refuses which may be switched off."""
+    checks, sound = row_checks(_PLAIN, allow), {row.place for row in kept}
+    refused = [row for row in rows if row.place not in sound]
+    for name in ALLOWABLE:
+        if name in checks and (count := sum(checks[name](row.example) is not None for row in refused)):
+            yield f"{count} left out by the filter `{name}`, which `--allow {name}` switches off"
+
+
+def _sound(rows: Sequence[Row], allow: Collection[str]) -> tuple[list[Row], list[Fault]]:
     """Return the rows that pass what every apply asks of a row, and the others with the reason."""
-    checks = row_checks(Complexity(default_complexity().levels, None))
+    checks = row_checks(_PLAIN, allow)
     reasons: dict[int, str] = {}
     for index, row in enumerate(rows):
         told = (check(row.example) for check in checks.values())

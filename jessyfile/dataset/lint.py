@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -80,16 +80,26 @@ def _place(file: Path, below: Below) -> list[Path]:
     return below.preferences if is_preference(first) else below.rows
 
 
-def lint(files: Sequence[Path], suites: Sequence[Path] = (), words: Words | None = None) -> tuple[int, list[Fault]]:
-    """Judge files of rows; return how many lines were read and every fault, by place.
+def lint(
+    files: Sequence[Path], suites: Sequence[Path] = (), words: Words | None = None, allow: Collection[str] = ()
+) -> tuple[int, list[Fault]]:
+    """Judge files of rows.
 
-    Rows are held against the schema, the filters, their folder's and file's name, one another, and the cases of
-    `suites`; `words` are those that a project lists beside jessy's.
+    Rows are held against the schema, the filters, their folder's and file's name, one another, and the suites.
+
+    Args:
+        files: the files of rows.
+        suites: the suites whose cases no row may give away.
+        words: everyday words that a project lists beside jessy's.
+        allow: the filters that rows need not pass.
+
+    Returns:
+        How many lines were read, and every fault by place.
     """
     rows: list[Row] = []
     faults: list[Fault] = []
     for file in files:
-        for item in _file(file, row_checks(default_complexity())):
+        for item in _file(file, row_checks(default_complexity(), allow)):
             if isinstance(item, Fault):
                 faults.append(item)
             else:

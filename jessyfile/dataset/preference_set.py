@@ -106,7 +106,7 @@ def load_set(
     """
     told: list[Told] = []
     for path in preference_files(prefer, root):
-        told += _file(path, shown_path(path, root), recipe.complexity, prefer)
+        told += _file(path, shown_path(path, root), recipe, prefer)
     seen, answers = Seen(), Seen()
     for row in (*(one.row for one in told), *references):
         seen.take(row)
@@ -143,12 +143,12 @@ def _kinds(rows: list[AnyPreference]) -> list[set[int]]:
     return both if all(both) else []
 
 
-def _file(path: Path, name: str, complexity: Complexity, prefer: Prefer) -> list[Told]:
+def _file(path: Path, name: str, recipe: Recipe, prefer: Prefer) -> list[Told]:
     if not path.is_file():
         raise DatasetError(f"PREFER names `{name}`, which is no file", hint="name files of JSON lines")
     told: list[Told] = []
     faults: list[Fault] = []
-    for item in read_file(path, name, complexity):
+    for item in read_file(path, name, recipe.complexity, recipe.dataset.allow):
         if isinstance(item, Fault):
             faults.append(item)
         elif prefer.method == "dpo" and isinstance(item.row, JudgedAnswer):

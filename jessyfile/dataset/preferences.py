@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -126,13 +126,14 @@ def conversation_key(row: AnyPreference) -> tuple[str, ...]:
     return tuple(comparable(turn.content) for turn in row.messages)
 
 
-def read_file(path: Path, name: str, complexity: Complexity) -> Iterator[Told | Fault]:
+def read_file(path: Path, name: str, complexity: Complexity, allow: Collection[str] = ()) -> Iterator[Told | Fault]:
     """Yield the preferences of a file, those of other tools' forms among them; what is wrong with a line is a Fault.
 
     Args:
         path: the file of JSON lines.
         name: what stands for the file in faults and places.
         complexity: the levels that rows may name, and the marker that no text may hold.
+        allow: the filters that no text need pass.
     """
     for item in read_jsonl(path, name):
         if isinstance(item, Fault):
@@ -143,7 +144,7 @@ def read_file(path: Path, name: str, complexity: Complexity) -> Iterator[Told | 
         except ValueError as error:
             yield Fault(name, item.number, str(error))
             continue
-        faults = [told] if isinstance(told, str) else list(preference_faults(told.row, complexity))
+        faults = [told] if isinstance(told, str) else list(preference_faults(told.row, complexity, allow))
         yield from (Fault(name, item.number, fault) for fault in faults)
         if isinstance(told, Told) and not faults:
             yield told
@@ -187,7 +188,7 @@ def _conversation(messages: list[Mapping[str, Any]]) -> tuple[str | None, tuple[
     return opening[0]["content"] if opening else None, tuple(found)
 
 
-def preference_faults(row: AnyPreference, complexity: Complexity) -> Iterator[str]:
+def preference_faults(row: AnyPreference, complexity: Complexity, allow: Collection[str] = ()) -> Iterator[str]:
     """Yield what is wrong with a preference by itself: empty or equal texts, and what the filters refuse of any row."""
     if not all(turn.content for turn in row.messages):
         yield "holds an empty turn"
@@ -197,7 +198,7 @@ def preference_faults(row: AnyPreference, complexity: Complexity) -> Iterator[st
     yield from (f"`{name}` is empty" for name in empty)
     if isinstance(row, Preference) and not empty and comparable(row.chosen) == comparable(row.rejected):
         yield "`chosen` and `rejected` say the same: none is preferred"
-    checks = {name: check for name, check in row_checks(complexity).items() if name != "schema"}
+    checks = {name: check for name, check in row_checks(complexity, allow).items() if name != "schema"}
     asked = example_of(row, None, complexity)
     yield from (reason for check in checks.values() if (reason := check(asked)))
     for name, answer, good in told:

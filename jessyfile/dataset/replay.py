@@ -68,7 +68,8 @@ def replay_rows(
 
 def _sound(recipe: DataRecipe, rows: Sequence[Row], present: Sequence[Row], wanted: int, tally: Tally) -> list[Row]:
     """Return the first `wanted` rows that pass the filters and resemble no other, or as many as there are."""
-    checks = {name: check for name, check in row_checks(recipe.complexity).items() if name not in _OWN_ALONE}
+    asked = row_checks(recipe.complexity, recipe.dataset.allow)
+    checks = {name: check for name, check in asked.items() if name not in _OWN_ALONE}
     passed, taken = apply_checks(rows, checks, tally), wanted
     while True:
         counted = Tally()

@@ -7,10 +7,10 @@ reports what is missing.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jessyfile.dataset.completions import read_key
 from jessyfile.dataset.dataset_inputs import tops_up, wanted_of
@@ -36,7 +36,14 @@ if TYPE_CHECKING:
     from jessyfile.dataset.settings import DataRecipe
     from jessyfile.planning.preflight import Finding, Outlook
 
-_Kind = tuple[str | None, str | None, str | None]  # a row's topic, language and level: all that is counted by
+
+class _Kind(NamedTuple):
+    """All that rows are counted by; `own` are those of the user's files."""
+
+    topic: str | None
+    language: str | None
+    level: str | None
+    own: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +60,7 @@ class Shortage:
     @property
     def address(self) -> str:
         """Where the recipe asks for it."""
-        topic = f".topic.{self.wanted.topic}" if self.wanted.topic else ""
-        return f"dataset.category.{self.wanted.category}{topic}.count"
+        return _address(self.wanted)
 
     def error(self) -> DatasetError:
         """Return what is missing and the ways out."""
@@ -71,21 +77,46 @@ class Shortage:
         return DatasetError(said, hint=hint)
 
 
+def _address(wanted: Wanted) -> str:
+    topic = f".topic.{wanted.topic}" if wanted.topic else ""
+    return f"dataset.category.{wanted.category}{topic}.count"
+
+
 def category_preflight(outlook: Outlook) -> Iterator[Finding]:
     """Yield the topics of `data.<category>` that ask for too many rows, and what is wrong with the TEACHER that would write
     them.
     """
     recipe, root, name = outlook.recipe, outlook.root, outlook.step.removeprefix("data.")
-    short = shortages(recipe, root, name)
+    rows = _rows(recipe, root, name)
+    yield from _left_over(outlook, wanted_of(recipe, name), rows)
+    short = _shortages(recipe, root, name, rows)
     if recipe.dataset.teacher is None:
         yield from (outlook.error(shortage.error(), shortage.address) for shortage in short)
     elif short and outlook.machine:
         yield from _teacher(outlook)
 
 
-def shortages(recipe: DataRecipe, root: Path, name: str) -> list[Shortage]:
-    """Return the topics of a category that seeds, templates and AUGMENT together cannot fill. Raises DatasetError for malformed seeds."""
-    rows, more = _rows(recipe, root, name), tops_up(recipe, root, name)
+def _left_over(outlook: Outlook, topics: Sequence[Wanted], rows: Mapping[_Kind, int]) -> Iterator[Finding]:
+    """Yield how many of a user's own rows are not used, since more are there than asked for."""
+    from jessyfile.planning.preflight import Finding
+
+    for wanted in topics:
+        own = sum(times for kind, times in rows.items() if kind.own and wanted.accepts(*kind[:3]))
+        if own > wanted.count:
+            address = _address(wanted)
+            source, many = outlook.recipe.source(address), own - wanted.count
+            are = "is" if many == 1 else "are"
+            said = (
+                f"`{wanted.name}` has {own} rows and {wanted.count} are asked for: {many} {are} left out, drawn by lot"
+            )
+            yield Finding(
+                "note", "", outlook.step, said, f"ask for {own} to use them all", str(source) if source else ""
+            )
+
+
+def _shortages(recipe: DataRecipe, root: Path, name: str, rows: Mapping[_Kind, int]) -> list[Shortage]:
+    """Return the topics of a category that seeds, templates and AUGMENT together cannot fill."""
+    more = tops_up(recipe, root, name)
     found = ((wanted, _most(recipe, root, wanted, rows, more=more)) for wanted in wanted_of(recipe, name))
     return [_shortage(recipe, root, wanted, count, rows) for wanted, count in found if count < wanted.count]
 
@@ -93,29 +124,33 @@ def shortages(recipe: DataRecipe, root: Path, name: str) -> list[Shortage]:
 def _rows(recipe: DataRecipe, root: Path, name: str) -> Mapping[_Kind, int]:
     """Return how many seeds a category has of each kind: of each topic those of the nearest folder that has any, as the step takes them."""
     rows, faults = Counter[_Kind](), list[Fault]()
-    for _, files in groupby(seed_files(recipe, root, name), key=lambda path: path.parent):
+    for folder, files in groupby(seed_files(recipe, root, name), key=lambda path: path.parent):
         known, found = _topics(rows), [one for path in files for one in _read(path, root)]
-        kinds = (_kind(one) for one in found if not isinstance(one, Fault))
-        rows.update(kind for kind in kinds if kind[0] not in known)
+        kinds = (_kind(one, own=not _is_shipped(folder)) for one in found if not isinstance(one, Fault))
+        rows.update(kind for kind in kinds if kind.topic not in known)
         faults += [one for one in found if isinstance(one, Fault)]
     raise_faults(faults, f"the seeds of `{name}` are malformed")
     return rows
 
 
 def _topics(rows: Mapping[_Kind, int]) -> Collection[str | None]:
-    return {topic for topic, _, _ in rows}
+    return {kind.topic for kind in rows}
 
 
-def _kind(row: Mapping[str, Any]) -> _Kind:
+def _kind(row: Mapping[str, Any], *, own: bool) -> _Kind:
     topic, language, level = (
         str(row[key]) if row.get(key) is not None else None for key in ("topic", "language", "complexity")
     )
-    return topic, language, level
+    return _Kind(topic, language, level, own)
+
+
+def _is_shipped(path: Path) -> bool:
+    return path.is_relative_to(resource("data").resolve())
 
 
 def _read(path: Path, root: Path) -> Iterator[dict[str, Any] | Fault]:
     """Yield a file's rows and faults; what comes with jessy is read without a look at each letter."""
-    if path.is_relative_to(resource("data").resolve()):
+    if _is_shipped(path):
         yield from read_shipped(path)
     else:
         found = read_jsonl(path, shown_path(path, root))
@@ -123,14 +158,14 @@ def _read(path: Path, root: Path) -> Iterator[dict[str, Any] | Fault]:
 
 
 def _shortage(recipe: DataRecipe, root: Path, wanted: Wanted, count: int, rows: Mapping[_Kind, int]) -> Shortage:
-    named = {kind: times for kind, times in rows.items() if wanted.topic in (None, kind[0])}
-    apart = sum(times for kind, times in named.items() if not wanted.accepts(*kind))
+    named = {kind: times for kind, times in rows.items() if wanted.topic in (None, kind.topic)}
+    apart = sum(times for kind, times in named.items() if not wanted.accepts(*kind[:3]))
     file = file_to_write(recipe, root, wanted.category, wanted.topic)
     return Shortage(wanted, count, file, None if count or apart else _near(recipe, root, wanted, rows), apart)
 
 
 def _most(recipe: DataRecipe, root: Path, wanted: Wanted, rows: Mapping[_Kind, int], *, more: bool) -> int:
-    own = sum(times for kind, times in rows.items() if wanted.accepts(*kind))
+    own = sum(times for kind, times in rows.items() if wanted.accepts(*kind[:3]))
     if not more:
         return own
     if own < wanted.count and wanted.topic is not None:
@@ -167,6 +202,7 @@ def dataset_preflight(outlook: Outlook) -> Iterator[Finding]:
     recipe, root = outlook.recipe, outlook.root
     asked = recipe.dataset
     yield from _without_words(outlook)
+    yield from _allowed(outlook)
     found = sum(1 for path in seed_files(recipe, root, MARKERS) for _ in _objects(path)) if asked.markers else 0
     if found < asked.markers:
         said = f"{asked.markers} marker rows are asked for and {found} are there"
@@ -181,6 +217,18 @@ def dataset_preflight(outlook: Outlook) -> Iterator[Finding]:
     if there < wanted - 1:  # the split rounds by topic
         message = f"REPLAY {asked.replay.share:.0%} takes {wanted} rows and `{shown_path(path, root)}` holds {there}"
         yield outlook.error(DatasetError(message, hint="add rows, or lower the share"), "dataset.replay.share")
+
+
+def _allowed(outlook: Outlook) -> Iterator[Finding]:
+    """Yield which filters are off: what they would have dropped is learned, and may be said."""
+    if not (outlook.machine and outlook.recipe.dataset.allow):
+        return
+    from jessyfile.planning.preflight import Finding
+
+    off = ", ".join(f"`{name}`" for name in outlook.recipe.dataset.allow)
+    yield Finding(
+        "note", "", outlook.step, f"rows need not pass {off}: what it would drop is learned, and may be said to anybody"
+    )
 
 
 def _without_words(outlook: Outlook) -> Iterator[Finding]:

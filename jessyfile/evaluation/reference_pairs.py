@@ -32,7 +32,7 @@ def reference_pairs(recipe: Recipe, root: Path) -> list[Preference]:
     if split is None:
         return []
     found = (pair for suite in recipe.evaluation.suites for pair in _of_suite(suite, recipe, root, split))
-    return [pair for pair in found if not any(preference_faults(pair, recipe.complexity))]
+    return [pair for pair in found if not any(preference_faults(pair, recipe.complexity, recipe.dataset.allow))]
 
 
 def _of_suite(suite: Suite, recipe: Recipe, root: Path, split: str) -> Iterator[Preference]:

@@ -116,6 +116,7 @@ def _dataset(dataset: Object) -> tree.Dataset:
         augment=tree.Augment(**dataset["augment"]),
         teacher=tree.Teacher(**dataset["teacher"]) if dataset["teacher"] else None,
         replay=tree.Replay(**dataset["replay"]) if dataset["replay"] else None,
+        allow=tuple(dataset["allow"]),
     )
 
 

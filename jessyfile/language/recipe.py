@@ -141,7 +141,7 @@ class Dataset:
     shipped ones).
 
     `markers` is the number of marker-only rows (a question and its level), `similarity` the share from which two
-    rows count as one.
+    rows count as one, `allow` the filters that rows need not pass.
     Paths here, in `Replay`, `Suite`, `base` and `adapter` count from the project's root; a base or adapter that is a path begins
     with `./`.
     """
@@ -155,6 +155,7 @@ class Dataset:
     augment: Augment
     teacher: Teacher | None
     replay: Replay | None
+    allow: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,6 +55,7 @@ PARAMETER stop "<end_of_turn>"
 PARAMETER temperature 0.7
 DATASET {
   learn 10%
+  allow personal
   CATEGORY talk 40 "Talk" {
     language tr
     level low
