@@ -1,11 +1,11 @@
-"""`jessy chat`: ask a promoted model, once or in a conversation."""
+"""`jessy chat`: ask a promoted model, once or in a conversation; it thinks as often as its marker says."""
 
 from __future__ import annotations
 
 import contextlib
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from types import FrameType
@@ -21,13 +21,21 @@ from jessyfile.text.json_lines import MAX_LINE, parse_value
 from jessyfile.text.printable import json_text, printable
 
 if TYPE_CHECKING:
-    from jessyfile.engines.adaptive import MarkedReply
-    from jessyfile.engines.engine import Engine, OnPiece, Retrieved
-    from jessyfile.language.recipe import Complexity, Message
+    from jessyfile.engines.engine import Retrieved
+    from jessyfile.language.recipe import Message
+    from jessyfile.thinking.thinker import Thinker
+    from jessyfile.thinking.thought import Ended, Event, OnEvent, Thought, Wishes
 
 _HELP = "/clear starts over   /bye or Ctrl-D ends   Ctrl-C stops an answer   /help says this"
 _LONGEST = 1024
-_MARKER_ROOM = 100
+_MOST_ITERATIONS = 99  # as in a recipe
+_WHY: Mapping[Ended, str] = {
+    "full": "",
+    "within": ", for its time was over",
+    "agreed": ", for two drafts agree",
+    "room": ", for the context window has no more room",
+    "cut": ", stopped",
+}
 
 
 @click.command()
@@ -43,7 +51,32 @@ _MARKER_ROOM = 100
     type=click.Path(exists=True, dir_okay=False),
     help="A JSON schema that every answer is held to as it is made.",
 )
-def chat(name: str, prompt: str | None, tag: str | None, as_json: bool, max_tokens: int, schema: str | None) -> None:
+@click.option("--level", help="Take this level instead of the one that the marker says.")
+@click.option(
+    "--iterations", type=click.IntRange(1, _MOST_ITERATIONS), help="Spend so many instead of what the marker says."
+)
+@click.option(
+    "--max-seconds",
+    type=click.FloatRange(0, min_open=True),
+    help="End the thinking after so many seconds instead of the level's `within`.",
+)
+@click.option("--stop-early", is_flag=True, help="End the thinking when two drafts agree.")
+@click.option(
+    "--sample", is_flag=True, help="Write the drafts independently, and take the one the others are nearest to."
+)
+def chat(
+    name: str,
+    prompt: str | None,
+    tag: str | None,
+    as_json: bool,
+    max_tokens: int,
+    schema: str | None,
+    level: str | None,
+    iterations: int | None,
+    max_seconds: float | None,
+    stop_early: bool,
+    sample: bool,
+) -> None:
     """Ask a promoted model; shows level, iterations and seconds. Without PROMPT it converses until Ctrl-D.
 
     NAME may carry a tag: jessy:candidate is what the last apply made, promoted or not.
@@ -51,16 +84,20 @@ def chat(name: str, prompt: str | None, tag: str | None, as_json: bool, max_toke
     from jessyfile.commands.history import here
     from jessyfile.engines.promoted import find
     from jessyfile.engines.serving import engine_of, loaded, served_model
+    from jessyfile.thinking.thinker import Thinker
+    from jessyfile.thinking.thought import Wishes
 
     if as_json and prompt is None:
         raise click.UsageError("--json takes a prompt")
     name, tag = tagged(name, tag)
     found = find(here(), name, tag)
+    wishes = Wishes(level, iterations, max_seconds, stop_early, way="sample" if sample else "refine")
     engine = engine_of(found.entry)
     model = served_model(found.entry, max_tokens)
-    held = replace(model, settings=replace(model.settings, schema=_schema(schema) if schema else ""))
-    with loaded(engine, held):
-        talk = Conversation(engine, found.complexity)
+    settings = replace(model.settings, schema=_schema(schema) if schema else "")
+    thinker = Thinker(engine, found.complexity, settings, model.name, found.entry.digest)
+    with loaded(engine, replace(model, settings=settings)):
+        talk = Conversation(thinker, wishes)
         if prompt is not None:
             (_print_json if as_json else _print_answer)(talk, prompt)
         else:
@@ -78,53 +115,73 @@ def _schema(path: str) -> str:
 
 @dataclass(slots=True)
 class Conversation:
-    """A conversation under way; earlier answers stay as the model wrote them, markers included."""
+    """A conversation under way; earlier answers stand as the model wrote them, markers included. `wishes` hold for every question."""
 
-    engine: Engine
-    complexity: Complexity
+    thinker: Thinker
+    wishes: Wishes
     turns: list[Message] = field(default_factory=list)
     forgotten: int = 0
 
-    def ask(self, prompt: str, on_piece: OnPiece | None = None) -> MarkedReply:
+    def ask(self, prompt: str, on_event: OnEvent | None = None) -> Thought:
         """Ask the next question and remember the answer. The oldest turns are dropped when the context window is
         full. Raises ContextFullError when the question alone does not fit."""
-        from jessyfile.engines.adaptive import ask
         from jessyfile.language.recipe import Message
 
         turns = [*self.turns, Message("user", prompt)]
         self.forgotten = 0
         while True:
             try:
-                answer = ask(self.engine, turns, self.complexity, on_piece)
+                thought = self.thinker.answer(turns, self.wishes, on_event)
             except ContextFullError:
                 if len(turns) == 1:
                     raise
                 turns, self.forgotten = turns[2:], self.forgotten + 1
             else:
-                self.turns = [*turns, Message("assistant", answer.reply.text)]
-                return answer
+                self.turns = [*turns, Message("assistant", thought.said)]
+                return thought
 
 
-def summary(answer: MarkedReply, complexity: Complexity) -> str:
+def summary(thought: Thought) -> str:
     """Return what an answer took: `low · 1 iteration · 0.8 s · 23 tokens`, and for a model of RETRIEVE what the nearest rows say of
     the level, and which of them stood before the question. A model that was taught no marker has no level to miss."""
-    reply, parts = answer.reply, [] if complexity.marker is None else [_level(answer)]
-    told = reply.retrieved
-    if answer.iterations is not None:
-        parts.append(counted(answer.iterations, "iteration"))
-    cut = {"length": ", cut off at the limit", "cut": ", stopped"}.get(reply.stopped, "")
+    told = thought.reply.retrieved
+    parts = [] if thought.marker is None and thought.level is None else [_level(thought)]
+    if parts or thought.asked > 1:
+        parts.append(_iterations(thought))
+    parts.append(f"{thought.seconds:.1f} s")
     if told is not None and told.as_it_stands:
-        return " · ".join([*parts, f"{reply.seconds:.1f} s", f"the answer of {_rows(told)} as it stands"])
+        since = ", no draft after it is better" if len(thought.drafts) > 1 else ""
+        return " · ".join([*parts, f"the answer of {_rows(told)} as it stands{since}"])
     if told is not None and told.quoted:
-        return " · ".join([*parts, f"{reply.seconds:.1f} s", _quote(told)])
+        return " · ".join([*parts, _quote(told)])
     shown = [f"behind {_rows(told)}"] if told is not None and told.rows else []
     shown += _passages(told) if told is not None else []
-    return " · ".join([*parts, f"{reply.seconds:.1f} s", counted(reply.tokens, "token") + cut, *shown])
+    return " · ".join([*parts, _tokens(thought), *_begun_from(thought), *shown])
 
 
-def _level(answer: MarkedReply) -> str:
-    told, level = answer.reply.retrieved, answer.level or "no level"
-    return level if told is None or told.vote is None else f"{level} (rows: {told.vote.level} {told.vote.share:.0%})"
+def _iterations(thought: Thought) -> str:
+    """Return how many iterations were spent, of how many where that is another number, and why there were no more."""
+    if thought.iterations == thought.asked:
+        short = f", {counted(thought.shortened, 'draft')} shortened" if thought.shortened else ""
+        return counted(thought.asked, "iteration") + (short if thought.ended == "full" else _WHY[thought.ended])
+    return f"{thought.iterations} of {counted(thought.asked, 'iteration')}{_WHY[thought.ended]}"
+
+
+def _tokens(thought: Thought) -> str:
+    cut = ", cut off at the limit" if thought.reply.stopped == "length" else ""
+    others = f" and {thought.reasoning_tokens} in drafts" if thought.reasoning_tokens else ""
+    return counted(thought.tokens, "token") + cut + others
+
+
+def _begun_from(thought: Thought) -> Iterator[str]:
+    first = thought.drafts[0]
+    if first.ended == "stands" and first.reply.retrieved is not None:
+        yield f"begun from {_rows(first.reply.retrieved)}"
+
+
+def _level(thought: Thought) -> str:
+    vote, level = thought.vote, thought.level or "no level"
+    return level if vote is None else f"{level} (rows: {vote.level} {vote.share:.0%})"
 
 
 def _rows(told: Retrieved) -> str:
@@ -151,35 +208,55 @@ def _quote(told: Retrieved) -> str:
 
 
 def _print_answer(talk: Conversation, prompt: str) -> None:
-    live = StreamedAnswer(talk.complexity, lambda text: click.echo(printable(text), nl=False))
+    live = StreamedAnswer(lambda text: click.echo(printable(text), nl=False))
     if sys.stdout.isatty():
         with _cutting() as cut:
-            answer = talk.ask(prompt, lambda text: live.show(text) or cut.asked)
+            thought = talk.ask(prompt, lambda event: live.show(event) or cut.asked)
     else:
-        answer = talk.ask(prompt)
-    live.finish(answer.text)
-    click.echo(f"\n{click.style(printable(summary(answer, talk.complexity)), dim=True)}")
+        thought = talk.ask(prompt)
+    live.finish(thought.text)
+    click.echo(f"\n{click.style(printable(summary(thought)), dim=True)}")
 
 
 def _print_json(talk: Conversation, prompt: str) -> None:
-    answer = talk.ask(prompt)
-    click.echo(json_text(answer_as_json(prompt, answer), indent=1))
+    click.echo(json_text(answer_as_json(prompt, talk.ask(prompt)), indent=1))
 
 
-def answer_as_json(prompt: str, answer: MarkedReply) -> dict[str, Any]:
-    """Return an answer in the format of `--json`."""
-    reply = answer.reply
+def answer_as_json(prompt: str, thought: Thought) -> dict[str, Any]:
+    """Return an answer in the format of `--json`: `iterations` were spent of those `asked`."""
+    reply = thought.reply
     return {
         "format": 1,
         "prompt": prompt,
-        "text": answer.text,
-        "level": answer.level,
-        "iterations": answer.iterations,
-        "seconds": round(reply.seconds, 3),
-        "first_token_seconds": reply.first_token_seconds,
-        "prompt_tokens": reply.prompt_tokens,
-        "tokens": reply.tokens,
+        "text": thought.text,
+        "level": thought.level,
+        "iterations": thought.iterations,
+        "asked": thought.asked,
+        "ended": thought.ended,
+        "marked_level": thought.marked_level,
+        "speaker": thought.speaker,
+        "digest": thought.digest,
+        "fallback": thought.fallback,
+        "seconds": round(thought.seconds, 3),
+        "first_token_seconds": thought.first_token_seconds,
+        "prompt_tokens": thought.prompt_tokens,
+        "tokens": thought.tokens,
+        "reasoning_tokens": thought.reasoning_tokens,
+        "cached_tokens": thought.cached_tokens,
         "stopped": reply.stopped,
+        "chosen": thought.chosen + 1,
+        "drafts": [
+            {
+                "text": one.text,
+                "ended": one.ended,
+                "seconds": round(one.seconds, 3),
+                "tokens": one.tokens,
+                "prompt_tokens": one.prompt_tokens,
+                "cached_tokens": one.cached_tokens,
+            }
+            for one in thought.drafts
+        ],
+        **({} if thought.vote is None else {"vote": asdict(thought.vote)}),
         **({} if reply.retrieved is None else {"retrieved": asdict(reply.retrieved)}),
     }
 
@@ -275,25 +352,34 @@ def _cutting() -> Iterator[_Cut]:
 
 @dataclass(slots=True)
 class StreamedAnswer:
-    """Shows an answer while it is written, once its marker line is over; `finish` shows what is left."""
+    """Shows an answer while it is written, and before that which draft is; `finish` shows what is left."""
 
-    complexity: Complexity
     write: Callable[[str], None]
     shown: str = ""
+    _counting: bool = False
 
-    def show(self, text: str) -> bool:
-        """Take the answer so far; never cuts it."""
-        from jessyfile.engines.adaptive import read_marker
+    def show(self, event: Event) -> bool:
+        """Take what happens; never cuts it."""
+        from jessyfile.thinking.thought import DraftBegan, Piece
 
-        if "\n" in text.strip() or len(text) > _MARKER_ROOM:
-            self._extend(read_marker(text, self.complexity).text)
+        if isinstance(event, Piece) and event.final:
+            self._extend(event.text)
+        elif isinstance(event, DraftBegan) and event.number > 1:
+            self._count(f"draft {event.number} of {event.of} …")
         return False
 
     def finish(self, text: str) -> None:
         """Show the rest of the whole answer."""
         self._extend(text)
 
+    def _count(self, line: str) -> None:
+        click.echo(f"\r\x1b[K{click.style(line, dim=True)}", nl=False)
+        self._counting = True
+
     def _extend(self, text: str) -> None:
+        if self._counting:
+            click.echo("\r\x1b[K", nl=False)
+            self._counting = False
         # white space at the end is stripped from every state of the answer, so what was shown stays a beginning of it
         if text.startswith(self.shown):
             self.write(text[len(self.shown) :])

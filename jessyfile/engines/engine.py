@@ -23,6 +23,7 @@ class GenerationSettings:
 
     `temperature` 0 is greedy; `max_tokens` and `num_ctx` count tokens; `seed` makes sampling repeatable; a penalty or
     filter at its default is off; `schema` is the JSON schema, as text, that an answer is held to while it is made, empty for none.
+    A conversation that leaves fewer than `reserve` tokens of the context window for its answer is refused, where an engine can count.
     """
 
     temperature: float = 0.0
@@ -39,9 +40,10 @@ class GenerationSettings:
     num_ctx: int = 4096
     stop: tuple[str, ...] = ()
     schema: str = ""
+    reserve: int = 0
 
 
-_NO_SAMPLING = ("max_tokens", "stop", "schema")
+_NO_SAMPLING = ("max_tokens", "stop", "schema", "reserve")
 SAMPLING = tuple(part.name for part in fields(GenerationSettings) if part.name not in _NO_SAMPLING)
 
 
@@ -109,7 +111,7 @@ class Retrieved:
 class Reply:
     """One answer. Seconds are wall time; `first_token_seconds` is None where it could not be measured. `stopped` says
     why the answer ended: the model ended it, the token limit was reached, or the caller cut it. `retrieved` is None where nothing
-    was looked for."""
+    was looked for. `cached_tokens` of the prompt's tokens were known from an earlier one and not read again, where an engine says so."""
 
     text: str
     prompt_tokens: int
@@ -118,6 +120,7 @@ class Reply:
     first_token_seconds: float | None
     stopped: Literal["stop", "length", "cut"]
     retrieved: Retrieved | None = None
+    cached_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)

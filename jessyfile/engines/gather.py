@@ -21,6 +21,7 @@ class Gathered:
     pieces: list[str] = field(default_factory=list)
     cut: bool = False
     first: float | None = None
+    cached_tokens: int = 0
     started: float = field(default_factory=time.perf_counter)
 
     @property
@@ -47,4 +48,5 @@ class Gathered:
             seconds=time.perf_counter() - self.started,
             first_token_seconds=self.first,
             stopped="cut" if self.cut else stopped,
+            cached_tokens=self.cached_tokens,
         )

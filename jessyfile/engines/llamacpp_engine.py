@@ -89,6 +89,7 @@ class LlamaCpp:
 
         self._complete(self._request(messages, settings), piece)
         usage = last.get("usage") or {}
+        gathered.cached_tokens = int((usage.get("prompt_tokens_details") or {}).get("cached_tokens", 0))
         stopped: Any = "length" if _reason(last) == "length" else "stop"
         tokens = None if gathered.cut else int(usage.get("completion_tokens", len(gathered.pieces)))
         return gathered.reply(int(usage.get("prompt_tokens", 0)), tokens, stopped)
@@ -161,7 +162,18 @@ class LlamaCpp:
             raise EngineError("no model is loaded")
         form = chat_format(model.chat_format)
         prompt = form.render(model.conversation(messages), model.system)
-        return {"prompt": prompt, "stream": True, **_sampling(settings or model.settings, form.stops)}
+        used = settings or model.settings
+        self._reserve(prompt, used.reserve, model.settings.num_ctx)
+        return {"prompt": prompt, "stream": True, **_sampling(used, form.stops)}
+
+    def _reserve(self, prompt: str, wanted: int, room: int) -> None:
+        """Make sure that so many tokens are left for the answer. Raises ContextFullError. A token is a byte at least, so that few
+        prompts have to be counted."""
+        if wanted and len(prompt.encode()) + wanted >= room:
+            size = len(self.token_ids(prompt, bos=True))
+            if size + wanted > room:
+                told = f"the conversation has {size} tokens and the context window {room}"
+                raise ContextFullError(f"{told}, {wanted} of them for the answer", size)
 
     def _complete(self, request: Mapping[str, Json], piece: Callable[[Json], bool]) -> None:
         """Run one completion. llama.cpp would swallow an exception raised in `piece`, so it is kept and raised

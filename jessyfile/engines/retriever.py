@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from jessyfile.dataset.refinement import question_place
 from jessyfile.engines.engine import Reply, Retrieved, ServedModel, Shown
 from jessyfile.engines.passages import ServedNotes, quote_of, shown
 from jessyfile.errors import ContextFullError, DamagedError, EngineError, StorageError
@@ -72,22 +73,24 @@ class Retriever:
         settings: GenerationSettings | None = None,
         on_piece: OnPiece | None = None,
     ) -> Reply:
-        """Answer a conversation behind the examples and passages nearest to its last question, or by a quote of a passage.
+        """Answer a conversation behind the examples and passages nearest to its last question, or by a quote of a passage. A question that
+        is asked again behind its draft (`dataset.refinement`) stands behind the same ones, and the model answers.
 
         The farthest examples, then passages, are left out where the context window has no room for them. Raises ContextFullError when
         the conversation alone does not fit, EngineError where a quote is asked of an engine that cannot choose one.
         """
-        started, question = time.perf_counter(), messages[-1].content
+        started, place = time.perf_counter(), question_place(messages)
+        question, opens = messages[place].content, len(messages) == 1
         found = self.examples.neighbours(question, self.count)
         vote = self.voting.vote(self.examples, question)
-        if self.answer is not None and len(messages) == 1 and found and found[0].score > self.answer:
+        if self.answer is not None and opens and found and found[0].score > self.answer:
             spent = time.perf_counter() - started
             told = Retrieved(_shown(found[:1]), True, vote)
             return Reply(found[0].example.said, 0, 0, spent, spent, "stop", told)
         passages = self.notes.held.nearest(question, self.notes.top) if self.notes is not None else []
         if found and found[0].score > (passages[0].score if passages else 0):
             passages = []  # it is talk, and not asked of the notes
-        elif self.notes is not None and self.notes.quote is not None:
+        elif self.notes is not None and self.notes.quote is not None and place == len(messages) - 1:
             return self._quoted(self.notes, passages, question, vote)
         return self._behind(found, passages, messages, vote, lambda asked: self.engine.chat(asked, settings, on_piece))
 
@@ -109,11 +112,11 @@ class Retriever:
         ask: Callable[[list[Message]], Reply],
     ) -> Reply:
         """Return the answer behind as many rows and passages as there is room for."""
-        *earlier, last = messages
+        place = question_place(messages)
         while True:
-            behind = Message(last.role, asked_of([one.passage for one in passages], last.content))
+            behind = Message("user", asked_of([one.passage for one in passages], messages[place].content))
             try:
-                reply = ask(conversation(reversed(rows), [*earlier, behind]))
+                reply = ask(conversation(reversed(rows), [*messages[:place], behind, *messages[place + 1 :]]))
             except ContextFullError:
                 if not rows and not passages:
                     raise

@@ -13,7 +13,6 @@ from dataclasses import replace
 from pathlib import Path
 
 from jessyfile.evaluation.cases import Case, read_cases
-from jessyfile.evaluation.repetition import find_loop
 from jessyfile.evaluation.scores import form_misses, misses
 from jessyfile.evaluation.voice import voice_faults
 from jessyfile.fsops import write_text
@@ -22,6 +21,7 @@ from jessyfile.resources import resource
 from jessyfile.results.quality import QUALITY_FILE, CheckQuality, ChecksQuality, Estimate
 from jessyfile.text.answer_language import in_language
 from jessyfile.text.json_lines import Line, read_jsonl
+from jessyfile.text.repetition import find_loop
 
 _MEASURED = (
     "Good and bad reference answers of the split final, which nobody read who wrote the checks; "

@@ -78,7 +78,7 @@ def run_baseline(context: StepContext) -> AnswersFacts:
     Raises EngineError, EvaluationError, ExportError.
     """
     from jessyfile.evaluation.cases import load_suites
-    from jessyfile.evaluation.repetition import looping
+    from jessyfile.text.repetition import looping
 
     engine, model = _base_model(context)
     base = context.facts_of(_untouched(context), BaseFacts)

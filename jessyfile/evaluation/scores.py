@@ -12,10 +12,10 @@ from jessyfile.evaluation.cases import Case, Check
 from jessyfile.evaluation.checks import complaint, passes, rule_holds
 from jessyfile.evaluation.clauses import without_echo
 from jessyfile.evaluation.nearness import leaning
-from jessyfile.evaluation.repetition import find_loop
 from jessyfile.evaluation.restating import defines, restates, takes_the_name
 from jessyfile.evaluation.voice import voice_faults
 from jessyfile.text.answer_language import in_language
+from jessyfile.text.repetition import find_loop
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -15,12 +15,13 @@ from evaluation_fakes import USUAL, FakeEngine, served
 
 from jessyfile.commands.chat import StreamedAnswer, _cutting, chat
 from jessyfile.engines import promoted, serving
-from jessyfile.engines.engine import ServedModel
+from jessyfile.engines.engine import GenerationSettings, ServedModel
 from jessyfile.errors import ContextFullError, DamagedError, EngineError
 from jessyfile.export.registry import Registration, register
-from jessyfile.language.recipe import Complexity, Level
+from jessyfile.language.recipe import Complexity, Level, Message
 from jessyfile.planning.actions import Action
 from jessyfile.planning.state import State, save_state
+from jessyfile.thinking.thinker import Thinker
 
 
 def add(root: Path, tag: str, complexity: Complexity = USUAL) -> None:
@@ -49,14 +50,14 @@ def run(*arguments: str, typed: str = "") -> str:
 
 def test_one_question_is_answered_with_level_iterations_and_seconds(engine: FakeEngine) -> None:
     """A control character that a model writes never reaches the terminal."""
-    assert run("tiny", "selam") == "selam diyorsun\\u001b[2J.\nlow · 1 iteration · 0.2 s · 4 tokens\n"
+    assert run("tiny", "selam") == "selam diyorsun\\u001b[2J.\nlow · 1 iteration · 0.0 s · 4 tokens\n"
 
 
 def test_a_model_without_a_marker_misses_no_level(engine: FakeEngine, tmp_path: Path) -> None:
     """Every answer of a model that answers with JSON was said to have `no level`."""
     add(tmp_path, "latest", Complexity(USUAL.levels, None))
     engine.answer = lambda _: '{"queue": "billing"}'
-    assert run("tiny", "selam") == '{"queue": "billing"}\n0.2 s · 2 tokens\n'
+    assert run("tiny", "selam") == '{"queue": "billing"}\n0.0 s · 2 tokens\n'
 
 
 def test_answers_are_held_to_a_schema(engine: FakeEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -189,9 +190,31 @@ def test_a_damaged_model_does_not_answer(engine: FakeEngine, tmp_path: Path) -> 
 
 def test_an_answer_shown_live_never_shows_its_marker() -> None:
     whole, shown = "[low 1]\nSor kanka,\ndinliyorum. ", list[str]()
-    live = StreamedAnswer(USUAL, shown.append)
-    for end in range(1, len(whole) + 1):
-        assert live.show(whole[:end]) is False
-        assert "[" not in "".join(shown)
-    live.finish("Sor kanka,\ndinliyorum.")
+    live = StreamedAnswer(shown.append)
+    thinker = Thinker(FakeEngine(lambda _: whole), USUAL, GenerationSettings(), "tiny:latest")
+    thought = thinker.answer([Message("user", "selam")], None, live.show)
+    assert len(shown) > 10
+    assert "[" not in "".join(shown)
+    live.finish(thought.text)
     assert "".join(shown) == "Sor kanka,\ndinliyorum."
+
+
+def test_what_is_wished_for_is_spent_and_told(engine: FakeEngine) -> None:
+    """`--level`, `--iterations`, `--max-seconds`, `--stop-early` and `--sample` reach the loop."""
+    said = iter(f"[low 1]\nOlur {word}." for word in ("bir", "iki", "üç", "dört", "beş", "altı", "yedi", "sekiz"))
+    engine.answer = lambda _: next(said)
+    found = json.loads(run("tiny", "selam", "--json", "--level", "medium"))
+    assert (found["level"], found["asked"], found["iterations"], found["ended"]) == ("medium", 3, 3, "full")
+    assert found["marked_level"] == "low"
+    assert [draft["text"] for draft in found["drafts"]] == ["Olur bir.", "Olur iki.", "Olur üç."]
+    assert (found["text"], found["speaker"], found["reasoning_tokens"]) == ("Olur üç.", "tiny:latest", 8)
+    assert "low · 2 iterations · " in run("tiny", "selam", "--iterations", "2")
+    assert "2 of 3 iterations, for two drafts agree" in _agreeing(engine)
+    with pytest.raises(EngineError, match="knows no level `extreme`") as error:
+        run("tiny", "selam", "--level", "extreme")
+    assert error.value.hint == "its levels are low, medium, high"
+
+
+def _agreeing(engine: FakeEngine) -> str:
+    engine.answer = lambda _: "[medium 3]\nHep aynı şey."
+    return run("tiny", "selam", "--stop-early")

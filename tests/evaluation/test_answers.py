@@ -15,9 +15,9 @@ from jessyfile.errors import ContextFullError, Interrupted
 from jessyfile.evaluation.answers import Asker, answer_all, conversation, read_answers, timed_cases
 from jessyfile.evaluation.evaluation_steps import ask_suites
 from jessyfile.evaluation.metrics import ModelScores
-from jessyfile.evaluation.repetition import looping
 from jessyfile.evaluation.scores import score
 from jessyfile.language.recipe import Personality
+from jessyfile.text.repetition import looping
 
 CASES = [make_case(f"turkish-{n:03}") for n in range(6)]
 

@@ -16,9 +16,9 @@ from jessyfile.engines.promoted import find
 from jessyfile.engines.serving import engine_of, served_model
 from jessyfile.evaluation.cases import Check
 from jessyfile.evaluation.checks import passes
-from jessyfile.evaluation.repetition import find_loop
 from jessyfile.language.recipe import Message
 from jessyfile.text.answer_language import in_language
+from jessyfile.text.repetition import find_loop
 
 pytestmark = pytest.mark.real
 scenarios(str(Path(__file__).parent / "user_scenarios.feature"))

@@ -7,7 +7,7 @@ from evaluation_fakes import seed_rows
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jessyfile.evaluation.repetition import find_loop
+from jessyfile.text.repetition import find_loop
 
 
 @pytest.mark.parametrize(
