@@ -8,8 +8,11 @@ import gc
 import os
 import platform
 import sys
+from collections.abc import Iterator
 
 _CUDA_BACKENDS = ("mlx-cuda-13", "mlx-cuda-12", "mlx-cuda")
+_WAITING = {"GOMP_SPINCOUNT": "300"}  # read by GCC's OpenMP when it is loaded; its own is 300,000, milliseconds
+_TOLD_ALREADY = (*_WAITING, "OMP_WAIT_POLICY")
 
 
 def cores() -> int:
@@ -23,6 +26,21 @@ def memory() -> int:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (ValueError, OSError, AttributeError):
         return 0
+
+
+@contextlib.contextmanager
+def threads_that_rest() -> Iterator[None]:
+    """Let the threads of a library that is loaded in the block sleep after microseconds of waiting for each other. GCC's OpenMP
+    spins for milliseconds unless told otherwise, and beside a busy process those who spin take the time of the one that all wait
+    for. What the environment says already stays.
+    """
+    more = {} if any(name in os.environ for name in _TOLD_ALREADY) else _WAITING
+    os.environ.update(more)
+    try:
+        yield
+    finally:
+        for name in more:  # programs that are started from here are told nothing
+            os.environ.pop(name, None)
 
 
 def described() -> str:

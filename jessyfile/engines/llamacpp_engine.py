@@ -19,7 +19,7 @@ from jessyfile.engines.engine import GenerationSettings, Reply, ServedModel, Tok
 from jessyfile.engines.gather import Gathered
 from jessyfile.errors import ContextFullError, EngineError, ModelError
 from jessyfile.language.recipe import Message
-from jessyfile.machine import cores
+from jessyfile.machine import cores, threads_that_rest
 from jessyfile.models.chat_format import chat_format
 
 if TYPE_CHECKING:
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
 Json = Any
 _SILENT = -1
+_NO_POLLING = (
+    0  # threads sleep between two tokens; where llama.cpp is built with OpenMP, `threads_that_rest` says how they wait
+)
 _AUTO_LAYERS = -1
 _TOKENIZE_SECONDS = 60.0
 _MOST_IDS = 1 << 26
@@ -58,12 +61,9 @@ class LlamaCpp:
         path = _checked(model)
         if self._evaluating:
             self.parallel = max(self.parallel, min(_SLOTS, _SLOT_TOKENS // model.settings.num_ctx))
-        import xllamacpp
-
+        library = llama_cpp()
         try:
-            self._server = xllamacpp.Server(
-                _parameters(xllamacpp.CommonParams(), model, path, self.parallel, self._key)
-            )
+            self._server = library.Server(_parameters(library.CommonParams(), model, path, self.parallel, self._key))
         except RuntimeError as error:
             raise EngineError(
                 f"llama.cpp cannot load `{path.name}` of {model.name}",
@@ -197,6 +197,14 @@ class LlamaCpp:
         return self._server
 
 
+def llama_cpp() -> Any:  # noqa: ANN401 (an untyped library)
+    """Return the module, loaded so that its threads sleep while they wait for each other."""
+    with threads_that_rest():
+        import xllamacpp
+
+    return xllamacpp
+
+
 def default_parallel() -> int:
     """Return how many answers to make at once: one on few cores, where sharing them blurs latency."""
     return max(1, min(4, cores() // 4))
@@ -221,6 +229,7 @@ def _parameters(parameters: Any, model: ServedModel, path: Path, parallel: int, 
     parameters.n_ctx = model.settings.num_ctx * parallel
     parameters.n_gpu_layers = _AUTO_LAYERS if model.gpu_layers is None else model.gpu_layers
     parameters.cpuparams.n_threads = parameters.cpuparams_batch.n_threads = threads
+    parameters.cpuparams.poll = parameters.cpuparams_batch.poll = _NO_POLLING
     parameters.verbosity = _SILENT
     parameters.api_keys = [key]
     parameters.ui = parameters.endpoint_slots = False

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from jessyfile.errors import ExportError
 from jessyfile.export.tensor_types import Kind
+from jessyfile.machine import threads_that_rest
 
 if TYPE_CHECKING:
     import numpy as np
@@ -51,7 +52,8 @@ def library() -> ctypes.CDLL:
             f"ggml's quantization is not here: the embedded engine, {_ENGINE}, is not installed", hint=hint
         )
     try:
-        loaded = ctypes.CDLL(str(path))
+        with threads_that_rest():  # the engine that may be used afterwards is in it
+            loaded = ctypes.CDLL(str(path))
     except OSError as error:
         raise ExportError(f"the embedded engine's library cannot be loaded: {error}", hint=hint) from error
     missing = [name for name in (_FROM_FLOATS, *_TO_FLOATS.values()) if not hasattr(loaded, name)]
