@@ -11,12 +11,13 @@ from typing import Any
 from jessyfile.language import load_recipe
 from jessyfile.pipeline import compile_steps
 from jessyfile.planning.run import RunResult, apply
-from jessyfile.planning.steps import Facts, Step, StepContext
+from jessyfile.planning.steps import Step, StepContext
 from jessyfile.project import find_root
 from jessyfile.results.facts import (
     AnswersFacts,
     BaseFacts,
     EncodeFacts,
+    Facts,
     GgufFacts,
     ImportFacts,
     JudgeFacts,
