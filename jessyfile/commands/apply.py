@@ -19,6 +19,16 @@ from jessyfile.commands.common import (
 )
 from jessyfile.commands.plan import selection, step_options
 from jessyfile.commands.say import near, say
+from jessyfile.commands.variants import (
+    Ended,
+    is_every,
+    load_variants,
+    narrowed,
+    plan_variants,
+    summary,
+    together,
+)
+from jessyfile.errors import Interrupted, JessyError
 
 if TYPE_CHECKING:
     from jessyfile.language.recipe import Recipe
@@ -53,52 +63,101 @@ def apply(
 
     call, chosen = Call(str(recipe), arg, variant, set_, sample, hosts), selection(only, skip, replace)
     show = _as_json if as_json else _on_screen
-    return show(call, chosen, allow_host)
+    if is_every(call):
+        return _every(call, chosen, allow_host, show, as_json=as_json)
+    return show(prepared(call, chosen, allow_host)).exit_code
 
 
-def _as_json(call: Call, chosen: Selection, allow: tuple[str, ...]) -> int:
+def _as_json(applying: Applying) -> RunResult:
     from jessyfile.commands.json_events import JsonLines, emit, failure_told
 
     with failure_told():
-        result, report = prepared(call, chosen, allow).run(JsonLines())
+        result, report = applying.run(JsonLines())
     emit("done", exit=result.exit_code, withheld=result.withheld, report=str(report) if report else None)
-    return result.exit_code
+    return result
 
 
-def _on_screen(call: Call, chosen: Selection, allow: tuple[str, ...]) -> int:
+def _on_screen(applying: Applying) -> RunResult:
     from jessyfile.commands.terminal import Screen
 
-    applying = prepared(call, chosen, allow)
     with Screen() as screen:
         result, report = applying.run(screen, screen.heard)
     _conclude(result, report, applying.call)
-    return result.exit_code
+    return result
+
+
+def _every(
+    call: Call, chosen: Selection, allow: tuple[str, ...], show: Callable[[Applying], RunResult], *, as_json: bool
+) -> int:
+    """Apply every VARIANT, each for itself: what one has made the next ones find in the store.
+
+    What any of their plans refuses is refused before the first step of all. A VARIANT that fails does not keep the others from their
+    turn; the user's stop does.
+    """
+    from jessyfile.commands.json_events import emit
+    from jessyfile.planning.preflight import refuse
+
+    variants = load_variants(call)
+    for one in variants:
+        _lockable(one.recipe, one.call, chosen)
+    plans = plan_variants(variants, chosen)
+    refuse([finding for made in plans for finding in made.findings])
+    ended: list[Ended] = []
+    for one, made in zip(variants, plans, strict=True):
+        own = Applying(one.recipe, one.call, narrowed(chosen, made, one), allow, whole=(call, chosen))
+        if as_json:
+            emit("variant", variant=one.name, name=one.recipe.name)
+        else:
+            say(f"VARIANT {one.name}: {one.recipe.name}")
+        try:
+            ended.append(Ended(one, show(own)))
+        except Interrupted:
+            raise
+        except JessyError as error:
+            ended.append(Ended(one, None, error))
+            if not as_json:
+                _tell(error)
+    code = together(ended)
+    if as_json:
+        emit("all_done", exit=code, variants={each.variant.name: each.exit_code for each in ended})
+    else:
+        say("\n".join(summary(ended)))
+    return code
+
+
+def _tell(error: JessyError) -> None:
+    """Say what stopped one VARIANT while the others have their turn."""
+    say(f"error[{error.code}]: {error.message}" + (f"\n  = help: {error.hint}" if error.hint else ""), err=True)
 
 
 def prepared(call: Call, chosen: Selection, allow: tuple[str, ...] = ()) -> Applying:
     """Return the apply of a recipe or of a saved plan, with the recipe loaded."""
-    from jessyfile.planning.lockfile import lock_place
-
     saved = None
     if Path(call.recipe).suffix == ".json":
         call, chosen, saved = _saved(call, chosen)
     loaded = load_call(call)
-    if call.as_written and not (chosen.only or chosen.skip):
-        lock_place(
-            loaded, call.variant
-        )  # a lock file that jessy may not replace is reported before hours of training, not after
+    _lockable(loaded, call, chosen)
     return Applying(loaded, call, chosen, allow, saved)
+
+
+def _lockable(loaded: Recipe, call: Call, chosen: Selection) -> None:
+    """Refuse a lock file that jessy may not replace before hours of training, not after. Raises ProjectError."""
+    from jessyfile.planning.lockfile import lock_place
+
+    if call.as_written and not (chosen.only or chosen.skip):
+        lock_place(loaded, call.variant)
 
 
 @dataclass(slots=True)
 class Applying:
-    """An apply that is to be run: a loaded recipe, how it was called, and the digest of a saved plan."""
+    """An apply that is to be run: a loaded recipe, how it was called, the digest of a saved plan, and the command that it is a part of."""
 
     loaded: Recipe
     call: Call
     chosen: Selection
     allow: tuple[str, ...] = ()
     saved: str | None = None
+    whole: tuple[Call, Selection] | None = None
     ran: set[str] = field(default_factory=set)
 
     def run(self, observer: Observer, heard: Callable[[], None] | None = None) -> tuple[RunResult, Path | None]:
@@ -124,9 +183,10 @@ class Applying:
         from jessyfile.pipeline import compile_steps
         from jessyfile.planning.graph import expand
 
-        steps = compile_steps(self.loaded) if self.chosen.replace else ()
-        left = tuple(word for word in self.chosen.replace if not self.ran.issuperset(expand(steps, [word])))
-        return self.call.command(replace(self.chosen, replace=left), self.allow)
+        call, chosen = self.whole or (self.call, self.chosen)
+        steps = compile_steps(self.loaded) if chosen.replace else ()
+        left = tuple(word for word in chosen.replace if not self.ran.issuperset(expand(steps, [word])))
+        return call.command(replace(chosen, replace=left), self.allow)
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,7 +33,7 @@ def setting_options(command: F) -> F:
             metavar="ADDRESS=VALUE",
             help="Replace one value of the recipe, as in lora.rank=8.",
         ),
-        click.option("--variant", metavar="NAME", help="Apply this VARIANT of the recipe."),
+        click.option("--variant", metavar="NAME", help="Apply this VARIANT of the recipe; `all`: each of them."),
         click.option("--arg", multiple=True, metavar="NAME=VALUE", help="Give an ARG its value."),
     ):
         command = decorate(command)
@@ -182,16 +182,28 @@ def load(recipe: Path, arg: tuple[str, ...], variant: str | None, set_: tuple[st
 
 def load_call(call: Call) -> Recipe:
     """Load the recipe of a call, cut down to its sample, and print its warnings. Raises as `load` does."""
-    from jessyfile.language import render_diagnostics
+    recipe, found = load_quietly(call)
+    warn(found)
+    return recipe
+
+
+def load_quietly(call: Call) -> tuple[Recipe, Sequence[Diagnostic]]:
+    """Load the recipe of a call, cut down to its sample; return it with its warnings. Raises as `load` does."""
     from jessyfile.planning.sample import sample_settings, without_dotenv
 
     recipe, found = _loaded(call, {})
     if call.sample is not None:
         # warnings are about the whole recipe, not about the few rows of its sample
         recipe = without_dotenv(_loaded(call, sample_settings(recipe, call.sample))[0])
+    return recipe, found
+
+
+def warn(found: Sequence[Diagnostic]) -> None:
+    """Print warnings, where there are any."""
+    from jessyfile.language import render_diagnostics
+
     if found:
         print(render_diagnostics(found), file=sys.stderr)
-    return recipe
 
 
 def _loaded(call: Call, more: Mapping[str, str]) -> tuple[Recipe, Sequence[Diagnostic]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import replace as replaced
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -109,10 +110,20 @@ def plan(
     detailed_exitcode: bool,
 ) -> int:
     """Show what apply would do, why, and what would stop it. Starts nothing; exits 1 when apply would refuse."""
+    from jessyfile.commands import variants
     from jessyfile.planning.command_line import Call
     from jessyfile.planning.plan_json import plan_as_json, save_plan
 
     call, chosen = Call(str(recipe), arg, variant, set_, sample, hosts), selection(only, skip, replace)
+    if variants.is_every(call):
+        variants.refuse_saved(out)
+        found = variants.load_variants(call)
+        plans = variants.plan_variants(found, chosen, "network" if probe else "machine")
+        if as_json:
+            click.echo(json_text(variants.plans_as_json(found, plans), indent=1))
+        else:
+            variants.show_plans(call, chosen, allow_host, plans, variants.Look(everything, short))
+        return _code(plans, detailed=detailed_exitcode)
     made = plan_recipe(load_call(call), chosen, "network" if probe else "machine", read_call_hosts(call))
     if out is not None:
         save_plan(out, made, call)
@@ -127,9 +138,13 @@ def plan(
         if sample is None and not saved and takes_long(made):
             first = replaced(call, sample=_FIRST_LOOK).command(chosen, allow_host)
             say(f"A first look at {_FIRST_LOOK} rows, as a model of its own: {first}")
-    if made.errors:
+    return _code([made], detailed=detailed_exitcode)
+
+
+def _code(plans: Sequence[Plan], *, detailed: bool) -> int:
+    if any(made.errors for made in plans):
         return 1
-    return 2 if detailed_exitcode and made.changes else 0
+    return 2 if detailed and any(made.changes for made in plans) else 0
 
 
 def takes_long(made: Plan) -> bool:

@@ -39,14 +39,23 @@ def check(
     recipe: Path, arg: tuple[str, ...], variant: str | None, set_: tuple[str, ...], strict: bool, form: str | None
 ) -> int:
     """Find every mistake in a recipe."""
+    from jessyfile.commands.variants import variant_names
     from jessyfile.language import load_recipe
     from jessyfile.language.diagnostics import as_errors, has_errors, in_order
+    from jessyfile.language.inherit import EVERY_VARIANT
+    from jessyfile.planning.command_line import Call
     from jessyfile.project import find_root
 
     require_recipe(recipe)
-    loaded = load_recipe(recipe, args=pairs(arg, "--arg"), variant=variant, sets=pairs(set_, "--set"))
-    known, root = (known_findings(loaded.recipe), find_root(recipe)) if loaded.recipe else ((), recipe.parent)
-    everything = in_order([*loaded.diagnostics, *_mistakes(known, root)])
+    chosen = variant_names(Call(str(recipe), arg, variant)) if variant == EVERY_VARIANT else (variant,)
+    told: list[Diagnostic] = []
+    known: list[Finding] = []
+    for one in chosen:
+        loaded = load_recipe(recipe, args=pairs(arg, "--arg"), variant=one, sets=pairs(set_, "--set"))
+        own, root = (known_findings(loaded.recipe), find_root(recipe)) if loaded.recipe else ((), recipe.parent)
+        told += [*loaded.diagnostics, *_mistakes(own, root)]
+        known += [finding for finding in own if finding not in known]
+    everything = in_order(told)
     found = as_errors(everything) if strict else everything
     if form:
         _print_json(found, form)

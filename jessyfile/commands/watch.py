@@ -46,6 +46,7 @@ def watch(
     on_change: OnChange,
 ) -> None:
     """Apply again whenever the recipe, or anything the plan reads, changes its content."""
+    from jessyfile.commands.variants import is_every
     from jessyfile.pipeline import compile_steps
     from jessyfile.planning.command_line import Call
     from jessyfile.project import find_root
@@ -53,6 +54,8 @@ def watch(
 
     require_recipe(recipe)
     call = Call(str(recipe), arg, variant, set_)
+    if is_every(call):
+        raise click.UsageError("a watch follows one model: name one VARIANT")
     screen = WatchScreen() if live_terminal() else ChangedLines()
     session = Session(
         find_root(recipe),

@@ -265,7 +265,12 @@ CODES: dict[str, Code] = {
     "J044": Code(
         "nothing to drop", "DROP removes what EXTENDS, or the recipe below a VARIANT, brings.", "DROP CATEGORY slang"
     ),
-    "J045": Code("no such variant", "`--variant` chooses one of the recipe's VARIANT blocks.", ""),
+    "J045": Code(
+        "no such variant",
+        "`--variant` chooses one of the recipe's VARIANT blocks; `--variant all` takes each of them, so none is called `all`.",
+        "VARIANT all {\n  LORA { rank 4 }\n}",
+        "VARIANT small {\n  LORA { rank 4 }\n}",
+    ),
     "J046": Code(
         "not in this place",
         "A recipe extends one other; a VARIANT holds what a recipe sets, not how it is put together.",

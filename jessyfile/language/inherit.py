@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 MAX_FILES = 10_000
 _ACCEPTABLE = re.compile(r"\bJ2(?!11)[0-9]{2}\b")  # never J211: who reads the line cannot see what is accepted
+EVERY_VARIANT = "all"  # what `--variant` takes for one after the other
+_NAME = ("name",)
 _OVERLAY_FORBIDDEN = ("JESSY", "EXTENDS", "INCLUDE", "ARG", "LET", "VARIANT")
 
 
@@ -57,6 +59,7 @@ class Composer:
         self.read_files: list[Path] = []
         self.known_args: set[str] = set()
         self.accepted: set[tuple[str | None, int, str]] = set()
+        self.variants: tuple[str, ...] = ()
         self.unbalanced = False
         self._count = 0
 
@@ -79,8 +82,11 @@ class Composer:
     def _compose(self, entry: SourceFile, variant: str | None, sets: Mapping[str, str]) -> Layer:
         recipe = self.read_recipe(entry, [])
         self._outside_args(entry)
-        layers = [*_chain(recipe), *self._variant(recipe, variant, entry)]
-        merged = merge(layers, self.report)
+        self.variants = tuple(dict.fromkeys(name for one in _line(recipe) for name in one.variants))
+        overlay = self._variant(recipe, variant, entry)
+        merged = merge([*_chain(recipe), *overlay], self.report)
+        if variant is not None:
+            _name_after(merged, overlay, variant)
         if sets:
             from jessyfile.language.overrides import override
 
@@ -183,6 +189,8 @@ class Composer:
         if not found and not self.unbalanced:
             names = sorted({name for r in recipes for name in r.variants})
             helps = help_for(chosen, names, "name", f"it has {listed(names) or 'no VARIANT'}")
+            if chosen == EVERY_VARIANT and names:
+                helps = f"`plan`, `apply` and `check` take all of them; here name one of {listed(names)}"
             self.report(mistake("J045", f"`{entry.name}` has no VARIANT `{chosen}`", helps=helps))
         return found
 
@@ -198,6 +206,13 @@ def read_source(project: Project, path: Path, written: str) -> SourceFile:
             "J006", f"`{written}` is not UTF-8: byte 0x{data[error.start]:02x} on line {line}", "save it as UTF-8"
         ) from error
     return SourceFile(project.relative(path), text, path)
+
+
+def _name_after(merged: Layer, overlay: list[Layer], variant: str) -> None:
+    """Give the model of a variant a name of its own, `NAME-variant`, unless the variant says one: each is promoted for itself."""
+    written = merged.settings.get(_NAME)
+    if written is not None and not any(_NAME in layer.settings for layer in overlay):
+        merged.settings[_NAME] = replace(written, value=f"{written.value}-{variant}")
 
 
 def _line(recipe: _Recipe) -> list[_Recipe]:
@@ -291,6 +306,10 @@ class _FileReader:
             )
             return
         name = args[0].text
+        if name == EVERY_VARIANT:
+            what = f"`--variant {EVERY_VARIANT}` takes every VARIANT, so none may be called that"
+            self._report("J045", what, args[0].span, "not a name of its own", "give it another name")
+            return
         if name in self.recipe.variants:
             second = (self.recipe.variants[name][1], "first here")
             self.composer.report(

@@ -32,10 +32,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """What became of a recipe: the tree, or None beside the errors that stopped it."""
+    """What became of a recipe: the tree, or None beside the errors that stopped it; and the names of its VARIANTs, as they are written."""
 
     recipe: Recipe | None
     diagnostics: tuple[Diagnostic, ...]
+    variants: tuple[str, ...] = ()
 
 
 def load_recipe(
@@ -110,10 +111,10 @@ def load_source(
         found += _contradictions(draft)
     diagnostics = in_order(d for d in found if (d.file, d.line, d.code) not in composer.accepted)
     if has_errors(diagnostics) or entry.path is None:
-        return Loaded(None, diagnostics)
+        return Loaded(None, diagnostics, composer.variants)
     _found_by_environment(draft.document, merged)
     recipe = build_recipe(draft.document, entry.path, _sources(merged), tuple(dict.fromkeys(composer.read_files)))
-    return Loaded(recipe, diagnostics)
+    return Loaded(recipe, diagnostics, composer.variants)
 
 
 def _found_by_environment(document: Document, merged: Layer) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
@@ -38,7 +38,8 @@ class PlannedStep:
     """One step of a plan. `cause` says that it has a reason of its own; a step without one only follows another step.
 
     `fingerprint` is known when every input's result is known. `resumes` says that an interrupted run left saved work
-    from which the step continues.
+    from which the step continues. `made_by` is the model whose apply, earlier in the same command, makes this very
+    result: the step itself runs then no more.
     """
 
     name: str
@@ -50,16 +51,17 @@ class PlannedStep:
     effect: Effect
     forecast: Forecast | None = None
     resumes: bool = False
+    made_by: str | None = None
 
     @property
     def cause(self) -> bool:
         """Whether the step runs for a reason of its own."""
-        return any(reason.kind != "input" for reason in self.reasons)
+        return self.made_by is None and any(reason.kind != "input" for reason in self.reasons)
 
     @property
     def runs(self) -> bool:
         """Whether it will or may run."""
-        return self.answer != "reused"
+        return self.answer != "reused" and self.made_by is None
 
     @property
     def seconds(self) -> float | None:
@@ -87,7 +89,7 @@ class Selection:
 class Plan:
     """The answer for every selected step. `promotion` are the facts of a kept `promote` step, None when it runs or is
     left out; `mask` those of a kept `encode` step; `findings` is what is known to be wrong before any step runs, `about`
-    what stands at the top: which weights are the base, `disk` about how many bytes will be written."""
+    what stands at the top: which weights are the base, `written` about how many bytes each step that runs will write."""
 
     name: str
     recipe: str
@@ -100,7 +102,13 @@ class Plan:
     mask: EncodeFacts | None = None
     findings: tuple[Finding, ...] = ()
     about: tuple[str, ...] = ()
-    disk: int = 0
+    written: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def disk(self) -> int:
+        """About how many bytes the steps that run will write."""
+        running = {step.name for step in self.steps if step.runs}
+        return sum(size for name, size in self.written.items() if name in running)
 
     @property
     def errors(self) -> tuple[Finding, ...]:
@@ -186,9 +194,9 @@ def plan_with(decider: Decider, steps: Sequence[Step], selection: Selection, rea
     where, last = relative(recipe.path, root), forecaster.last_full_run()
     promotion = kept["promote"].facts_of(PromoteFacts) if "promote" in kept else None
     mask = kept["encode"].facts_of(EncodeFacts) if "encode" in kept else None
-    disk = sum(writes(steps, outlook).values())
+    written = writes(steps, outlook)
     notes = tuple(one.message for one in told if one.severity == "note")
-    return Plan(recipe.name, where, root, state, selection, planned, promotion, last, mask, findings, notes, disk)
+    return Plan(recipe.name, where, root, state, selection, planned, promotion, last, mask, findings, notes, written)
 
 
 def _outlook(

@@ -45,6 +45,7 @@ def _step(step: PlannedStep) -> dict[str, Any]:
         "cause": step.cause,
         "resumes": step.resumes,
         "fingerprint": step.fingerprint,
+        **({"made_by": step.made_by} if step.made_by is not None else {}),
         "reasons": [reason.as_json() for reason in step.reasons],
         "forecast": {
             "seconds": forecast.seconds,

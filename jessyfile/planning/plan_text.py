@@ -208,12 +208,20 @@ def _follow(steps: Sequence[PlannedStep], width: int | None) -> list[str]:
 
 
 def _kept(plan: Plan, everything: bool) -> list[str]:
-    kept = [step for step in plan.steps if not step.runs]
+    kept = [step for step in plan.steps if not step.runs and step.made_by is None]
+    made = list(_made_before(plan))
     if everything:
-        return [f"    {step.name:<16} unchanged" for step in kept]
+        return [*made, *(f"    {step.name:<16} unchanged" for step in kept)]
     if not kept or not plan.changes:
-        return []
-    return [f"    ({counted(len(kept), 'step')} unchanged; --all shows {'it' if len(kept) == 1 else 'them'})"]
+        return made
+    return [*made, f"    ({counted(len(kept), 'step')} unchanged; --all shows {'it' if len(kept) == 1 else 'them'})"]
+
+
+def _made_before(plan: Plan) -> Iterator[str]:
+    """Yield the steps that other models, applied before this one, have made by then: a line a model."""
+    for name in dict.fromkeys(step.made_by for step in plan.steps if step.made_by is not None):
+        steps = ", ".join(step.name for step in plan.steps if step.made_by == name)
+        yield from folded(f"    = {steps}: made by {name}", _WIDTH, 6)
 
 
 def _mask(plan: Plan, everything: bool) -> list[str]:
@@ -254,10 +262,12 @@ def _nothing(plan: Plan) -> list[str]:
 def _sum(plan: Plan) -> str:
     will = sum(step.cause for step in plan.steps)
     follow = sum(step.runs and not step.cause for step in plan.steps)
+    made = sum(step.made_by is not None for step in plan.steps)
     counts = (
         [f"{will} to run"]
         + ([f"{follow} to follow"] if follow else [])
-        + [f"{len(plan.steps) - will - follow} unchanged"]
+        + ([f"{made} made before"] if made else [])
+        + [f"{len(plan.steps) - will - follow - made} unchanged"]
     )
     return " ".join(part for part in (f"Plan: {', '.join(counts)}.", _about(plan), _price(plan)) if part)
 

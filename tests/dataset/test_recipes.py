@@ -25,8 +25,8 @@ def read():
 
 @pytest.fixture(scope="module")
 def written():
-    """Every hand-written row with an answer that JESSY gives; tickets are answered in JSON, by a recipe of their own."""
-    left = ("markers", "tickets")
+    """Every hand-written row of JESSY's own voice; tickets are answered in JSON, and other voices by recipes of their own."""
+    left = ("markers", "tickets", "voice")
     files = sorted(path for path in (HOUSE / "data" / "seeds").glob("*/*.jsonl") if path.parent.name not in left)
     rows, faults = load_rows([(path, path.stem) for path in files])
     assert not faults
@@ -54,3 +54,16 @@ def test_the_large_recipe_takes_every_row_of_every_file(read, written):
         "turkish/casual"
     }  # the one that is composed
     assert sum(w.count for w in wanted.values()) >= 3000
+
+
+def test_both_voices_answer_the_same_questions_at_the_same_level():
+    """Only then does nothing but the voice tell the two models of `voices.jessy` apart."""
+    folder = HOUSE / "data" / "seeds" / "voice"
+    calm, funny = (load_rows([(folder / f"{name}.jsonl", name)])[0] for name in ("calm", "funny"))
+    asked = [
+        [(row.example.query, row.example.complexity.level, row.example.iterations_needed) for row in rows]
+        for rows in (calm, funny)
+    ]
+    assert asked[0] == asked[1]
+    assert len(asked[0]) >= 60
+    assert not {row.example.response for row in calm} & {row.example.response for row in funny}

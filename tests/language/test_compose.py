@@ -148,6 +148,18 @@ def test_a_variant_lies_over_everything(project):
     assert (small.lora.rank, small.lora.alpha, [c.name for c in small.dataset.categories]) == (2, 8.0, ["talk"])
 
 
+def test_a_variant_makes_a_model_of_its_own_name(project):
+    """Two personalities of one recipe were registered under one name, and the second took the place of the first."""
+    named = "VARIANT big {\n  NAME huge\n}\n"
+    path = project("child.jessy", BASE + VARIANTS + named)
+    assert load(path, variant="small").name == f"{load(path).name}-small"
+    assert load(path, variant="big").name == "huge"
+    assert load(path, variant="small", sets={"name": "other"}).name == "other"
+    assert load_recipe(path, variant="small").variants == ("small", "big")
+    child = project("grandchild.jessy", 'JESSY 1\nEXTENDS "child.jessy"\nNAME grand\n')
+    assert load(child, variant="small").name == "grand-small"
+
+
 def test_a_parents_variant_lies_over_the_child_too(project):
     project("parent.jessy", BASE + VARIANTS)
     path = project(

@@ -217,7 +217,7 @@ def test_a_parent_changes_what_extends_it(project, snapshot):
     assert told(project, "v2-270m.jessy") == snapshot
 
 
-def test_a_variant_is_an_edit(project, snapshot):
+def test_a_variant_is_a_model_of_its_own_that_finds_what_is_stored(project, snapshot):
     path = project / "recipes" / "v2.jessy"
     path.write_text(
         path.read_text("utf-8") + '\nVARIANT small "less memory" {\n  LORA {\n    rank 4\n  }\n}\n', "utf-8"
