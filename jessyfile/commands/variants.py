@@ -95,7 +95,15 @@ def plan_variants(variants: Sequence[Variant], chosen: Selection, reach: Reach =
 
 
 def show_plans(call: Call, chosen: Selection, allow: tuple[str, ...], plans: Sequence[Plan], look: Look) -> None:
-    """Print the plan of every VARIANT, which steps they share, and what runs them all; `plans` are in the order of the VARIANTs."""
+    """Print the plan of every VARIANT, which steps they share, and what runs them all.
+
+    Args:
+        call: how all of them were asked for.
+        chosen: which steps to take.
+        allow: the hosts that were allowed.
+        plans: the plans in the order of the VARIANTs.
+        look: how they are printed.
+    """
     from jessyfile.commands.plan import show_plan
 
     names = variant_names(call)

@@ -267,7 +267,8 @@ CODES: dict[str, Code] = {
     ),
     "J045": Code(
         "no such variant",
-        "`--variant` chooses one of the recipe's VARIANT blocks; `--variant all` takes each of them, so none is called `all`.",
+        "`--variant` chooses one of the recipe's VARIANT blocks; `--variant all` takes each of them, so none is called "
+        "`all`.",
         "VARIANT all {\n  LORA { rank 4 }\n}",
         "VARIANT small {\n  LORA { rank 4 }\n}",
     ),

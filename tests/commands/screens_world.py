@@ -31,12 +31,13 @@ from jessyfile.language.recipe import Recipe
 from jessyfile.pipeline import compile_steps
 from jessyfile.planning.canonical import readable
 from jessyfile.planning.step_cost import Measured
-from jessyfile.planning.steps import Facts, Step, StepContext
+from jessyfile.planning.steps import Step, StepContext
 from jessyfile.results.facts import (
     AnswersFacts,
     BaseFacts,
     DatasetFacts,
     EncodeFacts,
+    Facts,
     GgufFacts,
     ImportFacts,
     MergeFacts,

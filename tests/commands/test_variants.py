@@ -16,8 +16,8 @@ from watch_world import RECIPE, SEEDS
 from jessyfile.cli import main
 from jessyfile.errors import Exit, Interrupted, TrainingError
 from jessyfile.planning.runs import all_runs
-from jessyfile.planning.steps import Facts, Step, StepContext
-from jessyfile.results.facts import PromoteFacts
+from jessyfile.planning.steps import Step, StepContext
+from jessyfile.results.facts import Facts, PromoteFacts
 
 VARIANTS = """
 VARIANT calm "slow" {

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from jessyfile.language.recipe import Source
-from jessyfile.planning.steps import Facts, Step, StepContext
+from jessyfile.planning.steps import Step, StepContext
+from jessyfile.results.facts import Facts
 
 
 @dataclass(frozen=True)

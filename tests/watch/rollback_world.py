@@ -16,8 +16,8 @@ from watch_world import tiny_steps
 from jessyfile.export.export_steps import run_promote
 from jessyfile.export.move_names import register_embedded
 from jessyfile.export.registry import CANDIDATE, holds_candidate, holds_latest, lookup, model_id
-from jessyfile.planning.steps import Facts, Step, StepContext
-from jessyfile.results.facts import ImportFacts
+from jessyfile.planning.steps import Step, StepContext
+from jessyfile.results.facts import Facts, ImportFacts
 from jessyfile.results.served import Served
 
 

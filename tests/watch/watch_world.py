@@ -15,7 +15,8 @@ from pathlib import Path
 from jessyfile import fsops
 from jessyfile.errors import Interrupted
 from jessyfile.planning.command_line import Call
-from jessyfile.planning.steps import Facts, Step, StepContext
+from jessyfile.planning.steps import Step, StepContext
+from jessyfile.results.facts import Facts
 from jessyfile.watch.session import Session
 
 RECIPE = """JESSY 1
