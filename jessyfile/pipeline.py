@@ -164,6 +164,12 @@ def _evaluate(context: StepContext) -> Facts:
     return run_evaluate(context)
 
 
+def _previous(context: StepContext) -> Facts:
+    from jessyfile.evaluation.previous_step import run_previous
+
+    return run_previous(context)
+
+
 def _likelihood(context: StepContext) -> Facts:
     from jessyfile.evaluation.contrast_steps import run_likelihood
 
@@ -591,7 +597,7 @@ def _preference_steps(recipe: Recipe, hosts: Hosts | None, encoding: tuple[str, 
 
     if recipe.prefer is None:
         return ()
-    rows = ("files", "references", "validation", "limit")  # which are learned from, and not how
+    rows = ("files", "feedback", "references", "validation", "limit")  # which are learned from, and not how
     own = tuple(f"prefer.{one.name}" for one in fields(Prefer) if one.name not in rows)
     # what PREFER has no setting for is TRAIN's
     common = ("max_grad_norm", "end_weight", "on_memory", "retries", "checkpoint_every", "grad_checkpointing")
@@ -725,7 +731,8 @@ def _data_steps(recipe: Recipe, read: _Read) -> tuple[Step, ...]:
 
     # a title is for people; only a teacher reads it besides
     own = ("count", "language", "level", "topic.*", *(("title",) if recipe.dataset.teacher else ()))
-    common = ("seed", "similarity", "seeds", "augment.*", "teacher.*", *_allowed(recipe))
+    told = ("feedback",) if recipe.dataset.feedback else ()
+    common = ("seed", "similarity", "seeds", "augment.*", "teacher.*", *_allowed(recipe), *told)
     return tuple(
         Step(
             f"data.{category.name}",
@@ -886,6 +893,10 @@ def _evaluation_steps(recipe: Recipe, read: _Read, adapted: str, retrieval: tupl
     ways = [asked("evaluate", "answer every suite with the candidate")]
     if retrieval:
         ways.append(asked("evaluate.other", "answer every suite the other way, bare or behind what is retrieved"))
+    held = any(one.value == "previous" for one in recipe.evaluation.criteria)
+    before = (
+        answer_all("previous", "answer every suite with the model promoted before", run=_previous, inputs=("import",)),
+    )
     contrast = _contrast_steps(recipe, ("train.include_system", *read.system, *read.rows, *read.suites))
     made, started = _start_steps(recipe, read, partial(answer_all, run=_start))
     return (
@@ -901,6 +912,7 @@ def _evaluation_steps(recipe: Recipe, read: _Read, adapted: str, retrieval: tupl
         *made,
         *started,
         *ways,
+        *(before if held else ()),
         *contrast,
         Step(
             "judge",
@@ -909,7 +921,7 @@ def _evaluation_steps(recipe: Recipe, read: _Read, adapted: str, retrieval: tupl
             inputs=(
                 *dict.fromkeys(("train", adapted)),
                 "baseline",
-                *(step.name for step in (*started, *ways, *contrast[-1:])),
+                *(step.name for step in (*started, *ways, *(before if held else ()), *contrast[-1:])),
             ),
             reads=(
                 *("eval.criterion.*", "eval.judge.*"),

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from jessyfile.commands.common import load, recipe_options
 from jessyfile.commands.history import here
 from jessyfile.commands.say import near, say
 from jessyfile.errors import FeedbackError
@@ -101,15 +102,89 @@ def _whole(one: StoredSignal) -> str:
 
 
 @feedback.command()
+@recipe_options
+@click.argument("ids", nargs=-1, metavar="ID...")
+@click.option("--all", "every", is_flag=True, help="Every open signal about the model that the recipe makes.")
+@click.option(
+    "--wording", multiple=True, metavar="TEXT", help="Another wording of the corrected question; may be given again."
+)
+@click.option(
+    "--another-question", is_flag=True, help="What was refused as a case in other words is another question: take it."
+)
+def accept(
+    recipe: Path,
+    ids: tuple[str, ...],
+    every: bool,
+    wording: tuple[str, ...],
+    another_question: bool,
+    arg: tuple[str, ...],
+    variant: str | None,
+    set_: tuple[str, ...],
+) -> None:
+    """Let RECIPE learn from signals: a correction as a row of the category that its FEEDBACK names, and as a preference where PREFER
+    takes them. What would give a case of a suite away is refused. A running `jessy watch` trains again."""
+    from jessyfile.feedback import SignalStore
+    from jessyfile.feedback.accepted import AcceptedFolder
+    from jessyfile.feedback.learnable import learn_from
+    from jessyfile.project import find_root
+
+    loaded, root = load(recipe, arg, variant, set_), find_root(recipe)
+    store, folder = SignalStore(root), AcceptedFolder(root)
+    if not ids and not every:
+        raise click.UsageError("name signals, or --all")
+    with folder.held():
+        contents = store.read()
+        chosen = _named(contents, ids)
+        if every:
+            chosen += [one for one in contents.signals if one.status == "open" and one.signal.model == loaded.name]
+        if wording and len(chosen) != 1:
+            raise click.UsageError("--wording goes with one signal")
+        learned, refused = learn_from(chosen, loaded, root, wording, surely=another_question)
+        if learned:
+            folder.add(learned)
+            store.mark([one.id for one in learned], "accepted")
+    for line in map(str, refused):
+        say(line, err=True)
+    rows = sum(one.row is not None for one in learned)
+    compared = sum(one.preference is not None for one in learned)
+    parts = [counted(rows, "row")] * bool(rows) + [counted(compared, "preference")] * bool(compared)
+    say(
+        f"accepted {counted(len(learned), 'signal')}"
+        + (f": {' and '.join(parts)} in {near(folder.path)}" if parts else "")
+    )
+    if refused:
+        hint = (
+            "a question that is another one is taken with --another-question"
+            if any(o.doubtful for o in refused)
+            else None
+        )
+        raise FeedbackError(
+            f"{counted(len(refused), 'signal')} not accepted, and left as {_was(len(refused))}", hint=hint
+        )
+
+
+def _was(count: int) -> str:
+    return "it was" if count == 1 else "they were"
+
+
+@feedback.command()
 @click.argument("ids", nargs=-1, required=True, metavar="ID...")
 def reject(ids: tuple[str, ...]) -> None:
-    """Decide that signals are not learned from. They stay in the list until they are forgotten."""
+    """Decide that signals are not learned from; what was accepted of them is taken back. They stay in the list until they are
+    forgotten."""
     from jessyfile.feedback import SignalStore
+    from jessyfile.feedback.accepted import AcceptedFolder
 
-    store = SignalStore(here())
-    chosen = [one.id for one in _named(store.read(), ids) if one.status != "rejected"]
-    store.mark(chosen, "rejected")
-    say(f"rejected {counted(len(chosen), 'signal')}")
+    store, folder = SignalStore(here()), AcceptedFolder(here())
+    with folder.held():
+        chosen = [one.id for one in _named(store.read(), ids)]
+        back = folder.drop(chosen)
+        store.mark(chosen, "rejected")
+    say(f"rejected {counted(len(chosen), 'signal')}" + _taken_back(back, folder.path))
+
+
+def _taken_back(count: int, folder: Path) -> str:
+    return f"; what was accepted of {count} is gone from {near(folder)}" if count else ""
 
 
 @feedback.command()
@@ -123,6 +198,8 @@ def reject(ids: tuple[str, ...]) -> None:
 def forget(ids: tuple[str, ...], every: bool, rejected: bool, older_than: int | None, damaged: bool) -> None:
     """Remove signals for good: every word of theirs. Signals stay until they are forgotten."""
     from jessyfile.feedback import SignalStore
+    from jessyfile.feedback.accepted import AcceptedFolder
+    from jessyfile.feedback.remains import still_said
 
     if not (ids or every or rejected or older_than or damaged):
         raise click.UsageError("name signals, or --all, --rejected, --older-than or --damaged")
@@ -133,9 +210,19 @@ def forget(ids: tuple[str, ...], every: bool, rejected: bool, older_than: int | 
     for one in contents.signals:
         if every or (rejected and one.status == "rejected") or (older_than and one.time < before):
             chosen[one.id] = one
-    store.forget(chosen)
+    folder = AcceptedFolder(here())
+    with folder.held():
+        back = folder.drop(chosen)
+        store.forget(chosen)
     torn = store.forget_damaged() if damaged else 0
-    say(f"forgot {counted(len(chosen), 'signal')}" + (f" and {counted(torn, 'torn line')}" if torn else ""))
+    said = f"forgot {counted(len(chosen), 'signal')}" + (f" and {counted(torn, 'torn line')}" if torn else "")
+    say(said + _taken_back(back, folder.path))
+    left = still_said(here(), [one.signal for one in chosen.values()])
+    if left:
+        say(f"{counted(len(left), 'file')} of earlier runs still hold words of it, {near(left[0])} among them")
+        say(
+            "`jessy apply` and then `jessy gc --keep 0` remove them; a model that learned it is made anew by that apply"
+        )
 
 
 @feedback.command("import")

@@ -80,6 +80,9 @@ _TOLD: Mapping[str, tuple[tuple[type[Facts], Callable[[Any], str]], ...]] = {
     "parity": ((ParityFacts, lambda one: one.summary),),
     "import": ((ImportFacts, lambda one: f"{one.name}:{one.tag}, {one.engine} engine"),),
     "baseline": ((AnswersFacts, lambda one: counted(one.cases, "case")),),
+    "previous": (
+        (AnswersFacts, lambda one: counted(one.cases, "case") if one.cases else "nothing was promoted before"),
+    ),
     "evaluate": ((AnswersFacts, lambda one: counted(one.cases, "case")),),
     "judge": ((JudgeFacts, _judge),),
     "promote": ((PromoteFacts, _promote),),

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jessyfile.dataset.completions import Address, KeptAnswers, read_key
+from jessyfile.dataset.corrections import CORRECTION, load_corrections, without_corrected
 from jessyfile.dataset.dataset_inputs import tops_up
 from jessyfile.dataset.filters import Dropped, Tally, apply_checks, bands_of, row_checks
 from jessyfile.dataset.from_templates import composed
@@ -102,9 +103,13 @@ class _Collector:
         self.cases: list[KnownCase] | None = None
         self.run: TeacherRun | None = None
         self.may_top_up = tops_up(recipe, root, category.name)
-        self.seeds = distinct(
+        told = distinct(
             self._filtered(load_seeds(recipe, root, category.name)), self.settings.similarity, self.out.tally
         )
+        self.corrections = self._filtered(load_corrections(recipe, root))
+        self.seeds = without_corrected(told, self.corrections, self.settings.similarity, self.out.tally)
+        kept = set(map(id, self.seeds))
+        self.corrected = [row for row in told if id(row) not in kept]
 
     def collect(self) -> Collected:
         topics = wanted_topics(self.category)
@@ -119,6 +124,9 @@ class _Collector:
             )
         if self.run is not None:
             self.out.teacher = self.run.report.facts()
+        if self.corrections and self.category.name == self.settings.feedback:
+            self.out.sources[f"{self.category.name}/{CORRECTION}"] = _by_source(self.corrections)
+            self.out.rows += self.corrections
         return self.out
 
     def _topic(self, wanted: Wanted) -> tuple[Wanted, int] | None:
@@ -127,7 +135,8 @@ class _Collector:
         for top_up in (self._from_templates, self._from_variants, self._from_teacher):
             if self.may_top_up and len(rows) < wanted.count:
                 rows = [*rows, *top_up(wanted, rows, wanted.count - len(rows))]
-        if len(rows) < wanted.count:
+        # a row that a correction answers anew leaves a gap, which is no mistake of the recipe's
+        if len(rows) < wanted.count - sum(map(wanted.takes, self.corrected)):
             return wanted, len(rows)
         rows = rewrite_shares(rows, self.settings.augment, self.settings.seed, wanted.name, self.settings.similarity)
         self.out.sources[wanted.name] = _by_source(rows)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from jessyfile.dataset.card import card_json, make_card
 from jessyfile.dataset.card_html import card_html
 from jessyfile.dataset.collect import collect, distinct
+from jessyfile.dataset.corrections import is_correction
 from jessyfile.dataset.filters import Tally, apply_checks, row_checks
 from jessyfile.dataset.formatted import formatted, write_formatted
 from jessyfile.dataset.leaks import listed, refuse_leaks
@@ -19,7 +20,7 @@ from jessyfile.dataset.rows import Row, store_row, stored_row
 from jessyfile.dataset.seeds import load_markers
 from jessyfile.dataset.select import sample
 from jessyfile.dataset.similarity import near_pairs
-from jessyfile.dataset.split import split_rows
+from jessyfile.dataset.split import Split, split_rows
 from jessyfile.errors import DatasetError
 from jessyfile.fsops import write_text
 from jessyfile.results.facts import DatasetFacts, RowsFacts
@@ -66,7 +67,9 @@ def run_dataset(context: StepContext) -> DatasetFacts:
     markers = marker_rows(recipe, root, rows, tally)
     refuse_leaks(recipe, root, [*rows, *markers])
     refuse_duplicates(rows, recipe.dataset.similarity)
-    split = split_rows(rows, recipe.dataset.validation, recipe.dataset.seed)
+    corrections = [row for row in rows if is_correction(row)]
+    drawn = split_rows([row for row in rows if not is_correction(row)], recipe.dataset.validation, recipe.dataset.seed)
+    split = Split([*drawn.train, *corrections], drawn.valid)
     signs = split_rows(markers, recipe.dataset.validation, recipe.dataset.seed)
     train = [*split.train, *signs.train]
     replayed = replay_rows(recipe, root, len(train), [*rows, *markers], tally)

@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from jessyfile.dataset.places import MARKERS, preference_files, reference_paths, replay_file, seed_files, suite_paths
+from jessyfile.dataset.places import (
+    MARKERS,
+    correction_files,
+    preference_files,
+    reference_paths,
+    replay_file,
+    seed_files,
+    suite_paths,
+)
 from jessyfile.dataset.select import Wanted, wanted_topics
 from jessyfile.dataset.settings import DataRecipe
 from jessyfile.language.recipe import Recipe
@@ -19,7 +27,8 @@ def category_files(name: str) -> Files:
 
     def files(recipe: DataRecipe, root: Path) -> Sequence[Path]:
         made = _top_up_files(recipe, root, name) if tops_up(recipe, root, name) else ()
-        return tuple(dict.fromkeys((*seed_files(recipe, root, name), *_own_files(recipe, root), *made)))
+        seeds = (*seed_files(recipe, root, name), *correction_files(recipe, root))
+        return tuple(dict.fromkeys((*seeds, *_own_files(recipe, root), *made)))
 
     return files
 

@@ -79,6 +79,11 @@ def _case(value: dict[str, Any], place: str, references: Mapping[str, Sequence[s
     return KnownCase(folded(" ".join([*users, prompt])), tuple(map(folded_normal, said)), place)
 
 
+def asked_by(example: TrainingExample) -> list[str]:
+    """Return what a row asks in each of its wordings, the user's earlier turns before it, as questions are compared."""
+    return [_asked(example, wording) for wording in example.wordings]
+
+
 def _asked(example: TrainingExample, wording: str) -> str:
     users = [turn.content for turn in example.turns if turn.role == "user"]
     return folded(" ".join([*users, wording]))

@@ -11,10 +11,12 @@ from jessyfile.resources import resource
 
 if TYPE_CHECKING:
     from jessyfile.dataset.settings import DataRecipe
-    from jessyfile.language.recipe import Prefer
+    from jessyfile.language.recipe import Prefer, Recipe
 
 MARKERS = "markers"  # the seeds' folder, and the category, of the marker-only rows
 SEEDS = "data/seeds"
+FEEDBACK = "data/feedback"  # what people said and a person accepted
+PAIRS, JUDGED = "_pairs.jsonl", "_judged.jsonl"  # no category begins so
 
 
 def seed_folders(recipe: DataRecipe, root: Path) -> Iterator[Path]:
@@ -126,8 +128,23 @@ def existing_file(file: str, recipe: DataRecipe, root: Path) -> Path | None:
 
 
 def preference_files(prefer: Prefer, root: Path) -> tuple[Path, ...]:
-    """Return the files that PREFER names."""
-    return tuple(root / name for name in prefer.files)
+    """Return the files that PREFER names, and those of accepted judgements that its method reads."""
+    accepted = ((PAIRS,) if prefer.method == "dpo" else (PAIRS, JUDGED)) if prefer.feedback else ()
+    there = (path for name in accepted if (path := root / FEEDBACK / name).is_file())
+    return (*(root / name for name in prefer.files), *there)
+
+
+def correction_files(recipe: DataRecipe, root: Path) -> tuple[Path, ...]:
+    """Return the file of the corrections that FEEDBACK takes; none while nobody accepted one."""
+    name = recipe.dataset.feedback
+    path = root / FEEDBACK / f"{name}.jsonl"
+    return (path,) if name is not None and path.is_file() else ()
+
+
+def feedback_folder(recipe: Recipe, root: Path) -> tuple[Path, ...]:
+    """Return the folder in which a recipe that learns from feedback finds it, whether or not anything was accepted yet."""
+    takes = recipe.dataset.feedback is not None or (recipe.prefer is not None and recipe.prefer.feedback)
+    return (root / FEEDBACK,) if takes else ()
 
 
 def replay_file(recipe: DataRecipe, root: Path) -> Path:

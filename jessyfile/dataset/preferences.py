@@ -230,3 +230,15 @@ def read_compared(path: Path, method: Literal["dpo", "kto"]) -> Sequence[AnyPref
     damaged file."""
     kind: type[AnyPreference] = Preference if method == "dpo" else JudgedAnswer
     return [read_as(kind, value, f"a preference of `{path}`") for value in read_result(path)]
+
+
+def preference_json(row: AnyPreference) -> dict[str, Any]:
+    """Return a preference as a file that PREFER names has it."""
+    value: dict[str, Any] = {"messages": [{"role": turn.role, "content": turn.content} for turn in row.messages]}
+    if isinstance(row, Preference):
+        value |= {"chosen": row.chosen, "rejected": row.rejected}
+    else:
+        value |= {"completion": row.completion, "label": row.label}
+    if row.level is not None and row.iterations is not None:
+        value |= {"level": row.level, "iterations": row.iterations}
+    return value | {"source": row.source}

@@ -57,7 +57,11 @@ class Judged:
     compared: Compared | None = None
 
 
-_CALLED: Mapping[str, str] = {"baseline": "the base model", "start": "the model that training started from"}
+_CALLED: Mapping[str, str] = {
+    "baseline": "the base model",
+    "start": "the model that training started from",
+    "previous": "the model promoted before",
+}
 
 
 def hold(criterion: Criterion, measured: Measurement, models: Mapping[str, Measurement]) -> Judged:
@@ -113,7 +117,10 @@ def _thin(criterion: Criterion, measured: Measurement, bound: float) -> str:
 
 
 def _against_model(criterion: Criterion, measured: Measurement, other: Measurement | None) -> Judged:
-    """Compare with another model on the same cases; `> baseline` is a claim, so luck must be unlikely (McNemar) as well."""
+    """Compare with another model on the same cases; `> baseline` is a claim, so luck must be unlikely (McNemar) as well. The first model
+    of a name has nothing to fall behind."""
+    if other is None and criterion.value == "previous":
+        return _judged(criterion, measured, passed=True, note="nothing was promoted before")
     if other is None or other.value is None or measured.value is None:
         return _not_measured(criterion, measured)
     passed = _COMPARE[criterion.comparison](measured.value, other.value)

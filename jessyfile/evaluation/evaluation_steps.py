@@ -67,7 +67,7 @@ def run_evaluate(context: StepContext) -> AnswersFacts:
     asker = Asker(engine, context.recipe.complexity, model.settings, None, entry.digest)
     cases = load_suites(context.recipe, context.root)
     answered = ask_suites(asker, model, cases, context.work / KEPT, context.progress, context.stop)
-    return replace(_write(context, answered, asker, model), retrieved=retrieved)
+    return replace(write_answered(context, answered, asker, model), retrieved=retrieved)
 
 
 def run_baseline(context: StepContext) -> AnswersFacts:
@@ -87,7 +87,7 @@ def run_baseline(context: StepContext) -> AnswersFacts:
     shelf = _shelf(context, asker, model)
     if model.path is not None and not _all_known(asker, cases, context.work / KEPT if context.replaced else shelf):
         _write_base(context, model.path)
-    return _write(context, _asked_once(context, asker, model, cases, shelf), asker, model)
+    return write_answered(context, _asked_once(context, asker, model, cases, shelf), asker, model)
 
 
 def _untouched(context: StepContext) -> str:
@@ -118,7 +118,7 @@ def run_start(context: StepContext) -> AnswersFacts:
     asker = Asker(engine, context.recipe.complexity, model.settings, None, facts.digest)
     shelf = _shelf(context, asker, model, shown)
     answered = _asked_once(context, asker, model, load_suites(context.recipe, context.root), shelf)
-    return replace(_write(context, answered, asker, model), retrieved=shown is not None)
+    return replace(write_answered(context, answered, asker, model), retrieved=shown is not None)
 
 
 def _asked_once(
@@ -258,7 +258,18 @@ def ask_suites(
     return SuiteAnswers(answers, round(load_seconds, 3), first)
 
 
-def _write(context: StepContext, answered: SuiteAnswers, asker: Asker, model: ServedModel) -> AnswersFacts:
+def write_answered(context: StepContext, answered: SuiteAnswers, asker: Asker, model: ServedModel) -> AnswersFacts:
+    """Write a step's answers, and who gave them, as the steps do that ask a model.
+
+    Args:
+        context: the step's run.
+        answered: the answers, with what loading took.
+        asker: who was asked.
+        model: how it was served.
+
+    Returns:
+        The step's facts.
+    """
     answers = answered.answers
     write_answers(context.output / ANSWERS, answers)
     facts = AnswersFacts(
@@ -291,6 +302,7 @@ def run_judge(context: StepContext) -> JudgeFacts:
     No model is asked unless the recipe names a `judge`; its numbers are reported separately. Raises EvaluationError.
     """
     from jessyfile.evaluation.cases import load_suites
+    from jessyfile.evaluation.previous_step import previous_answers
     from jessyfile.evaluation.verdict import Took, judge, write_verdict
 
     cases = load_suites(context.recipe, context.root)
@@ -302,8 +314,9 @@ def run_judge(context: StepContext) -> JudgeFacts:
     took = Took(sum(seconds) if seconds else None, after.cold_seconds, before.cold_seconds)
     opinion = _opinion(context, cases, candidate, baseline)
     contrasts = load_as(Contrasts, context.inputs["contrast"] / CONTRAST_FILE) if "contrast" in context.inputs else None
-    start = _start(context, bool(after.retrieved))
-    verdict = replace(judge(context.recipe, cases, candidate, baseline, took, contrasts, start), opinion=opinion)
+    start, previous = _start(context, bool(after.retrieved)), previous_answers(context)
+    verdict = judge(context.recipe, cases, candidate, baseline, took, contrasts, start, previous)
+    verdict = replace(verdict, opinion=opinion)
     if OTHER_WAY in context.inputs:
         verdict = replace(verdict, ways=_ways(context, cases, verdict, bool(after.retrieved)))
     write_verdict(context.output, verdict)

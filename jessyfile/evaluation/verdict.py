@@ -174,6 +174,7 @@ def judge(
     took: Took,
     contrasts: Contrasts | None = None,
     start: Mapping[str, Answered] | None = None,
+    previous: Mapping[str, Answered] | None = None,
 ) -> Verdict:
     """Score the models' answers and compare the results with the recipe's criteria.
 
@@ -185,6 +186,7 @@ def judge(
         took: what training and loading took, as far as it is known.
         contrasts: what was measured by reference answers; None for nothing.
         start: the answers of the model that training started from; None or empty where that is the base.
+        previous: those of the model promoted before; empty where there was none, None where no criterion asks.
 
     Returns:
         Every number, the outcome of each criterion, and the models' scores.
@@ -198,10 +200,14 @@ def judge(
             f"{len(missing)} cases have no answer, the first is `{missing[0]}`", hint="run `jessy apply` again"
         )
     often = recipe.personality.often
-    after, before, started = (score_all(recipe, cases, answers) for answers in (candidate, baseline, start or {}))
+    after, before, started, promoted = (
+        score_all(recipe, cases, answers) for answers in (candidate, baseline, start or {}, previous or {})
+    )
     new = ModelScores(tuple(after.values()), took.training, often, took.load)
     old = ModelScores(tuple(before.values()), None, often, took.base_load)
-    models = {"baseline": old, **({"start": ModelScores(tuple(started.values()), None, often)} if started else {})}
+    others: dict[Column, dict[str, Score]] = {"start": started, "previous": promoted}
+    models: dict[str, ModelScores] = {"baseline": old}
+    models |= {name: ModelScores(tuple(scores.values()), None, often) for name, scores in others.items() if scores}
     wanted = recipe.evaluation.criteria
     figures: dict[str, Contrast] = {one.metric: one for one in contrasts.figures} if contrasts else {}
     asked = [c.metric for c in wanted if not needs_references(c.metric)]
@@ -218,7 +224,9 @@ def judge(
         level_by_prompt_length=level_by_length(cases, recipe.complexity),
         cases=tuple(ScoredCase(one, before.get(name)) for name, one in after.items()),
     )
-    return with_column(found, "start", started, often) if started else found
+    for name, scores in others.items():
+        found = with_column(found, name, scores, often) if scores else found
+    return found
 
 
 def _sides(

@@ -324,6 +324,12 @@ def _same(one: Registration | None, two: Registration | None) -> bool:
     return one is not None and two is not None and model_id(one) == model_id(two)
 
 
+def before_candidate(root: Path, name: str) -> Registration | None:
+    """Return what is promoted under a name, or where that is the candidate itself, what was before it; None for nothing."""
+    latest = lookup(root, name, LATEST)
+    return latest if not _same(latest, lookup(root, name, CANDIDATE)) else lookup(root, name, PREVIOUS)
+
+
 def rollback(name: str, root: Path) -> str:
     """Move NAME:latest back to NAME:previous, in Ollama too when it serves the model; return a line that says so.
 

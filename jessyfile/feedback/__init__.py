@@ -3,6 +3,10 @@
 signal       one thing that was said, judged by grammar/feedback.schema.json
 store        `.jessy/feedback/signals.jsonl`: appended, never lost, forgotten for good when asked
 open_webui   the signals of another chat page's export
+importing    signals from a file
+learnable    what can be learned from a signal, and what would give an evaluation case away
+accepted     `data/feedback`: the rows and preferences of what a person accepted
+remains      where the words of a forgotten signal still stand
 
     from jessyfile.feedback import Signal, record
 

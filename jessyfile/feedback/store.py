@@ -172,20 +172,26 @@ class SignalStore:
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
-        """Hold the store's own lock: an apply holds the project's for minutes, and people go on talking."""
-        refuse_links(self.root)
-        until = time.monotonic() + _PATIENCE
-        while (descriptor := fsops.lock_file(self.file.parent / "lock")) is None:
-            if time.monotonic() > until:
-                raise LockedError(
-                    f"another process has held `{self.file.parent / 'lock'}` for {_PATIENCE:g} seconds",
-                    hint="end it, and say it again",
-                )
-            time.sleep(_PAUSE)
-        try:
+        with lock_of(self.root, "lock"):
             yield
-        finally:
-            os.close(descriptor)
+
+
+@contextlib.contextmanager
+def lock_of(root: Path, name: str) -> Iterator[None]:
+    """Hold one of feedback's own locks: an apply holds the project's for minutes, and people go on talking. Raises LockedError."""
+    refuse_links(root)
+    file = jessy_folder(root) / "feedback" / name
+    until = time.monotonic() + _PATIENCE
+    while (descriptor := fsops.lock_file(file)) is None:
+        if time.monotonic() > until:
+            raise LockedError(
+                f"another process has held `{file}` for {_PATIENCE:g} seconds", hint="end it, and try again"
+            )
+        time.sleep(_PAUSE)
+    try:
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def new_id() -> str:

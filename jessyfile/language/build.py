@@ -117,6 +117,7 @@ def _dataset(dataset: Object) -> tree.Dataset:
         teacher=tree.Teacher(**dataset["teacher"]) if dataset["teacher"] else None,
         replay=tree.Replay(**dataset["replay"]) if dataset["replay"] else None,
         allow=tuple(dataset["allow"]),
+        feedback=dataset["feedback"],
     )
 
 

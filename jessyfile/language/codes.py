@@ -324,6 +324,19 @@ CODES: dict[str, Code] = {
         "RETRIEVE {\n  answer above 50%\n}",
         "RETRIEVE {\n  examples 3 from seeds\n  answer above 50%\n}",
     ),
+    "J054": Code(
+        "corrections without a category",
+        "FEEDBACK names the category of the recipe that accepted corrections are rows of.",
+        "DATASET {\n  FEEDBACK mine\n}",
+        "DATASET {\n  FEEDBACK mine\n  CATEGORY mine 10 {\n    TOPIC all 10\n  }\n}",
+    ),
+    "J055": Code(
+        "not known of what was promoted before",
+        "`previous` is the model that was promoted before. It is asked the suites again; its weights are gone, so that "
+        "metrics by reference answers cannot be measured of it.",
+        "EVAL {\n  MUST knows >= previous\n}",
+        "EVAL {\n  MUST no_loops >= previous\n}",
+    ),
     "J201": Code(
         "the warm-up never ends",
         "The learning rate rises over `warmup_steps` optimizer updates. With fewer updates than that it never "

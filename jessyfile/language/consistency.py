@@ -294,7 +294,7 @@ def learned_or_found(draft: Draft) -> Iterator[Diagnostic]:
 def preferences_named(draft: Draft) -> Iterator[Diagnostic]:
     """PREFER names pairs to learn from."""
     prefer = draft.get("prefer")
-    if prefer and not prefer["files"] and prefer["references"] is None:
+    if prefer and not prefer["files"] and not prefer["feedback"] and prefer["references"] is None:
         yield mistake(
             "J047",
             "PREFER names nothing to learn from",
@@ -302,6 +302,33 @@ def preferences_named(draft: Draft) -> Iterator[Diagnostic]:
             "no pairs",
             helps=f'name a file, as in `PREFER {prefer["method"]} "pairs.jsonl"`, or write `references development`',
         )
+
+
+def feedback_joins(draft: Draft) -> Iterator[Diagnostic]:
+    """The category that corrections join is one of the recipe's."""
+    named, names = draft.get("dataset", "feedback"), draft.get_names("dataset", "category")
+    if named is not None and named not in names:
+        yield mistake(
+            "J054",
+            f"corrections are to join `{named}`, and there is no such CATEGORY",
+            draft.at("dataset", "feedback"),
+            "not a category",
+            helps=help_for(named, names, "category", f"name one of {listed(names)}"),
+        )
+
+
+def previous_measured(draft: Draft) -> Iterator[Diagnostic]:
+    """What was promoted before is held against by what answers are checked for: its weights are asked, not read."""
+    for metric, criterion in criteria(draft):
+        if criterion["value"] == "previous" and needs_references(metric):
+            yield mistake(
+                "J055",
+                f"`{metric}` is read from a model's weights, and of `previous` only the answers are known",
+                draft.at("eval", "criterion", metric, "value"),
+                "not measured",
+                helps="write `baseline`, or compare a suite, as in `MUST golden.relevance >= previous`",
+                fix="baseline",
+            )
 
 
 def preference_settings_fit(draft: Draft) -> Iterator[Diagnostic]:
@@ -375,6 +402,8 @@ CHECKS: tuple[RecipeCheck, ...] = (
     dotenv_usable,
     start_named,
     learned_or_found,
+    feedback_joins,
+    previous_measured,
     preferences_named,
     preference_settings_fit,
     preferences_compared,

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 LevelName = str
 Rank = Literal["must", "should", "may"]
 Comparison = Literal["<", "<=", ">", ">=", "="]
-Beside = Literal["baseline", "start"]
-MODELS: tuple[Beside, ...] = ("baseline", "start")
+Beside = Literal["baseline", "start", "previous"]
+MODELS: tuple[Beside, ...] = ("baseline", "start", "previous")
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +141,7 @@ class Dataset:
     shipped ones).
 
     `markers` is the number of marker-only rows (a question and its level), `similarity` the share from which two
-    rows count as one, `allow` the filters that rows need not pass.
+    rows count as one, `allow` the filters that rows need not pass, `feedback` the category that accepted corrections join (None: none).
     Paths here, in `Replay`, `Suite`, `base` and `adapter` count from the project's root; a base or adapter that is a path begins
     with `./`.
     """
@@ -156,6 +156,7 @@ class Dataset:
     teacher: Teacher | None
     replay: Replay | None
     allow: tuple[str, ...] = ()
+    feedback: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,7 +232,8 @@ class Train:
 class Prefer:
     """Which of two answers is better, learned after `train`: from pairs (dpo) or from judged answers (kto).
 
-    `files` count from the project's root; `references` is the split of the suites' reference answers that are pairs too.
+    `files` count from the project's root; `references` is the split of the suites' reference answers that are pairs too;
+    `feedback` says whether accepted judgements are learned as well.
     """
 
     method: Literal["dpo", "kto"]
@@ -250,6 +252,7 @@ class Prefer:
     seed: int
     desirable_weight: float
     undesirable_weight: float
+    feedback: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ Told = tuple[str, str]
 _WIDTH = 78  # of a step's line, before what it costs
 _MANY = 3
 _TRAININGS = ("train", "prefer")
-_LONG = (*_TRAININGS, "baseline", "start", "evaluate")  # named first where their time is not known
+_LONG = (*_TRAININGS, "baseline", "start", "previous", "evaluate")  # named first where their time is not known
 _LEGEND = {
     "+": "runs for the first time",
     "~": "runs again",

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from jessyfile.dataset.card import DatasetCard, card_json
 from jessyfile.dataset.card_html import card_html
+from jessyfile.dataset.corrections import CORRECTION
 from jessyfile.dataset.data_steps import CARD, CARD_HTML, TRAIN, VALID, read_category
 from jessyfile.dataset.formatted import FormattedRow, read_formatted, write_formatted
 from jessyfile.dataset.from_templates import other_wordings
@@ -74,12 +75,12 @@ def run_neighbours(context: StepContext) -> NeighbourFacts:
 
 def learned(recipe: DataRecipe, rows: Sequence[FormattedRow]) -> list[FormattedRow]:
     """Return the rows that are trained, of each category its share; what belongs to none, as marker rows and rows of REPLAY, is trained
-    whole.
+    whole, and so are corrections.
     """
     shares = {category.name: category.learn for category in recipe.dataset.categories}
     of: dict[str, list[str]] = defaultdict(list)
     for row in rows:
-        if shares.get(row.category, 1.0) < 1:
+        if shares.get(row.category, 1.0) < 1 and CORRECTION not in row.tags:
             of[row.category].append(row.id)
     left: set[str] = set()
     for name, ids in of.items():

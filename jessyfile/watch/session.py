@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from jessyfile.dataset.places import feedback_folder
 from jessyfile.errors import StalePlanError
 from jessyfile.planning.command_line import Call
 from jessyfile.planning.plan_json import save_plan
@@ -124,7 +125,7 @@ class Session:
         self._unfit, self._seen = None, found
         watch = found.recipe.watch
         self._debounce, self.machine.max_retrains, self.machine.per = watch.debounce, watch.max_retrains, watch.per
-        self._folders.watch({path.parent for path in found.files})
+        self._folders.watch({path.parent for path in found.files}.union(feedback_folder(found.recipe, self.root)))
         self._do(self.machine.saved(found.revision, self._clock()))
 
     def _clock(self) -> float:

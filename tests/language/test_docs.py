@@ -24,6 +24,7 @@ REST = {
 
 # examples of one file are read beside these
 FILES = {
+    "golden.jsonl": '{"id": "g-1", "suite": "golden", "prompt": "selam"}\n',  # docs/feedback.md
     "prompt.md": "x",
     "LICENSE.txt": "x",
     "chat.tmpl": "x",

@@ -40,7 +40,17 @@ RETRAIN = (
 )
 REPACKAGE = ("gguf", "parity", "modelfile", "import", "promote")
 START = ("gguf.start", "index.start", "start", "start.rows", "likelihood.start")
-RECHECK = ("baseline", *START, "evaluate", "evaluate.other", "likelihood.base", "likelihood.tuned", "contrast", "judge")
+RECHECK = (
+    "baseline",
+    *START,
+    "previous",
+    "evaluate",
+    "evaluate.other",
+    "likelihood.base",
+    "likelihood.tuned",
+    "contrast",
+    "judge",
+)
 
 FULL = """
 JESSY 1
@@ -56,6 +66,7 @@ PARAMETER temperature 0.7
 DATASET {
   learn 10%
   allow personal
+  FEEDBACK talk
   CATEGORY talk 40 "Talk" {
     language tr
     level low
@@ -74,6 +85,7 @@ EXPORT gguf { quantize q6_k }
 EVAL {
   judge qwen3:8b at http://127.0.0.1:11434/v1
   MUST no_loops > 95% at 90%
+  MUST level_accuracy >= previous
 }
 """
 TEACHER = "DATASET {\n  TEACHER qwen3:8b at http://127.0.0.1:11434/v1\n}\n"
