@@ -89,11 +89,16 @@ class ScoredCase:
         return {"base": self.before, "candidate": self.after}.get(column, self.others.get(column))
 
     @property
+    def begun(self) -> Score | None:
+        """What the candidate is held beside first: the model that training started from, the base where there is none."""
+        return self.others.get("start", self.before)
+
+    @property
     def change(self) -> Change:
-        """Whether the answer got better or worse, the marker left aside: shape and relevance together."""
-        if self.before is None:
+        """Whether the answer got better or worse than what training began from, the marker left aside: shape and relevance together."""
+        if self.begun is None:
             return "same"
-        change = gained(self.after, self.before)
+        change = gained(self.after, self.begun)
         return "better" if change > 0 else "worse" if change < 0 else "same"
 
 

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
-from jessyfile.evaluation.scores import gained
 from jessyfile.evaluation.statistics import mcnemar
 from jessyfile.results.facts import AnswersFacts, Curve, TrainFacts
 from jessyfile.results.outcome import spell
@@ -136,9 +135,8 @@ def content_learned(cases: Sequence[ScoredCase]) -> LearnedCount | None:
 
 def _count(cases: Sequence[ScoredCase], passes: Callable[[Score], bool]) -> LearnedCount:
     column = begun_from(cases)
-    pairs = [(one, one.of(column)) for one in cases]
-    after = sum(passes(one.after) for one, _ in pairs)
-    both = [(passes(one.after), passes(before)) for one, before in pairs if before is not None]
+    after = sum(passes(one.after) for one in cases)
+    both = [(passes(one.after), passes(one.begun)) for one in cases if one.begun is not None]
     if not both:
         return LearnedCount(len(cases), after, None, certain=False)
     better, worse = (sum(new and not old for new, old in both), sum(old and not new for new, old in both))
@@ -161,9 +159,7 @@ def _doubts(reported: Reported, verdict: Verdict | None, curve: Curve | None) ->
     for judged in verdict.criteria:
         if near(judged.outcome):
             yield f"{judged.outcome.claim} passes, but more cases could turn it: {judged.outcome.measured}."
-    column = begun_from(verdict.cases)
-    pairs = [(one.after, one.of(column)) for one in verdict.cases]
-    hollow = [new for new, old in pairs if old is not None and gained(new, old) > 0 and not new.relevant]
+    hollow = [one for one in verdict.cases if one.change == "better" and not one.after.relevant]
     if hollow:
         yield f"{len(hollow)} answers got better in form and are still beside the point."
 

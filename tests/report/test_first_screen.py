@@ -50,6 +50,10 @@ def test_where_training_went_on_from_a_model_that_one_is_held_beside_it(tmp_path
         "It keeps the form (10 of 10 answers, the start 10) and most of its answers are on topic (6 of 10"
     )
     assert not any("still beside the point" in doubt for doubt in top.doubts)
+    assert [one.change for one in verdict.cases].count("better") == 10
+    assert [one.change for one in cases].count(
+        "better"
+    ) == 6  # of the answers below: the others say what the start said
 
 
 def test_nothing_is_called_learned_that_chance_could_have_done(tmp_path: Path) -> None:
