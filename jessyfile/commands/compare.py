@@ -12,8 +12,10 @@ import click
 from jessyfile.commands.common import sending_options
 from jessyfile.commands.evaluate import Asking, ask, find_asking, quick_option, spelled, suite_option
 from jessyfile.commands.history import here
+from jessyfile.commands.say import say
 from jessyfile.results.outcome import chance
-from jessyfile.text.printable import json_text, printable
+from jessyfile.text.fit import table, terminal_width
+from jessyfile.text.printable import json_text
 
 if TYPE_CHECKING:
     from jessyfile.evaluation.ask_model import ModelEvaluation
@@ -54,7 +56,7 @@ def compare(
     if as_json:
         click.echo(json_text(_as_json(found), indent=1))
     else:
-        click.echo(printable("\n".join(_lines(found))))
+        say("\n".join(_lines(found)))
 
 
 def _stored_or_asking(what: str, *, anew: bool) -> ModelEvaluation | Asking:
@@ -73,9 +75,10 @@ def _lines(found: PairedComparison) -> Iterator[str]:
         yield f"{letter}  {one.name} · {one.digest[:12] or 'no digest'} · {one.engine}"
     apart = f"; {found.left_out} that only one answered, or was asked otherwise, are left out" if found.left_out else ""
     yield f"{len(found.cases)} cases of both{apart}"
-    wide = max(len(pair.metric) for pair in found.metrics)
-    for pair in found.metrics:
-        yield f"  {pair.metric:<{wide}}  {spelled(pair.first)} -> {spelled(pair.second)}{beside(pair)}"
+    measured = [
+        (pair.metric, f"{spelled(pair.first)} -> {spelled(pair.second)}{beside(pair)}") for pair in found.metrics
+    ]
+    yield from table(measured, terminal_width())
     worse = [pair for pair in found.cases if pair.change < 0]
     better = sum(pair.change > 0 for pair in found.cases)
     yield f"{len(worse)} answers got worse and {better} better from A to B"

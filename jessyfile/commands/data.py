@@ -9,8 +9,10 @@ import click
 
 from jessyfile.commands.common import as_typed, load, recipe_options, sending_options
 from jessyfile.commands.own_rows import allow_option, read_rows, reading_options, tell
+from jessyfile.commands.say import near, say
 from jessyfile.commands.unknown_command import is_recipe, unknown_command
 from jessyfile.errors import DatasetError, Interrupted, ProjectError
+from jessyfile.text.fit import terminal_width
 from jessyfile.text.printable import printable
 
 if TYPE_CHECKING:
@@ -74,7 +76,7 @@ def make(
     require(teacher_sends(loaded))
     with stopping(as_typed) as stop:
         card, compared = _made(loaded, root, folder, stop)
-    click.echo(printable(card_text(card)), nl=False)
+    say(card_text(card, terminal_width()).rstrip("\n"))
     if compared is not None:
         from jessyfile.dataset.preference_card import preference_text
 
@@ -164,7 +166,7 @@ def import_command(
     for file, one in found:
         tell(one, file)
     for path in seeds_written(folder, [one for _, one in found]):
-        click.echo(f"wrote {printable(str(path))}")
+        say(f"wrote {near(path)}")
     click.echo("\nIn the recipe's DATASET:\n")
     if allow:
         click.echo(f"  allow {' '.join(allow)}")
@@ -205,7 +207,7 @@ def lint_command(path: Path, against: tuple[Path, ...], allow: tuple[str, ...]) 
     for fault in faults:
         by_line.setdefault((fault.file, fault.line), {})[fault.message] = None
     for (file, line), messages in by_line.items():
-        click.echo(printable(f"{file}:{line}: {'; '.join(messages)}"))
+        say(f"{file}:{line}: {'; '.join(messages)}")
     if faults:
         raise DatasetError(f"{_counted(len(faults), 'fault')} in {len(by_line)} of {_counted(count, 'line')}")
     if not count:
@@ -254,7 +256,7 @@ def show(path: Path | None, count: int, mask: Path | None, as_json: bool, **want
         raise ProjectError("--json goes with --mask", hint="rows in a file are JSON lines already")
     rows = _chosen(path, wanted)
     for row in rows[:count]:
-        click.echo(printable(_conversation(row)))
+        say(_conversation(row))
     click.echo(f"{min(count, len(rows))} of {len(rows)} rows")
 
 
@@ -320,7 +322,7 @@ def stats(path: Path | None, **wanted: str | None) -> None:
     compared = tuple(row for row in chosen if not isinstance(row, Row | FormattedRow))
     if rows:
         marked = sum(row.example.is_marker for row in rows)
-        click.echo(printable(card_text(Card(len(rows) - marked, marked, describe(rows)))), nl=False)
+        say(card_text(Card(len(rows) - marked, marked, describe(rows)), terminal_width()).rstrip("\n"))
     if compared:
         method: Literal["dpo", "kto"] = "dpo" if all(isinstance(row, Preference) for row in compared) else "kto"
         click.echo(printable(preference_text(counted(method, PreferenceSet(compared), 0))), nl=False)

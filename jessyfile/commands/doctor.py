@@ -15,12 +15,14 @@ import click
 
 from jessyfile import machine
 from jessyfile.addresses import OLLAMA, ollama_host
+from jessyfile.commands.say import say
 from jessyfile.errors import EngineError, ExportError
 from jessyfile.models.precision import resolve
 from jessyfile.planning.change_text import size
-from jessyfile.text.printable import json_text, printable
+from jessyfile.text.printable import json_text
 
 _SHOWN = 6  # models
+_HANG = 15  # columns before a value
 _PACKAGES = ("mlx", "mlx-lm", "xllamacpp", "gguf", "lark", "tokenizers", "safetensors")
 
 
@@ -45,9 +47,9 @@ def doctor(as_json: bool, ollama: str | None) -> None:
         click.echo(json_text({"format": 1, "findings": values}, indent=1))
         return
     for finding in found:
-        click.echo(printable(f"{'  ' if finding.good else '! '}{finding.name:<12} {finding.value}"))
+        say(f"{'  ' if finding.good else '! '}{finding.name:<12} {finding.value}", hang=_HANG)
         if finding.advice:
-            click.echo(printable(f"  {'':<12}   {finding.advice}"))
+            say(f"  {'':<12}   {finding.advice}", hang=_HANG + 2)
 
 
 def findings(ollama: str = OLLAMA) -> Sequence[Diagnosis]:

@@ -12,9 +12,11 @@ import click
 
 from jessyfile.commands.common import as_typed, load, sending_options, setting_options, tagged
 from jessyfile.commands.history import here
+from jessyfile.commands.say import say
 from jessyfile.errors import Exit
 from jessyfile.results.outcome import spell
-from jessyfile.text.printable import json_text, printable
+from jessyfile.text.fit import table, terminal_width
+from jessyfile.text.printable import json_text
 
 if TYPE_CHECKING:
     from jessyfile.commands.signals import SignalStop
@@ -117,7 +119,7 @@ def eval_(
     if as_json:
         click.echo(json_text(_as_json(found, changes, quick), indent=1))
     else:
-        click.echo(printable("\n".join(_lines(found, asking, lock, changes))))
+        say("\n".join(_lines(found, asking, lock, changes)))
     return Exit.WITHHELD if any(change.fell for change in changes) else Exit.DONE
 
 
@@ -165,25 +167,26 @@ class _Reporting:
 
     def note(self, text: str) -> None:
         """Print the line."""
-        click.echo(printable(text), err=True)
+        say(text, err=True)
 
 
 def _lines(found: ModelEvaluation, asking: Asking, lock: Lock | None, changes: list[ScoreChange]) -> Iterator[str]:
-    suites = len({score.case.suite for score in found.scores})
+    count = len({score.case.suite for score in found.scores})
+    suites = "1 suite" if count == 1 else f"{count} suites"
     yield (
-        f"{found.name} · {found.digest[:12]} · {found.engine} · {len(found.scores)} cases of {suites} suites"
+        f"{found.name} · {found.digest[:12]} · {found.engine} · {len(found.scores)} cases of {suites}"
         f"{'' if found.load_seconds is None else f' · loaded in {found.load_seconds:.1f} s'}"
     )
     if lock is not None and lock.digest not in ("", found.digest):
         yield f"the lock file's scores are of another model ({lock.digest[:12]})"
     by_metric = {change.metric: change for change in changes}
-    rows = list(_measured(found, asking, by_metric))
-    wide = max((len(one.metric) for one in rows), default=0)
-    for one in rows:
+    rows = []
+    for one in _measured(found, asking, by_metric):
         change = by_metric.get(one.metric)
         state = "FELL" if change is not None and change.fell else "ok" if change is not None else ""
         beside = f"   lock: {change.said}" if change is not None else ""
-        yield f"  {state:<4}  {one.metric:<{wide}}  {spelled(one)}{beside}"
+        rows.append((f"{state:<4}", one.metric, f"{spelled(one)}{beside}"))
+    yield from table(rows, terminal_width())
     yield _verdict(lock, changes)
 
 

@@ -10,6 +10,7 @@ import click
 
 from jessyfile.commands.common import as_typed, load, setting_options, tagged
 from jessyfile.commands.recipe_file import missing_recipe
+from jessyfile.commands.say import say
 from jessyfile.text.printable import json_text, printable
 
 if TYPE_CHECKING:
@@ -71,11 +72,12 @@ def export(
     with stopping(as_typed) as stop, working(form, stop, quiet=as_json) as report:
         made = write(lineage, order, place, report)
     for note in made.notes:
-        click.echo(printable(f"note: {note}"), err=True)
+        say(f"note: {note}", err=True)
     if as_json:
         click.echo(json_text(_as_json(lineage, order, made), indent=1))
         return
-    click.echo(printable("\n".join(_lines(lineage, order, made))))
+    say("\n".join(_lines(lineage, order, made)))
+    click.echo(printable(f"next: {_next(lineage, order, made)}"))  # never folded: it is pasted
 
 
 def _order(form: str, quantize: str | None, dtype: str | None) -> Order:
@@ -121,7 +123,7 @@ def _lines(lineage: Lineage, order: Order, made: Exported) -> list[str]:
 
     lines = [f"{lineage.said} as {order.form}, {size(sum(made.files.values()))}: {made.folder}"]
     lines += [f"  {name:<32} {size(count)}" for name, count in made.files.items()]
-    return [*lines, f"next: {_next(lineage, order, made)}"]
+    return lines
 
 
 def _next(lineage: Lineage, order: Order, made: Exported) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from jessyfile.commands.init import checked_name
-from jessyfile.text.printable import printable
+from jessyfile.commands.say import say
 
 if TYPE_CHECKING:
     from jessyfile.importing.recipe_text import Imported
@@ -47,7 +47,7 @@ def import_(file: Path | None, output: Path | None, name: str | None) -> None:
         click.echo(found.text, nl=False)
         return
     write_new(output, found.text.encode("utf-8"))
-    click.echo(f"wrote {printable(str(output))}", err=True)
+    say(f"wrote {output}", err=True)
 
 
 def modelfile_of(model: str) -> str:
@@ -70,6 +70,6 @@ def modelfile_of(model: str) -> str:
 def _report(found: Imported) -> None:
     for note in found.notes:
         place = f"{note.file}:{note.line}" if note.line else note.file
-        click.echo(printable(f"{place}: {note.message}"), err=True)
+        say(f"{place}: {note.message}", err=True)
         if note.help:
-            click.echo(printable(f"  = help: {note.help}"), err=True)
+            say(f"  = help: {note.help}", err=True)

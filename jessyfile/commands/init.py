@@ -14,8 +14,10 @@ import click
 
 from jessyfile.commands.bases import bases
 from jessyfile.commands.own_rows import read_rows, reading_options, tell
+from jessyfile.commands.say import say
 from jessyfile.errors import JessyError, ProjectError
 from jessyfile.importing.quote import one_line
+from jessyfile.text.fit import cells, terminal_width
 from jessyfile.text.printable import printable
 
 if TYPE_CHECKING:
@@ -87,7 +89,9 @@ def init(
         files = _template_files(name, base, template or TEMPLATES[0], wanted)
     _write(folder, files)
     recipe = shlex.quote(printable(str(folder / next(iter(files)))))
-    click.echo(f"\nNext: jessy plan {recipe}, then jessy apply {recipe}")
+    following = f"Next: jessy plan {recipe}, then jessy apply {recipe}"
+    width = terminal_width()
+    say("\n" + (following if width is None or cells(following) <= width else following.replace(", then ", "\nthen: ")))
 
 
 def _own_files(name: str, base: str, found: OwnRows, rows: Path) -> dict[str, str]:
@@ -101,7 +105,7 @@ def _own_files(name: str, base: str, found: OwnRows, rows: Path) -> dict[str, st
         raise DatasetError(f"`{rows}` has {len(found.rows)} rows that can be used", hint=hint)
     project = own_project(name, base, _note(base), found, one_line(rows.name))
     few = f"; so few say little, {ENOUGH_ROWS} rows or more are better" if len(found.rows) < ENOUGH_ROWS else ""
-    click.echo(f"{project.held} of {len(found.rows)} rows are held out as cases and not trained{few}")
+    say(f"{project.held} of {len(found.rows)} rows are held out as cases and not trained{few}")
     return project.files
 
 
@@ -115,7 +119,7 @@ def _template_files(name: str, base: str, template: str, language: str) -> dict[
     persona = template == TEMPLATES[0]
     seeds: Language = next((one for one in LANGUAGES if one == language and (persona or one in _STARTS)), "en")
     if seeds != language:
-        click.echo(f"there are no seeds in `{language}`: those in English show the form, write yours over them")
+        say(f"there are no seeds in `{language}`: those in English show the form, write yours over them")
     if persona:
         return project_files(name, base, seeds, base_note=_note(base))
     found = import_rows(resource("templates", "init", "starts") / f"{template}.{seeds}.jsonl", Reading(template))
@@ -182,7 +186,7 @@ def _first_base() -> str:
 
 def _list_bases() -> None:
     for base in bases():
-        click.echo(f"  {base.name:<16} {base.takes}; {base.note}")
+        say(f"  {base.name:<16} {base.takes}; {base.note}", hang=19)
 
 
 def _checked_language(text: str) -> str:
@@ -260,9 +264,9 @@ def _write(folder: Path, files: dict[str, str]) -> None:
     for name, text in files.items():
         write_new(folder / name, text.encode("utf-8"))
         if not name.startswith(SEEDS):
-            click.echo(f"wrote {printable(str(folder / name))}")
+            say(f"wrote {folder / name}")
     seeds = sum(name.startswith(SEEDS) for name in files)
-    click.echo(f"wrote {seeds} file{'' if seeds == 1 else 's'} of seeds under {printable(str(folder / SEEDS))}")
+    say(f"wrote {seeds} file{'' if seeds == 1 else 's'} of seeds under {folder / SEEDS}")
     fsops.make_folder(jessy_folder(folder))  # the project's root is here, also inside a larger repository
     _ignore_state(folder / ".gitignore", ignored)
 
@@ -288,4 +292,4 @@ def _ignore_state(path: Path, before: bytes | None) -> None:
     gap = b"" if not text or text.endswith(b"\n") else b"\n"
     after = text + gap + entry.encode() + b"\n"
     write_new(path, after) if before is None else edit(path, before, after)
-    click.echo(f"wrote {entry} into {printable(str(path))}")
+    say(f"wrote {entry} into {path}")

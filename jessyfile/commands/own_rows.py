@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from jessyfile.commands.say import say
 from jessyfile.errors import DatasetError, ProjectError
-from jessyfile.text.printable import printable
 
 if TYPE_CHECKING:
     from jessyfile.dataset.foreign_rows import OwnRows
@@ -78,11 +78,11 @@ def tell(found: OwnRows, file: Path) -> None:
     languages = Counter(row.example.language.value for row in found.rows)
     spoken = ", ".join(f"{count} {name}" for name, count in languages.most_common() if name != "any")
     left = f", {len(found.refused)} left out" if found.refused else ""
-    click.echo(printable(f"{file}: {len(found.rows)} rows{f' ({spoken})' if spoken else ''}{left}"))
+    say(f"{file}: {len(found.rows)} rows{f' ({spoken})' if spoken else ''}{left}")
     for line in [*found.notes, *map(str, found.refused[:_SHOWN])]:
-        click.echo(printable(f"  {line}"))
+        say(f"  {line}")
     if len(found.refused) > _SHOWN:
-        click.echo(f"  and {len(found.refused) - _SHOWN} more")
+        say(f"  and {len(found.refused) - _SHOWN} more")
 
 
 def seeds_written(folder: Path, found: Sequence[OwnRows]) -> list[Path]:

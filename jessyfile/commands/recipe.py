@@ -11,6 +11,7 @@ import click
 
 from jessyfile.commands.common import pairs, recipe_options, verdict
 from jessyfile.commands.recipe_file import missing_recipe, require_recipe
+from jessyfile.commands.say import say
 from jessyfile.errors import ProjectError
 from jessyfile.text.lines import lines as text_lines
 from jessyfile.text.printable import printable
@@ -121,8 +122,8 @@ def _print_text(recipe: Path, found: Sequence[Diagnostic], notes: Sequence[Findi
     if found:
         click.echo(render_diagnostics(found) + "\n", err=True)
     for note in notes:
-        click.echo(printable(str(note)), err=True)
-    click.echo(verdict(recipe, found))
+        say(str(note), err=True)
+    say(verdict(recipe, found))
 
 
 @click.command()

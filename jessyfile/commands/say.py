@@ -19,11 +19,18 @@ def near(path: Path) -> str:
     return str(path)
 
 
-def say(text: str, tint: Callable[[str], str] = str, *, err: bool = False) -> None:
-    """Print a text, to standard error with `err`; lines that are too long are folded, and each is given its colour by `tint`."""
+def say(text: str, tint: Callable[[str], str] = str, *, err: bool = False, hang: int | None = None) -> None:
+    """Print a text, to standard error with `err`.
+
+    Args:
+        text: one line or several; those that are too long are folded.
+        tint: gives a line its colour.
+        err: print it to standard error.
+        hang: how far what is folded is indented; two more than its line unless given.
+    """
     width = terminal_width(err=err)
     for line in printable(text).split("\n"):
         coloured = tint(line)
         before, _, after = coloured.partition(line) if line else (coloured, "", "")
-        for piece in folded(line, width):
+        for piece in folded(line, width, hang):
             click.echo(f"{before}{piece}{after}", err=err)

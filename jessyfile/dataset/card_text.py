@@ -7,15 +7,14 @@ from collections.abc import Mapping, Sequence
 from jessyfile.dataset.card import Card, DatasetCard
 from jessyfile.dataset.card_tables import CardTable, length_table, source_table, summary_lines, topic_table
 from jessyfile.results.facts import DroppedRows
+from jessyfile.text.fit import table
 
 _BAR = 24
 
 
-def card_text(card: Card) -> str:
-    """Return the card in lines of at most about 100 characters."""
-    lines = summary_lines(card)
-    width = max(len(name) for name, _ in lines)
-    parts = ["\n".join(f"{name:<{width}}  {value}" for name, value in lines), _table(topic_table(card))]
+def card_text(card: Card, width: int | None = None) -> str:
+    """Return the card in lines of at most about 100 characters; its figures in lines of `width`, None for any."""
+    parts = ["\n".join(table([*summary_lines(card)], width, "")), _table(topic_table(card))]
     parts += [_bars("language", card.figures.languages), _table(length_table(card, "characters"))]
     if isinstance(card, DatasetCard):
         parts += [_table(source_table(card, "came from"))] if card.sources else []
@@ -23,8 +22,8 @@ def card_text(card: Card) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def _table(table: CardTable) -> str:
-    widths = [max(map(len, column)) for column in zip(table.head, *table.rows, strict=True)]
+def _table(shown: CardTable) -> str:
+    widths = [max(map(len, column)) for column in zip(shown.head, *shown.rows, strict=True)]
 
     def line(row: Sequence[str]) -> str:
         cells = [
@@ -33,7 +32,7 @@ def _table(table: CardTable) -> str:
         ]
         return "  ".join(cells).rstrip()
 
-    return "\n".join(map(line, (table.head, *table.rows)))
+    return "\n".join(map(line, (shown.head, *shown.rows)))
 
 
 def _bars(name: str, counts: Mapping[str, int]) -> str:

@@ -11,25 +11,33 @@ import datetime as dt
 import hashlib
 import io
 import itertools
+import json
 import re
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pyte
+import pytest
 from evaluation_fakes import CASE, trained
 from report_fakes import make_verdict
 
 from jessyfile.cli import main
+from jessyfile.commands.doctor import Diagnosis
+from jessyfile.commands.recipe import known_findings
 from jessyfile.errors import Interrupted
+from jessyfile.evaluation.paired import run_evaluation
 from jessyfile.export.export_steps import run_promote
+from jessyfile.export.forms import Exported
 from jessyfile.export.move_names import register_embedded
 from jessyfile.export.registry import lookup, model_id
 from jessyfile.language.recipe import Recipe
 from jessyfile.pipeline import compile_steps
 from jessyfile.planning.canonical import readable
+from jessyfile.planning.runs import find_run
 from jessyfile.planning.step_cost import Measured
 from jessyfile.planning.steps import Step, StepContext
 from jessyfile.results.facts import (
@@ -46,9 +54,6 @@ from jessyfile.results.facts import (
 )
 from jessyfile.results.served import Served
 from jessyfile.training.metrics import MetricsLog, TrainingMetrics
-
-if TYPE_CHECKING:
-    import pytest
 
 RECIPE = """JESSY 1
 
@@ -271,3 +276,79 @@ def _report(recipe: object, root: Path, result: Any) -> Path:
     path = result.run.folder / "report.html"
     path.write_text("<!doctype html>")
     return path
+
+
+FAQ = "question,answer\n" + "".join(
+    f"How long does delivery to zone {n} take?,Zone {n} is served within {n + 2} working days of the order.\n"
+    for n in range(9)
+)
+MODELFILE = """FROM ./model.gguf
+SYSTEM Kısa ve içten konuş, soruyu anlamadan cevap verme.
+PARAMETER temperature 0.7
+PARAMETER mirostat 2
+"""
+ROW = {
+    "complexity": "low",
+    "iterations": 1,
+    "language": "en",
+    "tags": [],
+    "source": "hand",
+    "category": "own",
+    "topic": "own",
+}
+
+
+def furnish(root: Path, patch: pytest.MonkeyPatch) -> None:
+    """Lay out what commands besides apply read, and put one machine and one export in place of the real ones."""
+    recipe = (root / "tiny.jessy").read_text("utf-8")
+    wrong = recipe.replace("rank", "rnk").replace("epochs 2", "epochs two").replace('"cases.jsonl"', '"case.jsonl"')
+    (root / "broken.jessy").write_text(wrong, "utf-8")
+    asked = [f"How do I change the colour of page {n} of the catalogue?" for n in range(5)]
+    said = [
+        f"Open page {n}, touch the corner and choose one of the {n + 3} colours that are offered there."
+        for n in range(5)
+    ]
+    rows = [json.dumps(ROW | {"query": query, "response": answer}) for query, answer in zip(asked, said, strict=True)]
+    (root / "own" / "own").mkdir(parents=True, exist_ok=True)
+    (root / "own" / "own" / "own.jsonl").write_text("\n".join(rows) + "\n", "utf-8")
+    (root / "more.jessy").write_text(
+        'JESSY 1\nNAME more\nFROM "./model.gguf"\nDATASET {\n  SEEDS "own"\n  CATEGORY own 4\n}\n', "utf-8"
+    )
+    (root / "faq.csv").write_text(f"{FAQ}write to me,hello@shop.com is our address for everything.\n", "utf-8")
+    (root / "Modelfile").write_text(MODELFILE, "utf-8")
+    patch.setattr("jessyfile.commands.recipe.known_findings", _known)
+    patch.setattr("jessyfile.commands.doctor.findings", lambda _: DOCTOR)
+    patch.setattr("jessyfile.commands.evaluate.ask", lambda *_, **__: run_evaluation(root, find_run(root, "2")))
+    patch.setattr(
+        "jessyfile.export.forms.export",
+        lambda *_: Exported(Path("tiny-companion-gguf"), {"tiny-companion.q8_0.gguf": 291_550_000}),
+    )
+
+
+def _known(recipe: Recipe) -> Any:
+    """What the real steps know of a recipe, not those that do nothing here."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("jessyfile.pipeline.compile_steps", compile_steps)
+        return known_findings(recipe)
+
+
+def clear(path: Path) -> None:
+    """Remove what a command wrote."""
+    shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+
+
+DOCTOR = (
+    Diagnosis("system", "Linux x86_64, Python 3.12.1"),
+    Diagnosis(
+        "blas",
+        "the reference BLAS, 2 threads",
+        good=False,
+        advice="training is some seventy times as slow as it could be",
+    ),
+    Diagnosis("memory", "25.3 GB, 21.1 GB available"),
+    Diagnosis("ollama", "does not answer at http://127.0.0.1:11434; the embedded engine serves instead"),
+    Diagnosis(
+        "versions",
+        "jessy 0.1.0, mlx 0.32.4, mlx-lm 0.32.2, xllamacpp 2026.10.11549, gguf 0.19.0, lark 1.3.1, tokenizers 0.23.3",
+    ),
+)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from rich.console import Console
-from screens_world import BAD, Glass, World, new_world
+from screens_world import BAD, Glass, World, clear, furnish, new_world
 
 from jessyfile.commands.terminal import LiveLines
 from jessyfile.planning.pace import Pace
@@ -123,6 +123,45 @@ def test_a_reading_command(screen: str, columns: int, lived: World, snapshot: Sn
     assert known(glass) == snapshot
     whole = (".jessy/store", "CATEGORY philosophicallong", "classDef")  # a path, and texts in languages of their own
     assert [line for line in glass.too_wide() if not any(word in line for word in whole)] == []
+
+
+MADE = {
+    "check of a recipe with too few rows": ["check", "tiny.jessy"],
+    "check of a recipe with mistakes": ["check", "broken.jessy"],
+    "check of rows that are not asked for": ["check", "more.jessy"],
+    "doctor": ["doctor"],
+    "init from rows": ["init", "new", "--from", "faq.csv", "--yes"],
+    "init of a persona": ["init", "persona", "--yes"],
+    "data import": ["data", "import", "faq.csv", "--into", "imported"],
+    "data lint": ["data", "lint", "seeds"],
+    "data show": ["data", "show", "own", "-n", "3"],
+    "data stats": ["data", "stats", "own"],
+    "eval": ["eval", "tiny-companion:candidate"],
+    "compare of two runs": ["compare", "1", "2"],
+    "export": ["export", "tiny-companion", "--as", "gguf"],
+    "import": ["import", "Modelfile", "--output", "other.jessy"],
+}
+
+
+@pytest.fixture
+def furnished(lived: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    """The same project, with what other commands read in it, a machine that is always the same, and an export that takes no time."""
+    furnish(lived.root, monkeypatch)
+    yield lived
+    for name in ("new", "persona", "imported", "other.jessy"):
+        clear(lived.root / name)
+
+
+@COLUMNS
+@pytest.mark.parametrize("screen", MADE)
+def test_a_command_that_makes_or_measures(
+    screen: str, columns: int, furnished: World, snapshot: SnapshotAssertion
+) -> None:
+    """Half of these were folded nowhere: at 60 columns the terminal cut their words."""
+    glass = furnished.look(columns, *MADE[screen])
+    assert known(glass) == snapshot
+    pasted = ("next: llama-cli", "wrote ")  # a command, a path
+    assert [line for line in glass.too_wide() if not line.startswith(pasted)] == []
 
 
 def test_every_run_has_one_line_with_its_figures(lived: World) -> None:
