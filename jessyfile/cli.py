@@ -53,6 +53,12 @@ def _chat() -> click.Command:
     return chat
 
 
+def _serve() -> click.Command:
+    from jessyfile.commands.serve import serve
+
+    return serve
+
+
 def _status() -> click.Command:
     from jessyfile.commands.status import status
 
@@ -199,6 +205,7 @@ COMMANDS: dict[str, tuple[Callable[[], click.Command], str]] = {
     "plan": (_plan, "Show what apply would do, and why. Starts nothing."),
     "apply": (_apply, "Make data, train, export, evaluate, promote: whatever the plan says."),
     "chat": (_chat, "Ask a promoted model; shows level, iterations and seconds."),
+    "serve": (_serve, "Serve promoted models to clients of OpenAI and Ollama."),
     "eval": (_eval, "Ask a promoted model its suites now; say whether it fell behind its lock file."),
     "compare": (_compare, "Compare two models, recipes or runs on the same cases."),
     "report": (_report, "Write a run's report again, and open it."),

@@ -38,6 +38,7 @@ BORDERS = {
     "training/adapter.py", "training/checkpoint.py", "training/config.py", "training/gradient.py",  # arrays by name
     "planning/actions.py", "planning/canonical.py", "planning/fingerprint.py", "planning/forecast.py", "planning/state.py",
     "planning/store.py",  # our own sealed records
+    "serve/asked.py", "serve/told.py", "serve/ollama_routes.py", "serve/openapi.py",  # JSON schemas of clients, GGUF metadata, OpenAPI
     "migrations/migration.py", "migrations/old_project.py", "migrations/records.py", "migrations/registrations.py",  # older formats
 }  # fmt: skip
 

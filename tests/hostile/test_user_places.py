@@ -53,13 +53,13 @@ WRITTEN = {
     "data import --into": NEW_PROJECT,
 }
 READ = {
-    "init --rows", "chat --schema", "data import FILES", "data lint PATH", "data lint --against", "data show PATH", "data show --mask", "data stats PATH", "feedback import FILES", "diff A", "diff B", "export WHAT", "import FILE", "upgrade RECIPES",
+    "init --rows", "chat --schema", "serve --key_file", "data import FILES", "data lint PATH", "data lint --against", "data show PATH", "data show --mask", "data stats PATH", "feedback import FILES", "diff A", "diff B", "export WHAT", "import FILE", "upgrade RECIPES",
     "plan --hosts", "apply --hosts", "eval WHAT", "compare A", "compare B", "report WHAT", *(f"verify {word}" for word in ("GGUF", "--against", "--adapter", "--modelfile")),
     *(f"{command} RECIPE" for command in
       ("apply", "check", "data make", "graph", "plan", "show", "watch", "why")),
 }  # fmt: skip
 NO_PLACE = {
-    "allow_host", "arg", "base", "category", "code", "encoding", "ids", "language", "level", "model", "name", "ollama", "only", "prompt", "quantize", "query", "replace", "response", "set_", "skip", "step",
+    "allow_host", "allow_origin", "arg", "base", "category", "code", "encoding", "host", "host_name", "ids", "language", "level", "model", "name", "ollama", "only", "prompt", "quantize", "query", "replace", "response", "set_", "skip", "step",
     "suite", "tag", "topic", "variant",
 }  # fmt: skip
 

@@ -1,0 +1,1 @@
+"""`jessy serve`: promoted models behind OpenAI's and Ollama's HTTP interfaces."""

@@ -1,0 +1,42 @@
+"""Makes the server with a model's double importable here."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).resolve().parent
+if str(HERE) not in sys.path:
+    sys.path.insert(0, str(HERE))
+
+from serve_fakes import Double, Running, register_model, served  # noqa: E402 (behind the path)
+
+
+@pytest.fixture(scope="module")
+def shared() -> Double:
+    """The double that `running` serves, one a module."""
+    return Double()
+
+
+@pytest.fixture
+def double(shared: Double) -> Double:
+    """The double that `running` serves, as if nobody had asked it yet."""
+    shared.asked.clear()
+    return shared
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A project with the promoted model `tiny`."""
+    register_model(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory, shared: Double) -> Iterator[Running]:
+    """A server of `tiny`, one a module: starting and stopping it takes longer than most tests."""
+    folder = tmp_path_factory.mktemp("project")
+    register_model(folder)
+    with served(folder, lambda _: shared) as found:
+        yield found
