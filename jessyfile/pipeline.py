@@ -726,7 +726,7 @@ def _base_steps(recipe: Recipe) -> tuple[Step, ...]:
 
 
 def _data_steps(recipe: Recipe, read: _Read) -> tuple[Step, ...]:
-    """Return a step for each category of rows."""
+    """Return a step for each category of rows, last for those that ask the rows of others again."""
     from jessyfile.dataset.dataset_inputs import category_files
 
     # a title is for people; only a teacher reads it besides
@@ -739,15 +739,19 @@ def _data_steps(recipe: Recipe, read: _Read) -> tuple[Step, ...]:
             category.title,
             _category,
             reads=(
-                *(f"dataset.category.{category.name}.{part}" for part in own),
+                *(
+                    f"dataset.category.{category.name}.{part}"
+                    for part in (*own, *(("refine",) if category.refine else ()))
+                ),
                 *(f"dataset.{part}" for part in common),
                 *read.rows,
             ),
             files=category_files(category.name),
             preflight=_category_known,
+            inputs=tuple(f"data.{name}" for name in category.refine),
             units=lambda *_, count=category.count: float(count),
         )
-        for category in recipe.dataset.categories
+        for category in sorted(recipe.dataset.categories, key=lambda one: bool(one.refine))
     )
 
 

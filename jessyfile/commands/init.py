@@ -50,6 +50,9 @@ T = TypeVar("T")
     type=click.Choice(TEMPLATES),
     help="What to begin with instead of your own rows; persona unless said.",
 )
+@click.option(
+    "--refine", is_flag=True, help="Train a better answer behind a weaker draft, too: for thinking more than once."
+)
 @reading_options
 @click.option("--yes", is_flag=True, help="Ask nothing: take the defaults for what is not given.")
 def init(
@@ -59,6 +62,7 @@ def init(
     language: str | None,
     rows: Path | None,
     template: str | None,
+    refine: bool,
     query: str | None,
     response: str | None,
     encoding: str | None,
@@ -83,10 +87,10 @@ def init(
         _list_bases()
     base = questions.ask("Base model", base, _first_base(), lambda text: _checked_base(text, folder))
     if rows is not None and found is not None:
-        files = _own_files(name, base, found, rows)
+        files = _own_files(name, base, found, rows, refine=refine)
     else:
         wanted = questions.ask("Language of the rows", language, spoken_here(), _checked_language)
-        files = _template_files(name, base, template or TEMPLATES[0], wanted)
+        files = _template_files(name, base, template or TEMPLATES[0], wanted, refine=refine)
     _write(folder, files)
     recipe = shlex.quote(printable(str(folder / next(iter(files)))))
     following = f"Next: jessy plan {recipe}, then jessy apply {recipe}"
@@ -94,7 +98,7 @@ def init(
     say("\n" + (following if width is None or cells(following) <= width else following.replace(", then ", "\nthen: ")))
 
 
-def _own_files(name: str, base: str, found: OwnRows, rows: Path) -> dict[str, str]:
+def _own_files(name: str, base: str, found: OwnRows, rows: Path, *, refine: bool) -> dict[str, str]:
     """Return the files of a project of the user's rows, and say what became of them."""
     from jessyfile.commands.own_project import ENOUGH_ROWS, LEAST_ROWS, own_project
     from jessyfile.errors import DatasetError
@@ -103,13 +107,13 @@ def _own_files(name: str, base: str, found: OwnRows, rows: Path) -> dict[str, st
     if len(found.rows) < LEAST_ROWS:
         hint = f"write at least {LEAST_ROWS}, better {ENOUGH_ROWS}: a model learns little from fewer"
         raise DatasetError(f"`{rows}` has {len(found.rows)} rows that can be used", hint=hint)
-    project = own_project(name, base, _note(base), found, one_line(rows.name))
+    project = own_project(name, base, _note(base), found, one_line(rows.name), refine=refine)
     few = f"; so few say little, {ENOUGH_ROWS} rows or more are better" if len(found.rows) < ENOUGH_ROWS else ""
     say(f"{project.held} of {len(found.rows)} rows are held out as cases and not trained{few}")
     return project.files
 
 
-def _template_files(name: str, base: str, template: str, language: str) -> dict[str, str]:
+def _template_files(name: str, base: str, template: str, language: str, *, refine: bool) -> dict[str, str]:
     """Return the files of a project of the seeds that come with jessy, in the nearest language that has some."""
     from jessyfile.commands.own_project import own_project
     from jessyfile.commands.scaffold import LANGUAGES, project_files
@@ -121,9 +125,9 @@ def _template_files(name: str, base: str, template: str, language: str) -> dict[
     if seeds != language:
         say(f"there are no seeds in `{language}`: those in English show the form, write yours over them")
     if persona:
-        return project_files(name, base, seeds, base_note=_note(base))
+        return project_files(name, base, seeds, base_note=_note(base), refine=refine)
     found = import_rows(resource("templates", "init", "starts") / f"{template}.{seeds}.jsonl", Reading(template))
-    return own_project(name, base, _note(base), found, f"template {template}").files
+    return own_project(name, base, _note(base), found, f"template {template}", refine=refine).files
 
 
 def spoken_here() -> str:

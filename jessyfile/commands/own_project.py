@@ -47,7 +47,7 @@ class OwnProject:
     held: int
 
 
-def own_project(name: str, base: str, note: str, found: OwnRows, origin: str) -> OwnProject:
+def own_project(name: str, base: str, note: str, found: OwnRows, origin: str, *, refine: bool = False) -> OwnProject:
     """Return the files of a project that learns a user's rows.
 
     Args:
@@ -56,6 +56,7 @@ def own_project(name: str, base: str, note: str, found: OwnRows, origin: str) ->
         note: a comment beside FROM.
         found: the rows, read and judged.
         origin: the file they came from, for the recipe's head.
+        refine: whether each row is trained behind a weaker draft, too.
 
     Returns:
         The recipe first, then seeds and suites.
@@ -69,7 +70,7 @@ def own_project(name: str, base: str, note: str, found: OwnRows, origin: str) ->
     suites = {title: cases for title, cases in ((suite, own), (edited, mine)) if cases}
     recipe = f"{name.rsplit('/', 1)[-1]}.jessy"
     sizes = {title: len(cases) for title, cases in suites.items()}
-    values = _Recipe(name, recipe, base, note, found.system, origin, held, sizes, found.allow)
+    values = _Recipe(name, recipe, base, note, found.system, origin, held, sizes, found.allow, refine=refine)
     files = {recipe: values.text(), **seed_files(held.trained)}
     files |= {f"{CASES}/{title}.jsonl": _lines(cases) for title, cases in suites.items()}
     return OwnProject(files, len(held.asked))
@@ -99,14 +100,31 @@ def tokens_of(text: str) -> int:
     return ceil(len(text.encode("utf-8")) / _BYTES_A_TOKEN)
 
 
-def amount(rows: Sequence[Row], system: str, base: str) -> Amount:
-    """Return the training that fits the rows: enough updates for few of them, and room for the longest."""
-    few = len(rows)
+def refinement_name(category: str) -> str:
+    """Return a name for the category that refines another."""
+    return "refinement" if category != "refinement" else "refined_again"
+
+
+def amount(rows: Sequence[Row], system: str, base: str, *, refine: bool = False) -> Amount:
+    """Return the training that fits the rows: enough updates for few of them, and room for the longest.
+
+    Args:
+        rows: the rows to train on.
+        system: the system prompt, which stands before each.
+        base: the value of FROM.
+        refine: whether each is trained a second time, behind a draft of its answer.
+
+    Returns:
+        What the recipe says of training.
+    """
+    few = len(rows) * (2 if refine else 1)
     epochs = 6 if few < 150 else 4 if few < 600 else 3 if few < 2000 else 2
     batch = 4 if few < 150 else 8
     before = tokens_of(system) + _FRAME
     longest = max(before + tokens_of(row.text) + _FRAME * len(row.example.turns) for row in rows)
     answer = max(tokens_of(row.example.response or "") for row in rows)
+    if refine:
+        longest += answer + 2 * _FRAME
     max_tokens = min(max(32, 16 * ceil(1.25 * answer / 16)), 1024)
     max_length = min(max(64, 32 * ceil(longest / 32)), 2048)
     window = next((size for size in (2048, 4096, 8192) if size >= max_length + max_tokens), 8192)
@@ -127,6 +145,7 @@ class _Recipe:
     held: HeldOut
     suites: dict[str, int]
     allow: tuple[str, ...]
+    refine: bool
 
     def text(self) -> str:
         """Return the recipe, formatted."""
@@ -138,7 +157,9 @@ class _Recipe:
             "own.jessy.j2", self.file, name=self.name, base=self.base, base_note=self.note, origin=self.origin,
             title=quoted(self.origin),
             system=self._system(), category=rows[0].example.category.value, rows=len(rows), language=_language(rows),
-            topics=Counter(row.example.topic for row in rows), amount=amount(rows, self.system or "", self.base),
+            topics=Counter(row.example.topic for row in rows),
+            amount=amount(rows, self.system or "", self.base, refine=self.refine),
+            refine=self.refine, refinement=refinement_name(rows[0].example.category.value),
             validation=max(5, ceil(100 * len({row.example.topic for row in rows}) / len(rows))),
             known=self.held.known, suite=suite, edited=edited[0] if edited else "", suites=self.suites,
             allow=" ".join(self.allow),

@@ -106,7 +106,9 @@ _STARTS: Mapping[Language, _Start] = {
 }  # fmt: skip
 
 
-def project_files(name: str, base: str, language: Language, *, base_note: str = "") -> dict[str, str]:
+def project_files(
+    name: str, base: str, language: Language, *, base_note: str = "", refine: bool = False
+) -> dict[str, str]:
     """Return the files of a new project.
 
     Args:
@@ -114,13 +116,14 @@ def project_files(name: str, base: str, language: Language, *, base_note: str = 
         base: the value of FROM, written as it is.
         language: the language of the seeds, system prompt and suites.
         base_note: a comment beside FROM.
+        refine: whether rows of the higher levels are trained behind a weaker draft, too.
 
     Returns:
         Texts by path relative to the project: `<name>.jessy`, and `data/seeds/<category>/<topic>.jsonl`.
     """
     start = _STARTS[language]
     recipe = f"{name.rsplit('/', 1)[-1]}.jessy"
-    files = {recipe: _recipe(name, recipe, base, base_note or "the base model", start)}
+    files = {recipe: _recipe(name, recipe, base, base_note or "the base model", start, refine=refine)}
     for category in start.categories:
         taken = start.rows if category.language == "mixed" else (category.language,)
         for topic in category.topics:
@@ -130,11 +133,14 @@ def project_files(name: str, base: str, language: Language, *, base_note: str = 
     return files
 
 
-def _recipe(name: str, file: str, base: str, note: str, start: _Start) -> str:
+def _recipe(name: str, file: str, base: str, note: str, start: _Start, *, refine: bool) -> str:
     rank, rate = rank_and_rate(base)
+    thought_over = [one for one in start.categories if one.level in ("medium", "high")]
     return recipe_text(
         "recipe.jessy.j2", file, name=name, base=base, base_note=note, system=start.system,
         validation=start.validation, markers=start.markers, categories=start.categories, rank=rank, rate=rate,
+        refine=refine, refined=[one.name for one in thought_over], refined_rows=sum(one.count for one in thought_over),
+        refined_language="en" if start.rows == ("en",) else "mixed",
         suites=[{"name": suite, "limit": limit} for suite, limit in start.suites],
         metrics=[{"name": metric, "value": value} for metric, value in start.metrics],
     )  # fmt: skip

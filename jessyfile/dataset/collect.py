@@ -18,11 +18,12 @@ from jessyfile.dataset.language import keep_declared
 from jessyfile.dataset.leaks import KnownCase, find_leaks, load_cases
 from jessyfile.dataset.places import file_to_write, passed_over, shown_path, suite_paths
 from jessyfile.dataset.seeds import load_seeds
-from jessyfile.dataset.select import Wanted, sample, wanted_topics
+from jessyfile.dataset.select import Wanted, is_taken, sample, wanted_topics
 from jessyfile.dataset.similarity import first_of_each
 from jessyfile.dataset.teacher import TeacherRun
 from jessyfile.dataset.templates import load_intents
 from jessyfile.dataset.variants import rewrite_shares, variants
+from jessyfile.dataset.weaker import refinements
 from jessyfile.errors import DatasetError, TeacherError
 from jessyfile.project import jessy_folder
 from jessyfile.text.answer_language import everyday_words
@@ -49,7 +50,9 @@ class Collected:
     teacher: TeacherFacts | None = None
 
 
-def collect(recipe: DataRecipe, root: Path, category: Category, stop: Stop | None = None) -> Collected:
+def collect(
+    recipe: DataRecipe, root: Path, category: Category, stop: Stop | None = None, asked: Sequence[Row] = ()
+) -> Collected:
     """Make a category's rows, with the exact count for every topic.
 
     Args:
@@ -57,6 +60,7 @@ def collect(recipe: DataRecipe, root: Path, category: Category, stop: Stop | Non
         root: the project's root folder.
         category: the category to fill.
         stop: asked between rows and requests whether to stop.
+        asked: the rows that a category which refines asks again.
 
     Returns:
         The rows and what was dropped on the way.
@@ -64,7 +68,7 @@ def collect(recipe: DataRecipe, root: Path, category: Category, stop: Stop | Non
     Raises:
         DatasetError: topics have too few rows. The message names each topic, what is missing, and the ways out.
     """
-    return _Collector(recipe, root, category, stop).collect()
+    return _Collector(recipe, root, category, stop, asked).collect()
 
 
 def distinct(rows: Sequence[Row], bound: float, tally: Tally) -> list[Row]:
@@ -94,8 +98,10 @@ def unlike(candidates: Sequence[Row], present: Sequence[Row], bound: float, tall
 
 
 class _Collector:
-    def __init__(self, recipe: DataRecipe, root: Path, category: Category, stop: Stop | None) -> None:
-        self.recipe, self.root, self.category, self.stop = recipe, root, category, stop
+    def __init__(
+        self, recipe: DataRecipe, root: Path, category: Category, stop: Stop | None, asked: Sequence[Row]
+    ) -> None:
+        self.recipe, self.root, self.category, self.stop, self.asked = recipe, root, category, stop, asked
         self.settings = recipe.dataset
         self.checks = row_checks(recipe.complexity, recipe.dataset.allow)
         self.out = Collected()
@@ -103,9 +109,8 @@ class _Collector:
         self.cases: list[KnownCase] | None = None
         self.run: TeacherRun | None = None
         self.may_top_up = tops_up(recipe, root, category.name)
-        told = distinct(
-            self._filtered(load_seeds(recipe, root, category.name)), self.settings.similarity, self.out.tally
-        )
+        written = [row for row in load_seeds(recipe, root, category.name) if is_taken(category, row.example.topic)]
+        told = distinct(self._filtered(written), self.settings.similarity, self.out.tally)
         self.corrections = self._filtered(load_corrections(recipe, root))
         self.seeds = without_corrected(told, self.corrections, self.settings.similarity, self.out.tally)
         kept = set(map(id, self.seeds))
@@ -121,6 +126,7 @@ class _Collector:
                 file_to_write(self.recipe, self.root, asked.category, asked.topic),
                 self.settings.teacher is not None,
                 [*self._apart(short), *self.out.tally.notes(), *self._passed_over()],
+                refines=bool(self.category.refine),
             )
         if self.run is not None:
             self.out.teacher = self.run.report.facts()
@@ -132,13 +138,16 @@ class _Collector:
     def _topic(self, wanted: Wanted) -> tuple[Wanted, int] | None:
         """Add one topic's rows; return how many were found when they are too few."""
         rows = sample([row for row in self.seeds if wanted.takes(row)], wanted.count, self.settings.seed, wanted.name)
-        for top_up in (self._from_templates, self._from_variants, self._from_teacher):
+        made = (self._from_templates, self._from_variants, self._from_teacher)
+        for top_up in (self._from_asked,) if self.category.refine else made:
             if self.may_top_up and len(rows) < wanted.count:
                 rows = [*rows, *top_up(wanted, rows, wanted.count - len(rows))]
         # a row that a correction answers anew leaves a gap, which is no mistake of the recipe's
         if len(rows) < wanted.count - sum(map(wanted.takes, self.corrected)):
             return wanted, len(rows)
-        rows = rewrite_shares(rows, self.settings.augment, self.settings.seed, wanted.name, self.settings.similarity)
+        if not self.category.refine:  # whose last turns are jessy's own words
+            augment, bound = self.settings.augment, self.settings.similarity
+            rows = rewrite_shares(rows, augment, self.settings.seed, wanted.name, bound)
         self.out.sources[wanted.name] = _by_source(rows)
         self.out.rows += rows
         return None
@@ -159,6 +168,17 @@ class _Collector:
         intents = load_intents(self.root, wanted.category, wanted.topic)
         stream = composed(intents, wanted.category, wanted.topic, self.settings.seed)
         return self._admitted((row for row in stream if wanted.takes(row)), rows, missing)
+
+    def _from_asked(self, wanted: Wanted, rows: Sequence[Row], missing: int) -> list[Row]:
+        """Return rows that are asked again behind weaker drafts: they say what rows said, and only their drafts must differ."""
+        least = self.recipe.complexity.levels[0].name
+        stream = refinements(self.asked, wanted.category, least, self.settings.seed)
+        found: list[Row] = []
+        present = {row.text for row in rows}
+        fitting = (row for row in stream if wanted.takes(row) and row.text not in present)
+        while len(found) < missing and (drawn := list(islice(fitting, missing - len(found)))):
+            found += self._clean(drawn)
+        return found
 
     def _from_variants(self, wanted: Wanted, rows: Sequence[Row], missing: int) -> list[Row]:
         made = variants(rows, self.settings.augment, wanted.count, self.settings.seed, wanted.name)
@@ -226,7 +246,9 @@ def _by_source(rows: Sequence[Row]) -> dict[str, int]:
     return counts
 
 
-def _too_few(short: Sequence[tuple[Wanted, int]], file: str, has_teacher: bool, notes: Sequence[str]) -> DatasetError:
+def _too_few(
+    short: Sequence[tuple[Wanted, int]], file: str, has_teacher: bool, notes: Sequence[str], *, refines: bool
+) -> DatasetError:
     said = "; ".join(
         f"`{wanted.name}` asks for {wanted.count} rows and {found} were found: {wanted.count - found} are missing"
         for wanted, found in short
@@ -236,6 +258,7 @@ def _too_few(short: Sequence[tuple[Wanted, int]], file: str, has_teacher: bool, 
     teacher = (
         "raise the TEACHER's max_requests" if has_teacher else "add `TEACHER <model> at <url>` to the DATASET block"
     )
+    more = "name more categories after `refine`" if refines else teacher
     return DatasetError(
-        said, hint=f"write {wanted.count - found} more rows into {file}; or lower the count to {found}; or {teacher}"
+        said, hint=f"write {wanted.count - found} more rows into {file}; or lower the count to {found}; or {more}"
     )

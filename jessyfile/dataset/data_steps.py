@@ -15,6 +15,7 @@ from jessyfile.dataset.filters import Tally, apply_checks, row_checks
 from jessyfile.dataset.formatted import formatted, write_formatted
 from jessyfile.dataset.leaks import listed, refuse_leaks
 from jessyfile.dataset.places import markers_to_write
+from jessyfile.dataset.refinement import is_refined
 from jessyfile.dataset.replay import replay_rows
 from jessyfile.dataset.rows import Row, store_row, stored_row
 from jessyfile.dataset.seeds import load_markers
@@ -41,7 +42,8 @@ CARD_HTML = "card.html"
 def run_category(context: StepContext) -> RowsFacts:
     """Write `rows.jsonl`: one category's rows, exactly as many of each topic as the recipe asks for."""
     category = _category(context)
-    collected = collect(context.recipe, context.root, category, context.stop)
+    asked = [row for name in category.refine for row in read_category(context.inputs[f"data.{name}"])]
+    collected = collect(context.recipe, context.root, category, context.stop, asked)
     write_jsonl(context.output / ROWS, (store_row(row) for row in collected.rows))
     return RowsFacts(len(collected.rows), collected.sources, collected.tally.facts(), collected.teacher)
 
@@ -95,7 +97,9 @@ def run_dataset(context: StepContext) -> DatasetFacts:
 
 
 def refuse_duplicates(rows: Sequence[Row], bound: float) -> None:
-    """Raise DatasetError that names both places when rows of two categories are nearer than the bound."""
+    """Raise DatasetError that names both places when rows of two categories are nearer than the bound; what is asked again behind a
+    draft is meant to say the same."""
+    rows = [row for row in rows if not is_refined(row.example)]
     left, right, similarity = near_pairs([row.text for row in rows], bound)
     pairs = zip(left.tolist(), right.tolist(), similarity.tolist(), strict=True)
     same = [f"{rows[j].place} says the same as {rows[i].place} ({alike:.0%} alike)" for i, j, alike in pairs]

@@ -14,6 +14,7 @@ from jessyfile.dataset.places import (
     seed_files,
     suite_paths,
 )
+from jessyfile.dataset.refinement import TABLE as REFINEMENT_TABLE
 from jessyfile.dataset.select import Wanted, wanted_topics
 from jessyfile.dataset.settings import DataRecipe
 from jessyfile.language.recipe import Recipe
@@ -28,18 +29,20 @@ def category_files(name: str) -> Files:
     def files(recipe: DataRecipe, root: Path) -> Sequence[Path]:
         made = _top_up_files(recipe, root, name) if tops_up(recipe, root, name) else ()
         seeds = (*seed_files(recipe, root, name), *correction_files(recipe, root))
-        return tuple(dict.fromkeys((*seeds, *_own_files(recipe, root), *made)))
+        return tuple(dict.fromkeys((*seeds, *_own_files(recipe, root, name), *made)))
 
     return files
 
 
-def _own_files(recipe: DataRecipe, root: Path) -> Iterator[Path]:
+def _own_files(recipe: DataRecipe, root: Path, name: str) -> Iterator[Path]:
     """Yield the word lists, the project's before jessy's, and jessy's prompts that decide which rows pass and what is asked of a teacher."""
     yield resource("grammar", "example.schema.json")
     ours = (resource("data", "lexicon", f"words_{name}.tsv") for name in ("tr", "en"))
     own = {path.name: path for path in sorted((root / "data" / "lexicon").glob("words_*.tsv"))}
     yield from ({path.name: path for path in ours} | own).values()
     tables = list[str]()
+    if _refines(recipe, name):
+        tables.append(REFINEMENT_TABLE)
     if recipe.dataset.augment.slang:
         tables.append("short_forms")
     if recipe.dataset.teacher is not None:
@@ -62,7 +65,7 @@ def _template_files(recipe: DataRecipe, root: Path, name: str) -> Iterator[Path]
 
 
 def tops_up(recipe: DataRecipe, root: Path, name: str) -> bool:
-    """Whether a category may take rows from elsewhere than its seeds: it has a TEACHER, or a topic asks for more rows
+    """Whether a category may take rows from elsewhere than its seeds: it refines others, it has a TEACHER, or a topic asks for more rows
     than its seed file has lines.
 
     The plan and the step ask the same question, so that a step never reads a template or a suite that its
@@ -70,15 +73,23 @@ def tops_up(recipe: DataRecipe, root: Path, name: str) -> bool:
     asked whatever the filters leave.
     """
     lines = {path.stem: _lines(path) for path in seed_files(recipe, root, name)}
-    return recipe.dataset.teacher is not None or any(
-        wanted.count > (lines.get(wanted.topic, 0) if wanted.topic else sum(lines.values()))
-        for wanted in wanted_of(recipe, name)
+    return (
+        recipe.dataset.teacher is not None
+        or _refines(recipe, name)
+        or any(
+            wanted.count > (lines.get(wanted.topic, 0) if wanted.topic else sum(lines.values()))
+            for wanted in wanted_of(recipe, name)
+        )
     )
 
 
 def wanted_of(recipe: DataRecipe, name: str) -> tuple[Wanted, ...]:
     """Return what the category of this name asks for, topic by topic."""
     return next((wanted_topics(category) for category in recipe.dataset.categories if category.name == name), ())
+
+
+def _refines(recipe: DataRecipe, name: str) -> bool:
+    return any(category.name == name and category.refine for category in recipe.dataset.categories)
 
 
 def _lines(path: Path) -> int:

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+from jessyfile.dataset.refinement import is_refined
 from jessyfile.dataset.rows import Row
 from jessyfile.language.recipe import Message
 from jessyfile.results.typed_json import read_as
@@ -67,6 +68,7 @@ def formatted(row: Row, marker: str | None) -> FormattedRow:
         tags=example.tags,
         id=row.id,
         levels=(*named, (example.level, example.iterations_needed)),
+        learned=(*(False for _ in named), True) if is_refined(example) else (),
         paraphrases=tuple(text.strip() for text in example.paraphrases),
     )
 

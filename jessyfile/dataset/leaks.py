@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from jessyfile.dataset.example import TrainingExample, folded, texts_of
 from jessyfile.dataset.places import reference_paths, shown_path, suite_paths
+from jessyfile.dataset.refinement import unrefined
 from jessyfile.dataset.similarity import cross_pairs
 from jessyfile.errors import DatasetError
 from jessyfile.text.json_lines import Fault, read_jsonl
@@ -101,8 +102,9 @@ def find_leaks(rows: Sequence[Row], cases: Sequence[KnownCase], bound: float | N
     if not rows or not cases:
         return []
     found: dict[int, tuple[int, str]] = {}
-    told = [(index, wording) for index, row in enumerate(rows) for wording in row.example.wordings]
-    asked = [_asked(rows[index].example, wording) for index, wording in told]
+    asking = [unrefined(row.example) for row in rows]
+    told = [(index, wording) for index, example in enumerate(asking) for wording in example.wordings]
+    asked = [_asked(asking[index], wording) for index, wording in told]
     pairs = [(place, case, "asks the same as") for place, case in _same(asked, cases)]
     if bound is not None:
         worded = [index for index, case in enumerate(cases) if folded_normal(case.asked)]

@@ -15,6 +15,7 @@ from jessyfile.dataset.places import MARKERS
 from jessyfile.dataset.preference_forms import is_preference
 from jessyfile.dataset.preference_set import Seen, fault_at, whole_rows
 from jessyfile.dataset.preferences import read_file
+from jessyfile.dataset.refinement import is_refined
 from jessyfile.dataset.rows import Row, from_json, schema_faults
 from jessyfile.dataset.similarity import near_pairs
 from jessyfile.errors import DatasetError
@@ -166,9 +167,11 @@ def _fault(row: Row, reason: str) -> Fault:
 
 
 def _alike(rows: Sequence[Row]) -> Iterator[Fault]:
-    left, right, similarity = near_pairs([row.text for row in rows], SIMILARITY)
-    for one, other, value in zip(left.tolist(), right.tolist(), similarity.tolist(), strict=True):
-        yield _fault(rows[other], f"says the same as {rows[one].place} ({value:.0%} alike)")
+    refined = [row for row in rows if is_refined(row.example)]  # which say again, on purpose, what others say
+    for alike in ([row for row in rows if not is_refined(row.example)], refined):
+        left, right, similarity = near_pairs([row.text for row in alike], SIMILARITY)
+        for one, other, value in zip(left.tolist(), right.tolist(), similarity.tolist(), strict=True):
+            yield _fault(alike[other], f"says the same as {alike[one].place} ({value:.0%} alike)")
 
 
 def _shared_wordings(rows: Sequence[Row]) -> Iterator[Fault]:

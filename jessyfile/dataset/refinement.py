@@ -7,10 +7,17 @@ stands as the model's own turn: everything before it is what the first answer wa
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from jessyfile.language.recipe import Message
 from jessyfile.text.answer_language import MIXED, leaning
 
+if TYPE_CHECKING:
+    from jessyfile.dataset.example import TrainingExample
+
+DRAFTS = 3  # of one row, at most, in rows that are made
+TABLE = "weak_drafts"  # the phrases that drafts are made of
 _BETTER = {
     "tr": "Bu bir taslaktı. Aynı soruya daha iyi cevap ver.",
     "en": "That was a draft. Answer the same question better.",
@@ -25,18 +32,20 @@ def refinement_turns(messages: Sequence[Message], draft: str, language: str | No
     Args:
         messages: the conversation, its question last; earlier drafts are not among them.
         draft: the answer as the model gave it, marker line and all, so that the tokens are those which it wrote.
-        language: an ISO 639-1 code or `mixed`, in which to ask; None takes Turkish or English, whichever the question speaks for.
+        language: an ISO 639-1 code or `mixed`, in which to ask; None takes Turkish or English, whichever the question speaks for, else the
+            draft.
 
     Returns:
         The conversation, the draft as the assistant's turn, and a user's turn.
     """
-    asked = better(language or leaning(messages[-1].content) or _ELSE)
+    asked = better(messages[-1].content, draft, language)
     return [*messages, Message("assistant", draft), Message("user", asked)]
 
 
-def better(language: str) -> str:
-    """Return what asks for a better answer than the draft before it: in Turkish where it is spoken, else in English."""
-    return _BETTER["tr" if language in ("tr", MIXED) else _ELSE]
+def better(question: str, draft: str, language: str | None = None) -> str:
+    """Return what asks for a better answer to a question than a draft: in Turkish where that is spoken, else in English."""
+    spoken = language or leaning(question) or leaning(draft)
+    return _BETTER["tr" if spoken in ("tr", MIXED) else _ELSE]
 
 
 def question_place(messages: Sequence[Message]) -> int:
@@ -44,3 +53,16 @@ def question_place(messages: Sequence[Message]) -> int:
     last = len(messages) - 1
     refined = last >= _ADDED and messages[last].content in _BETTER.values() and messages[last - 1].role == "assistant"
     return last - _ADDED if refined else last
+
+
+def is_refined(example: TrainingExample) -> bool:
+    """Return whether a row is a question that is asked again behind a draft; its last answer alone is learned."""
+    return len(example.turns) >= _ADDED and example.query in _BETTER.values()
+
+
+def unrefined(example: TrainingExample) -> TrainingExample:
+    """Return a row without the draft behind which its question is asked again; any other row as it is."""
+    if not is_refined(example):
+        return example
+    *earlier, question, _ = example.turns
+    return replace(example, turns=tuple(earlier), query=question.content)

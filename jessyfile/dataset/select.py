@@ -58,6 +58,11 @@ def wanted_topics(category: Category) -> tuple[Wanted, ...]:
     )
 
 
+def is_taken(category: Category, topic: str) -> bool:
+    """Return whether a category takes seeds of a topic: one that refines takes those of the categories that it names."""
+    return not category.refine or topic in category.refine
+
+
 def turn(seed: int, *parts: str) -> int:
     """Return a number that depends on the seed and the parts alone, to order things by."""
     digest = hashlib.blake2b("\x1f".join([str(seed), *parts]).encode("utf-8", "surrogatepass"), digest_size=8)

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from jessyfile.dataset.refinement import is_refined, unrefined
 from jessyfile.dataset.select import shares, turn
 from jessyfile.dataset.similarity import groups, near_pairs
 from jessyfile.text.turkish import folded_normal
@@ -43,12 +44,14 @@ def paraphrase_groups(rows: Sequence[Row]) -> list[int]:
 
 def _groups(rows: Sequence[Row], bound: float | None) -> list[int]:
     """Return the groups of rows that are alike from a bound on; without one, of rows that ask the same, in whatever wording."""
-    asked = [(index, folded_normal(text)) for index, row in enumerate(rows) for text in row.example.wordings]
+    asked = [(index, folded_normal(text)) for index, row in enumerate(rows) for text in unrefined(row.example).wordings]
     links = [*_equal(enumerate(row.group for row in rows)), *_equal(asked)]
     if bound is None:
         return groups(len(rows), links)
     told = Counter(row.example.response for row in rows)
-    whole = [(index, folded_normal(row.text)) for index, row in enumerate(rows) if told[row.example.response] < _SHARED]
+    # a weaker draft says what other rows say
+    own = [(index, row) for index, row in enumerate(rows) if not is_refined(row.example)]
+    whole = [(index, folded_normal(row.text)) for index, row in own if told[row.example.response] < _SHARED]
     for owned in (asked, whole):
         left, right, _ = near_pairs([text for _, text in owned], bound)
         links += [(owned[one][0], owned[other][0]) for one, other in zip(left.tolist(), right.tolist(), strict=True)]
@@ -72,8 +75,16 @@ def split_rows(rows: Sequence[Row], share: float, seed: int) -> Split:
     """Put `share` of the rows into validation, every topic in proportion and at least once.
 
     Whole groups move, so that a topic of few large groups may get fewer rows than its part; a topic whose rows are
-    all one group stays in training.
+    all one group stays in training. A question that is asked again behind a draft stands where its own row does, beside the share.
     """
+    again = _asked_again(rows)
+    places = [index for index in range(len(rows)) if index not in again]
+    chosen = {places[index] for index in _share([rows[index] for index in places], share, seed)}
+    valid = chosen | {index for index, own in again.items() if own in chosen}
+    return Split([r for i, r in enumerate(rows) if i not in valid], [r for i, r in enumerate(rows) if i in valid])
+
+
+def _share(rows: Sequence[Row], share: float, seed: int) -> set[int]:
     named = paraphrase_groups(rows)
     topics: dict[tuple[str, str], list[int]] = defaultdict(list)
     for index, row in enumerate(rows):
@@ -84,7 +95,25 @@ def split_rows(rows: Sequence[Row], share: float, seed: int) -> Split:
     for (topic, members), quota in zip(topics.items(), quotas, strict=True):
         own = [index for index in members if home[named[index]] == topic]
         valid |= _pick(own, named, quota, seed, rows)
-    return Split([r for i, r in enumerate(rows) if i not in valid], [r for i, r in enumerate(rows) if i in valid])
+    return valid
+
+
+def _asked_again(rows: Sequence[Row]) -> dict[int, int]:
+    """Return for each row that asks another's question again, behind a draft, the place of that other row."""
+    by_name, by_question = dict[str, int](), dict[str, int]()
+    for index, row in enumerate(rows):
+        if not is_refined(row.example):
+            by_name.setdefault(row.group or row.id, index)
+            for text in () if row.example.turns else row.example.wordings:
+                by_question.setdefault(folded_normal(text), index)
+    found = {}
+    for index, row in enumerate(rows):
+        if is_refined(row.example):
+            asked = unrefined(row.example)
+            own = by_name.get(row.group, by_question.get(folded_normal(asked.query)) if not asked.turns else None)
+            if own is not None:
+                found[index] = own
+    return found
 
 
 def split_exactly(rows: Sequence[Row], count: int, seed: int) -> Split:

@@ -23,7 +23,8 @@ from jessyfile.dataset.places import (
     seed_folders,
     shown_path,
 )
-from jessyfile.dataset.select import Wanted
+from jessyfile.dataset.refinement import DRAFTS
+from jessyfile.dataset.select import Wanted, wanted_topics
 from jessyfile.errors import DatasetError, TeacherError
 from jessyfile.language.suggest import similar
 from jessyfile.planning.consent import teacher_sends
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from jessyfile.dataset.settings import DataRecipe
+    from jessyfile.language.recipe import Category
     from jessyfile.planning.preflight import Finding, Outlook
 
 
@@ -49,13 +51,14 @@ class _Kind(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class Shortage:
     """A topic that asks for more rows than there can be; `near` is a topic or category of a similar name, `apart` how many of its rows
-    are of another language or level. More of them belong into `file`."""
+    are of another language or level. More of them belong into `file`, unless its category `refines` others."""
 
     wanted: Wanted
     found: int
     file: str
     near: str | None
     apart: int = 0
+    refines: bool = False
 
     @property
     def address(self) -> str:
@@ -65,6 +68,10 @@ class Shortage:
     def error(self) -> DatasetError:
         """Return what is missing and the ways out."""
         wanted, missing = self.wanted, self.wanted.count - self.found
+        if self.refines:
+            can = f"{self.found} can be made: at most {DRAFTS} of each row that it refines"
+            said = f"`{wanted.name}` asks for {wanted.count} rows and {can}"
+            return DatasetError(said, hint=f"ask for {self.found}, or name more categories after `refine`")
         ways = f"write {missing} more into {self.file}; or add `TEACHER <model> at <url>` to the DATASET block"
         lower = f"; or ask for {self.found}" if self.found else ""
         hint = f"a similar one exists: `{self.near}`; or {ways}" if self.near else f"{ways}{lower}"
@@ -90,7 +97,7 @@ def category_preflight(outlook: Outlook) -> Iterator[Finding]:
     rows = _rows(recipe, root, name)
     yield from _left_over(outlook, wanted_of(recipe, name), rows)
     short = _shortages(recipe, root, name, rows)
-    if recipe.dataset.teacher is None:
+    if recipe.dataset.teacher is None or any(shortage.refines for shortage in short):  # a teacher writes no drafts
         yield from (outlook.error(shortage.error(), shortage.address) for shortage in short)
     elif short and outlook.machine:
         yield from _teacher(outlook)
@@ -117,8 +124,22 @@ def _left_over(outlook: Outlook, topics: Sequence[Wanted], rows: Mapping[_Kind, 
 def _shortages(recipe: DataRecipe, root: Path, name: str, rows: Mapping[_Kind, int]) -> list[Shortage]:
     """Return the topics of a category that seeds, templates and AUGMENT together cannot fill."""
     more = tops_up(recipe, root, name)
+    category = next(one for one in recipe.dataset.categories if one.name == name)
+    if category.refine:
+        return list(_refined_short(recipe, category, rows))
     found = ((wanted, _most(recipe, root, wanted, rows, more=more)) for wanted in wanted_of(recipe, name))
     return [_shortage(recipe, root, wanted, count, rows) for wanted, count in found if count < wanted.count]
+
+
+def _refined_short(recipe: DataRecipe, category: Category, rows: Mapping[_Kind, int]) -> Iterator[Shortage]:
+    """Yield what a category asks for beyond its own seeds and as many drafts as each row of the others can have."""
+    asked = {one.name: one.count for one in recipe.dataset.categories if one.name in category.refine}
+    for wanted in wanted_topics(category):
+        names = category.refine if wanted.topic is None else (wanted.topic,)
+        own = sum(times for kind, times in rows.items() if wanted.accepts(*kind[:3]) and kind.topic in names)
+        count = own + DRAFTS * sum(asked.get(name, 0) for name in names)
+        if count < wanted.count:
+            yield Shortage(wanted, count, "", None, refines=True)
 
 
 def _rows(recipe: DataRecipe, root: Path, name: str) -> Mapping[_Kind, int]:

@@ -102,7 +102,7 @@ def _personality(personality: Object) -> tree.Personality:
 def _category(name: str, category: Object) -> tree.Category:
     own = {key: category[key] for key in ("count", "title", "language", "level", "learn")}
     topics = tuple(tree.Topic(topic, t["count"], t["language"], t["level"]) for topic, t in category["topic"].items())
-    return tree.Category(name=name, topics=topics, **own)
+    return tree.Category(name=name, topics=topics, refine=tuple(category["refine"]), **own)
 
 
 def _dataset(dataset: Object) -> tree.Dataset:

@@ -337,6 +337,13 @@ CODES: dict[str, Code] = {
         "EVAL {\n  MUST knows >= previous\n}",
         "EVAL {\n  MUST no_loops >= previous\n}",
     ),
+    "J056": Code(
+        "nothing to refine",
+        "`refine` names other categories of the recipe: their rows are asked again, each behind a weaker draft of its "
+        "answer. A TOPIC of such a category is one of those that it names.",
+        "DATASET {\n  CATEGORY refinement 10 {\n    refine missing\n  }\n}",
+        "DATASET {\n  CATEGORY more 20 {\n    TOPIC a 20\n  }\n  CATEGORY refinement 10 {\n    refine more\n  }\n}",
+    ),
     "J201": Code(
         "the warm-up never ends",
         "The learning rate rises over `warmup_steps` optimizer updates. With fewer updates than that it never "

@@ -291,6 +291,31 @@ def learned_or_found(draft: Draft) -> Iterator[Diagnostic]:
         yield mistake("J051", message, at, "the others are nowhere", helps=helps)
 
 
+def refined_there(draft: Draft) -> Iterator[Diagnostic]:
+    """What a category refines is another category, whose rows are no refinements themselves; its topics are among them."""
+    known = dict(categories(draft))
+    plain = [name for name, category in known.items() if not category["refine"]]
+    for name, category in known.items():
+        wanted, at = category["refine"], draft.at("dataset", "category", name, "refine")
+        for source in wanted:
+            if source not in plain:
+                refines = source in known
+                said = (
+                    f"the rows of `{source}` are refinements themselves"
+                    if refines
+                    else f"there is no CATEGORY `{source}`"
+                )
+                helps = help_for(source, plain, "category", f"it can refine {listed(plain)}" if plain else "add one")
+                yield mistake(
+                    "J056", f"`{name}` cannot refine `{source}`: {said}", at, "nothing to refine", helps=helps
+                )
+        for topic in category["topic"] if wanted else ():
+            if topic not in wanted:
+                at = draft.at("dataset", "category", name, "topic", topic)
+                helps = help_for(topic, wanted, "category", f"a TOPIC here is one of {listed(wanted)}")
+                yield mistake("J056", f"`{name}` does not refine `{topic}`", at, "no rows to refine", helps=helps)
+
+
 def preferences_named(draft: Draft) -> Iterator[Diagnostic]:
     """PREFER names pairs to learn from."""
     prefer = draft.get("prefer")
@@ -404,6 +429,7 @@ CHECKS: tuple[RecipeCheck, ...] = (
     learned_or_found,
     feedback_joins,
     previous_measured,
+    refined_there,
     preferences_named,
     preference_settings_fit,
     preferences_compared,

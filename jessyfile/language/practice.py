@@ -63,9 +63,9 @@ def criterion_provable(draft: Draft) -> Iterator[Diagnostic]:
 
 
 def category_has_topics(draft: Draft) -> Iterator[Diagnostic]:
-    """A category says what it consists of."""
+    """A category says what it consists of; one that refines consists of the categories that it names."""
     for name, category in categories(draft):
-        if not category["topic"]:
+        if not category["topic"] and not category["refine"]:
             yield mistake(
                 "J203",
                 f"category `{name}` has no TOPIC",

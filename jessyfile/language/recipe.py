@@ -91,7 +91,7 @@ class Topic:
 @dataclass(frozen=True, slots=True)
 class Category:
     """One `CATEGORY name count "title"`. A category without topics has an empty tuple; `learn` is the share of its rows that is
-    trained, the others are only found by RETRIEVE.
+    trained, the others are only found by RETRIEVE. `refine` names the categories whose rows it asks again, behind weaker drafts.
     """
 
     name: str
@@ -101,6 +101,7 @@ class Category:
     level: LevelName | None
     topics: tuple[Topic, ...]
     learn: float = 1.0
+    refine: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ from jessyfile.dataset.formatted import FormattedRow, read_formatted, write_form
 from jessyfile.dataset.from_templates import other_wordings
 from jessyfile.dataset.leaks import find_leaks, load_cases
 from jessyfile.dataset.places import shown_path, suite_paths
+from jessyfile.dataset.refinement import question_place
 from jessyfile.dataset.rewriting import retyped
 from jessyfile.dataset.rows import Row, alone, with_query
 from jessyfile.dataset.select import turn
@@ -123,7 +124,7 @@ class Retyping:
         """
         self._recipe, self._root = recipe, root
         self._written = {row.id: row for row in written if not row.example.turns}
-        asked = [text for row in held_out for text in (row.messages[-2].content, *row.paraphrases)]
+        asked = [text for row in held_out for text in (_question(row), *row.paraphrases)]
         self._held_out = [folded_normal(text) for text in asked]
 
     def asked(self, rows: Sequence[FormattedRow]) -> Asked:
@@ -156,6 +157,12 @@ class Retyping:
         found = {names[id(leak.row)] for leak in find_leaks([row for _, row in changed], load_cases(paths), bound)}
         near, _, _ = cross_pairs([folded_normal(row.example.query) for _, row in changed], self._held_out, bound)
         return found | {changed[index][0] for index in near.tolist()}
+
+
+def _question(row: FormattedRow) -> str:
+    """Return what a row asks: not what asks for a better answer than a draft."""
+    *asked, _ = row.messages
+    return asked[question_place(asked)].content
 
 
 def _asked(row: FormattedRow, query: str) -> FormattedRow:
@@ -206,7 +213,7 @@ class Given:
         return placed
 
     def _found(self, row: FormattedRow, without: Collection[str]) -> list[tuple[int, Neighbour]]:
-        return list(enumerate(self.examples.neighbours(row.messages[-2].content, self.count, without), start=1))
+        return list(enumerate(self.examples.neighbours(_question(row), self.count, without), start=1))
 
 
 def before(row: FormattedRow, placed: Sequence[tuple[int, Neighbour]]) -> FormattedRow:

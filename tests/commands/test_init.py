@@ -2,6 +2,7 @@
 
 import re
 import shlex
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -201,6 +202,31 @@ def test_the_rows_of_an_own_project_can_be_made(tmp_path, capsys):
     started(tmp_path, "--yes", "--name", "own", "--from", str(OWN / "kargo.jsonl"))
     assert main(["data", str(tmp_path / "own.jessy")]) == 0
     assert "leaks into the suites            0" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "start",
+    [("--from", str(OWN / "kargo.jsonl")), ("--template", "persona", "--language", "en"), ("--template", "support")],
+    ids=["own", "persona", "support"],
+)
+def test_thinking_again_is_offered_and_its_rows_are_made(tmp_path, capsys, start):
+    """Of a user's own rows too: what is offered in a comment is what `--refine` writes, and both can be made."""
+    started(tmp_path / "plain", "--yes", "--name", "own", *start)
+    plain = (tmp_path / "plain" / "own.jessy").read_text("utf-8")
+    (tmp_path / "plain" / "own.jessy").write_text(
+        plain.replace("# CATEGORY refinement", "CATEGORY refinement"), "utf-8"
+    )
+    started(tmp_path / "again", "--yes", "--name", "own", "--refine", *start)
+    offered, written = (load_recipe(tmp_path / name / "own.jessy") for name in ("plain", "again"))
+    assert (offered.diagnostics, written.diagnostics) == ((), ())
+    *others, refined = written.recipe.dataset.categories
+    assert refined.refine == tuple(
+        one.name for one in others if "low" not in (one.level, *(t.level for t in one.topics))
+    )
+    assert replace(offered.recipe.dataset.categories[-1], title="") == replace(refined, title="")
+    assert written.recipe.train.max_length >= offered.recipe.train.max_length
+    assert main(["data", str(tmp_path / "again" / "own.jessy")]) == 0
+    assert f"refinement/{refined.refine[0]}" in capsys.readouterr().out
 
 
 def test_a_file_of_any_name_makes_a_recipe_that_checks(tmp_path):

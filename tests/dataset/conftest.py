@@ -87,7 +87,9 @@ def run_steps(recipe, root, folder):
         name = f"data.{category.name}"
         inputs[name] = folder / name
         inputs[name].mkdir(parents=True)
-        facts[name] = run_category(StepContext(recipe, root, inputs[name], folder, {}, {}, Quiet(), Quiet(), name))
+        facts[name] = run_category(
+            StepContext(recipe, root, inputs[name], folder, {**inputs}, {}, Quiet(), Quiet(), name)
+        )
     output = folder / "dataset"
     output.mkdir(parents=True)
     summary = run_dataset(StepContext(recipe, root, output, folder, inputs, normal(facts), Quiet(), Quiet(), "dataset"))

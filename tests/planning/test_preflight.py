@@ -281,6 +281,10 @@ REFUSALS = {
     "no adapter's folder": (lambda p: p.says('"./model"\n', '"./model"\nADAPTER "./small.jsonl"\n'), "no adapter's folder"),
     "TEMPLATE": (lambda p: p.says("DATASET {", 'TEMPLATE "{{ .Prompt }}"\nDATASET {'), "TEMPLATE is not the format"),
     "an engine without ggml's functions": (foreign_library, "does not give its ggml_quantize_chunk to others"),
+    "too many drafts": (
+        lambda p: p.says("DATASET {", "DATASET {\n  CATEGORY again 13 {\n    refine turkish\n  }"),
+        "`again` asks for 13 rows and 12 can be made: at most 3 of each row that it refines",
+    ),
     "too many rows": (lambda p: (p.says("turkish 4", "turkish 60"), p.says("gossip 4", "gossip 60")), "60 rows and 4 are there"),
     "a mistyped topic": (lambda p: p.says("gossip 4", "gosisp 4"), "a similar one exists: `gossip`"),
     "seeds of another level": (lambda p: p.says("level low", "level high"), "4 rows and 0 are there: 4 more are not tr and level high"),
