@@ -16,7 +16,7 @@ TWICE = {"Category", "Complexity"}
 
 # JSON whose shape is not ours, or that is written down and read back in one module
 BORDERS = {
-    "commands/chat.py", "planning/plan_json.py", "planning/command_line.py", "planning/preflight.py",
+    "commands/answer_told.py", "planning/plan_json.py", "planning/command_line.py", "planning/preflight.py",
     "planning/reasons.py",  # what `--json` prints
     "editors/diagnostic_formats.py", "editors/reference.py", "editors/textmate.py", "importing/foreign.py",  # other tools' formats
     "language/build.py", "language/consistency.py", "language/document.py", "language/draft.py", "language/printer.py",

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from jessyfile.language.recipe import Message
+from jessyfile.models.control_tokens import spelled_apart
 from jessyfile.retrieval.levels import Vote
 
 OnPiece = Callable[[str], bool]  # is shown the answer so far; ends it by returning True
@@ -66,8 +67,13 @@ class ServedModel:
     gpu_layers: int | None = None
 
     def conversation(self, messages: Sequence[Message]) -> list[Message]:
-        """Return what the model is shown: its own example messages, then the given ones."""
-        return [*self.messages, *messages]
+        """Return what the model is shown: its own example messages, then the given ones (`as_said`)."""
+        return [*self.messages, *as_said(messages)]
+
+
+def as_said(messages: Sequence[Message]) -> list[Message]:
+    """Return a conversation in which nobody's words are control tokens: what is written must not begin another's turn."""
+    return [Message(one.role, spelled_apart(one.content)) for one in messages]
 
 
 @dataclass(frozen=True, slots=True)

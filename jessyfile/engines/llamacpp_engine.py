@@ -19,7 +19,7 @@ from jessyfile.engines.engine import GenerationSettings, Reply, ServedModel, Tok
 from jessyfile.engines.gather import Gathered
 from jessyfile.errors import ContextFullError, EngineError, ModelError
 from jessyfile.language.recipe import Message
-from jessyfile.machine import cores, threads_that_rest
+from jessyfile.machine import cores, memory, threads_that_rest
 from jessyfile.models.chat_format import chat_format
 
 if TYPE_CHECKING:
@@ -36,6 +36,10 @@ _AUTO_LAYERS = -1
 _TOKENIZE_SECONDS = 60.0
 _MOST_IDS = 1 << 26
 _FORCED = 1000.0
+_PROMPTS_MB, _PROMPTS_SHARE = (
+    1024,
+    16,
+)  # prompts that were read are kept in so much memory, and at most in this part of all
 _SLOTS, _SLOT_TOKENS = 4, 1 << 14  # answers of an evaluation at once, and the tokens of all their contexts
 _LEAST_LOGPROB = -100.0  # below what single precision tells apart from nothing
 
@@ -230,11 +234,18 @@ def _parameters(parameters: Any, model: ServedModel, path: Path, parallel: int, 
     parameters.n_gpu_layers = _AUTO_LAYERS if model.gpu_layers is None else model.gpu_layers
     parameters.cpuparams.n_threads = parameters.cpuparams_batch.n_threads = threads
     parameters.cpuparams.poll = parameters.cpuparams_batch.poll = _NO_POLLING
+    parameters.cache_ram_mib = _kept_prompts()
     parameters.verbosity = _SILENT
     parameters.api_keys = [key]
     parameters.ui = parameters.endpoint_slots = False
     parameters.warmup = True
     return parameters
+
+
+def _kept_prompts() -> int:
+    """Return how many megabytes may hold what was worked out of earlier prompts, so that a question that is asked again, or a
+    conversation that is gone back to, is not read again."""
+    return min(_PROMPTS_MB, memory() // _PROMPTS_SHARE >> 20) or _PROMPTS_MB // _PROMPTS_SHARE
 
 
 def _sampling(settings: GenerationSettings, stops: Sequence[str]) -> dict[str, Json]:

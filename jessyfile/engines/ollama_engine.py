@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from jessyfile.engines.engine import SAMPLING
+from jessyfile.engines.engine import SAMPLING, as_said
 from jessyfile.engines.gather import Gathered
 from jessyfile.errors import ContextFullError, EngineError
 
@@ -154,7 +154,7 @@ class Ollama:
         if model is None:
             raise EngineError("no model is loaded in Ollama")
         used = settings or model.settings
-        shown = messages if self._keeps_examples else model.conversation(messages)
+        shown = as_said(messages) if self._keeps_examples else model.conversation(messages)
         turns = [{"role": message.role, "content": message.content.strip()} for message in shown]
         if model.system is not None and (not turns or turns[0]["role"] != "system"):
             turns.insert(0, {"role": "system", "content": model.system})

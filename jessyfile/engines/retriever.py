@@ -19,6 +19,7 @@ from jessyfile.retrieval.index_step import index_digest
 from jessyfile.retrieval.levels import Vote, Voting
 from jessyfile.retrieval.passage_index import NearPassage, PassageIndex, passages_digest
 from jessyfile.retrieval.quoting import asked_of, leans_on
+from jessyfile.retrieval.standing import stands_alone
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,7 +34,8 @@ class Retriever:
     the user's notes.
 
     A question that opens a conversation and is nearer than `answer` to an example gets that example's answer as it stands
-    (None: never). One that is nearer to an example than to every passage is asked without passages.
+    (None: never); a later one where it is the example's own question and needs nothing that was said (`retrieval.standing`). One that
+    is nearer to an example than to every passage is asked without passages.
     """
 
     engine: Engine
@@ -80,10 +82,10 @@ class Retriever:
         the conversation alone does not fit, EngineError where a quote is asked of an engine that cannot choose one.
         """
         started, place = time.perf_counter(), question_place(messages)
-        question, opens = messages[place].content, len(messages) == 1
+        question = messages[place].content
         found = self.examples.neighbours(question, self.count)
         vote = self.voting.vote(self.examples, question)
-        if self.answer is not None and opens and found and found[0].score > self.answer:
+        if found and place == len(messages) - 1 and self._stands(messages, found[0]):
             spent = time.perf_counter() - started
             told = Retrieved(_shown(found[:1]), True, vote)
             return Reply(found[0].example.said, 0, 0, spent, spent, "stop", told)
@@ -93,6 +95,11 @@ class Retriever:
         elif self.notes is not None and self.notes.quote is not None and place == len(messages) - 1:
             return self._quoted(self.notes, passages, question, vote)
         return self._behind(found, passages, messages, vote, lambda asked: self.engine.chat(asked, settings, on_piece))
+
+    def _stands(self, messages: Sequence[Message], nearest: Neighbour) -> bool:
+        """Return whether the nearest example's answer is given as it stands."""
+        near = self.answer is not None and nearest.score > self.answer
+        return near and stands_alone(messages, nearest.example)
 
     def _quoted(self, notes: ServedNotes, found: Sequence[NearPassage], question: str, vote: Vote | None) -> Reply:
         if self._model is None:

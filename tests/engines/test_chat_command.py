@@ -13,7 +13,8 @@ import pytest
 from click.testing import CliRunner
 from evaluation_fakes import USUAL, FakeEngine, served
 
-from jessyfile.commands.chat import StreamedAnswer, _cutting, chat
+from jessyfile.commands.answer_shown import StreamedAnswer, cutting
+from jessyfile.commands.chat import chat
 from jessyfile.engines import promoted, serving
 from jessyfile.engines.engine import GenerationSettings, ServedModel
 from jessyfile.errors import ContextFullError, DamagedError, EngineError
@@ -146,11 +147,11 @@ def test_a_question_that_does_not_fit_alone_is_said_and_the_conversation_goes_on
 def test_slash_commands_are_not_sent_to_the_model(engine: FakeEngine) -> None:
     said = run("tiny", typed="bir\n/help\n/clear\niki\n/bye\nüç\n")
     assert [[turn.content for turn in asked] for asked in engine.asked] == [["bir"], ["iki"]]
-    assert "/clear starts over" in said
+    assert "/clear           start over" in said
 
 
 def test_ctrl_c_cuts_an_answer_and_not_the_conversation() -> None:
-    with _cutting() as cut:
+    with cutting() as cut:
         os.kill(os.getpid(), signal.SIGINT)
         assert cut.asked
         with pytest.raises(KeyboardInterrupt):

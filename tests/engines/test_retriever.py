@@ -88,6 +88,37 @@ def test_otherwise_the_model_answers(messages: list[Message]) -> None:
     assert not reply.retrieved.as_it_stands
 
 
+LATER = [user("bugün çok yoruldum"), Message("assistant", "[low 1]\nGeçmiş olsun.")]
+ASKING = [user("bugün çok yoruldum"), Message("assistant", "[low 1]\nNe istersin?")]
+
+
+@pytest.mark.parametrize(
+    ("before", "question", "stands"),
+    [
+        (LATER, "Selam, naber kanka!", True),
+        (LATER, "selam naber bakalım kanka", False),  # near, and not the row's words
+        (LATER, "kanka selam naber", False),  # in another order
+        (ASKING, "selam naber kanka", False),  # it may be what was asked for
+        (ASKING, "selam naber kanka?", True),
+        (LATER, "selam naber", False),  # too short to say what it is about
+        (LATER, "peki bunu nasıl yaparım", False),  # points at what was said
+    ],
+)
+def test_a_rows_own_question_is_answered_as_it_stands_in_a_later_turn(
+    before: list[Message], question: str, stands: bool
+) -> None:
+    """`uçaklar nasıl uçuyor` had a person's answer as a first question, and a small model's own as a second one."""
+    rows = [
+        Example("greeting", "selam naber", "[low 1]\nİyidir.", "low", 1, ("selam naber kanka",)),
+        Example("how", "peki bunu nasıl yaparım", "[low 1]\nAdım adım.", "low", 1),
+    ]
+    engine = FakeEngine()
+    asked = Retriever(engine, Examples.build(rows), Voting(("low", "high")), 2, 0.5)
+    reply = asked.chat([*before, user(question)])
+    assert reply.retrieved is not None
+    assert (reply.retrieved.as_it_stands, engine.asked == []) == (stands, stands)
+
+
 @pytest.mark.parametrize("question", ["xyzw", "", "?"])
 def test_a_question_that_no_row_knows_stands_bare(question: str) -> None:
     engine = FakeEngine()

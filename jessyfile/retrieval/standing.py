@@ -1,0 +1,40 @@
+"""Which questions stand alone, so that what was said before them does not change their answer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from jessyfile.retrieval.pieces import folded
+from jessyfile.text.turkish import lower
+
+if TYPE_CHECKING:
+    from jessyfile.language.recipe import Message
+    from jessyfile.retrieval.examples import Example
+
+_LEAST_WORDS = 3  # `nerede?` and `olabilir` are rows, too, and answers to whatever came before
+# words that point at what was said, or take it up: Turkish, English
+_WORDS = (
+    "bu bunu bunun buna bunda bundan bunlar bunları şu şunu şunun şuna şundan o onu onun ona onda ondan onlar "
+    "onları onların böyle öyle şöyle peki yani ama fakat ve hani işte evet hayır yok tamam ok olur olmaz aynı "
+    "aynısı diğeri başka daha tekrar yine gene devam öbürü this that these those it its he him his she her "
+    "they them their there then so such and but or yes yeah yep no nope not okay again more else same other "
+    "another continue why"
+)
+_POINTING = frozenset(_WORDS.split())
+
+
+def stands_alone(messages: Sequence[Message], row: Example) -> bool:
+    """Return whether the last turn of a conversation asks for a row's answer whatever came before.
+
+    A question that opens a conversation does. A later one does where it is a wording of the row to the word, at least three words long,
+    none of which points at what was said, and where it can't be an answer: the turn before it asks nothing, or it asks itself.
+    """
+    if len(messages) == 1:
+        return True
+    said = messages[-1].content.strip()
+    words = lower(said).strip(" .!?…").split()
+    asked = messages[-2].content.rstrip().endswith("?") and not said.endswith("?")
+    if asked or len(words) < _LEAST_WORDS or _POINTING.intersection(word.strip(",;:.!?…'\"") for word in words):
+        return False
+    return any(folded(text) == folded(said) for text in (row.question, *row.paraphrases))
