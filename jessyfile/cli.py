@@ -83,6 +83,12 @@ def _watch() -> click.Command:
     return watch
 
 
+def _sweep() -> click.Command:
+    from jessyfile.commands.sweep import sweep
+
+    return sweep
+
+
 def _show() -> click.Command:
     from jessyfile.commands.show import show
 
@@ -213,6 +219,7 @@ COMMANDS: dict[str, tuple[Callable[[], click.Command], str]] = {
     "data": (_data, "Make, look at and check training rows."),
     "feedback": (_feedback, "Look at what people said of answers; accept, reject or forget it."),
     "watch": (_watch, "Apply again whenever the recipe or its seeds change."),
+    "sweep": (_sweep, "Try values of settings side by side; say which wins, if one stands out."),
     "show": (_show, "Print a flattened recipe, or a run."),
     "why": (_why, "Say why a step runs again, or does not."),
     "graph": (_graph, "Draw the steps as Mermaid, DOT or SVG."),

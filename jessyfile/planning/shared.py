@@ -30,7 +30,7 @@ def without_repetition(planned: Sequence[Planned]) -> list[Plan]:
     maker: dict[str, str] = {}
     told = []
     for one in planned:
-        keys = _keys(one)
+        keys = result_keys(one)
         told.append(replace(one.plan, steps=tuple(_told(step, keys, maker) for step in one.plan.steps)))
         for step in one.plan.steps:
             if step.runs:
@@ -48,7 +48,7 @@ def _told(step: PlannedStep, keys: dict[str, str], maker: dict[str, str]) -> Pla
     return step if made_by is None else replace(step, made_by=made_by)
 
 
-def _keys(one: Planned) -> dict[str, str]:
+def result_keys(one: Planned) -> dict[str, str]:
     """Return what stands for each step's result before it is made: all that it will be made from."""
     inputs = {step.name: step.inputs for step in one.steps}
     keys: dict[str, str] = {}

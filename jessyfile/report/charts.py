@@ -152,3 +152,53 @@ def _svg(height: int, label: str, parts: Sequence[Markup]) -> Markup:
 
 def _px(value: float) -> str:
     return f"{value:.1f}"
+
+
+@dataclass(frozen=True, slots=True)
+class DotRow:
+    """One thing that was measured several times: its name, every value, their mean, and whether it stands out."""
+
+    name: str
+    values: Sequence[float]
+    mean: float
+    marked: bool = False
+
+
+_ROW = 30
+_NAMES = 250
+
+
+def dot_rows(rows: Sequence[DotRow], label: str, floor: float | None = None) -> Markup:
+    """Draw a row for each: a dot a value, a line at the mean; `floor` is drawn as wide as it is, from the first row's mean."""
+    if not rows:
+        return Markup("")
+    every = [value for row in rows for value in row.values]
+    low, high = min(every), max(every)
+    margin = max((high - low) * 0.08, abs(high) * 1e-3, 1e-6)
+    x = Scale(low - margin, high + margin, _NAMES, WIDTH - _RIGHT)
+    height = _ROW * len(rows) + _BOTTOM
+    parts: list[Markup] = []
+    if floor is not None:
+        ends = [min(max(x(rows[0].mean + side * floor), x.start), x.end) for side in (-1, 1)]
+        parts.append(
+            Markup('<rect class="floor" x="{}" y="0" width="{}" height="{}"/>').format(
+                _px(ends[0]), _px(ends[1] - ends[0]), height - _BOTTOM
+            )
+        )
+    for value in ticks(x.low, x.high, 6):
+        parts.append(
+            Markup('<line class="grid" x1="{0}" x2="{0}" y1="0" y2="{1}"/>').format(_px(x(value)), height - _BOTTOM)
+        )
+        parts.append(_text(x(value), height - _BOTTOM + 16, f"{value:g}", "middle"))
+    for number, row in enumerate(rows):
+        middle = number * _ROW + _ROW // 2
+        parts.append(_text(_NAMES - 10, middle + 4, row.name + (" ★" if row.marked else ""), "end"))
+        dot = Markup('<circle class="dot" cx="{}" cy="{}" r="4"/>')
+        parts.extend(dot.format(_px(x(value)), middle) for value in row.values)
+        parts.append(
+            Markup('<line class="p95" x1="{0}" x2="{0}" y1="{1}" y2="{2}"/>').format(
+                _px(x(row.mean)), middle - 9, middle + 9
+            )
+        )
+    parts.append(_text(WIDTH - _RIGHT, height - 4, label, "end"))
+    return _svg(height, label, parts)
