@@ -12,8 +12,7 @@ from jessyfile.commands.say import say
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from jessyfile.serve.house import House
-    from jessyfile.serve.settings import Access
+    from jessyfile.serve.service import Service
 
 _PORT = 11435
 
@@ -95,17 +94,18 @@ def serve(
     with listening(host, port) as listener:
         service = assembled(root, wanted, loader(root, max_tokens), limits, access, log_words=log_words)
         service.house.open()
-        say("\n".join(_first_lines(service.house, address_of(listener), access)))
+        say("\n".join(_first_lines(service, address_of(listener))))
         run(service, listener)
     click.echo("stopped")
 
 
-def _first_lines(house: House, url: str, access: Access) -> Iterator[str]:
-    for facts in house.facts:
+def _first_lines(service: Service, url: str) -> Iterator[str]:
+    for facts in service.house.facts:
         kind = " ".join(part for part in (facts.family, facts.quantization) if part)
         yield f"{facts.called} · {facts.digest[:12]} · {kind or facts.engine} · since {facts.since[:10]}"
     yield ""
     yield f"OpenAI   {url}/v1"
     yield f"Ollama   {url}"
-    yield f"key      {'needed: Authorization: Bearer …' if access.key else 'none'}"
-    yield "Ctrl-C stops it; each request is logged to the standard error as a line of JSON, without words"
+    yield f"key      {'needed: Authorization: Bearer …' if service.access.key else 'none'}"
+    words = "with what was asked and answered" if service.log_words else "without words"
+    yield f"Ctrl-C stops it; each request is logged to the standard error as a line of JSON, {words}"

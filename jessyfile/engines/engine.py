@@ -67,8 +67,9 @@ class ServedModel:
     gpu_layers: int | None = None
 
     def conversation(self, messages: Sequence[Message]) -> list[Message]:
-        """Return what the model is shown: its own example messages, then the given ones (`as_said`)."""
-        return [*self.messages, *as_said(messages)]
+        """Return what the model is shown: its own example messages, then the given ones (`as_said`); a system prompt stays first."""
+        opening = [one for one in messages[:1] if one.role == "system"]
+        return [*as_said(opening), *self.messages, *as_said(messages[len(opening) :])]
 
 
 def as_said(messages: Sequence[Message]) -> list[Message]:

@@ -160,6 +160,7 @@ def _as_object(row: Example) -> dict[str, object]:
 
 
 def conversation(neighbours: Iterable[Neighbour], messages: Sequence[Message]) -> list[Message]:
-    """Return a conversation behind its neighbours, each a question and its answer, in the order given."""
+    """Return a conversation behind its neighbours, each a question and its answer, in the order given; a system prompt stays first."""
+    opening = [one for one in messages[:1] if one.role == "system"]
     shown = ((Message("user", one.example.question), Message("assistant", one.example.said)) for one in neighbours)
-    return [*(message for pair in shown for message in pair), *messages]
+    return [*opening, *(message for pair in shown for message in pair), *messages[len(opening) :]]
