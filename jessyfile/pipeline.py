@@ -158,6 +158,12 @@ def _start(context: StepContext) -> Facts:
     return run_start(context)
 
 
+def _think(context: StepContext) -> Facts:
+    from jessyfile.evaluation.thoughts import run_think
+
+    return run_think(context)
+
+
 def _evaluate(context: StepContext) -> Facts:
     from jessyfile.evaluation.evaluation_steps import run_evaluate
 
@@ -290,6 +296,12 @@ def _answer_time(outlook: Outlook) -> Between | None:
     return answering_time(outlook, _cases(outlook.recipe, outlook.root, {}) or 0)
 
 
+def _loop_time(outlook: Outlook) -> Between | None:
+    from jessyfile.training.estimates import answering_time
+
+    return answering_time(outlook, _loops(outlook.recipe, outlook.root, {}) or 0)
+
+
 def _reference_time(outlook: Outlook) -> Between | None:
     from jessyfile.training.estimates import reading_time
 
@@ -338,6 +350,18 @@ def _precision(recipe: Recipe) -> Mapping[str, str]:
     return {"base.precision": str(resolve(recipe.precision, chip()))}
 
 
+def _routed(recipe: Recipe) -> Mapping[str, str]:
+    """Return which categories rows are to tell: where none is routed by, rows are found as they were."""
+    return {"route": " ".join(recipe.routed_categories)} if recipe.routed_categories else {}
+
+
+def _thought(recipe: Recipe) -> Mapping[str, str]:
+    """Return the levels that are thought about; what a criterion asks of their seconds is the judge's business."""
+    from jessyfile.language.metric_table import thought_levels
+
+    return {"eval.thinking": " ".join(thought_levels(one.metric for one in recipe.evaluation.criteria))}
+
+
 def _plugins(recipe: Recipe) -> Mapping[str, str]:
     from jessyfile.evaluation.plugin_rules import plugin_versions
 
@@ -373,7 +397,14 @@ def _import_known(outlook: Outlook) -> Iterator[Finding]:
     from jessyfile.export.export_checks import import_preflight
 
     yield from _engine_allowed(outlook)
+    yield from _routes_known(outlook)
     yield from import_preflight(outlook)
+
+
+def _routes_known(outlook: Outlook) -> Iterator[Finding]:
+    from jessyfile.export.export_checks import routes_preflight
+
+    return routes_preflight(outlook)
 
 
 def _name_writable(outlook: Outlook) -> Iterator[Finding]:
@@ -469,6 +500,13 @@ def _cases(recipe: Recipe, root: Path, facts: Mapping[str, Record]) -> float | N
 
     lines = {suite: suite_path(suite, recipe, root).read_bytes().count(b"\n") for suite in recipe.evaluation.suites}
     return float(sum(min(count, suite.limit or count) for suite, count in lines.items()))
+
+
+def _loops(recipe: Recipe, root: Path, facts: Mapping[str, Record]) -> float | None:  # noqa: ARG001 (`Step.units`)
+    """Return about how many generations the loops are that are timed."""
+    from jessyfile.evaluation.suite_inputs import loop_generations
+
+    return loop_generations(recipe, root)
 
 
 def _reference_bytes(recipe: Recipe, root: Path, facts: Mapping[str, Record]) -> float | None:  # noqa: ARG001 (`Step.units`)
@@ -573,6 +611,7 @@ def _row_steps(recipe: Recipe, data: tuple[Step, ...]) -> tuple[Step, ...]:
             inputs=("dataset",),
             version=2,
             reads=("complexity.level.*.iterations",),
+            resolved=_routed,
             units=_rows,
         ),
         Step(
@@ -692,7 +731,7 @@ def compile_steps(recipe: Recipe, hosts: Hosts | None = None) -> tuple[Step, ...
         *questions,
         *_training_steps(recipe, read, composed, hosts),
         *preferences[1:],
-        *_export_steps(read, composed, adapted, retrieval),
+        *_export_steps(recipe, read, composed, adapted, retrieval),
         *_evaluation_steps(recipe, read, adapted, retrieval),
         _promote_step(recipe.name),
     )
@@ -825,7 +864,9 @@ def _taken_step() -> Step:
     )
 
 
-def _export_steps(read: _Read, composed: str, adapted: str, retrieval: tuple[str, ...]) -> tuple[Step, ...]:
+def _export_steps(
+    recipe: Recipe, read: _Read, composed: str, adapted: str, retrieval: tuple[str, ...]
+) -> tuple[Step, ...]:
     """Return the steps from the adapter to a registered candidate."""
     from jessyfile.export.registry import holds_candidate
 
@@ -871,7 +912,11 @@ def _export_steps(read: _Read, composed: str, adapted: str, retrieval: tuple[str
             "register the candidate with the engine",
             _import,
             inputs=("gguf", "modelfile", "parity", *retrieval),
-            reads=("name", "deploy.engine", "deploy.ollama", *(("retrieve.*",) if retrieval else ())),
+            reads=(
+                *("name", "deploy.engine", "deploy.ollama", "complexity.level.*.within"),
+                *(("retrieve.*",) if retrieval else ()),
+                *(("route.*",) if recipe.routes else ()),
+            ),
             still_in_effect=holds_candidate,
             preflight=_import_known,
         ),
@@ -883,6 +928,7 @@ def _evaluation_steps(recipe: Recipe, read: _Read, adapted: str, retrieval: tupl
     that training starts from where that is not the base.
     """
     from jessyfile.evaluation.suite_inputs import reference_inputs, suite_files
+    from jessyfile.language.metric_table import thought_levels
 
     answer_all = partial(
         Step,
@@ -901,6 +947,10 @@ def _evaluation_steps(recipe: Recipe, read: _Read, adapted: str, retrieval: tupl
     before = (
         answer_all("previous", "answer every suite with the model promoted before", run=_previous, inputs=("import",)),
     )
+    if thought_levels(one.metric for one in recipe.evaluation.criteria):
+        loops = partial(asked, version=1, reads=(*read.sampling, *read.suites, *read.rows, "complexity.level.*.within"))
+        title = "think about the cases of the levels whose whole loop a criterion times"
+        ways.append(loops("think", title, run=_think, units=_loops, estimate=_loop_time, resolved=_thought))
     contrast = _contrast_steps(recipe, ("train.include_system", *read.system, *read.rows, *read.suites))
     made, started = _start_steps(recipe, read, partial(answer_all, run=_start))
     return (

@@ -28,7 +28,7 @@ def summary(thought: Thought) -> str:
     parts = [] if thought.marker is None and thought.level is None else [_level(thought)]
     if parts or thought.asked > 1:
         parts.append(_iterations(thought))
-    parts.append(f"{thought.seconds:.1f} s")
+    parts += [f"{thought.seconds:.1f} s", *_speaker(thought)]
     if told is not None and told.as_it_stands:
         since = ", no draft after it is better" if len(thought.drafts) > 1 else ""
         return " · ".join([*parts, f"the answer of {_rows(told)} as it stands{since}"])
@@ -37,6 +37,14 @@ def summary(thought: Thought) -> str:
     shown = [f"behind {_rows(told)}"] if told is not None and told.rows else []
     shown += _passages(told) if told is not None else []
     return " · ".join([*parts, _tokens(thought), *_begun_from(thought), *shown])
+
+
+def _speaker(thought: Thought) -> Iterator[str]:
+    """Yield who spoke where that is another model than was asked, or why it is not the one that ROUTE names."""
+    if thought.fallback is not None:
+        yield f"{thought.speaker} stands in: {thought.fallback}"
+    elif thought.routed:
+        yield f"by {thought.speaker}"
 
 
 def _iterations(thought: Thought) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
@@ -12,7 +13,7 @@ import click
 from jessyfile.commands.answer_shown import show_answer
 from jessyfile.commands.answer_told import answer_as_json
 from jessyfile.commands.chat_commands import MOST_ITERATIONS, Talk, answer_shown, command_of, run_command
-from jessyfile.commands.common import TAGS, tagged
+from jessyfile.commands.common import TAGS, sending_options, tagged
 from jessyfile.commands.conversation import Conversation, refuse_prompt
 from jessyfile.commands.terminal import live_terminal
 from jessyfile.errors import ContextFullError, EngineError
@@ -52,6 +53,7 @@ _LONGEST = 1024
 @click.option(
     "--no-history", is_flag=True, help="Keep nothing of what is typed for the arrow keys of the next conversation."
 )
+@sending_options
 def chat(
     name: str,
     prompt: str | None,
@@ -65,6 +67,7 @@ def chat(
     stop_early: bool,
     sample: bool,
     no_history: bool,
+    allow_host: tuple[str, ...],
 ) -> None:
     """Ask a promoted model; shows level, iterations and seconds. Without PROMPT it converses until Ctrl-D.
 
@@ -73,21 +76,22 @@ def chat(
     from jessyfile.commands.history import here
     from jessyfile.engines.promoted import find
     from jessyfile.engines.serving import engine_of, loaded, served_model
-    from jessyfile.thinking.thinker import Thinker
+    from jessyfile.thinking.route import Deadline
+    from jessyfile.thinking.thinker import thinker_of
     from jessyfile.thinking.thought import Wishes
 
+    del allow_host  # it stands in the environment, where a ROUTE is asked
     if as_json and prompt is None:
         raise click.UsageError("--json takes a prompt")
     if prompt is not None:
         refuse_prompt(prompt)
     root, (name, tag) = here(), tagged(name, tag)
-    found = find(root, name, tag)
+    found, deadline = find(root, name, tag), Deadline()
     wishes = Wishes(level, iterations, max_seconds, stop_early, way="sample" if sample else "refine")
-    engine = engine_of(found.entry)
+    engine = engine_of(found.entry, deadline)
     model = served_model(found.entry, max_tokens)
-    settings = replace(model.settings, schema=_schema(schema) if schema else "")
-    thinker = Thinker(engine, found.complexity, settings, model.name, found.entry.digest)
-    with loaded(engine, replace(model, settings=settings)):
+    held = replace(model, settings=replace(model.settings, schema=_schema(schema) if schema else ""))
+    with loaded(engine, held), contextlib.closing(thinker_of(root, found, engine, held, deadline)) as thinker:
         talk = Talk(Conversation(thinker, wishes), f"{name}:{tag}", root)
         if prompt is None:
             _converse(talk, keep=not no_history)

@@ -21,6 +21,7 @@ from jessyfile.results.facts import (
     PromoteFacts,
     RowsFacts,
     TakenFacts,
+    ThinkFacts,
     TrainFacts,
 )
 from jessyfile.results.typed_json import Record, read_as
@@ -84,6 +85,7 @@ _TOLD: Mapping[str, tuple[tuple[type[Facts], Callable[[Any], str]], ...]] = {
         (AnswersFacts, lambda one: counted(one.cases, "case") if one.cases else "nothing was promoted before"),
     ),
     "evaluate": ((AnswersFacts, lambda one: counted(one.cases, "case")),),
+    "think": ((ThinkFacts, lambda one: f"{one.whole} of {counted(one.cases, 'case')} with all iterations"),),
     "judge": ((JudgeFacts, _judge),),
     "promote": ((PromoteFacts, _promote),),
 }

@@ -17,6 +17,7 @@ from jessyfile.language.recipe import MODELS
 from jessyfile.language.source import SourceFile
 from jessyfile.language.table import (
     LANGUAGE_WORDS,
+    OPEN,
     Node,
     Schema,
     by_keyword,
@@ -88,11 +89,14 @@ def complete(scene: Scene, offset: int) -> Completion:
 # what begins a statement
 
 
-def _heads(cursor: CursorPlace, _: Scene) -> Iterator[Suggestion]:
+def _heads(cursor: CursorPlace, scene: Scene) -> Iterator[Suggestion]:
     if cursor.node is None:
         return
     for word, node in cursor.node.statements.items():
         if word == "JESSY" and cursor.overlay:
+            continue
+        if word == OPEN:
+            yield from (*scene.named("LEVEL"), *scene.named("CATEGORY"))
             continue
         if word not in cursor.used or node.kind in ("list", "named"):
             yield _head(word, node)
@@ -143,9 +147,9 @@ def _arguments(cursor: CursorPlace, scene: Scene) -> Iterator[Suggestion]:
         yield from _droppable(statement, scene)
     elif statement.head.text == "ARG":
         yield from _words(("FROM ENV",) if len(statement.args) >= 3 else ())
-    elif cursor.node and statement.head.text in cursor.node.statements:
-        node = cursor.node.statements[statement.head.text]
-        yield from _placeholders(node, list(statement.args), scene)
+    elif cursor.node and (node := cursor.node.statement_of(statement.head.text)) is not None:
+        opened = [statement.head] if OPEN in node.form.keywords else []
+        yield from _placeholders(node, [*opened, *statement.args], scene)
 
 
 def _words(words: Iterable[str]) -> Iterator[Suggestion]:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from functools import cache
 
 from jessyfile.language.recipe import MODELS
-from jessyfile.language.table import LANGUAGE_WORDS, Node, Schema, root
+from jessyfile.language.table import LANGUAGE_WORDS, OPEN, Node, Schema, root
 from jessyfile.language.values import PERIODS
 from jessyfile.resources import resource
 
@@ -61,7 +61,7 @@ def settings() -> tuple[str, ...]:
 @cache
 def naming() -> tuple[str, ...]:
     """Return the instructions after which a name of the user's stands."""
-    named = {word for node in root().walk() if node.kind == "named" for word in node.form.keywords}
+    named = {word for node in root().walk() if node.kind == "named" for word in node.form.keywords if word != OPEN}
     return tuple(sorted({*named, "ARG", "LET", "VARIANT"}))
 
 
@@ -88,7 +88,7 @@ def parameters() -> tuple[str, ...]:
 
 
 def _heads() -> set[str]:
-    return {keyword for node in root().walk() for keyword in node.statements}
+    return {keyword for node in root().walk() for keyword in node.statements if keyword != OPEN}
 
 
 def _schemas(node: Node) -> tuple[Schema, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from jessyfile.engines.serving import served_of
@@ -26,4 +26,11 @@ def find(root: Path, name: str, tag: str = LATEST) -> Registered:
     """
     entry = registered(root, name, tag)
     check_served(root, entry)
-    return Registered(entry, served_of(entry).complexity)
+    return Registered(entry, thought_complexity(entry))
+
+
+def thought_complexity(entry: Registration) -> Complexity:
+    """Return the levels and the marker that a model was trained with, each level with the seconds that it may think. Raises EngineError."""
+    served = served_of(entry).complexity
+    levels = (replace(level, within=entry.within.get(level.name, level.within)) for level in served.levels)
+    return replace(served, levels=tuple(levels))

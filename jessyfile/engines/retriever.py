@@ -101,6 +101,10 @@ class Retriever:
         near = self.answer is not None and nearest.score > self.answer
         return near and stands_alone(messages, nearest.example)
 
+    def category(self, question: str) -> Vote | None:
+        """Return the category of a question by the rows nearest to it, where their categories are kept."""
+        return self.voting.category(self.examples, question)
+
     def _quoted(self, notes: ServedNotes, found: Sequence[NearPassage], question: str, vote: Vote | None) -> Reply:
         if self._model is None:
             raise EngineError("no model is loaded")

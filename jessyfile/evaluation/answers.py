@@ -16,7 +16,7 @@ from jessyfile.dataset.marker import marked
 from jessyfile.engines.adaptive import read_marker
 from jessyfile.engines.engine import Retrieved
 from jessyfile.errors import ContextFullError, EvaluationError, Interrupted, StateError
-from jessyfile.evaluation.suite_inputs import even_sample
+from jessyfile.evaluation.suite_inputs import TIMED, even_sample
 from jessyfile.fsops import append_line
 from jessyfile.language.recipe import Message
 from jessyfile.planning.canonical import digest
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 
 ANSWERS = "answers.jsonl"
 FULL = "full"
-TIMED = 60  # of a level: a 95th percentile has an upper bound from 59 on
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,6 @@ from jessyfile.errors import EngineError, Interrupted
 from jessyfile.evaluation.answers import (
     ANSWERS,
     FULL,
-    TIMED,
     Answered,
     Asker,
     answer_all,
@@ -20,6 +19,7 @@ from jessyfile.evaluation.answers import (
     known_answers,
     write_answers,
 )
+from jessyfile.evaluation.suite_inputs import TIMED
 from jessyfile.fsops import staged_folder, write_text
 from jessyfile.planning.canonical import digest, normal, readable
 from jessyfile.project import jessy_folder
@@ -303,6 +303,7 @@ def run_judge(context: StepContext) -> JudgeFacts:
     """
     from jessyfile.evaluation.cases import load_suites
     from jessyfile.evaluation.previous_step import previous_answers
+    from jessyfile.evaluation.thoughts import THOUGHTS, loop_seconds
     from jessyfile.evaluation.verdict import Took, judge, write_verdict
 
     cases = load_suites(context.recipe, context.root)
@@ -311,7 +312,8 @@ def run_judge(context: StepContext) -> JudgeFacts:
     taken = ("train",) if context.recipe.lora.trained else ()
     names = [name for name in ("train", "prefer") if name in context.facts and name not in taken]
     seconds = [context.facts_of(name, TrainFacts).training_seconds for name in names]
-    took = Took(sum(seconds) if seconds else None, after.cold_seconds, before.cold_seconds)
+    loops = loop_seconds(context.inputs["think"] / THOUGHTS) if "think" in context.inputs else {}
+    took = Took(sum(seconds) if seconds else None, after.cold_seconds, before.cold_seconds, loops)
     opinion = _opinion(context, cases, candidate, baseline)
     contrasts = load_as(Contrasts, context.inputs["contrast"] / CONTRAST_FILE) if "contrast" in context.inputs else None
     start, previous = _start(context, bool(after.retrieved)), previous_answers(context)

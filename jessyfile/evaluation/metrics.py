@@ -16,7 +16,14 @@ from jessyfile.evaluation.checks import rule_holds
 from jessyfile.evaluation.fields import field_metrics, field_right
 from jessyfile.evaluation.plugin_rules import plugin_rule
 from jessyfile.evaluation.statistics import percentile, percentile_interval, wilson
-from jessyfile.language.metric_table import is_listed, metric_field, metric_level, metric_suites, needs_references
+from jessyfile.language.metric_table import (
+    THINKING,
+    is_listed,
+    metric_field,
+    metric_level,
+    metric_suites,
+    needs_references,
+)
 from jessyfile.results.outcome import Unit
 
 if TYPE_CHECKING:
@@ -53,13 +60,14 @@ class Measurement:
 
 @dataclass(frozen=True, slots=True)
 class ModelScores:
-    """One model's scores over all suites, how long its training took (None for the base), and how long it takes from a cold
-    engine to the first token."""
+    """One model's scores over all suites, how long its training took (None for the base), how long it takes from a cold
+    engine to the first token, and the seconds of its loops by level and case."""
 
     scores: Sequence[Score]
     training_seconds: float | None = None
     often: tuple[str, ...] = ()
     load_seconds: float | None = None
+    loops: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
     def measure(self, metric: str, confidence: float = CONFIDENCE) -> Measurement:
         """Return one metric; one of a suite that was not answered, or that answers do not measure, has n 0."""
@@ -69,6 +77,8 @@ class ModelScores:
             seconds = self.training_seconds if metric == "training_time" else self.load_seconds
             return Measurement(metric, "seconds", seconds, int(seconds is not None))
         level = metric_level(metric)
+        if level is not None and metric.startswith(THINKING):
+            return _timed(metric, self.loops.get(level, {}), confidence)
         if level is not None:
             return _latency(metric, level, self.scores, confidence)
         return _share(metric, self._outcomes(metric), confidence)
@@ -110,6 +120,10 @@ def _latency(metric: str, level: str, scores: Sequence[Score], confidence: float
     """Take the 95th percentile over complete answers that were made alone; one that was cut short has no time of its own."""
     own = [score.answer for score in scores if score.case.level == level]
     samples = {answer.id: answer.seconds for answer in own if answer.alone and answer.stopped != "cut"}
+    return _timed(metric, samples, confidence)
+
+
+def _timed(metric: str, samples: Mapping[str, float], confidence: float) -> Measurement:
     if not samples:
         return Measurement(metric, "seconds", None, 0)
     values = list(samples.values())

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TypeVar
 
 from jessyfile.dataset.places import existing_file, reference_paths, suite_paths
 from jessyfile.errors import EvaluationError
+from jessyfile.language.metric_table import thought_levels
 from jessyfile.language.project_files import cases_of_split
 from jessyfile.language.recipe import Recipe, Suite
 from jessyfile.language.suggest import help_for
 
 T = TypeVar("T")
+TIMED = 60  # of a level: a 95th percentile has an upper bound from 59 on
 
 
 def suite_path(suite: Suite, recipe: Recipe, root: Path) -> Path:
@@ -72,6 +75,18 @@ def reference_bytes(recipe: Recipe, root: Path) -> float:
         if path is not None:
             data = path.read_bytes()
             total += len(data) * min(1.0, (suite.limit or len(data)) / max(1, data.count(b"\n")))
+    return total
+
+
+def loop_generations(recipe: Recipe, root: Path) -> float:
+    """Return about how many generations the loops are that criteria time: at most so many cases of each level as are timed, each with the
+    iterations in the middle of its band."""
+    levels, total = thought_levels(one.metric for one in recipe.evaluation.criteria), 0.0
+    texts = [suite_path(suite, recipe, root).read_bytes() for suite in recipe.evaluation.suites]
+    for level in recipe.complexity.levels:
+        if level.name in levels:
+            named = re.compile(rb'"level"\s*:\s*"' + level.name.encode() + b'"')
+            total += min(TIMED, sum(len(named.findall(text)) for text in texts)) * sum(level.iterations) / 2
     return total
 
 

@@ -46,11 +46,13 @@ BETWEEN: tuple[Column, ...] = ("start", "previous")
 
 @dataclass(frozen=True, slots=True)
 class Took:
-    """Seconds that are no answer's: the training, and from a cold engine to the first token for the candidate and for the base."""
+    """Seconds that are no answer's: the training, from a cold engine to the first token for the candidate and for the base, and the
+    candidate's loops by level and case."""
 
     training: float | None = None
     load: float | None = None
     base_load: float | None = None
+    loops: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,7 +210,7 @@ def judge(
     after, before, started, promoted = (
         score_all(recipe, cases, answers) for answers in (candidate, baseline, start or {}, previous or {})
     )
-    new = ModelScores(tuple(after.values()), took.training, often, took.load)
+    new = ModelScores(tuple(after.values()), took.training, often, took.load, took.loops)
     old = ModelScores(tuple(before.values()), None, often, took.base_load)
     others: dict[Column, dict[str, Score]] = {"start": started, "previous": promoted}
     models: dict[str, ModelScores] = {"baseline": old}

@@ -13,14 +13,17 @@ from jessyfile.errors import EngineError, ExportError, ModelError, ProjectError,
 from jessyfile.export.dotenv import check_dotenv
 from jessyfile.export.ggml import library
 from jessyfile.export.ollama_api import PATIENT_SECONDS, OllamaClient
+from jessyfile.export.registry import LATEST, lookup
 from jessyfile.export.tensor_types import FILE_TYPES, forecast_bytes
 from jessyfile.models.base_checks import base_sizes, chat_format_name, known_shape
 from jessyfile.models.chat_format import FORMATS, refuse_other_template
 from jessyfile.models.ollama_store import store_folder
 from jessyfile.planning.change_text import size
+from jessyfile.planning.preflight import Finding
 
 if TYPE_CHECKING:
-    from jessyfile.planning.preflight import Finding, Outlook
+    from jessyfile.language.recipe import Route
+    from jessyfile.planning.preflight import Outlook
 
 _MODEL = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,79}"
 _NAMESPACE = r"[A-Za-z0-9_][A-Za-z0-9_-]{0,79}"
@@ -80,6 +83,35 @@ def import_preflight(outlook: Outlook) -> Iterator[Finding]:
         except EngineError as error:
             yield outlook.error(error, "deploy.engine")
     yield from _store_full(outlook)
+
+
+def routes_preflight(outlook: Outlook) -> Iterator[Finding]:
+    """Yield a ROUTE whose address is none, and as notes what will be sent to other machines and which models are not there yet."""
+    from jessyfile.planning.consent import route_sends
+
+    for one in outlook.recipe.routes:
+        try:
+            known = _is_known(outlook, one)
+        except (ValueError, EngineError) as error:
+            told = (
+                f"ROUTE {one.name} names `{one.at or one.model}`, which is no {'address' if one.at else 'model name'}"
+            )
+            yield outlook.error(EngineError(f"{told}: {error}"), f"route.to.{one.name}.{'at' if one.at else 'model'}")
+            return
+        if not known:
+            told = f"ROUTE {one.name}: this project has no model `{one.model}` yet"
+            yield Finding("note", "", "import", f"{told}; until then {outlook.recipe.name} itself answers")
+    for sending in route_sends(outlook.recipe.routes):
+        if outlook.machine:
+            yield Finding("note", "", "import", f"whoever asks the model needs `--allow-host`: it sends {sending.said}")
+
+
+def _is_known(outlook: Outlook, route: Route) -> bool:
+    """Return whether the model of a route can be asked, as far as this project tells. Raises ValueError, EngineError."""
+    if route.at is not None:
+        return bool(address_of(route.at))
+    name, _, tag = route.model.partition(":")
+    return name == outlook.recipe.name or lookup(outlook.root, name, tag or LATEST) is not None
 
 
 def _store_full(outlook: Outlook) -> Iterator[Finding]:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from jessyfile.language.recipe import Recipe
     from jessyfile.planning.steps import StepContext
 
 GGUF_FILE, MODELFILE, CREATE_FILE, SERVED_FILE = "model.gguf", "Modelfile", "create.json", "served.json"
@@ -89,25 +90,36 @@ def run_import(context: StepContext) -> ImportFacts:
         context.inputs["modelfile"],
         context.facts_of("gguf", GgufFacts),
     )
-    served = load_as(Served, folder / SERVED_FILE)
-    engine, told = register.choose_engine(context.recipe.deploy)
+    served, recipe = load_as(Served, folder / SERVED_FILE), context.recipe
+    engine, told = register.choose_engine(recipe.deploy)
     if engine == "ollama":
         _warn_of_old(context, str(told))
         body = read_json(folder / CREATE_FILE)
         url = context.recipe.deploy.ollama
         report = _reporter(context)
         retrieval, note = retrieval_of(context, "index"), context.progress.note
-        register.register_ollama(context.root, url, gguf, body, served, report, context.stop, retrieval, note)
+        stop = context.stop
+        register.register_ollama(
+            context.root, url, gguf, body, served, report, stop, retrieval, note, recipe.routes, _within(recipe)
+        )
     else:
         name = context.recipe.name
         if told is not None and context.recipe.deploy.ollama != OLLAMA:
             context.progress.note(f"{told}: the embedded engine serves")
-        register.register_embedded(context.root, name, gguf, facts.digest, served, retrieval_of(context, "index"))
+        retrieval = retrieval_of(context, "index")
+        register.register_embedded(
+            context.root, name, gguf, facts.digest, served, retrieval, recipe.routes, _within(recipe)
+        )
     entry = lookup(context.root, context.recipe.name, CANDIDATE)
     model = model_id(entry) if entry is not None else ""
     found = ImportFacts(engine, context.recipe.name, CANDIDATE, facts.digest, model)
     _write_json(context.output / "import.json", found)
     return found
+
+
+def _within(recipe: Recipe) -> dict[str, float]:
+    """Return the seconds that thinking at a level may take, for those levels that have any."""
+    return {level.name: level.within for level in recipe.complexity.levels if level.within is not None}
 
 
 def retrieval_of(context: StepContext, index: str) -> Retrieval | None:

@@ -26,13 +26,14 @@ from jessyfile.planning.canonical import normal
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from jessyfile.language.recipe import Deploy
+    from jessyfile.language.recipe import Deploy, Route
     from jessyfile.planning.steps import Stop
     from jessyfile.results.facts import EngineName
     from jessyfile.results.served import Retrieval, Served
 
 Report = Callable[[int, int, str], None]
 Note = Callable[[str], None]
+_UNBOUNDED: Mapping[str, float] = {}
 
 
 def choose_engine(deploy: Deploy) -> tuple[EngineName, str | None]:
@@ -52,7 +53,14 @@ def choose_engine(deploy: Deploy) -> tuple[EngineName, str | None]:
 
 
 def register_embedded(
-    root: Path, name: str, gguf: Path, digest: str, served: Served, retrieval: Retrieval | None = None
+    root: Path,
+    name: str,
+    gguf: Path,
+    digest: str,
+    served: Served,
+    retrieval: Retrieval | None = None,
+    routes: tuple[Route, ...] = (),
+    within: Mapping[str, float] = _UNBOUNDED,
 ) -> None:
     """Register a GGUF of the store as NAME:candidate of the embedded engine.
 
@@ -63,6 +71,8 @@ def register_embedded(
         digest: the SHA-256 of the file.
         served: chat format, system prompt, example messages and sampling parameters.
         retrieval: what is shown before a question.
+        routes: which questions go to other models.
+        within: the seconds that thinking at a level may take.
 
     Raises:
         EngineError: the file lies outside the project.
@@ -71,7 +81,10 @@ def register_embedded(
         place = gguf.resolve().relative_to(root.resolve()).as_posix()
     except ValueError as error:
         raise EngineError(f"`{gguf}` lies outside the project and cannot be registered") from error
-    register(root, name, CANDIDATE, Registration("embedded", digest, normal(served), gguf=place, retrieval=retrieval))
+    entry = Registration(
+        "embedded", digest, normal(served), gguf=place, retrieval=retrieval, routes=routes, within=within
+    )
+    register(root, name, CANDIDATE, entry)
 
 
 def register_ollama(
@@ -84,6 +97,8 @@ def register_ollama(
     stop: Stop | None = None,
     retrieval: Retrieval | None = None,
     note: Note = lambda _: None,
+    routes: tuple[Route, ...] = (),
+    within: Mapping[str, float] = _UNBOUNDED,
 ) -> None:
     """Create NAME:candidate in Ollama and register it; a model of this name that jessy did not make is given another one first.
 
@@ -97,6 +112,8 @@ def register_ollama(
         stop: asked while Ollama is waited for.
         retrieval: what jessy shows before a question; Ollama itself is not told.
         note: told the name that somebody else's model has got.
+        routes: which questions go to other models.
+        within: the seconds that thinking at a level may take.
 
     Raises:
         EngineError: Ollama does not answer or refuses.
@@ -109,7 +126,14 @@ def register_ollama(
     if before is None or before.manifest != CREATING:
         _spare(client, name, CANDIDATE, _ours(root, name), note)
     entry = Registration(
-        "ollama", digest.removeprefix("sha256:"), normal(served), ollama=url, retrieval=retrieval, manifest=CREATING
+        "ollama",
+        digest.removeprefix("sha256:"),
+        normal(served),
+        ollama=url,
+        retrieval=retrieval,
+        routes=routes,
+        within=within,
+        manifest=CREATING,
     )
     register(root, name, CANDIDATE, entry)  # killed before the next one, what stands there is known for jessy's own
     client.create({**body, "model": model, "files": {"model.gguf": digest}}, report)

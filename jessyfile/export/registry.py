@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,6 +22,7 @@ from typing import TYPE_CHECKING, Literal
 from jessyfile.errors import DamagedError, EngineError, ProjectError, StateError, StorageError
 from jessyfile.export.dotenv import dotenv_holds
 from jessyfile.fsops import read_bytes, write_text
+from jessyfile.language.recipe import Route
 from jessyfile.planning.canonical import digest, readable
 from jessyfile.planning.fingerprint import FileHashes
 from jessyfile.planning.formats import require_format
@@ -54,7 +56,8 @@ class Registration:
     `gguf` is the file's place, as written relative to the root, `ollama` the server's address. `served` is the record of
     `results.served.Served`, read when the model is asked: a plan must not fail on one of another version. Only the
     registration of `latest` has these three: the one of `previous`, what a rollback took back, and how many of Ollama's
-    moves a rollback has made. `retrieval` is what jessy shows the model before a question, whoever serves it. `kept` is the SHA-256 of
+    moves a rollback has made. `retrieval` is what jessy shows the model before a question, whoever serves it, `routes` which questions it
+    sends to other models, `within` the seconds that thinking at a level may take. `kept` is the SHA-256 of
     the file as an Ollama keeps it that wrote the one it was given anew; empty where it is the same. `manifest` is what that Ollama
     calls the whole model, with its prompt and parameters; empty where it does not say.
     """
@@ -72,6 +75,8 @@ class Registration:
     rolled_back: TakenBack | None = None
     swapped: int = 0
     retrieval: Retrieval | None = None
+    routes: tuple[Route, ...] = ()
+    within: Mapping[str, float] = field(default_factory=dict)
     kept: str = ""
     manifest: str = ""
 
@@ -136,7 +141,9 @@ def registered(root: Path, name: str, tag: str = LATEST) -> Registration:
 
 def model_id(entry: Registration) -> str:
     """Return one name for everything that a registration serves: the file, how it is asked, and the engine."""
-    shown = {"retrieval": entry.retrieval.anywhere} if entry.retrieval is not None else {}
+    shown: dict[str, object] = {"retrieval": entry.retrieval.anywhere} if entry.retrieval is not None else {}
+    if entry.routes:
+        shown["routes"] = entry.routes
     return digest({"engine": entry.engine, "digest": entry.digest, "served": entry.served, **shown})
 
 

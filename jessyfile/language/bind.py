@@ -10,7 +10,7 @@ from jessyfile.language.instruction import Instruction
 from jessyfile.language.layer import Drop, FileContext
 from jessyfile.language.suggest import plain, similar
 from jessyfile.language.syntax import Block, Statement, Token
-from jessyfile.language.table import LANGUAGE_WORDS, Address, Node, by_keyword
+from jessyfile.language.table import LANGUAGE_WORDS, OPEN, Address, Node, by_keyword
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -34,10 +34,12 @@ class Binder:
         if head.text == "DROP":
             self._drop(node, address, statement)
             return
-        inner = node.statements.get(head.text)
+        inner = node.statement_of(head.text)
         if inner is None:
             self._unknown(node, address, head)
             return
+        if OPEN in inner.form.keywords:
+            statement = replace(statement, args=(head, *statement.args))
         instruction = Instruction(self.context, inner, address, statement)
         if instruction.read() and instruction.check_block() and statement.block:
             self.block(inner, instruction.address, _split(inner, statement.block))
@@ -135,6 +137,8 @@ def _split(node: Node, block: Block) -> Sequence[Statement]:
     if not block.one_line or len(block.statements) != 1 or block.statements[0].block:
         return block.statements
     only = block.statements[0]
+    if OPEN in node.statements:
+        return list(_open_lines(node.statements[OPEN], [only.head, *only.args]))
     statements: list[Statement] = []
     args: list[Token] = []
     head = only.head
@@ -145,3 +149,15 @@ def _split(node: Node, block: Block) -> Sequence[Statement]:
         else:
             args.append(token)
     return [*statements, Statement(head, tuple(args), None)]
+
+
+def _open_lines(node: Node, tokens: list[Token]) -> Iterator[Statement]:
+    """Yield the settings of a one-line block whose lines begin with names of the user's: each has what its form asks for."""
+    while tokens:
+        count = 0
+        for group in node.form.groups:
+            rest = tokens[count:]
+            if not group.optional or (rest and rest[0].text == group.parts[0].text):
+                count += len(group.parts)
+        (head, *args), tokens = tokens[:count], tokens[count:]
+        yield Statement(head, tuple(args), None)

@@ -48,6 +48,7 @@ def build_recipe(
         prefer=_prefer(document["prefer"]),
         export=tree.Export(**document["export"]),
         deploy=_deploy(document["deploy"]),
+        routes=tuple(tree.Route(name, **to) for name, to in document["route"]["to"].items()),
         evaluation=_evaluation(document["eval"]),
         watch=tree.Watch(**document["watch"]),
         path=path,

@@ -344,6 +344,13 @@ CODES: dict[str, Code] = {
         "DATASET {\n  CATEGORY refinement 10 {\n    refine missing\n  }\n}",
         "DATASET {\n  CATEGORY more 20 {\n    TOPIC a 20\n  }\n  CATEGORY refinement 10 {\n    refine more\n  }\n}",
     ),
+    "J057": Code(
+        "a route from nowhere",
+        "A line of ROUTE begins with a level of COMPLEXITY or a category of DATASET. The level of a question is said "
+        "by the recipe's own model; its category is that of the rows nearest to it, which only RETRIEVE finds.",
+        "ROUTE {\n  extreme qwen3:4b at http://127.0.0.1:11434\n}",
+        "ROUTE {\n  high qwen3:4b at http://127.0.0.1:11434\n}",
+    ),
     "J201": Code(
         "the warm-up never ends",
         "The learning rate rises over `warmup_steps` optimizer updates. With fewer updates than that it never "

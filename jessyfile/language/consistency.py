@@ -398,6 +398,31 @@ def retrieval_named(draft: Draft) -> Iterator[Diagnostic]:
         )
 
 
+def routes_lead(draft: Draft) -> Iterator[Diagnostic]:
+    """Every line of ROUTE names one level or one category, and a category is one that can be recognised."""
+    levels, names = [*draft.get("complexity", "level")], draft.get_names("dataset", "category")
+    retrieve = draft.get("retrieve")
+    for name in draft.get_names("route", "to"):
+        at = draft.at("route", "to", name)
+        if name in levels and name in names:
+            helps = "give the category another name"
+            yield mistake("J057", f"`{name}` is a level and a category", at, "which one?", helps=helps)
+        elif name not in levels and name not in names:
+            known = help_for(name, [*levels, *names], "level or category", f"the levels are {listed(levels)}")
+            yield mistake("J057", f"`{name}` is no level and no category", at, "nothing is routed", helps=known)
+        elif name in names and not (retrieve and retrieve["examples"]):
+            helps = "add `examples 3 from seeds` to a RETRIEVE block, or route by level"
+            told = f"nothing tells that a question is of the category `{name}`"
+            yield mistake(
+                "J057",
+                told,
+                at,
+                "not recognised",
+                helps=helps,
+                notes="a question's category is that of the rows nearest to it",
+            )
+
+
 def references_unseen(draft: Draft) -> Iterator[Diagnostic]:
     """No reference answer is both trained and measured."""
     prefer, split = draft.get("prefer"), draft.get("eval", "contrast")
@@ -434,5 +459,6 @@ CHECKS: tuple[RecipeCheck, ...] = (
     preference_settings_fit,
     preferences_compared,
     retrieval_named,
+    routes_lead,
     references_unseen,
 )

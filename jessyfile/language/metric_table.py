@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from functools import cache
 from typing import Literal
 
 from jessyfile.language.table import Schema, root
 from jessyfile.resources import resource
 
+THINKING = "thinking."  # what begins a metric of the whole loop
 _NAME = "[a-z][a-z0-9_-]*"
 
 
@@ -87,3 +89,9 @@ def judges_content(metric: str) -> bool:
 def needs_references(metric: str) -> bool:
     """Return whether a metric is measured by a suite's reference answers, and not by the answers that a model gives."""
     return bool(_metrics().get(metric, {}).get("references", False))
+
+
+def thought_levels(metrics: Iterable[str]) -> tuple[str, ...]:
+    """Return the levels whose whole loop some of these metrics time, as `high` in `thinking.high`."""
+    asked = (metric for metric in metrics if metric.startswith(THINKING) and is_listed(metric))
+    return tuple(dict.fromkeys(level for level in map(metric_level, asked) if level is not None))

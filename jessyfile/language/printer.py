@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from jessyfile.language.metric_table import metric_unit
 from jessyfile.language.recipe import Recipe, Source, leaves
-from jessyfile.language.table import Address, Group, Node, Part, Schema, item_schema, root, unit_of
+from jessyfile.language.table import OPEN, Address, Group, Node, Part, Schema, item_schema, root, unit_of
 from jessyfile.language.write_value import quoted, spell, spell_text
 
 if TYPE_CHECKING:
@@ -152,7 +152,7 @@ class _Printer:
     ) -> list[str]:
         form = node.form
         keyword = str(inside[node.schema["x-keyword"]]).upper() if "x-keyword" in node.schema else form.keywords[0]
-        words = [indent + keyword]
+        words = [] if keyword == OPEN else [keyword]
         lines: list[str] = []
         for group in form.groups:
             for word in self._group(group, node, inside):
@@ -161,7 +161,7 @@ class _Printer:
                     lines = [line if line == "" else indent + line for line in word[1:]]
                 else:
                     words.append(word)
-        lines = [" ".join(words), *lines]
+        lines = [indent + " ".join(words), *lines]
         return lines if bare else [*lines[:-1], lines[-1] + self._origin(address)]
 
     def _group(self, group: Group, node: Node, inside: Mapping[str, Json]) -> Iterator[str | list[str]]:

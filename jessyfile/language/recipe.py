@@ -275,6 +275,16 @@ class Deploy:
 
 
 @dataclass(frozen=True, slots=True)
+class Route:
+    """One line of ROUTE: the questions of `name`, a level or a category, go to `model`; `at` is the Ollama server that has it, None for a
+    model that the project has registered."""
+
+    name: str
+    model: str
+    at: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Criterion:
     """One `MUST metric > 90% at 95%`. `value` is a share, seconds or a plain number by metric, or names the model that is compared with."""
 
@@ -351,12 +361,19 @@ class Recipe:
     prefer: Prefer | None
     export: Export
     deploy: Deploy
+    routes: tuple[Route, ...]
     evaluation: Evaluation
     watch: Watch
     path: Path
     document: Mapping[str, Any]
     sources: Mapping[str, Source]
     read_files: tuple[Path, ...]
+
+    @property
+    def routed_categories(self) -> tuple[str, ...]:
+        """The categories whose questions ROUTE sends elsewhere."""
+        levels = {level.name for level in self.complexity.levels}
+        return tuple(route.name for route in self.routes if route.name not in levels)
 
     def values(self, patterns: Iterable[str]) -> dict[str, Any]:
         """Return {address: value} of every leaf whose address matches one of the patterns (`lora.*`, `system`).

@@ -5,6 +5,7 @@ Each property of the schema is a `Node`. How it is written comes from its `x-for
     CATEGORY <name> <count> [<title>]     an instruction whose name and count follow it; the title may be left out
     MUST|SHOULD|MAY <name> <comparison> <value> [at <confidence>]
     rank <value>                          what a setting has when it says nothing else
+    <name> <model> [at <at>]              a line that begins with a name of the user's
 
 `<name>` is the key of a named thing, `<value>` the node's own value, any other placeholder a property beside or
 inside it.
@@ -25,6 +26,7 @@ Kind = Literal["value", "list", "block", "named"]
 Schema = Mapping[str, Any]
 Address = tuple[str, ...]
 
+OPEN = "<name>"  # in place of a keyword: a line that begins with a name of the user's
 LANGUAGE_WORDS = ("EXTENDS", "INCLUDE", "DROP", "VARIANT", "LET", "ARG")
 _PART = re.compile(r"\[|\]|<[a-z_]+(?:\.\.\.)?>|[^\s\[\]]+")
 
@@ -63,6 +65,8 @@ class Form:
 def read_form(text: str) -> Form:
     """Read a form's text."""
     head, *rest = _PART.findall(text)
+    if head == OPEN:
+        rest = [head, *rest]
     groups: list[Group] = []
     parts: list[Part] = []
     optional = False
@@ -162,6 +166,10 @@ class Node:
             if n.name not in taken and "x-with" not in n.schema and not self._by_keyword(n)
         ]
         return {keyword: node for node in written for keyword in node.form.keywords}
+
+    def statement_of(self, word: str) -> Node | None:
+        """Return what a line that begins with a word is, inside its braces; None when it is nothing known."""
+        return self.statements.get(word) or (None if word.isupper() else self.statements.get(OPEN))
 
     def _by_keyword(self, node: Node) -> bool:
         return self.schema.get("x-keyword") == node.name

@@ -20,7 +20,7 @@ from jessyfile.planning.preflight import Finding
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from jessyfile.language.recipe import Recipe
+    from jessyfile.language.recipe import Recipe, Route
     from jessyfile.planning.preflight import Outlook
 
 VARIABLE = "JESSY_ALLOW_HOSTS"
@@ -153,3 +153,13 @@ def engine_sends(recipe: Recipe) -> tuple[Outgoing, ...]:
     sending = Outgoing("DEPLOY", deploy.ollama, "the model, its system prompt and the suites' questions", key)
     named = deploy.engine != "embedded" and recipe.source("deploy.ollama") is not None
     return (sending,) if named and not sending.stays_here else ()
+
+
+def route_sends(routes: Iterable[Route]) -> tuple[Outgoing, ...]:
+    """Return what the models of a ROUTE take that are not on this machine, whenever a question goes to them."""
+    named = (
+        Outgoing(f"ROUTE {one.name}", one.at, "questions, and what was said before them", key_variable(one.at))
+        for one in routes
+        if one.at is not None
+    )
+    return tuple(one for one in named if not one.stays_here)

@@ -438,6 +438,19 @@ class AnswersFacts(Facts):
         return cold_seconds(self.load_seconds, self.cold_first_token_seconds)
 
 
+@dataclass(frozen=True, slots=True)
+class ThinkFacts(Facts):
+    """`think`: who thought about how many cases, and over how many of them all iterations were spent that the marker says."""
+
+    engine: str
+    model: str
+    cases: int
+    whole: int
+    load_seconds: float
+    work_units: int
+    digest: str = ""
+
+
 def cold_seconds(load: float | None, first_token: float | None) -> float | None:
     """Return what loading and the first token took together; None where one was not measured."""
     return None if load is None or first_token is None else round(load + first_token, 4)

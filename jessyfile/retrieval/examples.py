@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 ROWS = "rows.jsonl"
+_LEFT_OUT = ("paraphrases", "held_out", "category")  # where there is nothing to say
 _SAME = 0.9999
 _FEW = 64
 
@@ -32,7 +33,7 @@ _FEW = 64
 class Example:
     """A question of the dataset with its level, and its answer as it is trained, marker line included; `said` is empty for a
     marker row, which has no answer and votes for its level alone. `paraphrases` are wordings by which it is found, too; a row
-    `held_out` of training is found by those who ask the finished model alone.
+    `held_out` of training is found by those who ask the finished model alone. `category` is kept where a recipe routes by it.
     """
 
     id: str
@@ -42,6 +43,7 @@ class Example:
     iterations: int
     paraphrases: tuple[str, ...] = ()
     held_out: bool = False
+    category: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +158,7 @@ def _signs(text: str) -> list[str]:
 
 
 def _as_object(row: Example) -> dict[str, object]:
-    return {name: told for name, told in asdict(row).items() if told or name not in ("paraphrases", "held_out")}
+    return {name: told for name, told in asdict(row).items() if told or name not in _LEFT_OUT}
 
 
 def conversation(neighbours: Iterable[Neighbour], messages: Sequence[Message]) -> list[Message]:

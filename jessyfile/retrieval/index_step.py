@@ -32,10 +32,12 @@ def run_index(context: StepContext) -> IndexFacts:
     rows alone that the model knows that training starts from. Raises DatasetError when no training row can be shown as an example.
     """
     known = known_to_start(context.recipe) if context.name == OF_START else None
-    trained, held_out = (
-        list(as_examples(row for row in read_formatted(context.inputs["dataset"] / split) if _is_in(row, known)))
+    routed = bool(context.recipe.routed_categories)
+    found = (
+        [row for row in read_formatted(context.inputs["dataset"] / split) if _is_in(row, known)]
         for split in (TRAIN, VALID)
     )
+    trained, held_out = (list(as_examples(rows, categories=routed)) for rows in found)
     if not any(row.said for row in trained):
         raise DatasetError(
             "no training row can stand before a question: all are conversations or marker rows",
@@ -56,13 +58,16 @@ def _is_in(row: FormattedRow, known: Collection[str] | None) -> bool:
     return known is None or row.kind == "marker" or row.category in known
 
 
-def as_examples(rows: Iterable[FormattedRow]) -> Iterable[Example]:
-    """Yield the rows of a single question that have a level of their own; what follows on earlier turns fits no other question."""
+def as_examples(rows: Iterable[FormattedRow], *, categories: bool = False) -> Iterable[Example]:
+    """Yield the rows of a single question that have a level of their own, with their categories where a recipe routes by them; what
+    follows on earlier turns fits no other question.
+    """
     for row in rows:
         question, *answers = row.messages
         if len(answers) <= 1 and question.role == "user" and row.level is not None and row.iterations is not None:
             said = answers[0].content if answers and row.kind == "chat" else ""
-            yield Example(row.id, question.content, said, row.level, row.iterations, row.paraphrases)
+            kind = row.category if categories and row.kind == "chat" else ""
+            yield Example(row.id, question.content, said, row.level, row.iterations, row.paraphrases, category=kind)
 
 
 def index_digest(folder: Path) -> str:

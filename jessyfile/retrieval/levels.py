@@ -64,6 +64,18 @@ class Voting:
         level = max(shares, key=lambda name: shares[name])
         return Vote(level, round(shares[level], 4))
 
+    def category(self, examples: Examples, question: str) -> Vote | None:
+        """Return the category of a question by the same rows, weighed alike; None where no row with a category is near it."""
+        found = [one for one in examples.nearest(question, self.count) if one.example.category]
+        if not found:
+            return None
+        weights: dict[str, float] = {}
+        for one in found:
+            weight = math.exp((one.score - found[0].score) / self.width)
+            weights[one.example.category] = weights.get(one.example.category, 0.0) + weight
+        name = max(weights, key=lambda each: weights[each])
+        return Vote(name, round(weights[name] / sum(weights.values()), 4))
+
     def save(self, folder: Path) -> None:
         """Write it into a folder."""
         write_text(folder / VOTE, readable(self))

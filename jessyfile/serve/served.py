@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jessyfile.engines.engine import GenerationSettings
+from jessyfile.engines.promoted import Registered, thought_complexity
 from jessyfile.engines.serving import engine_of, served_model, served_of
 from jessyfile.errors import ModelError
 from jessyfile.export.registry import LATEST, check_served, model_id
 from jessyfile.models.chat_format import chat_format
 from jessyfile.serve.remembered import Markers
-from jessyfile.thinking.thinker import Thinker
+from jessyfile.thinking.route import Deadline
+from jessyfile.thinking.thinker import Thinker, thinker_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -97,6 +99,7 @@ class LoadedModel:
 
     def unload(self) -> None:
         """Give the memory back."""
+        self.thinker.close()
         self.engine.unload()
 
 
@@ -115,10 +118,12 @@ def loader(root: Path, most_tokens: int) -> Callable[[Registration], LoadedModel
     def load(entry: Registration) -> LoadedModel:
         check_served(root, entry)
         model = served_model(entry, most_tokens)
-        engine = engine_of(entry)
+        deadline = Deadline()
+        engine = engine_of(entry, deadline)
         engine.load(model)
         facts = facts_of(entry, served_of(entry), model.settings)
-        thinker = Thinker(engine, facts.complexity, model.settings, facts.called, facts.digest)
+        found = Registered(entry, facts.complexity)
+        thinker = replace(thinker_of(root, found, engine, model, deadline), speaker=facts.called)
         return LoadedModel(facts, engine, thinker, markers)
 
     return load
@@ -143,7 +148,7 @@ def facts_of(entry: Registration, served: Served, settings: GenerationSettings) 
         digest=entry.answering,
         since=entry.since,
         engine=entry.engine,
-        complexity=served.complexity,
+        complexity=thought_complexity(entry),
         settings=settings,
         chat_format=served.chat_format,
         system=served.system,

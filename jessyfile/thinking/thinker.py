@@ -12,15 +12,22 @@ from threading import Lock
 from typing import TYPE_CHECKING
 
 from jessyfile.engines.adaptive import read_marker
-from jessyfile.errors import ContextFullError
+from jessyfile.engines.engine import Reply
+from jessyfile.engines.retriever import Retriever
+from jessyfile.errors import ContextFullError, Interrupted, JessyError
 from jessyfile.thinking.clock import Clock, Share
 from jessyfile.thinking.decide import Decided, decide, known_before
+from jessyfile.thinking.route import Deadline, Routes, Voice, told
 from jessyfile.thinking.thought import AnswerDraft, DraftBegan, DraftEnded, Piece, Thought, Wishes
 from jessyfile.thinking.ways import Iterating, way_of
 
 if TYPE_CHECKING:
-    from jessyfile.engines.engine import Engine, GenerationSettings, Reply, Retrieved
-    from jessyfile.language.recipe import Complexity, Message
+    from pathlib import Path
+
+    from jessyfile.engines.engine import Engine, GenerationSettings, Retrieved, ServedModel
+    from jessyfile.engines.promoted import Registered
+    from jessyfile.language.recipe import Complexity, Message, Route
+    from jessyfile.retrieval.levels import Vote
     from jessyfile.thinking.thought import DraftEnd, Ended, Event, OnEvent
 
 _MARKER_ROOM = 100  # letters within which a marker line is over
@@ -29,13 +36,22 @@ _RESERVED = 4  # a part of the context window is kept for the answer: one in so 
 
 @dataclass(frozen=True, slots=True)
 class Thinker:
-    """A loaded engine that thinks as often as its model's marker says. `settings` are the model's own; `speaker` and `digest` name it."""
+    """A loaded engine that thinks as often as its model's marker says. `settings` are the model's own; `speaker` and `digest` name it.
+    `routes` say which questions other models think about; `deadline` is what the engine asks while it waits for a server.
+    """
 
     engine: Engine
     complexity: Complexity
     settings: GenerationSettings
     speaker: str
     digest: str = ""
+    routes: Routes | None = None
+    deadline: Deadline = field(default_factory=Deadline)
+
+    @property
+    def voice(self) -> Voice:
+        """The model itself, as one that can be asked."""
+        return Voice(self.engine, self.settings, self.complexity, self.speaker, self.digest, deadline=self.deadline)
 
     def answer(
         self, messages: Sequence[Message], wishes: Wishes | None = None, on_event: OnEvent | None = None
@@ -56,51 +72,95 @@ class Thinker:
         """
         return _Loop(self, tuple(messages), wishes or Wishes(), on_event).run()
 
+    def close(self) -> None:
+        """Let the models go that ROUTE had loaded; its own engine is its caller's."""
+        if self.routes is not None:
+            self.routes.close()
+
+
+def thinker_of(
+    root: Path, found: Registered, engine: Engine, model: ServedModel, deadline: Deadline | None = None
+) -> Thinker:
+    """Return what thinks for a registered model.
+
+    Args:
+        root: the project's root folder.
+        found: the registration, with its levels and its ROUTE.
+        engine: what answers for it, loaded by the caller.
+        model: what was loaded, with the settings that hold for every draft.
+        deadline: what the engine asks while it waits for a server, where it asks anything.
+
+    Returns:
+        The thinker; whoever is done with it closes it.
+    """
+    routes = Routes(root, found.entry.routes, model.name, model) if found.entry.routes else None
+    waits = deadline or Deadline()
+    return Thinker(engine, found.complexity, model.settings, model.name, found.entry.digest, routes, waits)
+
 
 @dataclass(slots=True)
 class _Loop:
-    """One question being thought about. `of` is the number of iterations, None until it is known."""
+    """One question being thought about. `of` is the number of iterations, None until it is known; `voice` is who is asked, `route` the line
+    by which the question goes to another model, `awaited` as long as that is only known."""
 
     thinker: Thinker
     question: tuple[Message, ...]
     wishes: Wishes
     on_event: OnEvent | None
     way: Iterating = field(init=False)
-    settings: GenerationSettings = field(init=False)
+    voice: Voice = field(init=False)
     clock: Clock = field(init=False)
     of: int | None = field(init=False)
+    route: Route | None = None
+    awaited: bool = False
+    fallback: str | None = None
     drafts: list[AnswerDraft] = field(default_factory=list)
     cut: bool = False
+    _kind: Vote | None = None
     _lock: Lock = field(default_factory=Lock)
 
     def __post_init__(self) -> None:
-        wishes, usual = self.wishes, self.wishes.settings or self.thinker.settings
-        longest = min(usual.max_tokens, wishes.max_tokens or usual.max_tokens)
-        self.settings = replace(usual, max_tokens=longest, reserve=min(longest, usual.num_ctx // _RESERVED))
-        self.way, self.clock = way_of(wishes.way), Clock(wishes.max_seconds)
-        self.of = known_before(self.thinker.complexity, wishes)
+        self.way, self.clock = way_of(self.wishes.way), Clock(self.wishes.max_seconds)
+        self.voice, self.of = self.thinker.voice, known_before(self.thinker.complexity, self.wishes)
+        routes, engine = self.thinker.routes, self.thinker.engine
+        if routes is not None and isinstance(engine, Retriever):
+            self._kind = engine.category(self.question[-1].content)
+        # without a marker to wait for, the question goes at once where its category or a wish sends it
+        if routes is not None and (self.thinker.complexity.marker is None or (self.wishes.level and self.of)):
+            self._go_elsewhere(routes.of(self.wishes.level, self._kind))
 
     def run(self) -> Thought:
         """Return what came of it."""
-        self.drafts.append(self._draft(1, list(self.question)))
-        decided = self._decided(self.drafts[0].reply)
+        first = self._draft(1, list(self.question))
+        decided = self._decided(first.reply)
+        marked = read_marker(first.reply.text, self.thinker.complexity).level
         self._take(decided)
-        self.tell(DraftEnded(1, decided.iterations, self.drafts[0]))
+        if self.awaited or (first.ended == "stands" and decided.iterations > 1):
+            self._go_elsewhere(self._route_of(decided.level))
+        if self.awaited:  # it was ended behind its marker: whoever is to answer begins anew
+            self.awaited, vote = False, first.reply.retrieved
+            first = self._draft(1, list(self.question))
+            first = replace(first, reply=replace(first.reply, retrieved=first.reply.retrieved or vote))
+        self.drafts.append(first)
+        self.tell(DraftEnded(1, decided.iterations, first))
         ended = self._go_on(decided.iterations)
         chosen = self.way.choose(self.drafts)
         self.tell(Piece(chosen + 1, self.drafts[chosen].text, final=True))
-        return self._thought(decided, chosen, ended)
+        return self._thought(decided, marked, chosen, ended)
 
     def read(self, text: str) -> None:
         """Take the marker line of the first draft once it is over."""
-        if "\n" in text.strip() or len(text) > _MARKER_ROOM:
-            marked = read_marker(text, self.thinker.complexity)
-            if marked.level is not None:
-                self._take(decide(marked, None, self.thinker.complexity, self.wishes))
+        if self.voice.foreign or self.awaited or not ("\n" in text.strip() or len(text) > _MARKER_ROOM):
+            return
+        marked = read_marker(text, self.thinker.complexity)
+        if marked.level is not None:
+            decided = decide(marked, None, self.thinker.complexity, self.wishes)
+            self.awaited = self.route is None and self._route_of(decided.level) is not None
+            self._take(decided)
 
     def rounds_after(self, number: int) -> int:
         """Return how many times the engine is still asked after this iteration."""
-        at_once = self.way.at_once(self.thinker.engine.parallel)
+        at_once = self.way.at_once(self.voice.engine.parallel)
         last = number if number == 1 else number - (number - 2) % at_once + at_once - 1  # of the same round
         return -(-max(0, (self.of or 1) - last) // at_once)
 
@@ -122,11 +182,37 @@ class _Loop:
             )  # it is word for word what stands in the notes, and not to be written anew
         return decided
 
+    # other models
+
+    def _route_of(self, level: str | None) -> Route | None:
+        routes = self.thinker.routes
+        return routes.of(level, self._kind) if routes is not None else None
+
+    def _go_elsewhere(self, route: Route | None) -> None:
+        """Let the model of a route speak from here on; where it cannot be had, say why."""
+        if route is None or self.thinker.routes is None:
+            return
+        self.route = route
+        try:
+            self.voice = self.thinker.routes.voice(route)
+        except JessyError as error:
+            self.fallback = told(route, error)
+
+    def _stand_in(self, error: JessyError) -> None:
+        """Let the recipe's own model speak where the other one failed. Raises that failure when it is the own one's."""
+        with self._lock:
+            if self.voice.name == self.thinker.speaker or self.route is None or self.thinker.routes is None:
+                raise error
+            self.thinker.routes.lost(self.voice)
+            self.voice, self.fallback = self.thinker.voice, told(self.route, error)
+
+    # iterations
+
     def _go_on(self, of: int) -> Ended:
         """Ask for the further iterations; return why there are no more."""
         while (ended := self._over(of)) is None:
             number = len(self.drafts) + 1
-            fewer = min(self.way.at_once(self.thinker.engine.parallel), of - len(self.drafts))
+            fewer = min(self.way.at_once(self.voice.engine.parallel), of - len(self.drafts))
             try:
                 made = self._round(range(number, number + fewer), self.way.turns(self.question, self.drafts))
             except ContextFullError:
@@ -158,28 +244,55 @@ class _Loop:
 
     def _draft(self, number: int, turns: list[Message]) -> AnswerDraft:
         self.tell(DraftBegan(number, self.of))
-        writing = _Writing(self, number, Share(self.clock))
-        reply = self.thinker.engine.chat(turns, self.way.settings(self.settings, number), writing.piece)
-        return AnswerDraft(read_marker(reply.text, self.thinker.complexity).text, reply, writing.ended(reply))
+        while True:
+            voice, writing = self.voice, _Writing(self, number, Share(self.clock))
+            try:
+                reply = self._asked(voice, number, turns, writing)
+            except (ContextFullError, Interrupted):
+                raise
+            except JessyError as error:
+                self._stand_in(error)
+            else:
+                text = read_marker(reply.text, voice.complexity).text
+                return AnswerDraft(text, reply, writing.ended(reply), voice.name, voice.digest)
 
-    def _thought(self, decided: Decided, chosen: int, ended: Ended) -> Thought:
-        first = self.drafts[0].reply
-        marked = read_marker(first.text, self.thinker.complexity)
+    def _asked(self, voice: Voice, number: int, turns: list[Message], writing: _Writing) -> Reply:
+        began = self.clock.spent
+        voice.deadline.set(self.clock)
+        try:
+            shown = voice.heard(turns, self.thinker.complexity)
+            return voice.engine.chat(shown, self.way.settings(self._settings(voice), number), writing.piece)
+        except Interrupted:
+            if not self.clock.over():
+                raise
+            return Reply(writing.text, 0, writing.pieces, self.clock.spent - began, None, "cut")
+        finally:
+            voice.deadline.set(None)
+
+    def _settings(self, voice: Voice) -> GenerationSettings:
+        usual = self.wishes.settings or voice.settings
+        longest = min(usual.max_tokens, self.wishes.max_tokens or usual.max_tokens)
+        return replace(usual, max_tokens=longest, reserve=min(longest, usual.num_ctx // _RESERVED))
+
+    def _thought(self, decided: Decided, marked: str | None, chosen: int, ended: Ended) -> Thought:
+        first, answer = self.drafts[0].reply, self.drafts[chosen]
         return Thought(
-            text=self.drafts[chosen].text,
+            text=answer.text,
             level=decided.level,
             iterations=sum(one.ended != "cut" for one in self.drafts),
             asked=decided.iterations,
-            marked_level=marked.level,
+            marked_level=marked,
             vote=first.retrieved.vote if first.retrieved else None,
             drafts=tuple(self.drafts),
             chosen=chosen,
             ended=ended,
             seconds=self.clock.spent,
             first_token_seconds=first.first_token_seconds,
-            speaker=self.thinker.speaker,
-            digest=self.thinker.digest,
+            speaker=answer.speaker,
+            digest=answer.digest,
             marker=self.thinker.complexity.marker,
+            fallback=self.fallback,
+            routed=answer.speaker != self.thinker.speaker,
         )
 
 
@@ -191,16 +304,19 @@ class _Writing:
     number: int
     share: Share
     pieces: int = 0
+    text: str = ""
     why: DraftEnd = "cut"
 
     def piece(self, text: str) -> bool:
         """Take the draft so far; return whether it ends here."""
-        loop, self.pieces = self.loop, self.pieces + 1
+        loop, self.pieces, self.text = self.loop, self.pieces + 1, text
         if self.number == 1:
             loop.read(text)
-        shown = ""
-        if "\n" in text.strip() or len(text) > _MARKER_ROOM or loop.thinker.complexity.marker is None:
-            shown = read_marker(text, loop.thinker.complexity).text
+        if loop.awaited:
+            return True
+        shown, complexity = "", loop.voice.complexity
+        if "\n" in text.strip() or len(text) > _MARKER_ROOM or complexity.marker is None:
+            shown = read_marker(text, complexity).text
             loop.tell(Piece(self.number, shown, final=loop.of == 1))
         if loop.cut or loop.clock.over():
             return True

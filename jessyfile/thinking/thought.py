@@ -41,12 +41,15 @@ class AnswerDraft:
     """What one iteration gave. `text` is without the marker line, `reply` what the engine gave.
 
     `ended` says why it ended: the model ended it, its tokens were used up, it was ended at the end of a sentence so that the iterations
-    after it have their time (`short`), or it was cut in flight. `stands` is a row's own answer, which no model made.
+    after it have their time (`short`), or it was cut in flight. `stands` is a row's own answer, which no model made. `speaker` is the model
+    that was asked, by its file's `digest`.
     """
 
     text: str
     reply: Reply
     ended: DraftEnd
+    speaker: str = ""
+    digest: str = ""
 
     @property
     def tokens(self) -> int:
@@ -81,7 +84,8 @@ class Thought:
     `iterations` were spent of the `asked` that the marker or a wish said; the first is a row's own answer where one stands. `ended` says
     why there were no more: all were spent, the level's `within` was over, two drafts agreed, the context window had no room, or the caller
     cut it. `marked_level` is the level of the model's own marker, `vote` that of the nearest rows. `chosen` counts from 0. `speaker` is the
-    model that answered, by its file's `digest`; `fallback` says why it is another than a ROUTE names.
+    model that answered, by its file's `digest`; `fallback` says why it is another than a ROUTE names, and `routed` that it is the one
+    that it names.
     """
 
     text: str
@@ -99,6 +103,7 @@ class Thought:
     digest: str
     marker: str | None
     fallback: str | None = None
+    routed: bool = False
 
     @property
     def draft(self) -> AnswerDraft:

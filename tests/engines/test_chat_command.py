@@ -38,7 +38,7 @@ def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeEngi
     monkeypatch.chdir(tmp_path)
     add(tmp_path, "latest")
     made = FakeEngine(lambda prompt: f"[low 1]\n{prompt} diyorsun\x1b[2J.")
-    monkeypatch.setattr(serving, "engine_of", lambda entry: made)
+    monkeypatch.setattr(serving, "engine_of", lambda entry, stop=None: made)
     yield made
     assert made.loads == 0
 

@@ -42,7 +42,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def engine(root: Path, monkeypatch: pytest.MonkeyPatch) -> Sampled:
     made = Sampled(lambda prompt: f"[low 1]\n{prompt} diyorsun.")
-    monkeypatch.setattr(serving, "engine_of", lambda entry: made)
+    monkeypatch.setattr(serving, "engine_of", lambda entry, stop=None: made)
     return made
 
 
@@ -100,7 +100,9 @@ def test_a_retry_of_a_rows_answer_is_the_models_own(
     root: Path, engine: Sampled, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rows = Examples.build([Example("greeting", "selam", "[low 1]\nBuyur.", "low", 1)])
-    monkeypatch.setattr(serving, "engine_of", lambda entry: Retriever(engine, rows, Voting(("low", "high")), 1, 0.5))
+    monkeypatch.setattr(
+        serving, "engine_of", lambda entry, stop=None: Retriever(engine, rows, Voting(("low", "high")), 1, 0.5)
+    )
     said = run("selam\n/retry\n/why\n").output
     assert said.index("Buyur.") < said.index("selam diyorsun.")
     assert "greeting (1.00)  selam" in said

@@ -46,6 +46,7 @@ RECHECK = (
     "previous",
     "evaluate",
     "evaluate.other",
+    "think",
     "likelihood.base",
     "likelihood.tuned",
     "contrast",
@@ -85,11 +86,13 @@ RETRIEVE {
   questions "questions.jsonl"
 }
 PREFER kto "pairs.jsonl" { references development }
+ROUTE { high qwen3:4b at http://127.0.0.1:11434 }
 EXPORT gguf { quantize q6_k }
 EVAL {
   judge qwen3:8b at http://127.0.0.1:11434/v1
   MUST no_loops > 95% at 90%
   MUST level_accuracy >= previous
+  MAY thinking.high < 60s
 }
 """
 TEACHER = "DATASET {\n  TEACHER qwen3:8b at http://127.0.0.1:11434/v1\n}\n"

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jessyfile.dataset.refinement import better
+from jessyfile.dataset.refinement import refinement_turns
 from jessyfile.engines.engine import GenerationSettings, OnPiece, Reply, Retrieved, Shown
 from jessyfile.engines.retriever import Retriever
 from jessyfile.errors import ContextFullError, EngineError
@@ -118,7 +118,8 @@ def test_each_iteration_sees_the_question_and_the_last_draft_alone() -> None:
     assert first == QUESTION
     for before, messages in ((0, second), (1, third)):
         draft = Message("assistant", thought.drafts[before].reply.text)
-        assert messages == [*QUESTION, draft, Message("user", better("tr"))]
+        assert messages == refinement_turns(QUESTION, draft.content)
+        assert messages[:-1] == [*QUESTION, draft]
     assert draft.content.startswith("[medium 3]\n")
     assert thought.text == thought.drafts[-1].text == "Bence kiraz dut der."
     assert (thought.cached_tokens, thought.reasoning_tokens) == (45, 12)
@@ -246,7 +247,7 @@ def test_a_rows_own_answer_is_the_first_of_nine_drafts() -> None:
     engine, retriever = stands(lambda n: longer + "!" * n)
     thought = think(retriever)
     assert (thought.iterations, len(engine.asked), thought.drafts[0].ended) == (9, 8, "stands")
-    assert engine.asked[0][0][-3:] == [*QUESTION, Message("assistant", ROW), Message("user", better("tr"))]
+    assert engine.asked[0][0][-3:] == refinement_turns(QUESTION, ROW)
     assert engine.asked[0][0][:2] == [Message("user", "Bilinç nedir?"), Message("assistant", ROW)]
     assert thought.text.endswith("kanıtlayamayız" + "!" * 8)
     assert not thought.stands

@@ -44,7 +44,7 @@ def inner_node(node: Node, statement: Statement) -> Node | None:
     """Return what a statement inside a node is; a VARIANT holds what a recipe holds. None when it is nothing known."""
     if statement.head.text == "VARIANT" and node.parent is None:
         return root()
-    return node.statements.get(statement.head.text)
+    return node.statement_of(statement.head.text)
 
 
 def found_at(statements: tuple[Statement, ...], offset: int) -> Found | None:
