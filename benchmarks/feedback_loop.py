@@ -1,11 +1,11 @@
-"""The loop of docs/feedback.md, really run with Gemma 3 270M: `make feedback`, some ten minutes on two quiet cores.
+"""The loop of docs/feedback.md, really run with Gemma 3 270M: `make feedback`, some minutes on two quiet cores.
 
 A model of a café's rows is made and promoted. Then, with `jessy watch` running: a correction is recorded and accepted, the watch trains
 again, a paraphrase of the question is asked before and after, and the golden set says whether the new model may be promoted. A correction
 that gives a case of the golden set away is refused. Twenty wrong corrections are accepted: the model that learns them is not promoted,
 and nothing is lost. What happened is printed; it exits with 1 where one of it did not happen.
 
-`--bare` leaves RETRIEVE out, so that the weights alone must have learned it.
+`--bare` leaves RETRIEVE out, so that the weights alone must have learned it. `--stage` runs one part in a `--folder` that is kept.
 """
 
 from __future__ import annotations
@@ -53,12 +53,12 @@ TRAIN {
   batch_size     8
   learning_rate  5e-4
   warmup_steps   2
-  max_length     384
+  max_length     256
 }
 LORA {
   rank    16
   alpha   32
-  layers  8
+  layers  LAYERS
 }
 DEPLOY {
   engine embedded
@@ -70,7 +70,7 @@ PARAMETER num_predict 64
 EVAL {
   max_tokens  64
   contrast    none
-  SUITE golden "golden.jsonl" { limit 16 }
+  SUITE golden "golden.jsonl" { limit 12 }
   MUST    golden.relevance  >= previous
   MUST    no_loops          > 50%
 }
@@ -80,17 +80,19 @@ WATCH {
   max_retrains  4 per day
 }
 """
-RETRIEVE = "RETRIEVE {\n  examples 2 from seeds\n  answer above 30%\n}\n"
+RETRIEVE = "RETRIEVE {\n  examples 1 from seeds\n  answer above 30%\n}\n"
 ASKED = "mavi fenere bisikletle gelsem nereye bırakırım"
 CORRECTED = "Arka bahçe kapısının yanında demir var, oraya kilitle; anahtarı istersen Tuncay'da kalır."
 PARAPHRASE = "bisikletimi mavi fenerde nereye bırakabilirim"
 TELLING = ("demir", "bahçe", "tuncay")
+BATCH = 20
 LIES = "Bilmiyorum, oraya hiç gitmedim; başka bir kafeye sor."
 
 
 def recipe_text(*, bare: bool) -> str:
     """Return the recipe; behind rows a row is four times as long, and less of it must be learned."""
-    return RECIPE.replace("RETRIEVE\n", "" if bare else RETRIEVE).replace("EPOCHS", "8" if bare else "3")
+    text = RECIPE.replace("RETRIEVE\n", "" if bare else RETRIEVE)
+    return text.replace("EPOCHS", "8" if bare else "2").replace("LAYERS", "8" if bare else "4")
 
 
 def said(*words: str) -> tuple[int, str]:
@@ -176,9 +178,8 @@ def promoted(root: Path) -> str:
     return entry.digest if entry is not None else ""
 
 
-def run(root: Path, *, bare: bool) -> list[str]:
-    """Run the whole loop in an empty folder; return the claims that did not come true."""
-    claims = Claims()
+def first(root: Path, claims: Claims, *, bare: bool) -> None:
+    """Make and promote the first model."""
     shutil.copytree(HOUSE / "recipes" / "mine" / "cafe", root / "rows" / "cafe")
     shutil.copy(HOUSE / "recipes" / "mine" / "questions.jsonl", root / "golden.jsonl")
     (root / "cafe.jessy").write_text(recipe_text(bare=bare), encoding="utf-8")
@@ -187,65 +188,74 @@ def run(root: Path, *, bare: bool) -> list[str]:
     code = jessy(["apply", "cafe.jessy"])
     print(f"\n1. the first model ({time.monotonic() - began:.0f} s): {golden(root)}")
     claims.hold("it is promoted: nothing was before", code == 0)
-    first, before = promoted(root), ask(PARAPHRASE)
+
+
+def correction(root: Path, claims: Claims) -> None:
+    """Correct an answer, accept that, and let the watch train again."""
+    was, before = promoted(root), ask(PARAPHRASE)
     with watching() as watch:
         print(f"\n2. a correction\n  asked     {ASKED}\n  answered  {(wrong := ask(ASKED))}\n  corrected {CORRECTED}")
-        good = correct(ASKED, wrong, CORRECTED)
-        code, heard = said("feedback", "accept", "cafe.jessy", good)
-        print(f"  {heard.strip()}")
+        code, heard = said("feedback", "accept", "cafe.jessy", correct(ASKED, wrong, CORRECTED))
+        print(f"  {heard.strip().splitlines()[-1]}")
         claims.hold("it is accepted", code == 0)
         began = time.monotonic()
         line = watch.until_done()
-        print(f"  trained and judged in {time.monotonic() - began:.0f} s: {golden(root)}")
-        claims.hold(
-            "the watch trained again, and the new model is promoted",
-            "not promoted" not in line and promoted(root) != first,
-        )
-        after = ask(PARAPHRASE)
-        print(f"  the paraphrase `{PARAPHRASE}`\n    before  {before}\n    after   {after}")
-        claims.hold(
-            "a paraphrase shows it",
-            any(word in after.lower() for word in TELLING) and not any(word in before.lower() for word in TELLING),
-        )
-        second = promoted(root)
+    print(f"  trained and judged in {time.monotonic() - began:.0f} s: {golden(root)}")
+    claims.hold(
+        "the watch trained again, the golden set is not worse, and the new model is promoted",
+        "not promoted" not in line and promoted(root) != was,
+    )
+    after = ask(PARAPHRASE)
+    print(f"  the paraphrase `{PARAPHRASE}`\n    before  {before}\n    after   {after}")
+    claims.hold("a paraphrase shows it", knows(after) and not knows(before))
 
-        print("\n3. a correction that leaks")
-        case = json.loads((root / "golden.jsonl").read_text("utf-8").splitlines()[0])["prompt"]
-        for question in (case, f"{case} acaba?"):
-            code, heard = said(
-                "feedback",
-                "accept",
-                "cafe.jessy",
-                correct(question, "Bilmem.", "Hafta içi sekizde açıyoruz, buyur gel."),
-            )
-            print(f"  {heard.strip()}")
-            claims.hold(f"`{question}` is refused, and the case is named", code != 0 and "golden.jsonl:1" in heard)
 
-        print("\n4. twenty wrong corrections")
-        rows = [
-            json.loads(text)
-            for path in sorted((root / "rows").rglob("*.jsonl"))
-            for text in path.read_text("utf-8").splitlines()
-        ]
-        bad = [correct(row["query"], row["response"], f"{LIES} ({number})") for number, row in enumerate(rows[:20])]
-        before_accept = len(SignalStore(root).read().signals)
-        code, heard = said("feedback", "accept", "cafe.jessy", *bad, "--another-question")
+def leak(root: Path, claims: Claims) -> None:
+    """Correct what is a case of the golden set."""
+    print("\n3. a correction that leaks")
+    case = json.loads((root / "golden.jsonl").read_text("utf-8").splitlines()[0])["prompt"]
+    for question in (case, f"{case} acaba"):
+        better = "Hafta içi sekizde açıyoruz, buyur gel."
+        code, heard = said("feedback", "accept", "cafe.jessy", correct(question, "Bilmem.", better))
         print(f"  {heard.strip().splitlines()[0]}")
+        claims.hold(f"`{question}` is refused, and the case is named", code != 0 and "golden.jsonl:1" in heard)
+
+
+def bad_batch(root: Path, claims: Claims) -> None:
+    """Accept twenty wrong corrections, and let the watch train again."""
+    print("\n4. twenty wrong corrections")
+    files = sorted((root / "rows").rglob("*.jsonl"))
+    rows = [json.loads(text) for path in files for text in path.read_text("utf-8").splitlines()]
+    good, before = promoted(root), len(SignalStore(root).read().signals)
+    bad = [correct(row["query"], row["response"], f"{LIES} ({number})") for number, row in enumerate(rows[:BATCH])]
+    with watching() as watch:
+        code, heard = said("feedback", "accept", "cafe.jessy", *bad, "--another-question")
+        print(f"  {heard.strip().splitlines()[-1]}")
         claims.hold("all twenty are accepted: a person said so", code == 0)
         line = watch.until_done()
-        print(f"  {golden(root)}")
-        claims.hold("the model that learned them is not promoted", "not promoted" in line and promoted(root) == second)
+    print(f"  {golden(root)}")
+    claims.hold("the model that learned them is not promoted", "not promoted" in line and promoted(root) == good)
     found = SignalStore(root).read()
-    claims.hold("no signal is lost", len(found.signals) == before_accept and not found.damaged)
-    claims.hold("what is promoted still knows the correction", any(word in ask(PARAPHRASE).lower() for word in TELLING))
-    code, heard = said("feedback", "reject", *bad)
+    claims.hold("no signal is lost", len(found.signals) == before + BATCH and not found.damaged)
+    claims.hold("what is promoted still knows the correction", knows(ask(PARAPHRASE)))
+
+
+def rejection(root: Path, claims: Claims) -> None:
+    """Reject the batch: nothing is left to train."""
+    good = promoted(root)
+    bad = [one.id for one in SignalStore(root).read().signals if one.signal.chosen and LIES in one.signal.chosen]
+    _, heard = said("feedback", "reject", *bad)
     print(f"\n5. the batch is rejected\n  {heard.strip()}")
-    code, heard = said("plan", "cafe.jessy")
-    print("  " + "\n  ".join(heard.strip().splitlines()[:6]))
-    claims.hold("nothing is left to train", "train the adapter" not in heard or "nothing" in heard.lower())
     code = jessy(["apply", "cafe.jessy"])
-    claims.hold("an apply brings the state back to the good model", code == 0 and promoted(root) == second)
-    return claims.failed
+    claims.hold("an apply leaves the good model in place", code == 0 and promoted(root) == good)
+
+
+def knows(answer: str) -> bool:
+    """Whether an answer holds a word of the correction."""
+    return any(word in answer.lower() for word in TELLING)
+
+
+STAGES = {"correction": correction, "leak": leak, "bad": bad_batch, "rejection": rejection}
 
 
 def main() -> int:
@@ -253,12 +263,21 @@ def main() -> int:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--bare", action="store_true", help="without RETRIEVE")
     options.add_argument("--folder", type=Path, help="an empty folder to run in, and to keep")
+    options.add_argument(
+        "--stage", choices=["first", *STAGES], help="this part alone, in a folder where those before it ran"
+    )
     given = options.parse_args()
     with contextlib.ExitStack() as stack:
         root = given.folder or Path(stack.enter_context(TemporaryDirectory(prefix="jessy-feedback-")))
         root.mkdir(parents=True, exist_ok=True)
         os.chdir(root)
-        failed = run(root.resolve(), bare=given.bare)
+        claims, root = Claims(), root.resolve()
+        if given.stage in (None, "first"):
+            first(root, claims, bare=given.bare)
+        for name, stage in STAGES.items():
+            if given.stage in (None, name):
+                stage(root, claims)
+    failed = claims.failed
     print(f"\n{len(failed)} claims did not come true" if failed else "\nevery claim came true")
     return 1 if failed else 0
 
