@@ -181,7 +181,8 @@ def promoted(root: Path) -> str:
 def first(root: Path, claims: Claims, *, bare: bool) -> None:
     """Make and promote the first model."""
     shutil.copytree(HOUSE / "recipes" / "mine" / "cafe", root / "rows" / "cafe")
-    shutil.copy(HOUSE / "recipes" / "mine" / "questions.jsonl", root / "golden.jsonl")
+    cases = (HOUSE / "recipes" / "mine" / "questions.jsonl").read_text("utf-8")
+    (root / "golden.jsonl").write_text(cases.replace('"suite": "mine"', '"suite": "golden"'), encoding="utf-8")
     (root / "cafe.jessy").write_text(recipe_text(bare=bare), encoding="utf-8")
     (root / ".jessy").mkdir(exist_ok=True)
     began = time.monotonic()

@@ -111,7 +111,8 @@ class _Collector:
         self.may_top_up = tops_up(recipe, root, category.name)
         written = [row for row in load_seeds(recipe, root, category.name) if is_taken(category, row.example.topic)]
         told = distinct(self._filtered(written), self.settings.similarity, self.out.tally)
-        self.corrections = self._filtered(load_corrections(recipe, root))
+        # a person took them for what they are, their language included
+        self.corrections = apply_checks(load_corrections(recipe, root), self.checks, self.out.tally)
         self.seeds = without_corrected(told, self.corrections, self.settings.similarity, self.out.tally)
         kept = set(map(id, self.seeds))
         self.corrected = [row for row in told if id(row) not in kept]

@@ -32,6 +32,7 @@ EXACT_LIMIT = 8192
 _PERMUTATIONS = 256
 _MISSED = 1e-3
 _BLOCK = 512
+_FEW = 4
 _PAIR_BLOCK = 25_000
 _HEAD = 32
 _CROWD, _BESIDE, _SORTED = 64, 4, 4
@@ -144,6 +145,8 @@ def cross_pairs(left: Sequence[str], right: Sequence[str], bound: float) -> Pair
     """Return (i, j, similarity) of every text i of `left` and j of `right` at least as near as the bound; exact."""
     import numpy as np
 
+    if len(left) <= _FEW:
+        return _few_pairs(left, right, bound)
     matrix, sizes = _matrix(grams([*left, *right]))
     turned = matrix[len(left) :].T.tocsr()
     parts = []
@@ -155,6 +158,23 @@ def cross_pairs(left: Sequence[str], right: Sequence[str], bound: float) -> Pair
         parts.append((rows[keep], columns[keep], similarity[keep]))
     one, other, similarity = (np.concatenate(columns) for columns in zip(*parts, strict=True))
     return one, other, similarity
+
+
+def _few_pairs(left: Sequence[str], right: Sequence[str], bound: float) -> Pairs:
+    """Return what `cross_pairs` does, for so few texts that importing scipy would take longer."""
+    import numpy as np
+
+    found = grams([*left, *right])
+    sets = [np.unique(found.hashes[one:other]) for one, other in zip(found.starts, found.starts[1:], strict=False)]
+    near: list[tuple[int, int, float]] = []
+    for one, mine in enumerate(sets[: len(left)]):
+        for other, theirs in enumerate(sets[len(left) :]):
+            shared = int(np.isin(mine, theirs, assume_unique=True).sum())
+            alike = shared / (len(mine) + len(theirs) - shared)
+            if alike >= bound:
+                near.append((one, other, alike))
+    rows, columns, similarity = zip(*near, strict=True) if near else ((), (), ())
+    return np.array(rows, np.int64), np.array(columns, np.int64), np.array(similarity, np.float64)
 
 
 def nearest(texts: Sequence[str]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:

@@ -31,8 +31,8 @@ from jessyfile.dataset.rows import Row, from_json, schema_faults, to_json
 from jessyfile.errors import FeedbackError
 from jessyfile.feedback.accepted import AcceptedFolder
 from jessyfile.retrieval.index import Index
-from jessyfile.text.answer_language import ANY, detected, everyday_words
-from jessyfile.text.turkish import nfc
+from jessyfile.text.answer_language import ANY, Words, detected, everyday_share, everyday_words
+from jessyfile.text.turkish import TURKISH_LETTERS, nfc
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -41,6 +41,9 @@ if TYPE_CHECKING:
     from jessyfile.language.recipe import Complexity, Recipe
 
 SOURCE = "feedback"
+_PLAIN = 0.2
+_NOT_TURKISH = frozenset("qwx")
+_NATIVE = TURKISH_LETTERS | frozenset("âîû\u0307")
 DOUBTFUL = 0.5  # from this nearness on a question may be a case's in other words: benchmarks/feedback_leaks.py
 
 
@@ -189,9 +192,12 @@ def _unfit(found: Sequence[Learnable], recipe: Recipe, root: Path) -> Iterator[R
         wrong = [*schema_faults(to_json(row.example)), *filter(None, (check(row.example) for check in checks.values()))]
         if wrong:
             yield RefusedSignal(id_, f"cannot be a row: {wrong[0]}")
-    words, whole = everyday_words(root), [row for _, row in rows]
+    words = everyday_words(root)
+    # what its everyday words tell needs no model of letters, which takes seconds to load
+    asked = [(id_, row) for id_, row in rows if not _plainly(row.example.response or "", row.example.language, words)]
+    whole = [row for _, row in asked]
     for index, why in (*language_faults(whole, words), *wording_faults(whole, words)):
-        yield RefusedSignal(rows[index][0], f"cannot be a row: {why}")
+        yield RefusedSignal(asked[index][0], f"cannot be a row: {why}")
     for one in found:
         fault = (
             next(preference_faults(one.preference, recipe.complexity, recipe.dataset.allow), None)
@@ -200,6 +206,16 @@ def _unfit(found: Sequence[Learnable], recipe: Recipe, root: Path) -> Iterator[R
         )
         if fault is not None:
             yield RefusedSignal(one.id, f"cannot be compared: {fault}")
+
+
+def _plainly(text: str, declared: str, words: Words) -> bool:
+    """Whether an answer is in its language by its letters and everyday words alone; in doubt it is not."""
+    shares = {name: everyday_share(text, name, words) for name in words}
+    own, other = shares.pop(declared, 0.0), max(shares.values(), default=0.0)
+    letters = {letter for letter in text.lower() if letter.isalpha()}
+    turkish = letters & TURKISH_LETTERS and not letters & _NOT_TURKISH
+    spelt = all(letter.isascii() or letter in _NATIVE for letter in letters)
+    return (own >= _PLAIN and own >= 4 * other) or (declared == "tr" and bool(turkish) and spelt and other < _PLAIN / 4)
 
 
 def _leaking(

@@ -10,7 +10,6 @@ Retention: a signal stays until somebody forgets it. Nothing here opens a connec
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import secrets
 import time
@@ -205,9 +204,11 @@ def now() -> str:
 
 
 def _object(raw: bytes) -> dict[str, Any] | None:
+    import msgspec
+
     try:
-        value = json.loads(raw)
-    except (ValueError, RecursionError):
+        value = msgspec.json.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
     return value if isinstance(value, dict) else None
 
