@@ -8,7 +8,8 @@
 `ask` puts the questions of the evaluation suites, so many of each level, to the project's registered models and keeps every answer in FOLDER as
 soon as it is there: the same command again goes on where it was stopped. `one` is one iteration, `marked` what is served: the marker's number
 within the level's seconds; `nine` is nine, however long they take. `--bare` asks without the rows of RETRIEVE, so that no answer is a row's.
-Seconds are latencies where one question is asked at a time, which `--at-once 1` does.
+Seconds are latencies where one question is asked at a time, which `--at-once 1` does. Two models of one project are held against each other as
+well: `benchmarks/unrefined.jessy` makes the default one without the rows that teach a second look.
 
 `figures` scores the answers as `jessy eval` does, and holds each against the answers that people wrote for its question: whether it leans to
 the good ones rather than to the wrong (`knows`), those that answer something else (`fits`), those in another voice and the cold ones. Ways are
