@@ -4,7 +4,7 @@ Run `python benchmarks/answer_above.py [FOLDER OF SEEDS]`. Every wording that a 
 out of the index once and asked; the rows' other wordings stay. Shown by how near the nearest row is: how many were asked, how many found
 their own row, and how many any row of the same level. Another row's answer may fit as well (`moralim çok bozuk` finds `moralim bozuk`,
 not its own `moralim sıfır`), so the first share is the least that fits. The claims: own rows are found more often the nearer the nearest
-is, and above half (`BOUND`) at least six in ten, which today's rows miss: docs/retrieval.md.
+is, and above half (`BOUND`) at least six in ten.
 """
 
 from __future__ import annotations
@@ -26,6 +26,10 @@ BINS = (0.0, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 def shipped(folder: Path) -> Iterator[Example]:
     """Yield the rows of one question and one answer."""
     for file in sorted(folder.glob("*/*.jsonl")):
+        if (
+            file.parent.name == "voice"
+        ):  # other rows' questions, answered in two other voices, for a recipe of their own
+            continue
         for number, line in enumerate(file.read_text("utf-8").splitlines()):
             row = json.loads(line)
             if "response" in row and not row.get("turns"):

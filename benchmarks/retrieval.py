@@ -5,7 +5,7 @@ shortened, without suffixes, shouted, in another order or as those of training r
 neighbours) at least 97 in 100 are found first, or among three where two slips hit a row of one word; of questions that a person put in
 other words (`retrieval_paraphrases.tsv`, written before any way was measured and before rows had other wordings; those that have become a
 wording of their row are left out) nine in ten are among the first three. An index of 100,000 rows is made in under 60 s, the whole process
-staying under 1 GB, and a question takes under 20 ms. docs/retrieval.md says which of them today's rows miss.
+staying under 1 GB, and a question takes under 20 ms.
 
 Where `bm25s` is installed it stands beside: BM25 over the same pieces, and over whole words.
 """
@@ -46,7 +46,12 @@ Asked = Sequence[tuple[int, str]]
 def shipped_questions() -> tuple[dict[str, str], Examples]:
     """Return every different question of the shipped rows that have an answer, with its language, and the rows with their wordings."""
     files = sorted((HOUSE / "data" / "seeds").glob("*/*.jsonl"))
-    lines = (line for file in files for line in file.read_text("utf-8").splitlines() if file.parent.name != "markers")
+    lines = (
+        line
+        for file in files
+        for line in file.read_text("utf-8").splitlines()
+        if file.parent.name not in ("markers", "voice")
+    )
     rows = {row["query"]: row for row in map(json.loads, lines)}
     made = (Example("", query, "x", "low", 1, tuple(row.get("paraphrases", ()))) for query, row in rows.items())
     return {query: row["language"] for query, row in rows.items()}, Examples.build(made)

@@ -560,6 +560,7 @@ def _passage_steps(recipe: Recipe) -> tuple[Step, ...]:
             "passages",
             "make the documents findable by a question",
             _passages,
+            version=2,
             reads=("retrieve.documents",),
             files=_documents,
             preflight=_passages_known,
@@ -601,7 +602,7 @@ def _row_steps(recipe: Recipe, data: tuple[Step, ...]) -> tuple[Step, ...]:
     """Return the steps that find the rows nearest to a question and train with them; none without examples."""
     if recipe.retrieve is None or not recipe.retrieve.examples:
         return ()
-    from jessyfile.dataset.dataset_inputs import neighbour_files
+    from jessyfile.dataset.dataset_inputs import index_files, neighbour_files
 
     return (
         Step(
@@ -609,9 +610,10 @@ def _row_steps(recipe: Recipe, data: tuple[Step, ...]) -> tuple[Step, ...]:
             "make the rows findable by a question",
             _index,
             inputs=("dataset",),
-            version=2,
+            version=3,
             reads=("complexity.level.*.iterations",),
             resolved=_routed,
+            files=index_files,
             units=_rows,
         ),
         Step(
@@ -995,6 +997,7 @@ def _start_steps(recipe: Recipe, read: _Read, ask: Callable[..., Step]) -> tuple
     """Return the steps that make the model askable that training starts from, and those that ask it: bare, and behind the rows that it
     knows. None without ADAPTER.
     """
+    from jessyfile.dataset.dataset_inputs import index_files
     from jessyfile.retrieval.shares import known_to_start
 
     if not recipe.adapter:
@@ -1020,8 +1023,10 @@ def _start_steps(recipe: Recipe, read: _Read, ask: Callable[..., Step]) -> tuple
         "index.start",
         "make the rows findable that the start knows",
         _index,
+        version=2,
         inputs=("dataset",),
         reads=("complexity.level.*.iterations", "dataset.learn", "dataset.category.*.learn"),
+        files=index_files,
         units=_rows,
     )
     behind = ask(

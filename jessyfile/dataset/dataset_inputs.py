@@ -8,6 +8,7 @@ from pathlib import Path
 from jessyfile.dataset.places import (
     MARKERS,
     correction_files,
+    own_seed_files,
     preference_files,
     reference_paths,
     replay_file,
@@ -94,6 +95,11 @@ def _refines(recipe: DataRecipe, name: str) -> bool:
 
 def _lines(path: Path) -> int:
     return path.read_bytes().count(b"\n")
+
+
+def index_files(recipe: DataRecipe, root: Path) -> Sequence[Path]:
+    """List what the index reads besides rows: the seeds that are the project's own, whose rows come first."""
+    return tuple(path for _, path in own_seed_files(recipe, root))
 
 
 def dataset_files(recipe: DataRecipe, root: Path) -> Sequence[Path]:

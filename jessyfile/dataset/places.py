@@ -44,6 +44,15 @@ def seed_files(recipe: DataRecipe, root: Path, category: str) -> tuple[Path, ...
     return tuple(found.values())
 
 
+def own_seed_files(recipe: DataRecipe, root: Path) -> Iterator[tuple[str, Path]]:
+    """Yield the seed files that do not come with jessy, each with its category: the rows of the project."""
+    shipped = resource("data", "seeds").resolve()
+    for category in recipe.dataset.categories:
+        for path in seed_files(recipe, root, category.name):
+            if not path.is_relative_to(shipped):
+                yield category.name, path
+
+
 def file_to_write(recipe: DataRecipe, root: Path, category: str, topic: str | None = None) -> str:
     """Return, as messages show it, the user's file into which more seeds belong: one that is read, or the one to begin.
 

@@ -24,16 +24,19 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 ROWS = "rows.jsonl"
-_LEFT_OUT = ("paraphrases", "held_out", "category")  # where there is nothing to say
+_LEFT_OUT = ("paraphrases", "held_out", "category", "own")  # where there is nothing to say
 _SAME = 0.9999
 _FEW = 64
+_AVERAGE = 0.4  # what the average of a row's wordings counts beside its nearest
+OWN_FIRST = 0.8  # as near as this share of another row's nearness, a row of one's own comes before it: docs/retrieval.md says why
 
 
 @dataclass(frozen=True, slots=True)
 class Example:
     """A question of the dataset with its level, and its answer as it is trained, marker line included; `said` is empty for a
     marker row, which has no answer and votes for its level alone. `paraphrases` are wordings by which it is found, too; a row
-    `held_out` of training is found by those who ask the finished model alone. `category` is kept where a recipe routes by it.
+    `held_out` of training is found by those who ask the finished model alone. `category` is kept where a recipe routes by it. `own` are
+    the project's rows, beside those that come with jessy.
     """
 
     id: str
@@ -44,6 +47,7 @@ class Example:
     paraphrases: tuple[str, ...] = ()
     held_out: bool = False
     category: str = ""
+    own: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +87,7 @@ class Examples:
         return cls(Index.load(folder, sum(1 + len(row.paraphrases) for row in rows)), rows)
 
     def neighbours(self, question: str, count: int, without: Collection[str] = ()) -> list[Neighbour]:
-        """Return the answered rows nearest to a question, nearest first.
+        """Return the answered rows nearest to a question, nearest first; one's own comes before another that is little nearer.
 
         Args:
             question: what is asked.
@@ -93,8 +97,8 @@ class Examples:
         Returns:
             The rows with their scores; of equally near ones the earlier row comes first.
         """
-        answered = (one for one in self._ranked(question) if one.example.said and one.example.id not in without)
-        return list(islice(answered, count))
+        ranked = self._ranked(question, self._weights)
+        return list(islice((one for one in ranked if one.example.said and one.example.id not in without), count))
 
     def nearest(self, question: str, count: int) -> list[Neighbour]:
         """Return the rows nearest to a question, those without an answer among them, nearest first."""
@@ -107,9 +111,16 @@ class Examples:
 
         return np.cumsum([0, *(1 + len(row.paraphrases) for row in self.rows)])[:-1]
 
-    def _ranked(self, question: str) -> Iterator[Neighbour]:
+    @cached_property
+    def _weights(self) -> NDArray[np.float64]:
+        """What the nearness of each row counts where rows are chosen between."""
+        import numpy as np
+
+        return np.where([row.own for row in self.rows], 1 / OWN_FIRST, 1.0)
+
+    def _ranked(self, question: str, weights: NDArray[np.float64] | float = 1.0) -> Iterator[Neighbour]:
         """Yield every row that has anything in common with a question, nearest first; of those with the same pieces that come first which
-        are the same to the sign, then to the letter, then to the order of words.
+        are the same to the sign, then to the letter, then to the order of words, then one's own.
         """
         import numpy as np
 
@@ -118,12 +129,12 @@ class Examples:
         for place in sorted(same, key=lambda place: _otherwise(self.rows[place], question)):
             yield Neighbour(self.rows[place], 1.0)
         scores[same] = 0
-        for place in _nearest_first(scores):
+        for place in _nearest_first(scores * weights):
             yield Neighbour(self.rows[place], float(scores[place]))
 
 
 def by_row(scores: NDArray[np.float64], first: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Return how near each row is whose wordings have these scores, from `first` on: two thirds is its nearest wording's, a third
+    """Return how near each row is whose wordings have these scores, from `first` on: three fifths is its nearest wording's, two fifths
     their average, so that what is near to one wording by chance comes after what is near to several; the same words are 1.
     """
     import numpy as np
@@ -132,7 +143,7 @@ def by_row(scores: NDArray[np.float64], first: NDArray[np.int64]) -> NDArray[np.
         return np.zeros(0)
     nearest = np.maximum.reduceat(scores, first)
     average = np.add.reduceat(scores, first) / np.diff(first, append=len(scores))
-    return np.where(nearest > _SAME, nearest, nearest + (average - nearest) / 3)
+    return np.where(nearest > _SAME, nearest, nearest + _AVERAGE * (average - nearest))
 
 
 def _nearest_first(scores: NDArray[np.float64]) -> Iterator[int]:
@@ -148,9 +159,11 @@ def _nearest_first(scores: NDArray[np.float64]) -> Iterator[int]:
 
 
 def _otherwise(row: Example, question: str) -> list[bool]:
-    """Return whether no wording of a row is a question to the sign, to the letter, and to the order of its words."""
+    """Return whether no wording of a row is a question to the sign, to the letter, and to the order of its words; then whether the row is
+    not the project's own.
+    """
     texts = (row.question, *row.paraphrases)
-    return [spelt(question) not in map(spelt, texts) for spelt in (_signs, normal, folded)]
+    return [*(spelt(question) not in map(spelt, texts) for spelt in (_signs, normal, folded)), not row.own]
 
 
 def _signs(text: str) -> list[str]:

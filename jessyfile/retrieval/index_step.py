@@ -7,8 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from jessyfile.dataset.corrections import CORRECTION
 from jessyfile.dataset.data_steps import TRAIN, VALID
 from jessyfile.dataset.formatted import FormattedRow, read_formatted
+from jessyfile.dataset.places import own_seed_files
 from jessyfile.errors import DatasetError
 from jessyfile.fsops import hash_file
 from jessyfile.planning.canonical import digest
@@ -17,8 +19,10 @@ from jessyfile.retrieval.examples import ROWS, Example, Examples
 from jessyfile.retrieval.index import FILE
 from jessyfile.retrieval.levels import VOTE, calibrated
 from jessyfile.retrieval.shares import known_to_start
+from jessyfile.text.json_lines import Line, read_jsonl
 
 if TYPE_CHECKING:
+    from jessyfile.dataset.settings import DataRecipe
     from jessyfile.planning.steps import StepContext
 
 
@@ -32,12 +36,12 @@ def run_index(context: StepContext) -> IndexFacts:
     rows alone that the model knows that training starts from. Raises DatasetError when no training row can be shown as an example.
     """
     known = known_to_start(context.recipe) if context.name == OF_START else None
-    routed = bool(context.recipe.routed_categories)
+    routed, own = bool(context.recipe.routed_categories), own_topics(context.recipe, context.root)
     found = (
         [row for row in read_formatted(context.inputs["dataset"] / split) if _is_in(row, known)]
         for split in (TRAIN, VALID)
     )
-    trained, held_out = (list(as_examples(rows, categories=routed)) for rows in found)
+    trained, held_out = (list(as_examples(rows, own, categories=routed)) for rows in found)
     if not any(row.said for row in trained):
         raise DatasetError(
             "no training row can stand before a question: all are conversations or marker rows",
@@ -58,16 +62,27 @@ def _is_in(row: FormattedRow, known: Collection[str] | None) -> bool:
     return known is None or row.kind == "marker" or row.category in known
 
 
-def as_examples(rows: Iterable[FormattedRow], *, categories: bool = False) -> Iterable[Example]:
+def own_topics(recipe: DataRecipe, root: Path) -> frozenset[tuple[str, str]]:
+    """Return the topics, each with its category, whose seeds are the project's: what is composed beside them is as much its own."""
+    found = ((category, line) for category, path in own_seed_files(recipe, root) for line in read_jsonl(path))
+    return frozenset((category, str(line.value.get("topic"))) for category, line in found if isinstance(line, Line))
+
+
+def as_examples(
+    rows: Iterable[FormattedRow], own: Collection[tuple[str, str]] = (), *, categories: bool = False
+) -> Iterable[Example]:
     """Yield the rows of a single question that have a level of their own, with their categories where a recipe routes by them; what
-    follows on earlier turns fits no other question.
+    follows on earlier turns fits no other question. Those of the topics `own` are the project's, and corrections that a person made.
     """
     for row in rows:
         question, *answers = row.messages
         if len(answers) <= 1 and question.role == "user" and row.level is not None and row.iterations is not None:
             said = answers[0].content if answers and row.kind == "chat" else ""
             kind = row.category if categories and row.kind == "chat" else ""
-            yield Example(row.id, question.content, said, row.level, row.iterations, row.paraphrases, category=kind)
+            ours = (row.category, row.topic) in own or CORRECTION in row.tags
+            yield Example(
+                row.id, question.content, said, row.level, row.iterations, row.paraphrases, category=kind, own=ours
+            )
 
 
 def index_digest(folder: Path) -> str:

@@ -62,6 +62,15 @@ def test_a_question_of_nothing_finds_nothing(question: str) -> None:
     assert not Index.build(["selam", "merhaba"]).scores(question).any()
 
 
+def test_a_letter_drawn_out_is_no_cry() -> None:
+    """`saaaaat kaç` was nearer to a row of one long letter than to its own."""
+    rows = ["aaaaaaaaa", "saat kaç", "maaş yattı", "param bitti", "1000000"]
+    assert nearest("saaaaaaat kaç", rows) == "saat kaç"
+    assert nearest("paraaaaaam bittiiii", rows) == "param bitti"
+    assert nearest("AAAAAA", rows) == "aaaaaaaaa"
+    assert folded("Maaaaaş 1000000 www.x") == "maas 1000000 ww x"
+
+
 def test_an_index_of_nothing_answers() -> None:
     assert Index.build([]).scores("selam").shape == (0,)
     assert Index.build(["", "  "]).scores("selam").tolist() == [0.0, 0.0]
