@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from jessyfile.commands.common import tagged
+from jessyfile.commands.common import sending_options, tagged
 from jessyfile.commands.say import say
 
 if TYPE_CHECKING:
@@ -59,6 +59,7 @@ _PORT = 11435
     help="Seconds that answers have once it is stopped.",
 )
 @click.option("--log-words", is_flag=True, help="Write questions and answers into the access log, too.")
+@sending_options
 def serve(
     name: tuple[str, ...],
     host: str,
@@ -72,6 +73,7 @@ def serve(
     answer_seconds: float,
     grace: float,
     log_words: bool,
+    allow_host: tuple[str, ...],
 ) -> None:
     """Serve promoted models to the clients of OpenAI and Ollama, until Ctrl-C. Without NAME every promoted model is served.
 
@@ -85,6 +87,7 @@ def serve(
     from jessyfile.serve.server import address_of, is_local, listening, run
     from jessyfile.serve.settings import Access, Limits, api_key, require_consent
 
+    del allow_host  # it stands in the environment, where a ROUTE is asked
     wanted = tuple(dict.fromkeys(ServedName(*tagged(one, None)) for one in name))
     access = Access(api_key(key_file), tuple(one.lower() for one in (*host_name, host)), allow_origin)
     limits = Limits(queue=queue, tokens=max_tokens, answer=answer_seconds, grace=grace)

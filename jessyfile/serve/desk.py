@@ -220,7 +220,7 @@ class Desk:
                 said = f"{len(self._line)} questions wait for `{self.name}`; ask again later"
                 raise RefusedError(429, said, "queue_full", retry=self._retry())
             self._line.append(job)
-            self._changed.notify_all()
+            self._changed.notify()
 
     def leave(self, job: QueuedQuestion) -> None:
         """Take a question back whose client has left: out of the line, or cut at its next word."""
@@ -234,6 +234,7 @@ class Desk:
             while not self._line and not shift.ended:
                 self._changed.wait()
             if shift.ended:
+                self._changed.notify()  # it may have been woken for a question, which is another's to answer
                 return None
             job = self._line.popleft()
             self._running.append(job)
@@ -245,7 +246,6 @@ class Desk:
             self._running = [one for one in self._running if one is not job]
             if job.began is not None:
                 self._seconds += 0.2 * (time.perf_counter() - job.began - self._seconds)
-            self._changed.notify_all()
 
     def leaves_last(self, shift: Shift) -> bool:
         """Count one thread of a shift as gone; return whether it was the last."""

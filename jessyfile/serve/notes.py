@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TextIO
@@ -128,8 +129,9 @@ def log(notes: Notes, client: str, stream: TextIO, *, words: bool) -> None:
     )
     if notes.job is not None:
         _answer(entry, notes.job, words=words)
-    stream.write(json_text(msgspec.to_builtins(entry)) + "\n")
-    stream.flush()
+    with contextlib.suppress(OSError, ValueError):  # nobody reads the log any more, and the answer was given
+        stream.write(json_text(msgspec.to_builtins(entry)) + "\n")
+        stream.flush()
 
 
 def _answer(entry: AccessEntry, job: QueuedQuestion, *, words: bool) -> None:

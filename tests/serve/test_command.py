@@ -138,7 +138,7 @@ def test_the_model_is_asked_as_chat_asks_it(tmp_path: Path, monkeypatch: pytest.
     digest = hashlib.sha256(b"GGUF").hexdigest()
     register(tmp_path, "tiny", "latest", Registration("embedded", digest, told(USUAL), gguf="m.gguf"))
     engine = FakeEngine(lambda prompt: "[low 2]\nSelam!")
-    monkeypatch.setattr(served_module, "engine_of", lambda entry: engine)
+    monkeypatch.setattr(served_module, "engine_of", lambda entry, stop=None: engine)
     with served(tmp_path, served_module.loader(tmp_path, 64)) as running:
         body = post(f"{running.url}/v1/chat/completions", asks()).json()
         assert (body["choices"][0]["message"]["content"], body["jessy"]["level"], body["jessy"]["iterations"]) == (
