@@ -107,7 +107,7 @@ def ask(question: str) -> str:
     """Return what the promoted model answers."""
     code, heard = said("chat", NAME, question, "--json")
     assert code == 0, heard
-    return str(json.loads(heard.strip().splitlines()[-1])["text"])
+    return str(json.loads(heard[heard.index("{") :])["text"])
 
 
 def golden(root: Path) -> str:
