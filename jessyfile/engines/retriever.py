@@ -101,6 +101,13 @@ class Retriever:
         near = self.answer is not None and nearest.score > self.answer
         return near and stands_alone(messages, nearest.example)
 
+    def read(self, messages: Sequence[Message], settings: GenerationSettings) -> None:
+        """Let the model read a question behind its rows and say one word: an engine that keeps what it read goes on from there, where a
+        row's own answer is written anew several times."""
+        found, notes = self.examples.neighbours(messages[-1].content, self.count), list[NearPassage]()
+        short = replace(settings, max_tokens=1)
+        self._behind(found, notes, messages, None, lambda asked: self.engine.chat(asked, short, None))
+
     def category(self, question: str) -> Vote | None:
         """Return the category of a question by the rows nearest to it, where their categories are kept."""
         return self.voting.category(self.examples, question)

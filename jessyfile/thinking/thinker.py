@@ -5,6 +5,7 @@ Nothing is kept between two answers, so one Thinker may serve several callers as
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING
 from jessyfile.engines.adaptive import read_marker
 from jessyfile.engines.engine import Reply
 from jessyfile.engines.retriever import Retriever
-from jessyfile.errors import ContextFullError, Interrupted, JessyError
+from jessyfile.errors import ContextFullError, EngineError, Interrupted, JessyError
 from jessyfile.thinking.clock import Clock, Share
 from jessyfile.thinking.decide import Decided, decide, known_before
 from jessyfile.thinking.route import Deadline, Routes, Voice, told
@@ -210,6 +211,9 @@ class _Loop:
 
     def _go_on(self, of: int) -> Ended:
         """Ask for the further iterations; return why there are no more."""
+        if of > 1 and self.drafts[0].ended == "stands" and isinstance(self.voice.engine, Retriever):
+            with contextlib.suppress(EngineError):  # what fails here fails again where it is asked, and is told there
+                self.voice.engine.read(self.question, self._settings(self.voice))
         while (ended := self._over(of)) is None:
             number = len(self.drafts) + 1
             fewer = min(self.way.at_once(self.voice.engine.parallel), of - len(self.drafts))

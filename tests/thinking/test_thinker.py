@@ -246,10 +246,12 @@ def test_a_rows_own_answer_is_the_first_of_nine_drafts() -> None:
     longer = ROW + " Ama bunu dışarıdan kanıtlayamayız"
     engine, retriever = stands(lambda n: longer + "!" * n)
     thought = think(retriever)
-    assert (thought.iterations, len(engine.asked), thought.drafts[0].ended) == (9, 8, "stands")
-    assert engine.asked[0][0][-3:] == refinement_turns(QUESTION, ROW)
-    assert engine.asked[0][0][:2] == [Message("user", "Bilinç nedir?"), Message("assistant", ROW)]
-    assert thought.text.endswith("kanıtlayamayız" + "!" * 8)
+    assert (thought.iterations, len(engine.asked), thought.drafts[0].ended) == (9, 1 + 8, "stands")
+    (read, short), (second, _) = engine.asked[:2]
+    assert short.max_tokens == 1  # the question is read once, and the drafts go on from there
+    assert read == [Message("user", "Bilinç nedir?"), Message("assistant", ROW), *QUESTION]
+    assert second == [*read[:2], *refinement_turns(QUESTION, ROW)]
+    assert thought.text.endswith("kanıtlayamayız" + "!" * 9)
     assert not thought.stands
 
 
@@ -258,7 +260,7 @@ def test_a_rows_own_answer_stays_where_no_draft_keeps_what_it_says(draft: str) -
     """A person's words and numbers are not given away for those of a model of 270 million parameters."""
     engine, retriever = stands(lambda _: draft)
     thought = think(retriever)
-    assert (thought.iterations, len(engine.asked), thought.stands) == (9, 8, True)
+    assert (thought.iterations, len(engine.asked), thought.stands) == (9, 1 + 8, True)
     assert thought.text == ROW.partition("\n")[2]
 
 
