@@ -8,7 +8,6 @@ import pytest
 
 LATER = {
     "content": "a 270M model after minutes of training has the form and not the content",
-    "iterations": "an answer is one pass of the model: the marker only says how many it would deserve",
 }
 
 

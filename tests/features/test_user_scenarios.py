@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from pytest_bdd import given, parsers, scenarios, then, when
 
-from jessyfile.engines.adaptive import MarkedReply, ask
+from jessyfile.engines.adaptive import read_marker
 from jessyfile.engines.promoted import find
 from jessyfile.engines.serving import engine_of, served_model
 from jessyfile.evaluation.cases import Check
 from jessyfile.evaluation.checks import passes
+from jessyfile.language.build import default_complexity
 from jessyfile.language.recipe import Message
 from jessyfile.text.answer_language import in_language
 from jessyfile.text.repetition import find_loop
+from jessyfile.thinking.thinker import Thinker, thinker_of
+from jessyfile.thinking.thought import AnswerDraft, Thought, Wishes
 
 pytestmark = pytest.mark.real
 scenarios(str(Path(__file__).parent / "user_scenarios.feature"))
@@ -26,11 +28,15 @@ scenarios(str(Path(__file__).parent / "user_scenarios.feature"))
 
 @dataclass(frozen=True)
 class Asked:
-    """An answer, its seconds, and how many times the engine was asked for it."""
+    """What was thought, and how many times the engine was asked for it."""
 
-    reply: MarkedReply
-    seconds: float
+    thought: Thought
     passes: int
+
+    @property
+    def first(self) -> AnswerDraft:
+        """One answer, as an application takes it: the first draft."""
+        return self.thought.drafts[0]
 
 
 @dataclass
@@ -39,6 +45,7 @@ class Counted:
 
     engine: Any
     passes: int = 0
+    parallel: int = 1
 
     def chat(self, *arguments: Any) -> Any:
         self.passes += 1
@@ -50,24 +57,26 @@ class Served:
     """The promoted model in its engine; a question is asked once, however many scenarios look at its answer."""
 
     engine: Any
-    complexity: Any
+    thinker: Thinker
     load_seconds: float
-    answers: dict[str, Asked] = field(default_factory=dict)
+    answers: dict[tuple[str, int | None], Asked] = field(default_factory=dict)
 
-    def ask(self, question: str) -> Asked:
-        if question not in self.answers:
-            counted, start = Counted(self.engine), time.perf_counter()
-            reply = ask(counted, [Message("user", question)], self.complexity)
-            self.answers[question] = Asked(reply, time.perf_counter() - start, counted.passes)
-        return self.answers[question]
+    def ask(self, question: str, iterations: int | None = None) -> Asked:
+        key = question, iterations
+        if key not in self.answers:
+            counted = Counted(self.engine)
+            thinker = replace(self.thinker, engine=counted)  # type: ignore[type-var]
+            wishes = Wishes(iterations=iterations)
+            self.answers[key] = Asked(thinker.answer([Message("user", question)], wishes), counted.passes)
+        return self.answers[key]
 
 
 @pytest.fixture(scope="module")
 def served(main_job: Path) -> Iterator[Served]:
     registered = find(main_job, "tiny-job")
-    engine = engine_of(registered.entry)
-    seconds = engine.load(served_model(registered.entry, max_tokens=96))
-    yield Served(engine, registered.complexity, seconds)
+    engine, model = engine_of(registered.entry), served_model(registered.entry, max_tokens=96)
+    seconds = engine.load(model)
+    yield Served(engine, thinker_of(main_job, registered, engine, model), seconds)
     engine.unload()
 
 
@@ -81,15 +90,20 @@ def _asked(served: Served, question: str) -> Asked:
     return served.ask(question)
 
 
+@when(parsers.parse('someone writes "{question}" and wants {count:d} iterations'), target_fixture="asked")
+def _wanted(served: Served, question: str, count: int) -> Asked:
+    return served.ask(question, count)
+
+
 @pytest.fixture
 def answer(asked: Asked) -> str:
     print(asked)
-    return asked.reply.text
+    return asked.first.text
 
 
 @then(parsers.parse("the answer comes within {most:d} seconds"))
 def _in_time(asked: Asked, most: int) -> None:
-    assert asked.seconds < most
+    assert asked.first.seconds < most
 
 
 @then(parsers.parse("it is loaded within {most:d} seconds"))
@@ -99,7 +113,7 @@ def _loads(served: Served, most: int) -> None:
 
 @then(parsers.parse("the level is {level}"))
 def _level(asked: Asked, level: str) -> None:
-    assert asked.reply.level == level, asked
+    assert asked.thought.marked_level == level, asked
 
 
 @then("the answer is in Turkish")
@@ -126,9 +140,20 @@ def _own_view(answer: str) -> None:
     assert passes(Check("first_person"), answer)
 
 
+@then("as many iterations were spent as its marker says")
+def _whole(asked: Asked) -> None:
+    marked = read_marker(asked.first.reply.text, default_complexity())
+    assert asked.thought.ended == "full"
+    assert asked.thought.iterations == asked.passes == marked.iterations
+
+
 @then("nine iterations were spent on it")
 def _nine(asked: Asked) -> None:
-    assert (asked.reply.iterations, asked.passes) == (9, 9)
+    """Each of the nine is a generation that sees the last draft; none is a number on a label."""
+    thought = asked.thought
+    assert (thought.iterations, thought.asked, asked.passes, thought.ended) == (9, 9, 9, "full")
+    assert all(draft.tokens for draft in thought.drafts)
+    assert sum(draft.cached_tokens > 0 for draft in thought.drafts) >= 8
 
 
 @then("it is thoughtful and deep")

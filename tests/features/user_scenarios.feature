@@ -1,7 +1,7 @@
 Feature: Small talk stays small, hard questions get thought
   JESSY used to answer a greeting with an essay. The questions are asked of the model that the tests train: a Gemma of 270M
   parameters, 130 rows, minutes on a processor. It learns the form: what is small talk, what needs thought, what needs much.
-  What it says then is marked `content`; the nine iterations are marked `iterations` until an answer really takes them.
+  What it says then is marked `content`. Seconds are those of one answer, the first draft.
 
   Background:
     Given the model that the main job trained
@@ -31,9 +31,16 @@ Feature: Small talk stays small, hard questions get thought
     And the level is high
     And the answer is in Turkish
 
-  @iterations
-  Scenario: Nine iterations for consciousness
+  Scenario: A hard question gets the iterations that its marker says
     When someone writes "Bilinç nedir?"
+    Then as many iterations were spent as its marker says
+
+  Scenario: Small talk gets one
+    When someone writes "sana bisi sorucam"
+    Then as many iterations were spent as its marker says
+
+  Scenario: Nine iterations for consciousness
+    When someone writes "Bilinç nedir?" and wants 9 iterations
     Then nine iterations were spent on it
 
   @content
