@@ -85,16 +85,22 @@ class Retriever:
         question = messages[place].content
         found = self.examples.neighbours(question, self.count)
         vote = self.voting.vote(self.examples, question)
-        if found and place == len(messages) - 1 and self._stands(messages, found[0]):
+        asked_last, free = place == len(messages) - 1, not self._held(settings)
+        if free and found and asked_last and self._stands(messages, found[0]):
             spent = time.perf_counter() - started
             told = Retrieved(_shown(found[:1]), True, vote)
             return Reply(found[0].example.said, 0, 0, spent, spent, "stop", told)
         passages = self.notes.held.nearest(question, self.notes.top) if self.notes is not None else []
         if found and found[0].score > (passages[0].score if passages else 0):
             passages = []  # it is talk, and not asked of the notes
-        elif self.notes is not None and self.notes.quote is not None and place == len(messages) - 1:
+        elif free and self.notes is not None and self.notes.quote is not None and asked_last:
             return self._quoted(self.notes, passages, question, vote)
         return self._behind(found, passages, messages, vote, lambda asked: self.engine.chat(asked, settings, on_piece))
+
+    def _held(self, settings: GenerationSettings | None) -> bool:
+        """Return whether the answer is to keep to a schema, which words that were written beforehand don't: the model answers then."""
+        used = settings or (self._model.settings if self._model is not None else None)
+        return used is not None and bool(used.schema)
 
     def _stands(self, messages: Sequence[Message], nearest: Neighbour) -> bool:
         """Return whether the nearest example's answer is given as it stands."""

@@ -246,3 +246,12 @@ def test_what_was_saved_is_what_retrieves(tmp_path: Path) -> None:
     found = retrieving(FakeEngine(), replace(saved(tmp_path), folder=str(tmp_path / "index")))
     assert (found.count, found.answer, found.name, found.parallel) == (2, 0.8, "fake", 1)
     assert found.examples.rows == HELD.rows
+
+
+def test_an_answer_that_keeps_to_a_schema_is_the_models() -> None:
+    """A client asked for JSON and got the nearest row's answer as it stands, in plain words."""
+    engine = FakeEngine(lambda prompt: '{"queue": "billing"}')
+    asking = Retriever(engine, HELD, Voting(("low", "high")), 1, 0.5)
+    held = GenerationSettings(schema='{"type": "object"}')
+    assert asking.chat([user("selam naber")], held).text == '{"queue": "billing"}'
+    assert asking.chat([user("selam naber")]).text == "[low 1]\nİyidir, senden?"
