@@ -30,7 +30,7 @@ them over the border of a command. Every error has a stable code, one sentence, 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from enum import IntEnum
 from typing import ClassVar, Protocol
 
@@ -198,6 +198,9 @@ class EngineError(JessyError):
     code = "E800"
 
 
+_TURN = 16  # tokens around the text of a turn, at most
+
+
 class ContextFullError(EngineError):
     """A conversation has more tokens than the context window: `tokens`, 0 where the engine does not say how many."""
 
@@ -206,6 +209,11 @@ class ContextFullError(EngineError):
     def __init__(self, message: str, tokens: int = 0, *, hint: str = "raise PARAMETER num_ctx") -> None:
         super().__init__(message, hint=hint)
         self.tokens = tokens
+
+    def outgrows(self, room: int, texts: Iterable[str]) -> bool:
+        """Return whether the conversation does not fit into `room` tokens whichever of these texts it goes without: a token is a byte of
+        a text at least, or marks a turn. Counting a long conversation takes seconds, and is not done again in vain."""
+        return self.tokens - room > sum(len(text.encode("utf-8", "replace")) + _TURN for text in texts)
 
 
 class EvaluationError(JessyError):

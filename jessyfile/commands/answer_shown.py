@@ -98,7 +98,7 @@ class Drafts:
         from rich.text import Text
 
         width, style = self.console.width, "" if os.environ.get("NO_COLOR") else "dim"
-        said = [line for part in printable(self.text).splitlines() for line in folded(part, width)]
+        said = [line for part in printable(self.text).splitlines() for line in folded(part, width, 0)]
         return Text("\n".join([*said[-_LINES:], f"{self.name} · {self.clock() - self.started:.0f} s"]), style=style)
 
     def _begin(self) -> None:

@@ -78,8 +78,9 @@ class Conversation:
         while True:
             try:
                 thought = self.thinker.answer(turns, wishes, on_event)
-            except ContextFullError:
-                if len(turns) == 1:
+            except ContextFullError as error:
+                earlier = [turn.content for turn in turns[:-1]]
+                if not earlier or error.outgrows(self.thinker.settings.num_ctx, earlier):
                     raise
                 turns, self.forgotten = turns[2:], self.forgotten + 1
             else:

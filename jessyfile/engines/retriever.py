@@ -141,14 +141,20 @@ class Retriever:
             behind = Message("user", asked_of([one.passage for one in passages], messages[place].content))
             try:
                 reply = ask(conversation(reversed(rows), [*messages[:place], behind, *messages[place + 1 :]]))
-            except ContextFullError:
-                if not rows and not passages:
+            except ContextFullError as error:
+                if (not rows and not passages) or self._in_vain(error, rows, passages):
                     raise
                 rows, passages = (rows[:-1], passages) if rows else (rows, passages[:-1])
             else:
                 lean = leans_on(reply.text, [one.passage for one in passages])
                 told = Retrieved(_shown(rows), False, vote, shown(passages), lean.id if lean else None)
                 return replace(reply, retrieved=told)
+
+    def _in_vain(self, error: ContextFullError, rows: Sequence[Neighbour], passages: Sequence[NearPassage]) -> bool:
+        """Return whether there is no room even without all of them."""
+        texts = [text for row in rows for text in (row.example.question, row.example.said)]
+        held = [f"{one.passage.title} {one.passage.text}" for one in passages]
+        return self._model is not None and error.outgrows(self._model.settings.num_ctx, [*texts, *held])
 
 
 def _shown(found: Sequence[Neighbour]) -> tuple[Shown, ...]:

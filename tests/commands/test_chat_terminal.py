@@ -8,6 +8,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 from chat_pty import Chat, project
+from rich.console import Console
+from screens_world import Glass
+
+from jessyfile.commands.answer_shown import Drafts
+from jessyfile.thinking.thought import DraftBegan, Piece
 
 if TYPE_CHECKING:
     from syrupy.assertion import SnapshotAssertion
@@ -44,6 +49,27 @@ def test_a_conversation(columns: int, root: Path, snapshot: SnapshotAssertion) -
         chat.type(CTRL_D)
         assert chat.ended() == 0
     assert b"draft 2 of 6" in chat.raw
+
+
+@pytest.mark.parametrize("columns", [60, 80, 120])
+def test_a_draft_passes(columns: int, snapshot: SnapshotAssertion) -> None:
+    """The end of the draft, its number and the seconds, folded at words; nothing is left of them."""
+    glass, now = Glass(columns), [100.0]
+    drafts = Drafts(Console(file=glass, width=columns, force_terminal=True), lambda: now[0])
+    frames = []
+    said = "Bilinç, yaşadığını bilmektir. " * 12
+    for event in (DraftBegan(1, None), Piece(1, said[:40], False), DraftBegan(3, 9), Piece(3, f"{said}\x1b[2J", False)):
+        drafts.show(event)
+        assert drafts.live is not None
+        drafts.live.auto_refresh = False
+        now[0] += 2
+        drafts.live.refresh()
+        frames.append("\n".join(glass.lines()))
+    drafts.stop()
+    assert "\n\n".join(frames) == snapshot
+    assert frames[-1].endswith("draft 3 of 9 · 8 s")
+    assert len(frames[-1].split("\n")) == 5
+    assert glass.lines() == [""]
 
 
 def test_an_answer_is_cut_and_the_conversation_goes_on(root: Path) -> None:

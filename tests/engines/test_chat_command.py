@@ -144,6 +144,25 @@ def test_a_question_that_does_not_fit_alone_is_said_and_the_conversation_goes_on
     assert "selam diyorsun" in said
 
 
+def test_what_can_not_fit_whatever_is_dropped_is_counted_once(
+    engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A question of a megabyte was counted again for every earlier turn, six seconds each."""
+    whole, tries = engine.chat, list[int]()
+
+    def small(messages, *rest):
+        if len(messages[-1].content) > 100:
+            tries.append(len(messages))
+            raise ContextFullError("too long", tokens=500_000)
+        return whole(messages, *rest)
+
+    monkeypatch.setattr(engine, "chat", small)
+    said = run("tiny", typed=f"bir\niki\nüç\n{'x' * 1000}\nselam\n")
+    assert tries == [7]
+    assert "too long; ask something shorter" in said
+    assert len(engine.asked[-1]) == 7  # nothing of the conversation was lost
+
+
 def test_slash_commands_are_not_sent_to_the_model(engine: FakeEngine) -> None:
     said = run("tiny", typed="bir\n/help\n/clear\niki\n/bye\nüç\n")
     assert [[turn.content for turn in asked] for asked in engine.asked] == [["bir"], ["iki"]]

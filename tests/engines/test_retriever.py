@@ -13,7 +13,7 @@ from evaluation_fakes import IMPORTED, USUAL, FakeEngine, make_case, served
 
 from jessyfile.commands.chat import chat
 from jessyfile.engines import serving
-from jessyfile.engines.engine import GenerationSettings
+from jessyfile.engines.engine import GenerationSettings, ServedModel
 from jessyfile.engines.retriever import Retriever, retrieving
 from jessyfile.errors import ContextFullError, DamagedError
 from jessyfile.evaluation.answers import Asker, read_answers, write_answers
@@ -148,6 +148,22 @@ def test_the_farthest_row_makes_room_first() -> None:
     engine.room = 0
     with pytest.raises(ContextFullError):
         retriever(engine).chat([user("bugün hava nasıl")])
+
+
+def test_rows_are_not_taken_away_in_vain() -> None:
+    """What is too long without them was counted again for each row."""
+
+    class Full(FakeEngine):
+        def chat(self, messages, settings=None, on_piece=None):
+            self.asked.append(list(messages))
+            raise ContextFullError("too long", tokens=500_000)
+
+    engine = Full()
+    full = retriever(engine)
+    full.load(ServedModel("tiny", None, "gemma"))
+    with pytest.raises(ContextFullError, match="too long"):
+        full.chat([user("bugün hava " * 1000)])
+    assert len(engine.asked) == 1
 
 
 def test_every_answer_of_an_evaluation_says_which_rows_stood_before_it(tmp_path: Path) -> None:
