@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 import sys
 import time
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING
 import click
 
 from jessyfile.commands.terminal import live_terminal
-from jessyfile.text.fit import folded
+from jessyfile.text.fit import cells, folded, terminal_width
 from jessyfile.text.printable import printable
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
     from jessyfile.thinking.thought import Event, OnEvent, Thought
 
+_PARTS = re.compile(r"(\n|[ \t]+)")
 _LINES = 4  # of a draft, those written last
 _A_SECOND = 4  # how often the passing lines are drawn
 
@@ -78,10 +80,12 @@ class Drafts:
         self.started = self.clock()
 
     def show(self, event: Event) -> None:
-        """Take a draft's beginning or its next piece."""
-        from jessyfile.thinking.thought import DraftBegan, Piece
+        """Take a draft's beginning, its next piece or its end."""
+        from jessyfile.thinking.thought import DraftBegan, DraftEnded, Piece
 
-        if isinstance(event, DraftBegan):
+        if isinstance(event, DraftEnded):
+            self.text = event.draft.text  # a row's own answer comes in no pieces
+        elif isinstance(event, DraftBegan):
             self.name = "thinking" if event.of is None else f"draft {event.number} of {event.of}"
             self._begin()
         elif isinstance(event, Piece):
@@ -109,9 +113,49 @@ class Drafts:
             self.live.start()
 
 
+@dataclass(slots=True)
+class WrittenWords:
+    """Writes a text that comes in pieces, and breaks lines between words where the terminal would break them anywhere; the last word
+    waits for its end. `width` None leaves lines as they are."""
+
+    write: Callable[[str], None]
+    width: int | None
+    column: int = 0
+    waiting: str = ""
+
+    def add(self, piece: str) -> None:
+        """Take the next piece."""
+        if self.width is None:
+            self.write(piece)
+            return
+        *whole, self.waiting = _PARTS.split(self.waiting + piece)
+        for part in whole:
+            self._put(part, self.width)
+
+    def end(self) -> None:
+        """Write the last word."""
+        if self.width is not None:
+            self._put(self.waiting, self.width)
+            self.waiting = ""
+
+    def _put(self, part: str, width: int) -> None:
+        if part == "\n":
+            self.column = 0
+        elif self.column + (size := cells(part)) <= width:
+            self.column += size
+        elif part.isspace():
+            return
+        else:
+            part = f"\n{part}" if self.column else part
+            self.column = size % width
+        if part:
+            self.write(part)
+
+
 def show_answer(ask: Callable[[OnEvent | None], Thought]) -> Thought:
     """Ask, and show the answer: at a terminal while it is made, where Ctrl-C cuts it; elsewhere when it is there."""
-    live = StreamedAnswer(lambda text: click.echo(printable(text), nl=False), drafts_of_terminal())
+    words = WrittenWords(lambda text: click.echo(text, nl=False), terminal_width() if live_terminal() else None)
+    live = StreamedAnswer(lambda text: words.add(printable(text)), drafts_of_terminal())
     try:
         if sys.stdout.isatty():
             with cutting() as cut:
@@ -119,6 +163,7 @@ def show_answer(ask: Callable[[OnEvent | None], Thought]) -> Thought:
         else:
             thought = ask(None)
         live.finish(thought.text)
+        words.end()
     finally:
         live.close()
     return thought

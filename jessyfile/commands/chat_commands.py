@@ -12,8 +12,9 @@ import click
 
 from jessyfile.commands.answer_shown import dimmed, show_answer
 from jessyfile.commands.answer_told import shown_questions, summary, why
+from jessyfile.commands.terminal import live_terminal
 from jessyfile.errors import JessyError
-from jessyfile.text.fit import table, terminal_width
+from jessyfile.text.fit import folded, table, terminal_width
 from jessyfile.text.printable import json_text, printable
 
 if TYPE_CHECKING:
@@ -80,7 +81,8 @@ def run_command(talk: Talk, word: str, rest: str) -> bool:
 
 def answer_shown(talk: Talk, thought: Thought) -> None:
     """Say below an answer what it took, and which turns had to go for it."""
-    click.echo(f"\n{dimmed(summary(thought))}")
+    width = terminal_width() if live_terminal() else None
+    click.echo("\n" + "\n".join(map(dimmed, folded(summary(thought), width, 2))))
     if gone := talk.conversation.forgotten:
         count = "turn" if gone == 1 else f"{gone} turns"
         click.echo(dimmed(f"(the oldest {count} no longer fit into the context window)"))

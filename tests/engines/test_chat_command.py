@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner
 from evaluation_fakes import USUAL, FakeEngine, served
 
-from jessyfile.commands.answer_shown import StreamedAnswer, cutting
+from jessyfile.commands.answer_shown import StreamedAnswer, WrittenWords, cutting
 from jessyfile.commands.chat import chat
 from jessyfile.engines import promoted, serving
 from jessyfile.engines.engine import GenerationSettings, ServedModel
@@ -238,3 +238,17 @@ def test_what_is_wished_for_is_spent_and_told(engine: FakeEngine) -> None:
 def _agreeing(engine: FakeEngine) -> str:
     engine.answer = lambda _: "[medium 3]\nHep aynı şey."
     return run("tiny", "selam", "--stop-early")
+
+
+@pytest.mark.parametrize("pieces", [1, 3, 1000])
+def test_an_answer_is_broken_between_words_however_it_comes(pieces: int) -> None:
+    """The terminal broke the words of every answer that was longer than its lines."""
+    said = "Bir  iki üç dört beş altı\n\n  yedi sekizdokuzonbirde on 日本語 iki."
+    shown = list[str]()
+    words = WrittenWords(shown.append, 12)
+    for start in range(0, len(said), pieces):
+        words.add(said[start : start + pieces])
+    words.end()
+    lines = "".join(shown).split("\n")
+    assert lines == ["Bir  iki üç ", "dört beş ", "altı", "", "  yedi ", "sekizdokuzonbirde on ", "日本語 iki."]
+    assert "".join(shown).split() == said.split()
