@@ -40,6 +40,7 @@ _PROMPTS_MB, _PROMPTS_SHARE = (
     1024,
     16,
 )  # prompts that were read are kept in so much memory, and at most in this part of all
+_WHOLE_TOKENS = 1 << 13  # contexts up to here are kept whole in every layer
 _SLOTS, _SLOT_TOKENS = 4, 1 << 14  # answers of an evaluation at once, and the tokens of all their contexts
 _LEAST_LOGPROB = -100.0  # below what single precision tells apart from nothing
 
@@ -235,6 +236,8 @@ def _parameters(parameters: Any, model: ServedModel, path: Path, parallel: int, 
     parameters.cpuparams.n_threads = parameters.cpuparams_batch.n_threads = threads
     parameters.cpuparams.poll = parameters.cpuparams_batch.poll = _NO_POLLING
     parameters.cache_ram_mib = _kept_prompts()
+    # layers that look at a window alone would forget what is before it, and a prompt that begins alike be read from there again
+    parameters.swa_full = parameters.n_ctx <= _WHOLE_TOKENS
     parameters.verbosity = _SILENT
     parameters.api_keys = [key]
     parameters.ui = parameters.endpoint_slots = False

@@ -28,10 +28,13 @@ def stands_alone(messages: Sequence[Message], row: Example) -> bool:
     """Return whether the last turn of a conversation asks for a row's answer whatever came before.
 
     A question that opens a conversation does. A later one does where it is a wording of the row to the word, at least three words long,
-    none of which points at what was said, and where it can't be an answer: the turn before it asks nothing, or it asks itself.
+    none of which points at what was said, and where it can't be an answer: the turn before it asks nothing, or it asks itself. Under
+    a system prompt of the one who asks none does: he wants other answers than the rows'.
     """
     if len(messages) == 1:
         return True
+    if messages[0].role == "system":
+        return False
     said = messages[-1].content.strip()
     words = lower(said).strip(" .!?…").split()
     asked = messages[-2].content.rstrip().endswith("?") and not said.endswith("?")

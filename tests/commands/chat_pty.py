@@ -119,7 +119,7 @@ def main(options: Sequence[str]) -> None:
 
             return super().chat(messages, settings, piece)
 
-    serving.engine_of = lambda _: Slow(answer)
+    serving.engine_of = lambda *_: Slow(answer)
     sys.exit(jessy(["chat", "tiny", *options]))
 
 

@@ -76,3 +76,15 @@ def test_a_question_can_not_end_its_own_turn(engine: LlamaCpp) -> None:
     ids = engine.token_ids(prompt, bos=True)
     start, end, bos = (engine.token_ids(text)[0] for text in ("<start_of_turn>", "<end_of_turn>", "<bos>"))
     assert [ids.count(token) for token in (start, end, bos)] == [2, 1, 1]
+
+
+def test_a_prompt_that_begins_alike_is_read_from_where_it_differs(gguf: Path) -> None:
+    """Gemma's layers look at 512 tokens: behind a longer question all of another end was read again, four seconds instead of a third."""
+    before = [Message("user", "uzun bir soru " * 30), Message("assistant", "uzun bir yanıt " * 30)]
+    model = LlamaCpp(parallel=1)
+    model.load(ServedModel("gemma", gguf, "gemma", settings=GenerationSettings(max_tokens=1, num_ctx=2048)))
+    model.chat([*before, Message("user", "uzun " * 450)])
+    other = model.chat([*before, Message("user", "kısa")])
+    model.unload()
+    assert other.prompt_tokens > 200
+    assert other.cached_tokens >= other.prompt_tokens - 16

@@ -96,6 +96,7 @@ ASKING = [user("bugün çok yoruldum"), Message("assistant", "[low 1]\nNe isters
     ("before", "question", "stands"),
     [
         (LATER, "Selam, naber kanka!", True),
+        ([Message("system", "Konuşma."), *LATER], "selam naber kanka", False),  # who asks wants other answers
         (LATER, "selam naber bakalım kanka", False),  # near, and not the row's words
         (LATER, "kanka selam naber", False),  # in another order
         (ASKING, "selam naber kanka", False),  # it may be what was asked for
