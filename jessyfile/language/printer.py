@@ -102,7 +102,8 @@ class _Printer:
         if not self._wanted(address) or (value is None and node.kind != "value") or "x-with" in node.schema:
             return []
         if node.kind == "value":
-            return self._statement(node, address, {**inside, "value": value}, indent)
+            # several words, of which there are none, are no line: the language cannot write it
+            return [] if value == [] else self._statement(node, address, {**inside, "value": value}, indent)
         if node.kind == "list":
             items = (item if isinstance(item, dict) else {"value": item} for item in value)
             return [line for item in items for line in self._statement(node, address, item, indent)]
