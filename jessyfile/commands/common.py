@@ -33,11 +33,28 @@ def setting_options(command: F) -> F:
             metavar="ADDRESS=VALUE",
             help="Replace one value of the recipe, as in lora.rank=8.",
         ),
-        click.option("--variant", metavar="NAME", help="Apply this VARIANT of the recipe; `all`: each of them."),
+        click.option(
+            "--variant",
+            metavar="NAME",
+            shell_complete=_variants,
+            help="Apply this VARIANT of the recipe; `all`: each of them.",
+        ),
         click.option("--arg", multiple=True, metavar="NAME=VALUE", help="Give an ARG its value."),
     ):
         command = decorate(command)
     return command
+
+
+def _variants(context: click.Context, _: click.Parameter, begun: str) -> list[str]:
+    """Return the VARIANTs that begin so, for a shell that completes; none before the recipe is typed."""
+    from jessyfile.language import load_recipe
+    from jessyfile.language.inherit import EVERY_VARIANT
+
+    # click leaves the words before an option without a value unread
+    typed = [word for word in (context.params.get("recipe"), *context.args) if word is not None]
+    recipe = next((word for word in typed if Path(word).is_file()), None)
+    names = load_recipe(recipe).variants if recipe is not None else ()
+    return [name for name in (*names, EVERY_VARIANT) if names and name.startswith(begun)]
 
 
 def recipe_options(command: F) -> F:

@@ -8,11 +8,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from click.shell_completion import ShellComplete
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "watch"))
 
 from watch_world import RECIPE, SEEDS
 
+from jessyfile.cli import jessy as program
 from jessyfile.cli import main
 from jessyfile.errors import Exit, Interrupted, TrainingError
 from jessyfile.planning.runs import all_runs
@@ -194,6 +196,19 @@ def test_where_one_variant_is_wrong_none_is_applied(jessy, world):
 def test_other_commands_ask_for_one(words, jessy, world):
     said = jessy(words[0], *words[1:], "tiny.jessy", "--variant", "all", code=Exit.FAILED)
     assert "here name one of `calm`, `funny`, `small`" in said
+
+
+def test_a_shell_completes_the_variants_of_the_recipe(world):
+    def completed(*words: str) -> list[str]:
+        *before, begun = words
+        return [
+            item.value for item in ShellComplete(program, {}, "jessy", "_JESSY_COMPLETE").get_completions(before, begun)
+        ]
+
+    assert completed("apply", "tiny.jessy", "--variant", "") == ["calm", "funny", "small", "all"]
+    assert completed("plan", "tiny.jessy", "--variant", "f") == ["funny"]
+    assert completed("apply", "--variant", "f") == []
+    assert completed("apply", "missing.jessy", "--variant", "") == []
 
 
 def test_a_watch_follows_one_model(jessy):
