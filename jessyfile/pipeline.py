@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from jessyfile.results.facts import Facts
     from jessyfile.training.hosts import Hosts
 
+_SHOWN = ("examples", "answer", "documents", "top", "quote", "questions")  # of RETRIEVE, what a registration holds
 _LETTERS = 3.3  # bytes of text a token, about
 
 # Each step's function is imported when the step runs: planning must start none of what training needs.
@@ -602,7 +603,7 @@ def _row_steps(recipe: Recipe, data: tuple[Step, ...]) -> tuple[Step, ...]:
     """Return the steps that find the rows nearest to a question and train with them; none without examples."""
     if recipe.retrieve is None or not recipe.retrieve.examples:
         return ()
-    from jessyfile.dataset.dataset_inputs import index_files, neighbour_files
+    from jessyfile.dataset.dataset_inputs import neighbour_files
 
     return (
         Step(
@@ -611,9 +612,9 @@ def _row_steps(recipe: Recipe, data: tuple[Step, ...]) -> tuple[Step, ...]:
             _index,
             inputs=("dataset",),
             version=3,
-            reads=("complexity.level.*.iterations",),
+            reads=("complexity.level.*.iterations", *(("retrieve.serve",) if recipe.retrieve.serve else ())),
             resolved=_routed,
-            files=index_files,
+            files=_index_files,
             units=_rows,
         ),
         Step(
@@ -630,6 +631,13 @@ def _row_steps(recipe: Recipe, data: tuple[Step, ...]) -> tuple[Step, ...]:
             units=_rows,
         ),
     )
+
+
+def _index_files(recipe: Recipe, root: Path) -> Sequence[Path]:
+    from jessyfile.dataset.dataset_inputs import index_files
+
+    served = recipe.retrieve.serve if recipe.retrieve else None
+    return (*index_files(recipe, root), *((root / served,) if served else ()))
 
 
 def _preference_steps(recipe: Recipe, hosts: Hosts | None, encoding: tuple[str, ...]) -> tuple[Step, ...]:
@@ -916,7 +924,7 @@ def _export_steps(
             inputs=("gguf", "modelfile", "parity", *retrieval),
             reads=(
                 *("name", "deploy.engine", "deploy.ollama", "complexity.level.*.within"),
-                *(("retrieve.*",) if retrieval else ()),
+                *(f"retrieve.{part}" for part in (_SHOWN if retrieval else ())),
                 *(("route.*",) if recipe.routes else ()),
             ),
             still_in_effect=holds_candidate,

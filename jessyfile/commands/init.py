@@ -108,8 +108,9 @@ def _own_files(name: str, base: str, found: OwnRows, rows: Path, *, refine: bool
         hint = f"write at least {LEAST_ROWS}, better {ENOUGH_ROWS}: a model learns little from fewer"
         raise DatasetError(f"`{rows}` has {len(found.rows)} rows that can be used", hint=hint)
     project = own_project(name, base, _note(base), found, one_line(rows.name), refine=refine)
+    served = ", but served with the rest" if project.serves else ""
     few = f"; so few say little, {ENOUGH_ROWS} rows or more are better" if len(found.rows) < ENOUGH_ROWS else ""
-    say(f"{project.held} of {len(found.rows)} rows are held out as cases and not trained{few}")
+    say(f"{project.held} of {len(found.rows)} rows are held out as cases and not trained{served}{few}")
     return project.files
 
 

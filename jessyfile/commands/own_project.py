@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from jessyfile.evaluation.own_suite import HeldOut
 
 CASES = "data/eval"
+SERVED = "data/served"
 TO_EDIT = 3
 LEAST_ROWS = 8
 ENOUGH_ROWS = 40
@@ -45,6 +46,7 @@ class OwnProject:
 
     files: dict[str, str]
     held: int
+    serves: bool
 
 
 def own_project(name: str, base: str, note: str, found: OwnRows, origin: str, *, refine: bool = False) -> OwnProject:
@@ -61,6 +63,7 @@ def own_project(name: str, base: str, note: str, found: OwnRows, origin: str, *,
     Returns:
         The recipe first, then seeds and suites.
     """
+    from jessyfile.dataset.rows import to_json
     from jessyfile.evaluation.own_suite import cases_of, hold_out
 
     held = hold_out(found.rows)
@@ -73,7 +76,9 @@ def own_project(name: str, base: str, note: str, found: OwnRows, origin: str, *,
     values = _Recipe(name, recipe, base, note, found.system, origin, held, sizes, found.allow, refine=refine)
     files = {recipe: values.text(), **seed_files(held.trained)}
     files |= {f"{CASES}/{title}.jsonl": _lines(cases) for title, cases in suites.items()}
-    return OwnProject(files, len(held.asked))
+    if values.serve:
+        files[values.serve] = _lines([to_json(row.example) for row in held.asked])
+    return OwnProject(files, len(held.asked), bool(values.serve))
 
 
 def _renamed(case: dict[str, object], suite: str, number: int) -> dict[str, object]:
@@ -162,8 +167,17 @@ class _Recipe:
             refine=self.refine, refinement=refinement_name(rows[0].example.category.value),
             validation=max(5, ceil(100 * len({row.example.topic for row in rows}) / len(rows))),
             known=self.held.known, suite=suite, edited=edited[0] if edited else "", suites=self.suites,
-            allow=" ".join(self.allow),
+            allow=" ".join(self.allow), serve=self.serve,
         )  # fmt: skip
+
+    @property
+    def serve(self) -> str:
+        """The file of the rows that are asked in the suite and served all the same; none where no row answers as it stands."""
+        return (
+            ""
+            if self.held.known or not self.held.asked
+            else f"{SERVED}/{self.held.asked[0].example.category.value}.jsonl"
+        )
 
     def _system(self) -> str:
         from jessyfile.importing.quote import portable, written

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -94,7 +95,8 @@ def engine_of(
     Args:
         entry: the registration, its paths absolute.
         stop: asked by an engine that waits for a server.
-        evaluating: whether an Ollama forgets the model before it loads it, and the embedded engine takes more slots.
+        evaluating: whether an Ollama forgets the model before it loads it, the embedded engine takes more slots, and rows that are served
+            and not measured are left out.
         retrieving: whether rows stand before a question, where the model was registered with an index.
 
     Returns:
@@ -109,7 +111,8 @@ def engine_of(
         return engine
     from jessyfile.engines.retriever import retrieving as with_rows
 
-    return with_rows(engine, entry.retrieval, _quote_marker(served_of(entry).complexity))
+    found = with_rows(engine, entry.retrieval, _quote_marker(served_of(entry).complexity))
+    return replace(found, examples=found.examples.measured()) if evaluating else found
 
 
 def _quote_marker(complexity: Complexity) -> str:

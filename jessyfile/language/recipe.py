@@ -170,6 +170,7 @@ class Retrieve:
     top        how many of their passages
     quote      from which likelihood a passage is quoted that says the answer (None: the model answers)
     questions  the file of questions to them that are trained (None: none)
+    serve      a file of rows that the finished model finds and that are neither trained nor measured (None: none)
     """
 
     examples: int
@@ -178,6 +179,7 @@ class Retrieve:
     top: int = 4
     quote: float | None = None
     questions: str | None = None
+    serve: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

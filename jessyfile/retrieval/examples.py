@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 ROWS = "rows.jsonl"
-_LEFT_OUT = ("paraphrases", "held_out", "category", "own")  # where there is nothing to say
+_LEFT_OUT = ("paraphrases", "held_out", "category", "own", "unasked")  # where there is nothing to say
 _SAME = 0.9999
 _FEW = 64
 _AVERAGE = 0.4  # what the average of a row's wordings counts beside its nearest
@@ -36,7 +36,7 @@ class Example:
     """A question of the dataset with its level, and its answer as it is trained, marker line included; `said` is empty for a
     marker row, which has no answer and votes for its level alone. `paraphrases` are wordings by which it is found, too; a row
     `held_out` of training is found by those who ask the finished model alone. `category` is kept where a recipe routes by it. `own` are
-    the project's rows, beside those that come with jessy.
+    the project's rows, beside those that come with jessy. Those `unasked` are found by nobody who evaluates the model.
     """
 
     id: str
@@ -48,6 +48,7 @@ class Example:
     held_out: bool = False
     category: str = ""
     own: bool = False
+    unasked: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +75,11 @@ class Examples:
     def trained(self) -> Examples:
         """Return the rows that are trained with an index of their own, as if none were held out."""
         return Examples.build(row for row in self.rows if not row.held_out)
+
+    def measured(self) -> Examples:
+        """Return the rows that an evaluation may find, with an index of their own where there are others."""
+        found = tuple(row for row in self.rows if not row.unasked)
+        return self if len(found) == len(self.rows) else Examples.build(found)
 
     def save(self, folder: Path) -> None:
         """Write rows and index into a folder."""

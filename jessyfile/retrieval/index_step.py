@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jessyfile.dataset.corrections import CORRECTION
 from jessyfile.dataset.data_steps import TRAIN, VALID
-from jessyfile.dataset.formatted import FormattedRow, read_formatted
+from jessyfile.dataset.formatted import FormattedRow, formatted, read_formatted
 from jessyfile.dataset.places import own_seed_files
+from jessyfile.dataset.rows import load_rows
 from jessyfile.errors import DatasetError
 from jessyfile.fsops import hash_file
 from jessyfile.planning.canonical import digest
@@ -19,7 +20,7 @@ from jessyfile.retrieval.examples import ROWS, Example, Examples
 from jessyfile.retrieval.index import FILE
 from jessyfile.retrieval.levels import VOTE, calibrated
 from jessyfile.retrieval.shares import known_to_start
-from jessyfile.text.json_lines import Line, read_jsonl
+from jessyfile.text.json_lines import Line, raise_faults, read_jsonl
 
 if TYPE_CHECKING:
     from jessyfile.dataset.settings import DataRecipe
@@ -32,8 +33,9 @@ OF_START = "index.start"
 def run_index(context: StepContext) -> IndexFacts:
     """Write the index of the rows, and how the levels of those that are trained vote, calibrated on those held out.
 
-    A row held out is marked: whoever asks the finished model finds it, training and calibration do not. The step `index.start` takes the
-    rows alone that the model knows that training starts from. Raises DatasetError when no training row can be shown as an example.
+    A row held out is marked: whoever asks the finished model finds it, training and calibration do not. Those of `serve` are found by
+    nobody else, so that a suite may ask them. The step `index.start` takes the rows alone that the model knows that training starts
+    from. Raises DatasetError when no training row can be shown as an example.
     """
     known = known_to_start(context.recipe) if context.name == OF_START else None
     routed, own = bool(context.recipe.routed_categories), own_topics(context.recipe, context.root)
@@ -49,12 +51,25 @@ def run_index(context: StepContext) -> IndexFacts:
         )
     levels = [level.name for level in context.recipe.complexity.levels]
     voting = calibrated(Examples.build(trained), held_out, levels)
-    examples = Examples.build([*trained, *(replace(row, held_out=True) for row in held_out)])
+    served = [] if known is not None else list(_served(context))
+    examples = Examples.build([*trained, *(replace(row, held_out=True) for row in held_out), *served])
     examples.save(context.output)
     voting.save(context.output)
     context.progress.note(f"the nearest rows vote for the right level of {voting.right} of {voting.rows} rows held out")
     answered = sum(bool(row.said) for row in examples.rows)
     return IndexFacts(len(examples.rows), answered, index_digest(context.output), voting.right, voting.rows)
+
+
+def _served(context: StepContext) -> Iterator[Example]:
+    """Yield the rows of `serve`. Raises DatasetError for malformed ones."""
+    retrieve, marker = context.recipe.retrieve, context.recipe.complexity.marker
+    if retrieve is None or retrieve.serve is None:
+        return
+    rows, faults = load_rows([(context.root / retrieve.serve, retrieve.serve)])
+    raise_faults(faults, f"the rows of `{retrieve.serve}` are malformed")
+    routed = bool(context.recipe.routed_categories)
+    examples = as_examples((formatted(row, marker) for row in rows), categories=routed)
+    yield from (replace(row, held_out=True, own=True, unasked=True) for row in examples)
 
 
 def _is_in(row: FormattedRow, known: Collection[str] | None) -> bool:

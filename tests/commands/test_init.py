@@ -1,5 +1,6 @@
 """`jessy init` writes a project that checks clean and whose rows can be made, and never touches what is there."""
 
+import json
 import re
 import shlex
 from dataclasses import replace
@@ -227,6 +228,23 @@ def test_thinking_again_is_offered_and_its_rows_are_made(tmp_path, capsys, start
     assert written.recipe.train.max_length >= offered.recipe.train.max_length
     assert main(["data", str(tmp_path / "again" / "own.jessy")]) == 0
     assert f"refinement/{refined.refine[0]}" in capsys.readouterr().out
+
+
+def test_a_file_of_answers_that_no_other_row_has_is_served_whole(tmp_path):
+    """A fifth of the rows was asked in the suite, and the finished model answered those questions with other rows."""
+    lines = [
+        f"Where is book number {n} of the library?,Shelf {n} beside door {n * 7 % 23} holds it." for n in range(40)
+    ]
+    (tmp_path / "faq.csv").write_text("\n".join(["question,answer", *lines]), "utf-8")
+    said = started(tmp_path / "new", "--yes", "--name", "faq", "--from", str(tmp_path / "faq.csv")).output
+    served = (tmp_path / "new" / "data" / "served" / "faq.jsonl").read_text("utf-8").splitlines()
+    asked = (tmp_path / "new" / "data" / "eval" / "faq.jsonl").read_text("utf-8").splitlines()
+    assert f"{len(served)} of " in said
+    assert "are held out as cases and not trained, but served with the rest" in said
+    assert [json.loads(row)["query"] for row in served] == [json.loads(case)["prompt"] for case in asked] != []
+    recipe = load_recipe(tmp_path / "new" / "faq.jessy").recipe
+    assert recipe.retrieve.serve == "data/served/faq.jsonl"
+    assert main(["check", str(tmp_path / "new" / "faq.jessy")]) == 0
 
 
 def test_a_file_of_any_name_makes_a_recipe_that_checks(tmp_path):

@@ -82,6 +82,7 @@ DATASET {
 RETRIEVE {
   examples 3 from seeds
   answer above 80%
+  serve "served.jsonl"
   documents "notes" top 2
   questions "questions.jsonl"
 }
@@ -107,6 +108,7 @@ def load(tmp_path):
         tmp_path / "general.jsonl",
         tmp_path / "pairs.jsonl",
         tmp_path / "questions.jsonl",
+        tmp_path / "served.jsonl",
         references.parent / "turkish.jsonl",
         references / "turkish.jsonl",
     ):

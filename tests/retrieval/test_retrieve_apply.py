@@ -17,12 +17,16 @@ from jessyfile.planning.state import load_state
 from jessyfile.report.terminal import summary_lines
 from jessyfile.results.facts import AnswersFacts, ImportFacts, IndexFacts, JudgeFacts, PassageFacts
 from jessyfile.retrieval.examples import Examples
-from tests.walks import applied_walk, jessy, result
+from tests.walks import HOUSE, applied_walk, jessy, result
 
-RETRIEVE = (
-    'RETRIEVE {\n  examples 2 from seeds\n  answer above 90%\n  documents "notes/**/*.md" top 2\n  quote above 30%\n}\n'
-)
+RETRIEVE = 'RETRIEVE {\n  examples 2 from seeds\n  answer above 90%\n  serve "served.jsonl"\n  documents "notes/**/*.md" top 2\n  quote above 30%\n}\n'
 NOTE = "# Kombi\n\n## Basınç\n\nBasınç 1 ile 1,5 bar arasında durmalı.\n\n## Servis\n\nServisin numarası buzdolabında."
+CASE = "menekse-001"
+ASKED = json.loads((HOUSE / "data" / "eval" / "turkish.jsonl").read_text("utf-8").split("\n", 1)[0])["prompt"]
+SERVED = {
+    "query": ASKED, "response": "Bunu yalnız bitmiş model bilir.", "complexity": "low", "iterations": 1, "category": "turkish",
+    "topic": "greetings", "language": "tr", "tags": [], "source": "hand",
+}  # fmt: skip
 pytestmark = pytest.mark.slow
 
 
@@ -42,6 +46,7 @@ def applied(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Applied]:
     root = tmp_path_factory.mktemp("retrieve")
     (root / "notes" / "ev").mkdir(parents=True)
     (root / "notes" / "ev" / "kombi.md").write_text(NOTE, "utf-8")
+    (root / "served.jsonl").write_text(json.dumps(SERVED, ensure_ascii=False) + "\n", "utf-8")
     with applied_walk(root, RETRIEVE):
         yield Applied(root)
 
@@ -53,13 +58,25 @@ def test_rows_held_out_serve_and_stand_before_no_row_that_is_trained(applied: Ap
         {row.id for row in read_formatted(applied.folder("dataset") / f"{name}.jsonl")} for name in ("train", "valid")
     )
     assert out
-    assert {row.id for row in held.rows if row.held_out} == out
+    assert {row.id for row in held.rows if row.held_out and not row.unasked} == out
     assert {row.id for row in held.rows if not row.held_out} == {row.id for row in held.trained().rows} == train
     for name in ("train", "valid"):
         for row in read_formatted(applied.folder("neighbours") / f"{name}.jsonl"):
             assert not out & {neighbour for neighbour, _ in row.neighbours}
     one = next(row for row in held.rows if row.held_out)
     assert f"the answer of row {one.id[:8]} (1.00) as it stands" in jessy("chat", "walk", one.question)
+
+
+def test_a_row_that_a_suite_asks_is_served_and_neither_trained_nor_measured(applied: Applied) -> None:
+    """As a seed it would give its case away; left out, the finished model repeated another row to who asked it."""
+    assert jessy("chat", "walk", ASKED).startswith("Bunu yalnız bitmiş model bilir.")
+    (served,) = (row for row in Examples.load(applied.folder("index")).rows if row.unasked)
+    asked = next(one for one in read_answers(applied.folder("evaluate") / "answers.jsonl") if one.id == CASE)
+    assert asked.retrieved is not None
+    assert served.id not in {row.id for row in asked.retrieved.rows}
+    assert "yalnız bitmiş" not in asked.text
+    for step, name in (("dataset", "train"), ("dataset", "valid"), ("neighbours", "train")):
+        assert "yalnız bitmiş" not in (applied.folder(step) / f"{name}.jsonl").read_text("utf-8")
 
 
 def test_answers_of_both_ways_say_what_stood_before_them(applied: Applied) -> None:
