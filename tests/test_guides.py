@@ -33,7 +33,7 @@ _CAPTION = re.compile(r"\A:caption: (?P<file>\S+)\n")
 _NEEDS_BASE = ("plan", "apply", "why")
 # the tests' base, whose vocabulary has few words, so that rows are longer in its tokens; short answers
 SMALL = shlex.split(
-    "--set from=./model.gguf --set train.max_length=1024 --set train.epochs=1 --set eval.max_tokens=8 --set eval.contrast=none"
+    "--set from=./model.gguf --set train.max_length=1024 --set train.epochs=1 --set eval.max_tokens=8 --set eval.contrast=none --set export.quantize=f16"
 )
 _CHANGES_PENDING, _MUST_FAILED = 2, 3
 

@@ -96,7 +96,7 @@ def test_every_word_of_the_table_is_coloured_by_both(word):
 
 def test_no_word_of_the_table_is_forgotten():
     """An instruction that is new in the table is in the vocabulary without anybody writing it again."""
-    written = {keyword for node in root().walk() for keyword in node.statements}
+    written = {keyword for node in root().walk() for keyword in node.statements if not keyword.startswith("<")}
     assert written <= {*vocabulary.instructions(), *vocabulary.settings()}
     assert {"ARG", "LET", "EXTENDS", "INCLUDE", "DROP", "VARIANT"} <= set(vocabulary.instructions())
     assert {"q_proj", "cosine", "baseline", "day", "tr", "q8_0"} <= set(vocabulary.choices())

@@ -120,12 +120,15 @@ def documents(draw: st.DrawFn) -> dict[str, Any]:
         if draw(st.integers(0, 4)) == 0:
             found[("parameter", name)] = draw(values(schema))
     _criteria(draw, found, levels)
-    return build_document(Layer({address: Setting(value, _PLACE) for address, value in _all_learned(found)}))
+    return build_document(Layer({address: Setting(value, _PLACE) for address, value in _fitting(found)}))
 
 
-def _all_learned(found: dict[tuple[str, ...], Any]) -> list[tuple[tuple[str, ...], Any]]:
-    """Leave `learn` out: rows that are not learned must be found, and no RETRIEVE is drawn."""
-    return [(address, value) for address, value in found.items() if address[-1] != "learn"]
+def _fitting(found: dict[tuple[str, ...], Any]) -> list[tuple[tuple[str, ...], Any]]:
+    """Leave out what asks for more than its own value: `learn` for RETRIEVE, which is not drawn, `refine` for another category's rows.
+    FEEDBACK names a category that was drawn."""
+    if found.get(("dataset", "feedback")) is not None:
+        found[("dataset", "feedback")] = next(address[2] for address in found if address[:2] == ("dataset", "category"))
+    return [(address, value) for address, value in found.items() if address[-1] not in ("learn", "refine")]
 
 
 def _levels(draw: st.DrawFn, found: dict[tuple[str, ...], Any]) -> list[str]:

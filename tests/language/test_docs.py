@@ -60,6 +60,8 @@ def whole(text: str) -> str:
         for block in REST.values()
         if not ("CATEGORY" in block and "CATEGORY" in said) and not ("no_loops" in block and "no_loops" in text)
     )
+    if "FEEDBACK mine" in text:
+        rest = rest.replace("CATEGORY more", "CATEGORY mine")
     return head + text + ("" if text.endswith("\n") else "\n") + rest
 
 
