@@ -37,7 +37,7 @@ def recipe(root: Path, **settings):
     deploy = SimpleNamespace(engine="embedded", ollama="http://127.0.0.1:9", dotenv=None)
     base = {
         "name": "tiny", "base": "./model", "adapter": None, "system": "Kısa konuş.", "template": None, "requires": None,
-        "parameters": (), "messages": (), "licenses": (), "path": root / "tiny.jessy", "deploy": deploy, "retrieve": None,
+        "parameters": (), "messages": (), "licenses": (), "path": root / "tiny.jessy", "deploy": deploy, "retrieve": None, "routes": (),
         "export": SimpleNamespace(format="gguf", quantize="f16"),
         "complexity": Complexity((Level("low", (1, 2), 5.0),), "[{level} {iterations}]"),
     }  # fmt: skip

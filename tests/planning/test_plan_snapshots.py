@@ -251,9 +251,11 @@ def test_the_effect_of_every_setting_in_the_table_is_that_of_the_steps_that_read
     )
     steps = compile_steps(recipe)
     effects = step_effects(steps)
-    # where no adapter is named that is trained already, a training reads the other settings
-    for address in recipe.values(("*",)).keys() - {"lora.trained"}:
+    # where no adapter is named that is trained already, a training reads the other settings of LORA
+    for address, value in recipe.values(("*",)).items():
         readers = [step.name for step in steps if recipe.values(step.reads).keys() & {address}]
+        if address == "lora.trained" or (not readers and value in (None, [], ())):
+            continue  # a setting of later versions is read from when it is set, so that older results keep their fingerprints
         node = node_at(tuple(address.split(".")[:3] if address.startswith("eval.criterion") else address.split(".")))
         assert node is not None, address
         assert node.inherited("x-effect") == strongest([effects[reader] for reader in readers]), (address, readers)
