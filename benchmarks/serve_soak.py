@@ -139,7 +139,11 @@ def counted(port: int, name: str) -> float:
 def watched(process: int, seconds: float) -> tuple[float, float]:
     """Return the resident memory after the first minute, in MB, and the largest share by which it moved from it afterwards."""
     time.sleep(WARM)
-    standing = statistics.median(resident(process) for _ in range(3) if time.sleep(0.5) is None)
+    looks = []
+    for _ in range(3):
+        looks.append(resident(process))
+        time.sleep(0.5)
+    standing = statistics.median(looks)
     until, moved = time.monotonic() + max(0.0, seconds - WARM), 0.0
     while time.monotonic() < until:
         time.sleep(1)
