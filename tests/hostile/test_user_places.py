@@ -56,11 +56,11 @@ READ = {
     "init --rows", "chat --schema", "serve --key_file", "data import FILES", "data lint PATH", "data lint --against", "data show PATH", "data show --mask", "data stats PATH", "feedback import FILES", "diff A", "diff B", "export WHAT", "import FILE", "upgrade RECIPES",
     "plan --hosts", "apply --hosts", "eval WHAT", "compare A", "compare B", "report WHAT", *(f"verify {word}" for word in ("GGUF", "--against", "--adapter", "--modelfile")),
     *(f"{command} RECIPE" for command in
-      ("apply", "check", "data make", "graph", "plan", "show", "watch", "why")),
+      ("apply", "check", "data make", "feedback accept", "graph", "plan", "show", "sweep", "watch", "why")),
 }  # fmt: skip
 NO_PLACE = {
-    "allow_host", "allow_origin", "arg", "base", "category", "code", "encoding", "host", "host_name", "ids", "language", "level", "model", "name", "ollama", "only", "prompt", "quantize", "query", "replace", "response", "set_", "skip", "step",
-    "suite", "tag", "topic", "variant",
+    "allow_host", "allow_origin", "arg", "base", "by", "category", "code", "encoding", "host", "host_name", "ids", "language", "level", "model", "name", "ollama", "only", "over", "prompt", "quantize", "query", "replace", "response", "set_", "skip", "step",
+    "suite", "tag", "topic", "variant", "wording",
 }  # fmt: skip
 
 
