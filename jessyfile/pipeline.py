@@ -953,10 +953,10 @@ def _evaluation_steps(recipe: Recipe, read: _Read, adapted: str, retrieval: tupl
     ways = [asked("evaluate", "answer every suite with the candidate")]
     if retrieval:
         ways.append(asked("evaluate.other", "answer every suite the other way, bare or behind what is retrieved"))
-    held = any(one.value == "previous" for one in recipe.evaluation.criteria)
-    before = (
-        answer_all("previous", "answer every suite with the model promoted before", run=_previous, inputs=("import",)),
-    )
+    before: tuple[Step, ...] = ()
+    if any(one.value == "previous" for one in recipe.evaluation.criteria):
+        title = "answer every suite with the model promoted before"
+        before = (answer_all("previous", title, run=_previous, inputs=("import",)),)
     if thought_levels(one.metric for one in recipe.evaluation.criteria):
         loops = partial(asked, version=1, reads=(*read.sampling, *read.suites, *read.rows, "complexity.level.*.within"))
         title = "think about the cases of the levels whose whole loop a criterion times"
@@ -976,28 +976,33 @@ def _evaluation_steps(recipe: Recipe, read: _Read, adapted: str, retrieval: tupl
         *made,
         *started,
         *ways,
-        *(before if held else ()),
+        *before,
         *contrast,
-        Step(
-            "judge",
-            "compare the measurements with the criteria",
-            _judge,
-            inputs=(
-                *dict.fromkeys(("train", adapted)),
-                "baseline",
-                *(step.name for step in (*started, *ways, *(before if held else ()), *contrast[-1:])),
-            ),
-            reads=(
-                *("eval.criterion.*", "eval.judge.*"),
-                "complexity.*",
-                *(f"personality.{rule}" for rule in ("always", "never", "often")),
-                *read.trained,
-            ),
-            files=reference_inputs,
-            preflight=_judge_known,
-            resolved=_plugins,
-            version=8,
+        _judge_step(
+            read, ("train", adapted, "baseline", *(one.name for one in (*started, *ways, *before, *contrast[-1:])))
         ),
+    )
+
+
+def _judge_step(read: _Read, measured: tuple[str, ...]) -> Step:
+    """Return the step that compares what those steps measured, each named once, with the criteria."""
+    from jessyfile.evaluation.suite_inputs import reference_inputs
+
+    return Step(
+        "judge",
+        "compare the measurements with the criteria",
+        _judge,
+        inputs=tuple(dict.fromkeys(measured)),
+        reads=(
+            *("eval.criterion.*", "eval.judge.*"),
+            "complexity.*",
+            *(f"personality.{rule}" for rule in ("always", "never", "often")),
+            *read.trained,
+        ),
+        files=reference_inputs,
+        preflight=_judge_known,
+        resolved=_plugins,
+        version=8,
     )
 
 
