@@ -207,7 +207,9 @@ def test_the_shares_of_two_processes_add_up_to_the_whole(group: list[list[int]],
     assert (halves[1].tokens == 0) == (group == [[3]])
     for key, array in whole.gradients.items():
         both_ = np.array(halves[0].gradients[key]) + np.array(halves[1].gradients[key])
-        np.testing.assert_allclose(both_, np.array(array), rtol=1e-5, atol=1e-6, err_msg=key)
+        # a sum of terms that cancel keeps the rounding of the largest: a BLAS of another processor showed it
+        atol = 1e-6 * max(1.0, float(np.abs(np.array(array)).max()))
+        np.testing.assert_allclose(both_, np.array(array), rtol=1e-5, atol=atol, err_msg=key)
 
 
 class Other(Ranks):
