@@ -147,7 +147,8 @@ def _rows(recipe: DataRecipe, root: Path, name: str) -> Mapping[_Kind, int]:
     rows, faults = Counter[_Kind](), list[Fault]()
     for folder, files in groupby(seed_files(recipe, root, name), key=lambda path: path.parent):
         known, found = _topics(rows), [one for path in files for one in _read(path, root)]
-        kinds = (_kind(one, own=not _is_shipped(folder)) for one in found if not isinstance(one, Fault))
+        own = not _is_shipped(folder)
+        kinds = (_kind(one, own=own) for one in found if not isinstance(one, Fault))
         rows.update(kind for kind in kinds if kind.topic not in known)
         faults += [one for one in found if isinstance(one, Fault)]
     raise_faults(faults, f"the seeds of `{name}` are malformed")

@@ -93,20 +93,23 @@ def test_nothing_is_unpickled():
     assert subprocess.run([sys.executable, "-c", code], cwd=HOUSE, capture_output=True, check=False).returncode == 0
 
 
-@pytest.mark.alone
-def test_check_costs_less_than_a_third_of_a_second_of_processor_time():
-    """The promise is 300 ms of wall time; processor time says the same on a machine that is busy with other tests."""
+PEER = "import click, lark, regex; lark.Lark.open('grammar/jessyfile.lark', parser='lalr', lexer='basic')"  # what any check must do
+
+
+def processor_seconds(*arguments: str) -> float:
+    """Return user and system time of one run of this interpreter, or its wall time where that is less."""
     import resource
 
-    command = [sys.executable, "-m", "jessyfile.cli", "check", "recipes/v2.jessy"]
-    subprocess.run(command, cwd=HOUSE, capture_output=True, check=True)
-    costs = []
-    for _ in range(3):
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        started = time.perf_counter()
-        subprocess.run(command, cwd=HOUSE, capture_output=True, check=True)
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        costs.append(
-            min(time.perf_counter() - started, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
-        )
-    assert min(costs) < 0.45
+    before, started = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+    subprocess.run([sys.executable, *arguments], cwd=HOUSE, capture_output=True, check=True)
+    wall, after = time.perf_counter() - started, resource.getrusage(resource.RUSAGE_CHILDREN)
+    return min(wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+
+
+@pytest.mark.alone
+def test_check_costs_little_more_than_its_libraries_alone():
+    """The promise is 300 ms where the libraries and the parser take 110: a ratio says the same of a slower processor."""
+    check, peer = ("-m", "jessyfile.cli", "check", "recipes/v2.jessy"), ("-c", PEER)
+    rounds = [(processor_seconds(*check), processor_seconds(*peer)) for _ in range(5)]
+    checks, peers = zip(*rounds, strict=True)
+    assert min(checks) < 3.5 * min(peers)
