@@ -84,20 +84,46 @@ def test_open_webui_starts_up_and_chats_over_its_ollama_connection(running: Runn
 
 
 def test_open_webui_starts_up_and_chats_over_its_openai_connection(running: Running, double: Double) -> None:
-    models = get(f"{running.url}/v1/models").json()["data"]
-    assert [model["id"] for model in models] == ["tiny"]
+    """`verify_connection` and `get_all_models`, then `generate_chat_completion`: it drops `metadata`, asks for usage and writes the effort as
+    an object, and the last message comes in parts that may be cached.
+    """
+    headers = {"Authorization": "Bearer none", "Content-Type": "application/json", "X-OpenWebUI-User-Name": "a"}
+    models = get(f"{running.url}/v1/models", headers=headers).json()
+    assert "error" not in models
+    assert [model["id"] for model in models["data"]] == ["tiny"]
+    assert all(model.get("name", "tiny") for model in models["data"])  # a name of null had to be removed there
+    last = {"role": "user", "content": [{"type": "text", "text": "selam", "cache_control": {"type": "ephemeral"}}]}
     body = {
-        "model": "tiny", "stream": True, "stream_options": {"include_usage": True}, "reasoning_effort": "max", "temperature": 0.7, "top_p": 0.9,
-        "min_p": 0.05, "max_tokens": 64, "seed": 5, "stop": ["###"], "frequency_penalty": 0.1, "logit_bias": {},
-        "messages": [{"role": "system", "content": "x"}, {"role": "user", "content": "selam"}],
-        "metadata": {"chat_id": "1"}, "user": {"name": "a"},
+        "model": "tiny", "stream": True, "stream_options": {"include_usage": True}, "reasoning": {"effort": "max"}, "temperature": 0.7,
+        "top_p": 0.9, "min_p": 0.05, "max_tokens": 64, "seed": 5, "stop": ["###"], "frequency_penalty": 0.1, "logit_bias": {},
+        "messages": [{"role": "system", "content": "x"}, last], "user": {"name": "a", "id": "1", "email": "a@b.c", "role": "admin"},
     }  # fmt: skip
-    found = events(post(f"{running.url}/v1/chat/completions", body, headers={"X-OpenWebUI-User-Name": "a"}).text)
+    answer = post(f"{running.url}/v1/chat/completions", body, headers=headers)
+    assert "text/event-stream" in answer.headers["Content-Type"]
+    found = events(answer.text)
     deltas = [event["choices"][0]["delta"] for event in found if event["choices"]]
     assert "".join(delta.get("content", "") for delta in deltas) == "selam diyorsun."
     assert any(delta.get("reasoning_content") for delta in deltas)
     assert found[-1]["usage"]["completion_tokens"] > 0
     assert double.asked[-1][1].settings.min_p == 0.05  # type: ignore[union-attr]
+    older = {**body, "reasoning_effort": "low", "metadata": {"chat_id": "1"}}
+    del older["reasoning"]
+    assert (
+        events(post(f"{running.url}/v1/chat/completions", older, headers=headers).text)[-1]["usage"][
+            "completion_tokens"
+        ]
+        > 0
+    )
+
+
+def test_open_webui_is_told_what_is_wrong_in_a_form_that_it_shows(running: Running) -> None:
+    """It looks for `error` in the body of whatever is not 200, also where it asked for a stream."""
+    answer = call(
+        "POST", f"{running.url}/v1/chat/completions", content=json.dumps(asks("selam", model="absent", stream=True))
+    )
+    assert answer.status_code == 404
+    assert "text/event-stream" not in answer.headers["Content-Type"]
+    assert "absent" in answer.json()["error"]["message"]
 
 
 def test_continue_starts_up_and_chats(running: Running) -> None:
