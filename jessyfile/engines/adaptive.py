@@ -54,6 +54,17 @@ def read_marker(text: str, complexity: Complexity) -> Marked:
     return Marked(text[found.end() :].strip(), groups.get("level"), None if iterations is None else int(iterations))
 
 
+def ends_in_marker(text: str, complexity: Complexity) -> bool:
+    """Return whether a text is the beginning of a marker line and no more, as that of an answer that was cut there."""
+    if complexity.marker is None:
+        return False
+    import regex
+
+    whole = marker_pattern(complexity.marker, tuple(level.name for level in complexity.levels)).pattern
+    found = regex.match(whole, text, partial=True)
+    return found is not None and found.partial
+
+
 def ask(
     engine: Engine, messages: Sequence[Message], complexity: Complexity, on_piece: OnPiece | None = None
 ) -> MarkedReply:

@@ -15,7 +15,7 @@ from jessyfile.language.recipe import Message
 from jessyfile.models.control_tokens import spelled_apart
 from jessyfile.retrieval.levels import Vote
 
-OnPiece = Callable[[str], bool]  # is shown the answer so far; ends it by returning True
+OnPiece = Callable[[str], bool]  # is shown the answer so far, "" while the prompt is read; ends it by returning True
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +161,8 @@ class Engine(Protocol):
     ) -> Reply:
         """Answer a conversation that ends with a user turn; the model's own settings unless others are given.
 
-        `on_piece` is shown the answer so far after every piece; it cuts the answer by returning True.
+        `on_piece` is shown the answer so far after every piece, and "" now and then while the prompt is read; it cuts the answer by
+        returning True.
         """
 
     def next_logprobs(self, prompt: str | Sequence[int], top: int) -> list[TokenLogprob]:

@@ -30,13 +30,19 @@ class Gathered:
         return whole("".join(self.pieces))
 
     def add(self, piece: str) -> bool:
-        """Take one piece; the first one that is not empty sets the time to the first token."""
+        """Take one piece, empty ones while the prompt is read; the first one that is not sets the time to the first token."""
         if not piece:
-            return False
+            return self._awaited()
         if self.first is None:
             self.first = time.perf_counter() - self.started
         self.pieces.append(piece)
         self.cut = self.on_piece is not None and self.on_piece(self.text)
+        return self.cut
+
+    def _awaited(self) -> bool:
+        """Ask before the first word whether it is still waited for."""
+        if not self.pieces and self.on_piece is not None:
+            self.cut = self.on_piece("")
         return self.cut
 
     def reply(self, prompt_tokens: int, tokens: int | None, stopped: Literal["stop", "length"]) -> Reply:

@@ -32,6 +32,7 @@ _SILENT = -1
 _NO_POLLING = (
     0  # threads sleep between two tokens; where llama.cpp is built with OpenMP, `threads_that_rest` says how they wait
 )
+_BATCH = 512  # tokens of a prompt that are read between two looks at whether the answer is still waited for
 _AUTO_LAYERS = -1
 _TOKENIZE_SECONDS = 60.0
 _MOST_IDS = 1 << 26
@@ -169,7 +170,7 @@ class LlamaCpp:
         prompt = form.render(model.conversation(messages), model.system)
         used = settings or model.settings
         self._reserve(prompt, used.reserve, model.settings.num_ctx)
-        return {"prompt": prompt, "stream": True, **_sampling(used, form.stops)}
+        return {"prompt": prompt, "stream": True, "return_progress": True, **_sampling(used, form.stops)}
 
     def _reserve(self, prompt: str, wanted: int, room: int) -> None:
         """Make sure that so many tokens are left for the answer. Raises ContextFullError. A token is a byte at least, so that few
@@ -232,6 +233,7 @@ def _parameters(parameters: Any, model: ServedModel, path: Path, parallel: int, 
     parameters.model.path = str(path)
     parameters.n_parallel = parallel
     parameters.n_ctx = model.settings.num_ctx * parallel
+    parameters.n_batch = _BATCH
     parameters.n_gpu_layers = _AUTO_LAYERS if model.gpu_layers is None else model.gpu_layers
     parameters.cpuparams.n_threads = parameters.cpuparams_batch.n_threads = threads
     parameters.cpuparams.poll = parameters.cpuparams_batch.poll = _NO_POLLING

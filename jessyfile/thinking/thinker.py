@@ -12,14 +12,14 @@ from dataclasses import dataclass, field, replace
 from threading import Lock
 from typing import TYPE_CHECKING
 
-from jessyfile.engines.adaptive import read_marker
+from jessyfile.engines.adaptive import ends_in_marker, read_marker
 from jessyfile.engines.engine import Reply
 from jessyfile.engines.retriever import Retriever
 from jessyfile.errors import ContextFullError, EngineError, Interrupted, JessyError
 from jessyfile.thinking.clock import Clock, Share
 from jessyfile.thinking.decide import Decided, decide, known_before
 from jessyfile.thinking.route import Deadline, Routes, Voice, told
-from jessyfile.thinking.thought import AnswerDraft, DraftBegan, DraftEnded, Piece, Thought, Wishes
+from jessyfile.thinking.thought import AnswerDraft, DraftBegan, DraftEnded, Piece, PromptRead, Thought, Wishes
 from jessyfile.thinking.ways import Iterating, way_of
 
 if TYPE_CHECKING:
@@ -257,7 +257,8 @@ class _Loop:
             except JessyError as error:
                 self._stand_in(error)
             else:
-                text = read_marker(reply.text, voice.complexity).text
+                unsaid = reply.stopped == "cut" and ends_in_marker(reply.text, voice.complexity)
+                text = "" if unsaid else read_marker(reply.text, voice.complexity).text
                 return AnswerDraft(text, reply, writing.ended(reply), voice.name, voice.digest)
 
     def _asked(self, voice: Voice, number: int, turns: list[Message], writing: _Writing) -> Reply:
@@ -313,6 +314,8 @@ class _Writing:
 
     def piece(self, text: str) -> bool:
         """Take the draft so far; return whether it ends here."""
+        if not text:
+            return self._reading()
         loop, self.pieces, self.text = self.loop, self.pieces + 1, text
         if self.number == 1:
             loop.read(text)
@@ -327,6 +330,11 @@ class _Writing:
         if self.share.used_up(shown, self.pieces, loop.rounds_after(self.number)):
             self.why = "short"
         return self.why == "short"
+
+    def _reading(self) -> bool:
+        """Return whether a draft ends before its first word; the first never does for want of time, since there is no other answer."""
+        self.loop.tell(PromptRead(self.number))
+        return self.loop.cut or (self.number > 1 and self.loop.clock.over())
 
     def ended(self, reply: Reply) -> DraftEnd:
         """Return why it ended."""

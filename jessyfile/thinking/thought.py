@@ -163,6 +163,13 @@ class DraftBegan:
 
 
 @dataclass(frozen=True, slots=True)
+class PromptRead:
+    """A part of the prompt is read, and has not said a word yet."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
 class Piece:
     """A draft so far, without its marker line. `final` says that it is the answer: what was shown so stays the beginning of
     `Thought.text`. An answer of one iteration is final from its first token, one of several when it is chosen."""
@@ -181,5 +188,5 @@ class DraftEnded:
     draft: AnswerDraft
 
 
-Event = DraftBegan | Piece | DraftEnded
+Event = DraftBegan | PromptRead | Piece | DraftEnded
 OnEvent = Callable[[Event], bool | None]  # ends the thinking by returning True

@@ -60,6 +60,19 @@ def test_a_conversation_that_does_not_fit_is_refused(engine: LlamaCpp) -> None:
         engine.chat([Message("user", "merhaba " * 600)])
 
 
+def test_an_answer_is_given_up_while_its_prompt_is_read(gguf: Path) -> None:
+    """A prompt of a thousand tokens is two batches: the first look comes before either is read."""
+    engine = LlamaCpp(parallel=1)
+    engine.load(ServedModel("gemma", gguf, "gemma", settings=GenerationSettings(max_tokens=1, num_ctx=2048)))
+    looks = list[str]()
+    reply = engine.chat(
+        [Message("user", "merhaba dünya " * 300)], None, lambda text: bool(looks.append(text)) or len(looks) == 2
+    )
+    assert (looks, reply.text, reply.tokens, reply.stopped, reply.first_token_seconds) == (["", ""], "", 0, "cut", None)
+    assert engine.chat(ASK).stopped == "length"  # and the slot is free again
+    engine.unload()
+
+
 def test_what_was_read_once_is_known_also_behind_another_question(engine: LlamaCpp) -> None:
     other = [Message("user", "bugün hava nasıl, bir de onu söyle bakalım")]
     engine.chat(ASK)

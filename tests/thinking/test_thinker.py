@@ -20,7 +20,7 @@ from jessyfile.retrieval.examples import Example, Examples
 from jessyfile.retrieval.levels import Vote, Voting
 from jessyfile.thinking import clock
 from jessyfile.thinking.thinker import Thinker
-from jessyfile.thinking.thought import DraftBegan, DraftEnded, Event, Piece, Thought, Wishes
+from jessyfile.thinking.thought import DraftBegan, DraftEnded, Event, Piece, PromptRead, Thought, Wishes
 
 LEVELS = (Level("low", (1, 2), None), Level("medium", (3, 5), None), Level("high", (6, 9), None))
 USUAL = Complexity(LEVELS, "[{level} {iterations}]")
@@ -46,12 +46,14 @@ def _time(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @dataclass
 class Slow:
-    """Answers word by word, each after `pause` seconds of that time; its n-th answer is `answer(n)`."""
+    """Answers word by word, each after `pause` seconds of that time, behind `reading` looks at the prompt of a second each; its n-th answer
+    is `answer(n)`."""
 
     answer: Callable[[int], str]
     pause: float = 0.0
     parallel: int = 1
     name: str = "slow"
+    reading: int = 0
     asked: list[tuple[list[Message], GenerationSettings]] = field(default_factory=list)
     at_once: int = 0
     _busy: int = 0
@@ -73,9 +75,13 @@ class Slow:
     def _said(self, whole: str, on_piece: OnPiece | None) -> Reply:
         start, text, stopped, count = TIME.now, "", "stop", 0
         first = None
+        for _ in range(self.reading):
+            TIME.now += 1
+            if on_piece is not None and on_piece(""):
+                return Reply("", 20, 0, TIME.now - start, None, "cut", None, 15)
         for word in whole.replace("\n", "\n ").split(" "):
             TIME.now += self.pause
-            time.sleep(0.001 * (self.parallel > 1))
+            time.sleep(0.02 * (self.parallel > 1))
             first = first or TIME.now - start
             text, count = (text if text.endswith("\n") else text + " " * bool(text)) + word, count + 1
             if on_piece is not None and on_piece(text):
@@ -108,6 +114,23 @@ def test_as_many_drafts_are_written_as_the_marker_says_inside_the_levels_band(ma
     engine = Slow(numbered(marker))
     thought = think(engine)
     assert (thought.iterations, thought.asked, len(engine.asked), thought.ended) == (spent, spent, spent, "full")
+
+
+def test_a_draft_is_cut_while_its_prompt_is_read_but_never_the_first() -> None:
+    """A second draft's prompt took longer to read than the level had seconds, and its first word was waited for."""
+    engine = Slow(numbered("[medium 3]"), reading=8)
+    thought = think(engine, complexity=within(10))
+    assert (thought.ended, thought.iterations, thought.seconds) == ("within", 1, 10)
+    assert thought.text == "Bence elma üvez der."
+    late = think(Slow(numbered("[medium 3]"), reading=8), Wishes(max_seconds=4))
+    assert (late.ended, late.text) == ("within", "")  # it ends in its marker: `[medium` was shown as the answer
+
+
+def test_whoever_leaves_while_the_prompt_is_read_is_not_answered() -> None:
+    engine = Slow(numbered("[medium 3]"), reading=8)
+    thinker = Thinker(engine, USUAL, GenerationSettings(), "tiny:latest", "abc")  # type: ignore[arg-type]
+    thought = thinker.answer(QUESTION, None, lambda event: isinstance(event, PromptRead))
+    assert (thought.text, thought.ended, engine.asked[1:]) == ("", "cut", [])
 
 
 def test_each_iteration_sees_the_question_and_the_last_draft_alone() -> None:
