@@ -164,7 +164,7 @@ class DraftBegan:
 
 @dataclass(frozen=True, slots=True)
 class PromptRead:
-    """A part of the prompt is read, and has not said a word yet."""
+    """A part of the prompt was read; not a word is said yet."""
 
     number: int
 
