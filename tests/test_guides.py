@@ -27,7 +27,7 @@ from click.shell_completion import ShellComplete, get_completion_class
 from jessyfile.cli import COMMANDS, jessy, main
 
 HOUSE = Path(__file__).parents[1]
-PAGES = [*sorted((HOUSE / "docs" / "guides").glob("*.md")), HOUSE / "docs" / "tr" / "index.md"]
+PAGES = [*sorted((HOUSE / "docs" / "guides").glob("*.md")), *sorted((HOUSE / "docs" / "tr").glob("*.md"))]
 _FENCE = re.compile(r"^```(?P<kind>[^\n]*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
 _CAPTION = re.compile(r"\A:caption: (?P<file>\S+)\n")
 _NEEDS_BASE = ("plan", "apply", "why")
@@ -122,7 +122,9 @@ class Reader:
         assert code in allowed, f"jessy {shlex.join(words)}\n{said.out[-1500:]}{said.err[-1500:]}"
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem if page.parent.name == "guides" else "tr")
+@pytest.mark.parametrize(
+    "page", PAGES, ids=lambda page: page.stem if page.parent.name == "guides" else f"tr-{page.stem}"
+)
 def test_every_line_of_a_guide_does_what_it_says(
     page: Path, tmp_path: Path, base: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -10,7 +10,7 @@ import pytest
 from jessyfile.cli import COMMANDS
 
 HOUSE = Path(__file__).parents[1]
-PAGES = [*sorted(HOUSE.glob("*.md")), *sorted((HOUSE / "docs").glob("*.md"))]
+PAGES = [*sorted(HOUSE.glob("*.md")), *sorted((HOUSE / "docs").rglob("*.md"))]
 _FENCED = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"\]\(([^()\s]+)\)")
 
@@ -25,7 +25,7 @@ def _anchors(page: Path) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(HOUSE)))
 def test_every_relative_link_resolves(page: Path) -> None:
     """CONTRIBUTING linked to a page that was not written yet, and only a reader who followed the link found out."""
     for link in _LINK.findall(_text(page)):
@@ -38,8 +38,9 @@ def test_every_relative_link_resolves(page: Path) -> None:
         assert not anchor or anchor in _anchors(target), f"{page.name} links to {link}, and no heading is called so"
 
 
-def test_the_readme_names_every_command() -> None:
-    """The table of commands is kept by hand, and a new command was easily left out of it."""
-    table = (HOUSE / "README.md").read_text("utf-8").partition("## Commands")[2].partition("\n## ")[0]
+@pytest.mark.parametrize(("page", "heading"), [("README.md", "## Commands"), ("docs/tr/index.md", "## Komutlar")])
+def test_the_readme_names_every_command(page: str, heading: str) -> None:
+    """The table of commands is kept by hand, in English and in Turkish, and a new command was easily left out of it."""
+    table = (HOUSE / page).read_text("utf-8").partition(heading)[2].partition("\n## ")[0]
     cells = "".join(line.split("|")[1] for line in table.splitlines() if line.startswith("| `"))
     assert set(re.findall(r"`(?:jessy )?([a-z]+)`", cells)) == set(COMMANDS)

@@ -11,7 +11,7 @@ from jessyfile.retrieval.index import Index
 from jessyfile.retrieval.passages import DocumentPassage, quotes
 from jessyfile.text.answer_language import leaning, looks_turkish
 
-ABSENT = {"tr": "Bu notlarımda yok.", "en": "That isn't in my notes."}
+ABSENT = {"tr": "Notlarımda bu yok.", "en": "That isn't in my notes."}
 _SHOWN = {
     "tr": "Notlarım:\n\n{notes}\n\nYalnız bu notlara göre cevap ver; notlarda yoksa yok de.\n\n{question}",
     "en": "My notes:\n\n{notes}\n\nAnswer by these notes alone; if they do not say it, say so.\n\n{question}",

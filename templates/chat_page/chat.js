@@ -3,6 +3,7 @@
 
 const at = (id) => document.getElementById(id);
 const [log, question, note, main] = [at("log"), at("question"), at("note"), document.querySelector("main")];
+const LEVELS = ["low", "medium", "high"]; // which have a word of their own; a recipe may have others
 let turns = []; // what the server is sent: {role, content}
 let running = null; // the AbortController of the answer under way
 
@@ -26,7 +27,9 @@ function follow() {
 }
 
 function told(facts) {
-  const parts = [facts.level, `${facts.iterations} ${word(facts.iterations === 1 ? "iteration" : "iterations")}`, `${facts.seconds.toFixed(1)} s`];
+  const level = LEVELS.includes(facts.level) ? word(facts.level) : facts.level;
+  const seconds = facts.seconds.toLocaleString(LANGUAGE, { minimumFractionDigits: 1, maximumFractionDigits: 1 });
+  const parts = [level, `${facts.iterations} ${word(facts.iterations === 1 ? "iteration" : "iterations")}`, `${seconds} ${word("seconds")}`];
   if (facts.as_it_stands) parts.push(word("stands"));
   if (facts.ended !== "full" && word(facts.ended)) parts.push(word(facts.ended));
   if (facts.fallback) parts.push(`${word("fallback")}: ${facts.speaker}`);

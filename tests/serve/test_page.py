@@ -143,6 +143,22 @@ def test_a_person_asks_reads_judges_and_corrects(browser: WebDriver, tmp_path: P
 
 
 @needs_browser
+def test_a_turkish_browser_reads_level_rounds_and_seconds_in_turkish(browser: WebDriver, tmp_path: Path) -> None:
+    """The level was picked as `az` and told as `low`, with a point in its seconds."""
+    register_model(tmp_path)
+    speaks = "Object.defineProperty(navigator, 'languages', {get: () => ['tr-TR', 'en']})"
+    added = browser.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": speaks})
+    try:
+        with served(tmp_path, lambda _: Double()) as running:
+            person = Person(browser, running.url, WIDE)
+            person.asks("selam")
+            assert re.match(r"düşük · 1 tur · \d+,\d sn", person.all("article.hers .facts")[0])
+            assert "düşük" in person.all("#thought option")
+    finally:
+        browser.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", added)
+
+
+@needs_browser
 def test_thoughts_are_folded_away_and_an_answer_can_be_stopped(browser: WebDriver, tmp_path: Path) -> None:
     double = Double(seconds=0.05)
     register_model(tmp_path)
