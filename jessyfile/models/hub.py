@@ -6,7 +6,7 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -77,17 +77,27 @@ def _config(repo: str, revision: str | None) -> Mapping[str, Any]:
     return read_json(Path(hf_hub_download(repo, "config.json", revision=revision, etag_timeout=_ETAG_SECONDS)))
 
 
-def fetch(repo: str, revision: str | None = None, stop: Stop | None = None) -> Path:
+def fetch(
+    repo: str, revision: str | None = None, stop: Stop | None = None, wanted: Sequence[str] = tuple(_WANTED)
+) -> Path:
     """Return the local snapshot folder, named by its commit; what the cache holds is not fetched again.
 
-    Raises ModelError, StorageError when the disk cannot take it, Interrupted when asked to stop: the part that came is
-    kept, and the same command goes on from there.
+    Args:
+        repo: the repository.
+        revision: a branch, tag or commit of it.
+        stop: asked whether to stop.
+        wanted: patterns of the names of the files that are fetched.
+
+    Raises:
+        ModelError: the hub cannot give it.
+        StorageError: the disk cannot take it.
+        Interrupted: it was asked to stop; the part that came is kept, and the same command goes on from there.
     """
     from huggingface_hub import snapshot_download
 
     with _told(repo):
         found = snapshot_download(
-            repo, revision=revision, allow_patterns=_WANTED, etag_timeout=_ETAG_SECONDS, tqdm_class=_bar(stop)
+            repo, revision=revision, allow_patterns=list(wanted), etag_timeout=_ETAG_SECONDS, tqdm_class=_bar(stop)
         )
     return Path(found)
 

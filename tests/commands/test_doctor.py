@@ -26,7 +26,7 @@ def run(*arguments: str) -> str:
 def test_it_names_everything_an_apply_needs() -> None:
     found = json.loads(run("--json"))["findings"]
     assert " ".join(found) == (
-        "system blas backend precision cores memory disk embedded ollama models quantizer quickstart versions"
+        "system blas backend precision cores memory disk embedded ollama models quantizer quickstart voice versions"
     )
     assert "does not answer at http://127.0.0.1:1" in found["ollama"]["value"]
     assert "GB" in found["memory"]["value"]

@@ -51,16 +51,18 @@ WRITTEN = {
     "fmt FILES": EDITED,
     "init FOLDER": NEW_PROJECT,
     "data import --into": NEW_PROJECT,
+    "voice ask --out": OWN_FILE,
+    "voice say --out": OWN_FILE,
 }
 READ = {
-    "init --rows", "chat --schema", "serve --key_file", "data import FILES", "data lint PATH", "data lint --against", "data show PATH", "data show --mask", "data stats PATH", "feedback import FILES", "diff A", "diff B", "export WHAT", "import FILE", "upgrade RECIPES",
+    "init --rows", "chat --schema", "serve --key_file", "voice ask QUESTION", "voice hear FILE", *(f"voice {command}" for command in ("ask --ears", "ask --voice", "hear --ears", "say --voice")), "data import FILES", "data lint PATH", "data lint --against", "data show PATH", "data show --mask", "data stats PATH", "feedback import FILES", "diff A", "diff B", "export WHAT", "import FILE", "upgrade RECIPES",
     "plan --hosts", "apply --hosts", "eval WHAT", "compare A", "compare B", "report WHAT", *(f"verify {word}" for word in ("GGUF", "--against", "--adapter", "--modelfile")),
     *(f"{command} RECIPE" for command in
       ("apply", "check", "data make", "feedback accept", "graph", "plan", "show", "sweep", "watch", "why")),
 }  # fmt: skip
 NO_PLACE = {
-    "allow_host", "allow_origin", "arg", "base", "by", "category", "code", "encoding", "host", "host_name", "ids", "language", "level", "model", "name", "ollama", "only", "over", "prompt", "quantize", "query", "replace", "response", "set_", "skip", "step",
-    "suite", "tag", "topic", "variant", "wording",
+    "about", "allow_host", "allow_origin", "arg", "base", "by", "category", "code", "encoding", "host", "host_name", "ids", "language", "level", "model", "name", "ollama", "only", "over", "prompt", "quantize", "query", "replace", "response", "set_", "skip", "speaker", "step",
+    "suite", "tag", "text", "topic", "variant", "wording",
 }  # fmt: skip
 
 
@@ -225,6 +227,8 @@ def words(option: str, place: str) -> list[str]:
         "fmt FILES": ["fmt", place],
         "init FOLDER": ["init", place, "--yes", "--name", "r", "--base", "gemma3:270m"],
         "data import --into": ["data", "import", "own.jsonl", "--into", place],
+        "voice ask --out": ["voice", "ask", "small", "question.wav", "--out", place],
+        "voice say --out": ["voice", "say", "Selam.", "--out", place],
     }[option]
 
 
@@ -474,7 +478,7 @@ def without_rights() -> None:
 @pytest.mark.parametrize("option", list(WRITTEN))
 def test_a_place_without_permission_is_one_sentence(option, project):
     (project / "r.jessy").write_text(UNTIDY)
-    place = {"fmt FILES": "r.jessy"}.get(option, "new")
+    place = {"fmt FILES": "r.jessy", "voice ask --out": "new.wav", "voice say --out": "new.wav"}.get(option, "new")
     project.chmod(0o555)
     before = everything(project.parent)
     told = subprocess.run(
