@@ -58,6 +58,10 @@ class _News:
             with contextlib.suppress(RuntimeError):  # the loop has ended, and nobody reads any more
                 self._loop.call_soon_threadsafe(self._event.set)
 
+    def wake(self) -> None:
+        """Be called in the event loop for anything else that is waited for."""
+        self._event.set()
+
     async def wait(self) -> None:
         """Return when there is news."""
         await self._event.wait()
@@ -72,7 +76,9 @@ class LeftError(Exception):
 class Answering:
     """A question in the line of a desk, on behalf of one request."""
 
-    def __init__(self, desk: Desk, question: ServedQuestion, seconds: float, receive: Receive) -> None:
+    def __init__(
+        self, desk: Desk, question: ServedQuestion, seconds: float, receive: Receive, *, streamed: bool = True
+    ) -> None:
         """Put the question into the line.
 
         Args:
@@ -80,26 +86,24 @@ class Answering:
             question: what is asked.
             seconds: the longest time of its answer, waiting left out.
             receive: says when the client has left.
+            streamed: whether its words are wanted as they come; else it is news only that it is over.
 
         Raises:
             RefusedError: the line is full.
         """
         self._desk, self._news = desk, _News()
-        self.job = QueuedQuestion(question, self._news.tell, seconds)
+        self.job = QueuedQuestion(question, self._news.tell if streamed else self._tell_end, seconds)
         self._sent = Heard()
         desk.admit(self.job)
         self._gone = asyncio.ensure_future(_gone(receive))
+        self._gone.add_done_callback(lambda _: self._news.wake())
 
     async def next(self) -> Heard:
         """Wait for news, and return what has come since the last call: of the thoughts and of the answer.
 
         Raises LeftError when the client has left, and RefusedError when the answer broke off.
         """
-        news = asyncio.ensure_future(self._news.wait())
-        try:
-            await asyncio.wait((news, self._gone), return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            news.cancel()
+        await self._news.wait()
         if self._gone.done() and not self.job.over:
             raise LeftError
         return self._fresh()
@@ -115,6 +119,10 @@ class Answering:
         self._gone.cancel()
         if not self.job.over:
             self._desk.leave(self.job)
+
+    def _tell_end(self) -> None:
+        if self.job.over:
+            self._news.tell()
 
     def _fresh(self) -> Heard:
         if self.job.error is not None:

@@ -49,7 +49,7 @@ class Service:
         Raises:
             RefusedError: the line is full, or the answer failed before its first word.
         """
-        answering = Answering(desk, question, self.limits.answer, request.receive)
+        answering = Answering(desk, question, self.limits.answer, request.receive, streamed=stream)
         return await answered(answering, style, Notes.of(request), stream)
 
 
