@@ -26,8 +26,9 @@ class Pace:
 
     def reach(self, done: float, total: float | None) -> None:
         """Take note of how far the step is."""
+        behind = done < self.done  # it counts something else from here on
         self._last, self.done, self.total = self.clock(), done, total
-        if self._before is None or done < self._before:
+        if self._before is None or behind:
             self._before, self._start = done, None
         elif self._start is None and done > self._before:
             self._start = (self._last, done)

@@ -263,6 +263,22 @@ def test_the_live_lines(columns: int, snapshot: SnapshotAssertion) -> None:
     assert glass.lines() == [""]
 
 
+def test_a_pace_begins_anew_where_another_thing_is_counted() -> None:
+    """A model was written in 7 parts from 0 on, then questions were counted from 0: `-0.074/s` stood on the screen."""
+    now = [0.0]
+    pace = Pace(lambda: now[0])
+    for done in (0, 3, 7):
+        now[0] += 1
+        pace.reach(done, 7)
+    now[0] += 1
+    pace.reach(0, 12)
+    assert (pace.rate, pace.left) == (None, None)
+    for done in (1, 2):
+        now[0] += 10
+        pace.reach(done, 12)
+    assert pace.rate == 0.1
+
+
 def test_a_pace_leaves_out_what_came_before_the_first_unit() -> None:
     """Twenty seconds of compiling made of a training of two minutes one of half an hour."""
     now = [0.0]
