@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -58,6 +59,17 @@ _PORT = 11435
     show_default=True,
     help="Seconds that answers have once it is stopped.",
 )
+@click.option(
+    "--ears",
+    default="whisper-base",
+    show_default=True,
+    metavar="NAME",
+    help="What hears recordings, as in `jessy voice`; loaded when first asked unless it is named here.",
+)
+@click.option("--voice", default="kokoro", show_default=True, metavar="NAME", help="What speaks, likewise.")
+@click.option(
+    "--language", default="tr", show_default=True, metavar="CODE", help="What is spoken where a client says nothing."
+)
 @click.option("--log-words", is_flag=True, help="Write questions and answers into the access log, too.")
 @sending_options
 def serve(
@@ -72,6 +84,9 @@ def serve(
     max_tokens: int,
     answer_seconds: float,
     grace: float,
+    ears: str,
+    voice: str,
+    language: str,
     log_words: bool,
     allow_host: tuple[str, ...],
 ) -> None:
@@ -86,6 +101,7 @@ def serve(
     from jessyfile.serve.served import loader
     from jessyfile.serve.server import address_of, is_local, listening, run
     from jessyfile.serve.settings import Access, Limits, api_key, require_consent
+    from jessyfile.serve.voice_desk import usual_voice
 
     del allow_host  # it stands in the environment, where a ROUTE is asked
     wanted = tuple(dict.fromkeys(ServedName(*tagged(one, None)) for one in name))
@@ -93,13 +109,27 @@ def serve(
     limits = Limits(queue=queue, tokens=max_tokens, answer=answer_seconds, grace=grace)
     for line in require_consent(host, is_local(host), access, anyone):
         click.echo(line, err=True)
-    root = here()
+    root, speaks = here(), usual_voice(ears, voice, language, queue)
+    speaks.load(ears=_is_named("ears"), mouth=_is_named("voice"))
     with listening(host, port) as listener:
-        service = assembled(root, wanted, loader(root, max_tokens), limits, access, log_words=log_words)
+        service = assembled(root, wanted, loader(root, max_tokens), limits, access, log_words=log_words, voice=speaks)
         service.house.open()
         say("\n".join(_first_lines(service, address_of(listener))))
         run(service, listener)
     click.echo("stopped")
+
+
+def _is_named(option: str) -> bool:
+    return click.get_current_context().get_parameter_source(option) is click.core.ParameterSource.COMMANDLINE
+
+
+def _voice_line() -> str:
+    from jessyfile.voice.extra import INSTALL, is_installed
+
+    given = click.get_current_context().params
+    if not is_installed():
+        return f"none: {INSTALL}"
+    return f"{Path(given['ears']).name} hears, {Path(given['voice']).name} speaks ({given['language']})"
 
 
 def _first_lines(service: Service, url: str) -> Iterator[str]:
@@ -109,6 +139,7 @@ def _first_lines(service: Service, url: str) -> Iterator[str]:
     yield ""
     yield f"OpenAI   {url}/v1"
     yield f"Ollama   {url}"
+    yield f"voice    {_voice_line()}"
     yield f"key      {'needed: Authorization: Bearer …' if service.access.key else 'none'}"
     words = "with what was asked and answered" if service.log_words else "without words"
     yield f"Ctrl-C stops it; each request is logged to the standard error as a line of JSON, {words}"

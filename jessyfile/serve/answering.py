@@ -95,7 +95,7 @@ class Answering:
         self.job = QueuedQuestion(question, self._news.tell if streamed else self._tell_end, seconds)
         self._sent = Heard()
         desk.admit(self.job)
-        self._gone = asyncio.ensure_future(_gone(receive))
+        self._gone = asyncio.ensure_future(gone_from(receive))
         self._gone.add_done_callback(lambda _: self._news.wake())
 
     async def next(self) -> Heard:
@@ -137,7 +137,8 @@ def _after(sent: str, now: str) -> str:
     return now[len(sent) :] if now.startswith(sent) else f"\n\n{now}"
 
 
-async def _gone(receive: Receive) -> None:
+async def gone_from(receive: Receive) -> None:
+    """Return when the client has closed its connection."""
     while (await receive())["type"] != "http.disconnect":
         pass
 
@@ -206,20 +207,21 @@ class Streamed(Response):
     async def _words(self, send: Send) -> None:
         style, job = self._style, self._answering.job
         try:
-            await send(_body(style.begin() + _written(style, self._first)))
+            await send(body(style.begin() + _written(style, self._first)))
             async for heard in self._answering.pieces():
                 if written := _written(style, heard):
-                    await send(_body(written))
+                    await send(body(written))
             last = style.end(job)
         except RefusedError as fault:
             self._notes.fault = fault
             last = style.failed(fault)
-        await send(_body(last, more=False))
+        await send(body(last, more=False))
 
 
 def _written(style: Style, heard: Heard) -> bytes:
     return style.piece(heard.thoughts, heard.text) if heard.thoughts or heard.text else b""
 
 
-def _body(data: bytes, *, more: bool = True) -> AsgiMessage:
+def body(data: bytes, *, more: bool = True) -> AsgiMessage:
+    """Return a piece of a response's body as ASGI sends it; `more` says that it is not the last."""
     return {"type": "http.response.body", "body": data, "more_body": more}

@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route, Router
 
-from jessyfile.serve import feedback_routes, guard, metrics, ollama_routes, openai_routes, pages
+from jessyfile.serve import audio_routes, feedback_routes, guard, metrics, ollama_routes, openai_routes, pages
 from jessyfile.serve.faults import RefusedError, fault_of
 from jessyfile.serve.notes import Notes, count, log
 from jessyfile.serve.openai_form import error_body
@@ -59,6 +59,7 @@ ROUTES = (
     Route("/metrics", counted, methods=["GET"]),
     Route("/openapi.json", described, methods=["GET"]),
     *openai_routes.ROUTES,
+    *audio_routes.ROUTES,
     *ollama_routes.ROUTES,
     *feedback_routes.ROUTES,
     *pages.ROUTES,

@@ -134,6 +134,40 @@ class CompletionCall(OpenAiCall, kw_only=True):
     echo: bool | None = None
 
 
+SpokenText = Annotated[str, Meta(min_length=1, max_length=4096)]
+Pace = Annotated[float, Meta(ge=0.25, le=4)]
+
+
+class VoiceName(Struct, kw_only=True):
+    """A voice, as OpenAI names those of one's own."""
+
+    id: Annotated[str, Meta(min_length=1, max_length=80)]
+
+
+class SpeechCall(Struct, kw_only=True):
+    """The body of POST /v1/audio/speech. OpenAI's names of models and voices mean the server's own."""
+
+    model: ModelName
+    input: SpokenText
+    voice: Annotated[str, Meta(min_length=1, max_length=80)] | VoiceName
+    response_format: Literal["mp3", "opus", "aac", "flac", "wav", "pcm"] = "mp3"
+    speed: Pace = 1.0
+    instructions: str | None = None
+    stream_format: Literal["audio", "sse"] = "audio"
+
+
+class TranscriptionCall(Struct, kw_only=True, rename={"timestamp_granularities": "timestamp_granularities[]"}):
+    """The fields of POST /v1/audio/transcriptions beside its file. `language` is a code such as `tr`; `auto` lets the model find it out."""
+
+    model: ModelName
+    language: Annotated[str, Meta(min_length=2, max_length=16)] | None = None
+    prompt: Annotated[str, Meta(max_length=8000)] = ""
+    response_format: Literal["json", "text", "srt", "verbose_json", "vtt"] = "json"
+    temperature: Share = 0.0
+    timestamp_granularities: list[Literal["word", "segment"]] = []
+    stream: bool = False
+
+
 class OllamaTurn(Struct, kw_only=True):
     """One message as Ollama writes it."""
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from jessyfile.serve.house import House, Making, ServedName, by_desk
 from jessyfile.serve.metrics import ServeMetrics
 from jessyfile.serve.service import Service
+from jessyfile.serve.voice_desk import VoiceDesk, usual_voice
 
 if TYPE_CHECKING:
     from jessyfile.serve.metrics import Labels
@@ -19,7 +20,14 @@ _STATM = Path("/proc/self/statm")
 
 
 def assembled(
-    root: Path, wanted: Sequence[ServedName], make: Making, limits: Limits, access: Access, *, log_words: bool = False
+    root: Path,
+    wanted: Sequence[ServedName],
+    make: Making,
+    limits: Limits,
+    access: Access,
+    *,
+    log_words: bool = False,
+    voice: VoiceDesk | None = None,
 ) -> Service:
     """Return a service whose models are not loaded yet.
 
@@ -30,6 +38,7 @@ def assembled(
         limits: how much one client may take.
         access: who may ask.
         log_words: whether questions and answers stand in the access log.
+        voice: what hears and speaks; the usual models unless given.
 
     Returns:
         The service.
@@ -41,7 +50,7 @@ def assembled(
     metrics.gauge("jessy_queue_waiting", "Questions that wait, by model.", by_desk(house, lambda desk: desk.waiting))
     metrics.gauge("jessy_running", "Questions that are answered, by model.", by_desk(house, lambda desk: desk.running))
     metrics.gauge("process_resident_memory_bytes", "Resident memory.", _resident)
-    return Service(house, limits, access, metrics, log_words)
+    return Service(house, limits, access, metrics, log_words, voice=voice or usual_voice(bound=limits.queue))
 
 
 def _resident() -> dict[Labels, float]:

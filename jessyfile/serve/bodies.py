@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
@@ -44,6 +45,20 @@ async def _whole(request: Request, limits: Limits) -> bytes:
             return bytes(found)
 
 
+def converted(fields: Mapping[str, object], kind: type[T]) -> T:
+    """Return the fields of a form, which are texts, as what they must be. Raises RefusedError that names the one that does not fit."""
+    try:
+        return msgspec.convert(fields, type=kind, strict=False)
+    except msgspec.ValidationError as error:
+        raise _unfit(error) from None
+
+
+def _unfit(error: msgspec.ValidationError) -> RefusedError:
+    said, _, place = str(error).partition(" - at `")
+    field = place.rstrip("`").removeprefix("$").lstrip(".") or None
+    return bad_request(f"{said}{f' at `{field}`' if field else ''}", "invalid_value", field)
+
+
 def _too_large(limits: Limits) -> RefusedError:
     return RefusedError(413, f"the body is larger than {limits.body} bytes", "too_large", close=True)
 
@@ -53,9 +68,7 @@ def decoded(body: bytes, kind: type[T]) -> T:
     try:
         return msgspec.json.decode(body, type=kind)
     except msgspec.ValidationError as error:
-        said, _, place = str(error).partition(" - at `")
-        field = place.rstrip("`").removeprefix("$").lstrip(".") or None
-        raise bad_request(f"{said}{f' at `{field}`' if field else ''}", "invalid_value", field) from None
+        raise _unfit(error) from None
     except msgspec.DecodeError as error:
         raise bad_request(f"the body is no JSON: {error}", "invalid_json") from None
     except RecursionError:

@@ -19,6 +19,8 @@ COUNTERS = {
     "jessy_refused_total": "Requests that were refused before a model saw them, by reason.",
     "jessy_tasks_total": "Tasks of Open WebUI that were answered without a model.",
     "jessy_abandoned_total": "Answers that were cut because their client had left.",
+    "jessy_heard_seconds_total": "Whole seconds of sound that were heard.",
+    "jessy_spoken_seconds_total": "Whole seconds of sound that were spoken.",
     "jessy_promotions_total": "Models that were taken while the server ran.",
 }
 HISTOGRAMS = {

@@ -11,6 +11,7 @@ import msgspec
 
 from jessyfile import __version__
 from jessyfile.serve import asked, told
+from jessyfile.voice.sound import FORMS
 
 Json = Any
 _REFERENCE = "#/components/schemas/{name}"
@@ -20,7 +21,8 @@ _TAG_OPENAI, _TAG_OLLAMA, _TAG_SERVER = "OpenAI", "Ollama", "Server"
 @dataclass(frozen=True, slots=True)
 class Operation:
     """One call: its path and method, what it does, what it takes and answers. `streams` names the type of a stream's parts, by media type;
-    `plain` the media type of an answer that is no JSON.
+    `plain` the media type of an answer that is no JSON, `sounds` those of files. `file` is the field of a form's file, where it takes a form;
+    `or_gives` is another type that it may answer.
     """
 
     path: str
@@ -31,6 +33,9 @@ class Operation:
     gives: type[msgspec.Struct] | None = None
     streams: tuple[str, type[msgspec.Struct]] | None = None
     plain: str | None = None
+    sounds: tuple[str, ...] = ()
+    file: str | None = None
+    or_gives: type[msgspec.Struct] | None = None
     open: bool = False
     refuses: tuple[int, ...] = ()
 
@@ -58,6 +63,16 @@ OPERATIONS = (
         "/v1/completions", "post", "Answers a prompt, as a question in the model's own chat format.", _TAG_OPENAI,
         asked.CompletionCall, told.TextCompletion, (_SSE, told.TextCompletion), refuses=_ASKS,
     ),
+    Operation(
+        "/v1/audio/transcriptions", "post", "Hears a recording.", _TAG_OPENAI,
+        asked.TranscriptionCall, told.Transcription, (_SSE, told.TranscriptEvent), plain="text/plain", file="file",
+        or_gives=told.VerboseTranscription, refuses=_ASKS,
+    ),
+    Operation(
+        "/v1/audio/speech", "post", "Speaks a text.", _TAG_OPENAI,
+        asked.SpeechCall, None, (_SSE, told.SpeechEvent), sounds=tuple(form.media_type for form in FORMS.values()),
+        refuses=_ASKS,
+    ),
     Operation("/api/version", "get", "Tells the version of Ollama's interface.", _TAG_OLLAMA, gives=told.OllamaVersion),
     Operation("/api/tags", "get", "Lists every model.", _TAG_OLLAMA, gives=told.OllamaModels),
     Operation("/api/ps", "get", "Lists every model that is in memory.", _TAG_OLLAMA, gives=told.OllamaRunning),
@@ -83,7 +98,7 @@ _MEANS = {
     400: "The request is not one that can be answered; the message names the place.",
     401: "The API key is missing or wrong.",
     403: "The request comes from a web page that is not allowed to ask.",
-    404: "No such model is served.",
+    404: "No such model is served, or what hears or speaks is not installed.",
     408: "The body came too slowly.",
     413: "The body is too large.",
     415: "The body is compressed.",
@@ -99,7 +114,7 @@ def document() -> dict[str, Json]:
     """Return the document."""
     kinds: list[type[msgspec.Struct] | None] = [told.OpenAiError, told.OllamaError]
     for one in OPERATIONS:
-        kinds += [one.takes, one.gives, one.streams and one.streams[1]]
+        kinds += [one.takes, one.gives, one.or_gives, one.streams and one.streams[1]]
     ordered = sorted({kind for kind in kinds if kind is not None}, key=lambda kind: kind.__name__)
     _, components = msgspec.json.schema_components(ordered, ref_template=_REFERENCE)
     paths: dict[str, Json] = {}
@@ -137,15 +152,30 @@ def _operation(one: Operation) -> dict[str, Json]:
         parameter = {"name": "model", "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
         found["parameters"] = [parameter]
     if one.takes is not None:
-        found["requestBody"] = {"required": True, "content": {"application/json": {"schema": _named(one.takes)}}}
+        found["requestBody"] = {"required": True, "content": _taken(one.takes, one.file)}
     return found
 
 
+def _taken(kind: type[msgspec.Struct], file: str | None) -> dict[str, Json]:
+    if file is None:
+        return {"application/json": {"schema": _named(kind)}}
+    _, components = msgspec.json.schema_components([kind], ref_template=_REFERENCE)
+    fields = components[kind.__name__]
+    properties = {**fields["properties"], file: {"type": "string", "format": "binary"}}
+    schema = {"type": "object", "properties": properties, "required": [file, *fields["required"]]}
+    return {"multipart/form-data": {"schema": schema}}
+
+
 def _content(one: Operation) -> dict[str, Json]:
+    kinds = [_named(kind) for kind in (one.gives, one.or_gives) if kind is not None]
+    content: dict[str, Json] = {}
+    if kinds:
+        content["application/json"] = {"schema": kinds[0] if len(kinds) == 1 else {"anyOf": kinds}}
     if one.plain is not None:
         schema = {"type": "object"} if one.plain == "application/json" else {"type": "string"}
-        return {one.plain: {"schema": schema}}
-    content: dict[str, Json] = {} if one.gives is None else {"application/json": {"schema": _named(one.gives)}}
+        content[one.plain] = {"schema": schema}
+    for media_type in one.sounds:
+        content[media_type] = {"schema": {"type": "string", "format": "binary"}}
     if one.streams is not None:
         media_type, part = one.streams
         content[media_type] = {"schema": {"type": "string", "description": f"Parts of the type {part.__name__}."}}

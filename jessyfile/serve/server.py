@@ -112,7 +112,7 @@ class Server(uvicorn.Server):
         del sig, frame
         if self.should_exit:
             self.force_exit = True
-            self.service.house.cut()
+            self.service.cut()
         self.stop()
 
     def stop(self) -> None:
@@ -122,7 +122,7 @@ class Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Let everybody who was let in be answered, then cut."""
-        grace = asyncio.get_running_loop().call_later(self.service.limits.grace, self.service.house.cut)
+        grace = asyncio.get_running_loop().call_later(self.service.limits.grace, self.service.cut)
         try:
             await super().shutdown(sockets)
         finally:
@@ -136,7 +136,7 @@ def run(service: Service, listener: socket.socket, watch_seconds: float = 1.0) -
     try:
         Server(service).run([listener])
     finally:
-        service.house.close()
+        service.close()
 
 
 def _quiet() -> None:

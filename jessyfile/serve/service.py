@@ -10,6 +10,7 @@ from jessyfile.serve.metrics import ServeMetrics
 from jessyfile.serve.notes import Notes
 from jessyfile.serve.settings import Access, Limits
 from jessyfile.serve.tasks import task_answer
+from jessyfile.serve.voice_desk import VoiceDesk, usual_voice
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,6 +33,17 @@ class Service:
     metrics: ServeMetrics = field(default_factory=ServeMetrics)
     log_words: bool = False
     stopping: bool = False
+    voice: VoiceDesk = field(default_factory=usual_voice)
+
+    def cut(self) -> None:
+        """End everything that is under way at its next word."""
+        self.house.cut()
+        self.voice.cut()
+
+    def close(self) -> None:
+        """Take no more questions, and let every model go."""
+        self.voice.close()
+        self.house.close()
 
     async def ask(self, request: Request, desk: Desk, question: ServedQuestion, style: Style, stream: bool) -> Response:
         """Ask a desk on behalf of a request.

@@ -25,7 +25,8 @@ class Limits:
     """How much one client may take. Sizes are in bytes, times in seconds.
 
     `queue` questions wait for a model beyond those it answers; `answer` is the longest time of one answer, `grace` how long answers under
-    way may take once the server was told to stop, `stalled` how long a client may read nothing.
+    way may take once the server was told to stop, `stalled` how long a client may read nothing. A `recording` that is to be heard is a larger
+    body, and has more time.
     """
 
     queue: int = 32
@@ -38,6 +39,8 @@ class Limits:
     grace: float = 30.0
     stalled: float = 30.0
     connections: int = 512
+    recording: int = 25 << 20
+    recording_seconds: float = 120.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -169,6 +169,70 @@ class OpenAiError(Struct, kw_only=True):
     error: OpenAiFault
 
 
+class HeardSeconds(Struct, kw_only=True):
+    """How long the sound was that was heard."""
+
+    seconds: float
+    type: Literal["duration"] = "duration"
+
+
+class Transcription(Struct, kw_only=True):
+    """What was heard, in words."""
+
+    text: str
+    usage: HeardSeconds
+
+
+class TranscribedWord(Struct, kw_only=True):
+    """A word that was heard, with its seconds."""
+
+    word: str
+    start: float
+    end: float
+
+
+class TranscribedSegment(Struct, kw_only=True):
+    """A stretch of speech with its seconds, and what the model says of it."""
+
+    id: int
+    seek: int
+    start: float
+    end: float
+    text: str
+    tokens: list[int]
+    temperature: float
+    avg_logprob: float
+    compression_ratio: float
+    no_speech_prob: float
+
+
+class VerboseTranscription(Struct, kw_only=True):
+    """What was heard, with what the model says of it. `language` is a code such as `tr`."""
+
+    language: str
+    duration: float
+    text: str
+    usage: HeardSeconds
+    segments: list[TranscribedSegment] | UnsetType = UNSET
+    words: list[TranscribedWord] | UnsetType = UNSET
+    task: Literal["transcribe"] = "transcribe"
+
+
+class TranscriptEvent(Struct, kw_only=True):
+    """An event of a transcription that is streamed: the next words (`delta`), or all of them at the end (`text`)."""
+
+    type: Literal["transcript.text.delta", "transcript.text.done"]
+    delta: str | UnsetType = UNSET
+    text: str | UnsetType = UNSET
+
+
+class SpeechEvent(Struct, kw_only=True):
+    """An event of speech that is streamed so: the next bytes of the file in base64, or that this was all."""
+
+    type: Literal["speech.audio.delta", "speech.audio.done"]
+    audio: str | UnsetType = UNSET
+
+
 class OllamaError(Struct, kw_only=True):
     """The body of an error of /api, and of those that belong to neither."""
 

@@ -55,7 +55,7 @@ WRITTEN = {
     "voice say --out": OWN_FILE,
 }
 READ = {
-    "init --rows", "chat --schema", "serve --key_file", "voice ask QUESTION", "voice hear FILE", *(f"voice {command}" for command in ("ask --ears", "ask --voice", "hear --ears", "say --voice")), "data import FILES", "data lint PATH", "data lint --against", "data show PATH", "data show --mask", "data stats PATH", "feedback import FILES", "diff A", "diff B", "export WHAT", "import FILE", "upgrade RECIPES",
+    "init --rows", "chat --schema", "serve --key_file", "voice ask QUESTION", "voice hear FILE", *(f"voice {command}" for command in ("ask --ears", "ask --voice", "hear --ears", "say --voice")), "serve --ears", "serve --voice", "data import FILES", "data lint PATH", "data lint --against", "data show PATH", "data show --mask", "data stats PATH", "feedback import FILES", "diff A", "diff B", "export WHAT", "import FILE", "upgrade RECIPES",
     "plan --hosts", "apply --hosts", "eval WHAT", "compare A", "compare B", "report WHAT", *(f"verify {word}" for word in ("GGUF", "--against", "--adapter", "--modelfile")),
     *(f"{command} RECIPE" for command in
       ("apply", "check", "data make", "feedback accept", "graph", "plan", "show", "sweep", "watch", "why")),

@@ -7,10 +7,14 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).resolve().parent
-if str(HERE) not in sys.path:
-    sys.path.insert(0, str(HERE))
+for folder in (HERE, HERE.parent / "voice"):
+    if str(folder) not in sys.path:
+        sys.path.insert(0, str(folder))
 
 from serve_fakes import Double, Running, register_model, served  # noqa: E402 (behind the path)
+from voice_fakes import DoubleEars, DoubleMouth  # noqa: E402 (as above)
+
+from jessyfile.serve.voice_desk import VoiceDesk  # noqa: E402 (as above)
 
 
 @pytest.fixture(scope="module")
@@ -34,9 +38,23 @@ def root(tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory, shared: Double) -> Iterator[Running]:
+def ears() -> DoubleEars:
+    """What hears at `running`."""
+    return DoubleEars()
+
+
+@pytest.fixture(scope="module")
+def mouth() -> DoubleMouth:
+    """What speaks at `running`."""
+    return DoubleMouth()
+
+
+@pytest.fixture(scope="module")
+def running(
+    tmp_path_factory: pytest.TempPathFactory, shared: Double, ears: DoubleEars, mouth: DoubleMouth
+) -> Iterator[Running]:
     """A server of `tiny`, one a module: starting and stopping it takes longer than most tests."""
     folder = tmp_path_factory.mktemp("project")
     register_model(folder)
-    with served(folder, lambda _: shared) as found:
+    with served(folder, lambda _: shared, voice=VoiceDesk(lambda: ears, lambda: mouth, 4, "tr")) as found:
         yield found

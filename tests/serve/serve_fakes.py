@@ -139,7 +139,7 @@ def served(
     finally:
         server.stop()
         thread.join(service.limits.grace + 10)
-        service.house.close()
+        service.close()
         assert not thread.is_alive()
 
 

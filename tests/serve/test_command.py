@@ -36,7 +36,7 @@ def begin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Resu
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("JESSY_SERVE_KEY", raising=False)
     monkeypatch.setattr(served_module, "loader", lambda root, tokens: lambda entry: Double(FACTS))
-    monkeypatch.setattr(server, "run", lambda service, listener: service.house.close())
+    monkeypatch.setattr(server, "run", lambda service, listener: service.close())
 
     def begun(*words: str) -> Result:
         return CliRunner().invoke(serve, ["--port", "0", *words], catch_exceptions=False)

@@ -40,7 +40,7 @@ class DoubleEars:
 
 @dataclass
 class DoubleMouth:
-    """Says a sentence in a hundredth of a second a letter; `gate`, where there is one, is waited for before each."""
+    """Says a sentence in a hundredth of a second a letter; `gate`, where there is one, is waited for before those with `waits_at`."""
 
     name: str = "double"
     voices: tuple[str, ...] = ("ayla", "can")
@@ -48,11 +48,12 @@ class DoubleMouth:
     said: list[tuple[str, str | None, float]] = field(default_factory=list)
     at: list[float] = field(default_factory=list)
     gate: threading.Event | None = None
+    waits_at: str = ""
     fails_at: str = ""
 
     def say(self, text: str, voice: str | None = None, speed: float = 1.0) -> Sound:
         """Say."""
-        if self.gate is not None:
+        if self.gate is not None and self.waits_at in text:
             assert self.gate.wait(10)
         if self.fails_at and self.fails_at in text:
             raise RuntimeError("no breath")
