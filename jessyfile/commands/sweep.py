@@ -21,9 +21,10 @@ if TYPE_CHECKING:
     from jessyfile.commands.terminal import Screen
     from jessyfile.language.recipe import Recipe
     from jessyfile.planning.command_line import Call
-    from jessyfile.planning.plan import Plan
+    from jessyfile.planning.plan import Plan, PlannedStep
+    from jessyfile.sweep.crew import Crew
     from jessyfile.sweep.grid import Try
-    from jessyfile.sweep.run import Sweep, SweepResult, Trial
+    from jessyfile.sweep.run import FailedTry, Sweep, SweepResult, Trial
 
 
 @click.command()
@@ -46,6 +47,19 @@ if TYPE_CHECKING:
     help="What points are compared by: validation_loss, or knows, fits, voice, kind of the development split.",
 )
 @sending_options
+@click.option(
+    "--jobs",
+    type=click.IntRange(1, 64),
+    default=1,
+    show_default=True,
+    metavar="N",
+    help="Train so many points side by side on a machine.",
+)
+@click.option(
+    "--ray",
+    metavar="ADDRESS",
+    help="Train on the machines of a Ray cluster: HOST:PORT, auto for this machine's, or local to begin one here.",
+)
 @click.option("--plan", "only_plan", is_flag=True, help="Show what would run, and how long it takes. Starts nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print what came of it as JSON (format 1).")
 @click.option("--open", "opens", is_flag=True, help="Open the table and the plot in the browser.")
@@ -58,6 +72,8 @@ def sweep(
     seeds: int,
     by: str,
     allow_host: tuple[str, ...],  # noqa: ARG001 (the steps find it in the environment)
+    jobs: int,
+    ray: str | None,
     only_plan: bool,
     as_json: bool,
     opens: bool,
@@ -77,22 +93,23 @@ def sweep(
     plans = made.plans()
     if not as_json:
         warn(load_quietly(call)[1])
-        _show(made, plans)
+        _show(made, plans, jobs, ray)
     refuse([finding for plan in plans for finding in plan.findings])
     if only_plan:
         return
-    told = _run(made, quiet=as_json)
+    told = _run(made, _crew(made, jobs, ray), quiet=as_json)
     page = made.folder / "report.html"
     if as_json:
         from jessyfile.planning.canonical import normal
 
         click.echo(json_text({**normal(told), "report": str(page)}, indent=1))
-        return
-    _conclude(told)
-    if opens:
-        open_in_browser(page, "sweep")
     else:
-        say(f"table and plot: {near(page)}")
+        _conclude(told)
+        if opens:
+            open_in_browser(page, "sweep")
+        else:
+            say(f"table and plot: {near(page)}")
+    _refuse_failures(told)
 
 
 def _load(call: Call, more: Mapping[str, str]) -> Recipe:
@@ -101,8 +118,8 @@ def _load(call: Call, more: Mapping[str, str]) -> Recipe:
     return load_quietly(replace(call, set_=(*call.set_, *(f"{address}={value}" for address, value in more.items()))))[0]
 
 
-def _show(made: Sweep, plans: list[Plan]) -> None:
-    """Print which steps run how often, and about how long that takes."""
+def _show(made: Sweep, plans: list[Plan], jobs: int, ray: str | None) -> None:
+    """Print which steps run how often, about how long that takes, and the memory of trainings side by side."""
     running = [step for plan in plans for step in plan.steps if step.runs]
     times: dict[str, int] = {}
     for step in running:
@@ -123,32 +140,88 @@ def _show(made: Sweep, plans: list[Plan]) -> None:
     if known:
         low, high = (sum(span[side] for span in known) for side in (0, 1))
         about = f"about {duration(low)}" if low == high else f"{duration(low)} to {duration(high)}"
-        say(f"  {about} on this machine")
+        say(f"  {about} on this machine" + (", one after the other" if jobs > 1 or ray else ""))
+    if ray is not None:
+        say(f"  trained by Ray ({ray}), {jobs} at a time on each of its GPUs, or machines without")
+    elif jobs > 1:
+        _show_memory(running, jobs)
 
 
-def _run(made: Sweep, *, quiet: bool) -> SweepResult:
+def _show_memory(running: list[PlannedStep], jobs: int) -> None:
+    """Print what so many trainings take at once, the largest each, and what this machine has."""
+    from jessyfile import machine
+    from jessyfile.planning.change_text import size
+    from jessyfile.sweep.job import TRAININGS
+
+    peaks = [step.forecast.peak for step in running if step.name in TRAININGS and step.forecast]
+    peak, has = max((one for one in peaks if one), default=0), machine.memory()
+    if not peak or not has:
+        say(f"  {jobs} trainings at a time; what one takes in memory is not known before the first")
+        return
+    say(f"  {jobs} trainings at a time, up to {size(peak)} of memory each: {size(jobs * peak)} of {size(has)}")
+    if jobs * peak > has:
+        fits = max(1, has // peak)
+        click.echo(f"warning: {jobs} trainings do not fit into memory side by side: take --jobs {fits}", err=True)
+
+
+def _crew(made: Sweep, jobs: int, ray: str | None) -> Crew | None:
+    """Return who trains side by side, None for one point after the other in this process."""
+    from jessyfile.project import jessy_folder
+
+    if ray is not None:
+        from jessyfile.sweep.on_ray import RayCrew
+
+        return RayCrew(ray, jobs, jessy_folder(made.root))
+    if jobs == 1:
+        return None
+    from jessyfile.sweep.crew import ProcessCrew
+
+    return ProcessCrew(jobs, jessy_folder(made.root))
+
+
+def _run(made: Sweep, crew: Crew | None, *, quiet: bool) -> SweepResult:
     from jessyfile.commands.signals import stopping
-    from jessyfile.planning.run import Silent
+    from jessyfile.sweep.run import Unheard
 
     with stopping(as_typed) as stop:
-        if quiet:
-            return made.run(lambda *_: Silent(), stop)
-        screens: list[Screen] = []
-        return made.run(partial(_next, screens), stop, partial(_done, screens))
+        return made.run(Unheard() if quiet else _Lines(), stop, crew)
 
 
-def _next(screens: list[Screen], one: Try, number: int, total: int) -> Screen:
-    """Say which try begins, and return what draws its steps."""
-    from jessyfile.commands.terminal import Screen
+class _Lines:
+    """A line for each try that begins, and one for what it has reached; between them its steps."""
 
-    say(f"try {number} of {total}: {one.point}, seed {one.seed}")
-    screens.append(Screen(show=False))
-    return screens[-1]
+    def begins(self, one: Try, number: int, total: int) -> None:
+        """Print the line."""
+        say(f"try {number} of {total}: {one.point}, seed {one.seed}")
+
+    def observer(self) -> Screen:
+        """Return what draws the steps."""
+        from jessyfile.commands.terminal import Screen
+
+        return Screen(show=False)
+
+    def reached(self, updates: Mapping[int, tuple[float, float]]) -> None:
+        """Print how far those are that train beside each other."""
+        if updates:
+            say("    " + ", ".join(f"try {number} at {done:g}/{total:g}" for number, (done, total) in updates.items()))
+
+    def done(self, number: int, trial: Trial) -> None:
+        """Print what it has reached."""
+        say(f"    try {number}: {trial.value:.4f} after {duration(trial.seconds)} of training")
+
+    def failed(self, number: int, failure: FailedTry) -> None:
+        """Print why it has reached nothing."""
+        say(f"    try {number} failed: {failure.error}; the others go on")
 
 
-def _done(screens: list[Screen], trial: Trial) -> None:
-    screens.pop().__exit__(None, None, None)
-    say(f"    {trial.value:.4f} after {duration(trial.seconds)} of training")
+def _refuse_failures(told: SweepResult) -> None:
+    """Raise TrainingError where a try could not be trained: what was compared is not all that was asked for."""
+    from jessyfile.errors import TrainingError
+
+    if told.failed:
+        first, tries = told.failed[0], counted(len(told.failed) + len(told.trials), "try", "tries")
+        said = f"{len(told.failed)} of {tries} failed, the first {first.point}, seed {first.seed}: {first.error}"
+        raise TrainingError(said, hint=first.hint)
 
 
 def _conclude(told: SweepResult) -> None:

@@ -77,6 +77,19 @@ class Silent:
 
 
 @dataclass(frozen=True, slots=True)
+class Brought:
+    """What a step would make, made in another process: the files of its result, those for the run's own folder, what it returned, its wall
+    seconds, and whether it went on from saved work."""
+
+    fingerprint: str
+    output: Path
+    log: Path
+    facts: Record
+    seconds: float
+    resumed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class StepResult:
     """What became of one step: its result's folder and facts, and whether it ran now or a remembered result was taken.
 
@@ -161,18 +174,55 @@ def apply(
         Interrupted: a stop was requested; what is finished is kept.
         JessyError: whatever a step raises.
     """
-    silent, chosen = Silent(), selection or Selection()
     with fsops.disk_errors(root), project_lock(root, what):
-        decider = make_decider(recipe, root, steps, chosen, thorough=True, asks=True)
-        plan = plan_with(decider, steps, chosen, "network")
-        if saved is not None and saved != plan.digest:
-            raise StalePlanError(
-                "the saved plan is stale: the recipe, a file or the store changed since",
-                hint="make a new one with `jessy plan -o`",
-            )
-        (observer or silent).planned(plan)
-        refuse(plan.findings)
-        return _Apply(recipe, root, tuple(steps), plan, decider, observer or silent, stop or silent, what).go()
+        return apply_locked(recipe, root, steps, selection, saved=saved, observer=observer, stop=stop, what=what)
+
+
+def apply_locked(
+    recipe: Recipe,
+    root: Path,
+    steps: Sequence[Step],
+    selection: Selection | None = None,
+    *,
+    saved: str | None = None,
+    observer: Observer | None = None,
+    stop: Stop | None = None,
+    what: str = "jessy apply",
+    brought: Brought | None = None,
+) -> RunResult:
+    """Do what `apply` does, for a caller who holds the project's lock.
+
+    Args:
+        recipe: the recipe.
+        root: the project's root folder.
+        steps: the recipe's steps, every step after its inputs.
+        selection: which steps to take, leave out or run again; all are taken unless given.
+        saved: the digest of a saved plan; the new plan must equal it.
+        observer: told of the plan and of each step.
+        stop: asked while steps run.
+        what: the name of the program, written into the run.
+        brought: a step's result that another process made: it is stored, and the step is not run.
+
+    Returns:
+        The result of each step.
+
+    Raises:
+        ProjectError: the saved plan is stale.
+        Interrupted: a stop was requested; what is finished is kept.
+        JessyError: whatever a step raises.
+    """
+    silent, chosen = Silent(), selection or Selection()
+    decider = make_decider(recipe, root, steps, chosen, thorough=True, asks=True)
+    plan = plan_with(decider, steps, chosen, "network")
+    if saved is not None and saved != plan.digest:
+        raise StalePlanError(
+            "the saved plan is stale: the recipe, a file or the store changed since",
+            hint="make a new one with `jessy plan -o`",
+        )
+    (observer or silent).planned(plan)
+    refuse(plan.findings)
+    told = observer or silent
+    return _Apply(recipe, root, tuple(steps), plan, decider, told, stop or silent, what, brought).go()
 
 
 @dataclass(slots=True)
@@ -187,6 +237,7 @@ class _Apply:
     observer: Observer
     stop: Stop
     what: str
+    brought: Brought | None = None
     run: Run | None = None
     results: dict[str, StepResult] = field(default_factory=dict)
     ran: set[str] = field(default_factory=set)
@@ -254,14 +305,17 @@ class _Apply:
 
     def _execute(self, decision: Decision, inputs: Mapping[str, str], number: int, total: int) -> Action:
         step, store = decision.step, self.decider.store
-        work = self._work(step, fingerprint(decision.own.hash, inputs))
+        mark = fingerprint(decision.own.hash, inputs)
+        work, brought = self._work(step, mark), self.brought
+        if brought is not None and brought.fingerprint != mark:
+            brought = None
         progress = self.observer.started(step, number, total)
-        if any(work.iterdir()):
+        if brought.resumed if brought else any(work.iterdir()):
             self.resumed.add(step.name)
         self._event("step_started", step=step.name, resumed=step.name in self.resumed)
         try:
             with store.staged() as output, measured() as cost:
-                facts = self._run(step, output, work, progress)
+                facts = self._taken_in(brought, output) if brought else self._run(step, output, work, progress)
                 self._unchanged(decision)
                 object_id = store.commit(output)
         except BaseException:
@@ -269,6 +323,7 @@ class _Apply:
                 fsops.remove_tree(work)
             raise
         release_memory(cost)
+        cost = replace(cost, seconds=brought.seconds) if brought else cost
         action = self._action(decision, inputs, object_id, facts, cost)
         self._remove_damaged(decision)
         self.decider.actions.remember(action)
@@ -313,6 +368,17 @@ class _Apply:
         if stop.told:
             raise Interrupted(f"stopped within {step.name}; its unfinished result was not stored")
         return facts
+
+    def _taken_in(self, brought: Brought, output: Path) -> Record:
+        """Put the files that another process made where the step would have left them; return what it said of them."""
+        places = [(brought.output, output), *([(brought.log, self.run.folder)] if self.run else [])]
+        for source, target in places:
+            for path in fsops.files_under(source):
+                there = target / path.relative_to(source)
+                fsops.make_folder(there.parent)
+                fsops.move(path, there)
+        self.brought = None  # made again, it is made here
+        return brought.facts
 
     def _unchanged(self, decision: Decision) -> None:
         """Refuse a result whose files were not, at its end, what its fingerprint says: nobody knows what it was made

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
-from jessyfile.errors import RecipeError
+from jessyfile.errors import RecipeError, TrainingError
 from jessyfile.planning.canonical import digest
 from jessyfile.project import find_root, jessy_folder, relative
 from jessyfile.results.facts import TrainFacts
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from jessyfile.planning.plan import Plan
     from jessyfile.planning.run import Observer, RunResult
     from jessyfile.planning.steps import Stop
+    from jessyfile.sweep.crew import Crew
 
 RECORD = "sweep.json"
 _SUFFIX = "-sweep"
@@ -50,6 +52,16 @@ class Trial:
 
 
 @dataclass(frozen=True, slots=True)
+class FailedTry:
+    """One try that could not be trained, and why: a rate at which the loss is no number, a rank that does not fit."""
+
+    point: str
+    seed: int
+    error: str
+    hint: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class SweepResult:
     """`sweep.json`: what was tried, by what it was compared, and what came of it."""
 
@@ -61,7 +73,49 @@ class SweepResult:
     seeds: int
     trials: tuple[Trial, ...]
     outcome: SweepOutcome
+    failed: tuple[FailedTry, ...] = ()
     format: int = 1
+
+
+class Audience(Protocol):
+    """Who is told how a sweep goes; the command line draws it."""
+
+    def begins(self, one: Try, number: int, total: int) -> None:
+        """Hear that a try begins, or that its training does beside others."""
+
+    def observer(self) -> AbstractContextManager[Observer]:
+        """Return who is told of the steps that run in this process during the block."""
+
+    def reached(self, updates: Mapping[int, tuple[float, float]]) -> None:
+        """Hear how many updates of how many the tries beside each other have done, by their numbers."""
+
+    def done(self, number: int, trial: Trial) -> None:
+        """Hear what a try has reached."""
+
+    def failed(self, number: int, failure: FailedTry) -> None:
+        """Hear that a try could not be trained."""
+
+
+class Unheard:
+    """An audience that hears nothing."""
+
+    def begins(self, one: Try, number: int, total: int) -> None:
+        """Hear nothing."""
+
+    def observer(self) -> AbstractContextManager[Observer]:
+        """Return nobody."""
+        from jessyfile.planning.run import Silent
+
+        return nullcontext(Silent())
+
+    def reached(self, updates: Mapping[int, tuple[float, float]]) -> None:
+        """Hear nothing."""
+
+    def done(self, number: int, trial: Trial) -> None:
+        """Hear nothing."""
+
+    def failed(self, number: int, failure: FailedTry) -> None:
+        """Hear nothing."""
 
 
 @dataclass(slots=True)
@@ -73,6 +127,8 @@ class Sweep:
     recipe: Recipe = field(init=False)
     points: list[Point] = field(init=False)
     what: SweepCriterion = field(init=False)
+    _trials: dict[int, Trial] = field(default_factory=dict)
+    _failures: dict[int, FailedTry] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.points = read_grid(self.wanted.over)
@@ -130,32 +186,59 @@ class Sweep:
         named = [replace(one.plan, name=str(each.point)) for one, each in zip(planned, self.tries, strict=True)]
         return without_repetition([replace(one, plan=plan) for one, plan in zip(planned, named, strict=True)])
 
-    def run(
-        self,
-        observer: Callable[[Try, int, int], Observer],
-        stop: Stop | None = None,
-        done: Callable[[Trial], None] = lambda _: None,
-    ) -> SweepResult:
+    def run(self, audience: Audience, stop: Stop | None = None, crew: Crew | None = None) -> SweepResult:
         """Try every point and write the table and the page.
 
         Args:
-            observer: who is told of a try's steps, by the try, its number and how many there are.
+            audience: who is told how it goes.
             stop: asked while steps run.
-            done: told of each try that is measured.
+            crew: who trains the points side by side; None: one after the other, in this process.
 
         Returns:
-            What was tried, and what came of it.
+            What was tried, what could not be trained, and what came of it.
 
         Raises:
             Interrupted: a stop was requested; the same sweep goes on where it was.
-            JessyError: whatever a step raises.
+            JessyError: whatever a step raises that is no training.
         """
-        every, trials = self.tries, list[Trial]()
+        if crew is not None:
+            return self._beside(audience, stop, crew)
+        every = self.tries
         for number, one in enumerate(every, 1):
-            trials.append(self._one(one, observer(one, number, len(every)), stop))
-            done(trials[-1])
-            self._keep(trials)
-        return self._keep(trials)
+            audience.begins(one, number, len(every))
+            try:
+                with audience.observer() as observer:
+                    trial = self._one(one, observer, stop)
+            except TrainingError as error:
+                self._failed(audience, number, one, error)
+            else:
+                self._done(audience, number, trial)
+        return self._keep()
+
+    def _beside(self, audience: Audience, stop: Stop | None, crew: Crew) -> SweepResult:
+        from jessyfile.planning.run import Silent
+        from jessyfile.sweep.beside import SideBySide, Walk, walks_of
+
+        def measure(walk: Walk, result: RunResult) -> None:
+            self._done(audience, walk.number, self._trial(walk.one, walk.recipe, result))
+
+        def fail(walk: Walk, error: TrainingError) -> None:
+            self._failed(audience, walk.number, walk.one, error)
+
+        walks = walks_of(self.tries, self.recipe_of, self.what.step)
+        with crew:
+            SideBySide(self.root, walks, crew, audience, stop or Silent(), measure, fail).go()
+        return self._keep()
+
+    def _done(self, audience: Audience, number: int, trial: Trial) -> None:
+        self._trials[number] = trial
+        audience.done(number, trial)
+        self._keep()
+
+    def _failed(self, audience: Audience, number: int, one: Try, error: TrainingError) -> None:
+        self._failures[number] = FailedTry(str(one.point), one.seed, error.message, error.hint)
+        audience.failed(number, self._failures[number])
+        self._keep()
 
     def _one(self, one: Try, observer: Observer, stop: Stop | None) -> Trial:
         from jessyfile.pipeline import compile_steps
@@ -182,8 +265,8 @@ class Sweep:
         seconds = train.facts_of(TrainFacts).training_seconds
         return Trial(str(one.point), one.seed, measured(self.what, result, recipe), seconds, train.peak, train.object)
 
-    def _keep(self, trials: Sequence[Trial]) -> SweepResult:
-        """Write what is known by now: a sweep that is stopped has told of the tries before."""
+    def _keep(self) -> SweepResult:
+        """Write what is known by now, in the tries' order: a sweep that is stopped has told of those that are done."""
         import json
 
         from jessyfile import fsops
@@ -191,6 +274,7 @@ class Sweep:
         from jessyfile.report import REPORT
         from jessyfile.sweep.page import render_sweep
 
+        trials = tuple(self._trials[number] for number in sorted(self._trials))
         values = {str(point): [one.value for one in trials if one.point == str(point)] for point in self.points}
         told = SweepResult(
             relative(self.recipe.path, self.root),
@@ -199,8 +283,9 @@ class Sweep:
             self.what.split,
             self.what.lower,
             self.wanted.seeds,
-            tuple(trials),
+            trials,
             decide(values, lower=self.what.lower),
+            tuple(self._failures[number] for number in sorted(self._failures)),
         )
         fsops.make_folder(self.folder)
         body = json.dumps(normal(told), ensure_ascii=False, indent=1, sort_keys=True)

@@ -61,7 +61,7 @@ READ = {
       ("apply", "check", "data make", "feedback accept", "graph", "plan", "show", "sweep", "watch", "why")),
 }  # fmt: skip
 NO_PLACE = {
-    "about", "allow_host", "allow_origin", "arg", "base", "by", "category", "code", "encoding", "host", "host_name", "ids", "language", "level", "model", "name", "ollama", "only", "over", "prompt", "quantize", "query", "replace", "response", "set_", "skip", "speaker", "step",
+    "about", "allow_host", "allow_origin", "arg", "base", "by", "category", "code", "encoding", "host", "host_name", "ids", "language", "level", "model", "name", "ollama", "only", "over", "prompt", "quantize", "query", "ray", "replace", "response", "set_", "skip", "speaker", "step",
     "suite", "tag", "text", "topic", "variant", "wording",
 }  # fmt: skip
 
