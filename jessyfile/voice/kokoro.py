@@ -24,6 +24,8 @@ _MOST = 500  # phonemes of a sentence; the voices know 510
 _PREFERRED = ("jm_kumo",)
 # what espeak-ng writes and Kokoro calls otherwise
 _CALLED = (("tʃ", "ʧ"), ("dʒ", "ʤ"), ("ts", "ʦ"), ("dz", "ʣ"), ("ɫ", "l"), ("ɟ", "ɡ"), ("g", "ɡ"), ("c", "k"))
+# of Turkish, espeak-ng writes the ü of a closed syllable as ø and the ö as œ: gün is ɡøn, göl is ɡœl
+_TURKISH = (("ø", "y"), ("œ", "ø"))
 _SPEAKING = threading.Lock()  # espeak-ng keeps one voice for the whole process
 
 
@@ -79,7 +81,7 @@ class Kokoro:
             parts = self._phonemes.phonemize(self._language, text)
         found = []
         for part in parts:
-            numbers = [self._numbers[one] for one in called("".join(part)) if one in self._numbers]
+            numbers = [self._numbers[one] for one in called("".join(part), self._language) if one in self._numbers]
             found += [numbers[at : at + _MOST] for at in range(0, len(numbers), _MOST)]
         return found
 
@@ -94,9 +96,9 @@ class Kokoro:
         return self._session.run(None, inputs)[0].reshape(-1).astype(np.float32)
 
 
-def called(phonemes: str) -> str:
-    """Return espeak-ng's phonemes as Kokoro calls them."""
-    for theirs, ours in _CALLED:
+def called(phonemes: str, language: str) -> str:
+    """Return espeak-ng's phonemes of a language as Kokoro calls them."""
+    for theirs, ours in (*_CALLED, *(_TURKISH if language == "tr" else ())):
         phonemes = phonemes.replace(theirs, ours)
     return re.sub(r"\s+", " ", phonemes).strip()
 
