@@ -58,13 +58,13 @@ def table(root: Path) -> list[tuple[object, ...]]:
     return [(one["point"], one["seed"], one["value"], one["adapter"]) for one in told["trials"]]
 
 
-def sweep_of(*over: str, seeds: int = 1, **more: str) -> Sweep:
+def sweep_of(*over: str) -> Sweep:
     def load(sets):
-        loaded = load_recipe("tiny.jessy", sets={"train.epochs": "1", **more, **sets})
+        loaded = load_recipe("tiny.jessy", sets={"train.epochs": "1", **sets})
         assert loaded.recipe is not None, loaded.diagnostics
         return loaded.recipe
 
-    return Sweep(load, SweepCall(over, seeds))
+    return Sweep(load, SweepCall(over))
 
 
 class InOrder:
@@ -139,15 +139,20 @@ def test_points_in_processes_killed_and_resumed_are_those_of_one_process(tiny, p
         assert files[0].read_bytes() == files[1].read_bytes()
 
 
-def test_the_table_does_not_tell_in_which_order_they_ended_and_nothing_is_trained_twice(tiny, tmp_path):
-    made = sweep_of("lora.rank=2,4", seeds=2)
-    crew = InOrder(tmp_path / "crew", room_for=3)
-    told = made.run(Unheard(), crew=crew)
+def test_the_table_does_not_tell_in_which_order_they_ended_and_nothing_is_trained_twice(tiny, tmp_path, monkeypatch):
+    class Hears(Unheard):
+        def reached(self, updates):
+            heard.append(updates)
+
+    heard, crew = [], InOrder(tmp_path / "crew")
+    monkeypatch.setattr("jessyfile.sweep.beside._EVERY", 0)
+    made = sweep_of("lora.rank=2,4")
+    told = made.run(Hears(), crew=crew)
+    assert heard == [{1: (2, 9)}, {}]
     assert [(one.point, one.seed) for one in told.trials] == [(str(one.point), one.seed) for one in made.tries]
-    assert len(crew.begun) == 4
-    assert told.outcome.floor is not None
-    again = InOrder(tmp_path / "again")
-    assert sweep_of("lora.rank=2,4", seeds=2).run(Unheard(), crew=again).trials == told.trials
+    assert len(crew.begun) == 2
+    again = InOrder(tmp_path / "again", room_for=1)
+    assert sweep_of("lora.rank=2,4").run(Unheard(), crew=again).trials == told.trials
     assert not again.begun
 
 
@@ -204,17 +209,6 @@ def test_what_is_no_point_s_own_fault_ends_the_sweep(tiny, tmp_path):
         sweep_of("lora.rank=2,4").run(Unheard(), crew=Failing(tmp_path / "crew", StorageError("full")))
     with project_lock(tiny, "a test"):
         """The lock is free again."""
-
-
-def test_it_is_told_how_far_they_are(tiny, tmp_path, monkeypatch):
-    class Hears(Unheard):
-        def reached(self, updates):
-            heard.append(updates)
-
-    heard, crew = [], InOrder(tmp_path / "crew")
-    monkeypatch.setattr("jessyfile.sweep.beside._EVERY", 0)
-    sweep_of("lora.rank=2,4").run(Hears(), crew=crew)
-    assert heard == [{1: (2, 9)}, {}]
 
 
 def test_a_stop_keeps_what_ends_meanwhile(tiny, tmp_path):

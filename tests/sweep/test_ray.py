@@ -11,6 +11,7 @@ import pickle
 import shutil
 import subprocess
 import sys
+from dataclasses import asdict
 from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -27,7 +28,9 @@ from jessyfile.errors import DamagedError, Exit, Interrupted, ProjectError
 from jessyfile.planning.plan import Selection
 from jessyfile.planning.runs import all_runs
 from jessyfile.planning.store import Store
-from jessyfile.sweep import ray_task
+from jessyfile.sweep import job, ray_task
+from jessyfile.sweep.job import JOB
+from jessyfile.sweep.job import main as run_job
 from jessyfile.sweep.on_ray import ClusterMachine, RayCrew, _share, refuse_unfit
 from jessyfile.sweep.ray_task import SentFile, SentTraining, packed, train_there, unpack
 
@@ -140,6 +143,18 @@ OVER = ("--set", "train.epochs=1", "--over", "lora.rank=2,4")
 
 
 def test_what_comes_back_from_workers_is_what_this_machine_makes(tiny, prepared, tmp_path, ray, monkeypatch):
+    envs = []
+
+    def here(folder, asked, env):
+        """Train in this process, so that no other has to load MLX."""
+        envs.append(env)
+        folder.mkdir()
+        (folder / JOB).write_text(json.dumps(asdict(asked)))
+        return SimpleNamespace(returncode=run_job([str(folder)]), wait=lambda: None)
+
+    monkeypatch.setattr(ray_task, "start_job", here)
+    monkeypatch.setattr(ray_task, "end", lambda _: None)
+    monkeypatch.setattr(job.signal, "signal", lambda *_: None)
     monkeypatch.setenv("OMP_NUM_THREADS", "7")
     assert main(["sweep", "tiny.jessy", *OVER, "--ray", "10.0.0.7:6379"]) == 0
     assert ray.where["address"] == "10.0.0.7:6379"
@@ -153,7 +168,7 @@ def test_what_comes_back_from_workers_is_what_this_machine_makes(tiny, prepared,
         if step.name in ("base", "encode")
     )
     assert len(ray.held) == files
-    monkeypatch.delenv("OMP_NUM_THREADS")
+    assert [env["OMP_NUM_THREADS"] for env in envs] == ["7", "7"]
     single = Path(shutil.copytree(prepared, tmp_path / "single"))
     monkeypatch.chdir(single)
     assert main(["sweep", "tiny.jessy", *OVER]) == 0
