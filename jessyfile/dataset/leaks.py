@@ -7,7 +7,7 @@ keyboard is still the case. What has no letter and no digit, such as an emoji, i
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from jessyfile.dataset.settings import DataRecipe
 
 SHARED_WORDS = 8
+_FEW = 4  # rows, of which each run of words is looked for in the cases rather than the other way round
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,21 +156,36 @@ def _same(asked: Sequence[str], cases: Sequence[KnownCase]) -> Iterator[tuple[in
 
 
 def _shared_words(rows: Sequence[Row], cases: Sequence[KnownCase], found: dict[int, tuple[int, str]]) -> None:
-    by_gram = {
+    few = len(rows) <= _FEW
+    by_gram = _said_among({gram for row in rows for gram, _ in _told(row)}, cases) if few else _said(cases)
+    if not by_gram:
+        return
+    for index, row in enumerate(rows):
+        grams = _told(row)
+        case, text = next(((by_gram[gram], text) for gram, text in grams if gram in by_gram), (None, ""))
+        if case is not None:
+            how = _in_wording(row.example, text, f"shares {SHARED_WORDS} words in a row with")
+            found.setdefault(index, (case, how))
+
+
+def _told(row: Row) -> Iterator[tuple[str, str]]:
+    """Yield every run of words in a row, with the text that it stands in."""
+    for text in texts_of(row.example):
+        for gram in word_grams(folded_normal(text).split(), SHARED_WORDS):
+            yield gram, text
+
+
+def _said(cases: Sequence[KnownCase]) -> dict[str, int]:
+    """Return every run of words in the cases and their answers, with the last case that has it."""
+    return {
         gram: index
         for index, case in enumerate(cases)
         for text in case.said
         for gram in word_grams(text.split(), SHARED_WORDS)
     }
-    if not by_gram:
-        return
-    for index, row in enumerate(rows):
-        grams = (
-            (gram, text)
-            for text in texts_of(row.example)
-            for gram in word_grams(folded_normal(text).split(), SHARED_WORDS)
-        )
-        case, text = next(((by_gram[gram], text) for gram, text in grams if gram in by_gram), (None, ""))
-        if case is not None:
-            how = _in_wording(row.example, text, f"shares {SHARED_WORDS} words in a row with")
-            found.setdefault(index, (case, how))
+
+
+def _said_among(grams: Collection[str], cases: Sequence[KnownCase]) -> dict[str, int]:
+    """Return what `_said` tells of these runs, looked for in the cases' texts: faster for the rows of one correction."""
+    texts = ["\n".join(f" {text} " for text in case.said) for case in cases]
+    return {gram: index for index, text in enumerate(texts) for gram in grams if f" {gram} " in text}

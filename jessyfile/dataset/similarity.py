@@ -165,16 +165,19 @@ def _few_pairs(left: Sequence[str], right: Sequence[str], bound: float) -> Pairs
     import numpy as np
 
     found = grams([*left, *right])
-    sets = [np.unique(found.hashes[one:other]) for one, other in zip(found.starts, found.starts[1:], strict=False)]
-    near: list[tuple[int, int, float]] = []
-    for one, mine in enumerate(sets[: len(left)]):
-        for other, theirs in enumerate(sets[len(left) :]):
-            shared = int(np.isin(mine, theirs, assume_unique=True).sum())
-            alike = shared / (len(mine) + len(theirs) - shared)
-            if alike >= bound:
-                near.append((one, other, alike))
-    rows, columns, similarity = zip(*near, strict=True) if near else ((), (), ())
-    return np.array(rows, np.int64), np.array(columns, np.int64), np.array(similarity, np.float64)
+    owner = np.repeat(np.arange(len(found)), np.diff(found.starts))
+    # a text's own repetitions count once: the pair of text and hash is one number
+    once = np.unique(owner.astype(np.uint64) << np.uint64(32) | found.hashes)
+    owner, hashes = (once >> np.uint64(32)).astype(np.int64), once.astype(np.uint32)
+    sizes = np.bincount(owner, minlength=len(found))
+    parts = [(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0))]
+    for one in range(len(left)):
+        shared = np.bincount(owner[np.isin(hashes, hashes[owner == one])], minlength=len(found))[len(left) :]
+        alike = shared / (sizes[one] + sizes[len(left) :] - shared)
+        near = np.flatnonzero(alike >= bound)
+        parts.append((np.full(len(near), one, np.int64), near.astype(np.int64), alike[near]))
+    rows, columns, similarity = (np.concatenate(columns) for columns in zip(*parts, strict=True))
+    return rows, columns, similarity
 
 
 def nearest(texts: Sequence[str]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
