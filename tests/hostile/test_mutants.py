@@ -18,7 +18,7 @@ MOST_SECONDS, MOST_BYTES = 2.0, 700 << 20
 
 
 def asked() -> tuple[int, int]:
-    first, dash, last = os.environ.get("JESSY_FUZZ", "3000").rpartition("-")
+    first, dash, last = os.environ.get("JESSY_FUZZ", "1000").rpartition("-")
     return (int(first), int(last)) if dash else (0, int(last))
 
 
