@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from jessyfile.dataset.settings import DataRecipe
 
 SHARED_WORDS = 8
+_BREAK = " qxqxq "  # a word that nobody writes, between two texts that are folded as one
 _FEW = 4  # rows, of which each run of words is looked for in the cases rather than the other way round
 
 
@@ -78,7 +79,7 @@ def _case(value: dict[str, Any], place: str, references: Mapping[str, Sequence[s
     users = [str(turn.get("content", "")) for turn in turns if turn.get("role") == "user"]
     prompt = str(value.get("prompt") or value.get("query") or "")
     said = [*(str(turn.get("content", "")) for turn in turns), prompt, *references.get(str(value.get("id")), ())]
-    return KnownCase(folded(" ".join([*users, prompt])), tuple(map(folded_normal, said)), place)
+    return KnownCase(folded(" ".join([*users, prompt])), tuple(said), place)
 
 
 def asked_by(example: TrainingExample) -> list[str]:
@@ -181,11 +182,11 @@ def _said(cases: Sequence[KnownCase]) -> dict[str, int]:
         gram: index
         for index, case in enumerate(cases)
         for text in case.said
-        for gram in word_grams(text.split(), SHARED_WORDS)
+        for gram in word_grams(folded_normal(text).split(), SHARED_WORDS)
     }
 
 
 def _said_among(grams: Collection[str], cases: Sequence[KnownCase]) -> dict[str, int]:
     """Return what `_said` tells of these runs, looked for in the cases' texts: faster for the rows of one correction."""
-    texts = ["\n".join(f" {text} " for text in case.said) for case in cases]
+    texts = (f" {folded_normal(_BREAK.join(case.said))} " for case in cases)
     return {gram: index for index, text in enumerate(texts) for gram in grams if f" {gram} " in text}
