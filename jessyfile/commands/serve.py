@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from jessyfile.serve.service import Service
 
-_PORT = 11435
+_PORT = 11435  # beside Ollama's 11434
 
 
 @click.command()

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 KEY_VARIABLE = "JESSY_SERVE_KEY"
-PORT = 11435  # beside Ollama's 11434
 _SHORTEST_KEY = 16
 _LONGEST_KEY = 4096
 _READABLE_BY_OTHERS = 0o077

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
-# `str.replace` letter by letter is ten times as fast as `str.translate` with a table of letters
+# `str.replace` letter by letter is six to twelve times as fast as `str.translate` with a table of letters
 _ASCII = tuple(zip("çğıöşüâîûÇĞİÖŞÜÂÎÛ", "cgiosuaiuCGIOSUAIU", strict=True))
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
 TURKISH_LETTERS = frozenset("çğıöşüÇĞİÖŞÜ")

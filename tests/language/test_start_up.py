@@ -112,4 +112,4 @@ def test_check_costs_little_more_than_its_libraries_alone():
     check, peer = ("-m", "jessyfile.cli", "check", "recipes/v2.jessy"), ("-c", PEER)
     rounds = [(processor_seconds(*check), processor_seconds(*peer)) for _ in range(5)]
     checks, peers = zip(*rounds, strict=True)
-    assert min(checks) < 5 * min(peers)  # 2.1 to 3.1 seen
+    assert min(checks) < 4 * min(peers)  # 2.1 to 3.1 seen; 4 is what 0.45 s was where the libraries take 0.11
