@@ -63,7 +63,9 @@ class Project:
             mode = path.stat().st_mode
         except (OSError, ValueError) as error:
             raise Refused(
-                "J040", f"cannot find `{written}`: {_reason(error)}", f"it was looked for at `{self.relative(path)}`"
+                "J040",
+                f"cannot find `{written}`: {_reason(error)}",
+                f"it was looked for at {self._told(written, path)}",
             ) from error
         if is_folder and not stat.S_ISDIR(mode):
             raise Refused("J040", f"`{written}` is not a folder", "name the folder that holds the files")
@@ -87,6 +89,13 @@ class Project:
                 "move long texts out with FILE, and rows into seeds",
             )
         return data
+
+    def _told(self, written: str, path: Path) -> str:
+        """Return where a path leads, with the root where the one who wrote it counted from another folder."""
+        told = f"`{self.relative(path)}`"
+        if not os.path.exists(written):
+            return told
+        return f"{told} of the project `{self.root}`: a root is a folder with `.jessy`, `.git` or `pyproject.toml`"
 
     def relative(self, path: Path) -> str:
         """Return a path as counted from the root, with forward slashes; outside the root, as it is."""

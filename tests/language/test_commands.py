@@ -57,6 +57,19 @@ def test_check_takes_args_sets_and_variants(jessy, tmp_path):
     assert jessy("check", "recipe.jessy", "--variant", "large")[0] == 1
 
 
+def test_a_path_that_counts_from_another_root_says_which(jessy, tmp_path):
+    """A recipe was copied without the folder's `.git`: its own folder was the root, and `models/ours` was there and not found."""
+    (tmp_path / "recipes").mkdir()
+    (tmp_path / "recipes" / "a.jessy").write_text(GOOD)
+    (tmp_path / "models" / "ours").mkdir(parents=True)
+    code, out, err = jessy("check", "recipes/a.jessy", "--set", "lora.trained=models/ours")
+    assert code == 1
+    assert f"of the project `{tmp_path / 'recipes'}`: a root is a folder with" in " ".join((out + err).split())
+    (tmp_path / ".jessy").mkdir()
+    _, out, err = jessy("check", "recipes/a.jessy", "--set", "lora.trained=models/ours")
+    assert "cannot find" not in out + err  # it is found now, and said to be no adapter
+
+
 def test_check_json_is_what_editors_and_code_scanning_take(jessy, tmp_path, snapshot):
     (tmp_path / "recipe.jessy").write_text(
         GOOD + 'LORA {\n  rank 8\n  rank 16\n}\nSYSTEM "🙂 Ş" x\nSYSTM "a"\n', "utf-8"
