@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 AUTO = "auto"
 _BEAMS = 5
 _MOST_PROMPT = 1000  # letters that say what is spoken of
+_LEAD = 0.4  # seconds of silence put around a sound: Whisper mishears speech that begins or ends with it
+_SMALL = 200 << 20  # bytes of weights: base has 145 million
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +89,7 @@ class Ears(Protocol):
 
 
 class Whisper:
-    """Whisper with its weights held in 8 bits. Only one thread may ask it at once."""
+    """Whisper, calculated in 32 bits where it is small and in 8 where it is not. Only one thread may ask it at once."""
 
     def __init__(self, name: str, folder: Path) -> None:
         """Load a folder of CTranslate2's form. Raises VoiceError for one that holds no such model."""
@@ -95,7 +97,11 @@ class Whisper:
         made = library("faster_whisper").WhisperModel
         try:
             self._model = made(
-                str(folder), device="cpu", compute_type="int8", cpu_threads=machine.cores(), local_files_only=True
+                str(folder),
+                device="cpu",
+                compute_type=_kind(folder),
+                cpu_threads=machine.cores(),
+                local_files_only=True,
             )
         except (RuntimeError, ValueError, OSError) as error:
             raise VoiceError(
@@ -105,6 +111,8 @@ class Whisper:
 
     def hear(self, sound: Sound, wishes: HearWishes, on_part: Callable[[HeardPart], bool] | None = None) -> HeardSpeech:
         """Return what is said; pauses are cut out before, in which Whisper hears what nobody said."""
+        import numpy as np
+
         started = time.perf_counter()
         if wishes.language not in (AUTO, *self._model.supported_languages):
             known = ", ".join(sorted(self._model.supported_languages)[:12])
@@ -113,7 +121,7 @@ class Whisper:
                 hint=f"it knows {known}, …; `{AUTO}` lets it find out",
             )
         found, facts = self._model.transcribe(
-            sound.samples,
+            np.pad(sound.samples, round(_LEAD * sound.rate)),
             language=None if wishes.language == AUTO else wishes.language,
             beam_size=_BEAMS,
             initial_prompt=wishes.prompt[:_MOST_PROMPT] or None,
@@ -123,7 +131,7 @@ class Whisper:
             vad_filter=True,
         )
         parts = []
-        for part in _parts(found):
+        for part in _parts(found, sound.seconds):
             parts.append(part)
             if on_part is not None and on_part(part):
                 break
@@ -131,13 +139,24 @@ class Whisper:
         return HeardSpeech(text, facts.language, sound.seconds, time.perf_counter() - started, tuple(parts))
 
 
-def _parts(found: Any) -> Iterator[HeardPart]:  # noqa: ANN401 (a library of an extra)
+def _kind(folder: Path) -> str:
+    """Return how a model's numbers are calculated: 8 bits cost `base` one word in sixteen, 32 a quarter more time."""
+    weights = folder / "model.bin"
+    return "float32" if weights.is_file() and weights.stat().st_size < _SMALL else "int8"
+
+
+def _parts(found: Any, seconds: float) -> Iterator[HeardPart]:  # noqa: ANN401 (a library of an extra)
+    """Yield the parts with their seconds in the sound as it came, without the silence around it."""
+
+    def at(heard: float) -> float:
+        return min(max(0.0, float(heard) - _LEAD), seconds)
+
     for one in found:
         words = tuple(
-            HeardWord(word.word.strip(), float(word.start), float(word.end), float(word.probability))
+            HeardWord(word.word.strip(), at(word.start), at(word.end), float(word.probability))
             for word in one.words or ()
         )
         yield HeardPart(
-            one.text.strip(), float(one.start), float(one.end), float(one.avg_logprob), float(one.no_speech_prob),
+            one.text.strip(), at(one.start), at(one.end), float(one.avg_logprob), float(one.no_speech_prob),
             float(one.compression_ratio), float(one.temperature or 0.0), tuple(one.tokens), words,
         )  # fmt: skip

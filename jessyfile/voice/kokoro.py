@@ -24,8 +24,13 @@ _MOST = 500  # phonemes of a sentence; the voices know 510
 _PREFERRED = ("jm_kumo",)
 # what espeak-ng writes and Kokoro calls otherwise
 _CALLED = (("tʃ", "ʧ"), ("dʒ", "ʤ"), ("ts", "ʦ"), ("dz", "ʣ"), ("ɫ", "l"), ("ɟ", "ɡ"), ("g", "ɡ"), ("c", "k"))
-# of Turkish, espeak-ng writes the ü of a closed syllable as ø and the ö as œ: gün is ɡøn, göl is ɡœl
-_TURKISH = (("ø", "y"), ("œ", "ø"))
+# of Turkish, espeak-ng writes the ü of a closed syllable as ø and the ö as œ: gün is ɡøn, göl is ɡœl; other vowels there as those of the
+# English bit, book, cat and caught; and the long ı that ğ leaves, as in aldığım, as three
+_TURKISH = (
+    ("ø", "y"), ("œ", "ø"), ("ɪ", "i"), ("ʊ", "u"), ("æ", "ɛ"), ("ɔ", "o"), ("ɯɯɯ", "ɯː"), ("ɯɯ", "ɯː"),
+)  # fmt: skip
+# Kokoro's Japanese speakers (`j…`) learned no marks of stress, and spoil the vowel behind one
+_STRESS, _UNSTRESSED = "ˈˌ", "j"
 _SPEAKING = threading.Lock()  # espeak-ng keeps one voice for the whole process
 
 
@@ -71,17 +76,19 @@ class Kokoro:
         """Return a sentence as sound."""
         import numpy as np
 
-        style = self._styles[voice_of(self, voice) or ""]
-        pieces = [self._piece(numbers, style, speed) for numbers in self._readable(text)]
+        speaker = voice_of(self, voice) or ""
+        readable = self._readable(text, stressed=not speaker.startswith(_UNSTRESSED))
+        pieces = [self._piece(numbers, self._styles[speaker], speed) for numbers in readable]
         return Sound(np.concatenate(pieces) if pieces else np.zeros(0, dtype=np.float32), _RATE)
 
-    def _readable(self, text: str) -> Sequence[list[int]]:
+    def _readable(self, text: str, *, stressed: bool) -> Sequence[list[int]]:
         """Return the numbers of a text's phonemes, as many at once as the model reads."""
         with _SPEAKING:
             parts = self._phonemes.phonemize(self._language, text)
         found = []
         for part in parts:
-            numbers = [self._numbers[one] for one in called("".join(part), self._language) if one in self._numbers]
+            phonemes = called("".join(part), self._language, stressed=stressed)
+            numbers = [self._numbers[one] for one in phonemes if one in self._numbers]
             found += [numbers[at : at + _MOST] for at in range(0, len(numbers), _MOST)]
         return found
 
@@ -96,10 +103,12 @@ class Kokoro:
         return self._session.run(None, inputs)[0].reshape(-1).astype(np.float32)
 
 
-def called(phonemes: str, language: str) -> str:
-    """Return espeak-ng's phonemes of a language as Kokoro calls them."""
+def called(phonemes: str, language: str, *, stressed: bool = True) -> str:
+    """Return espeak-ng's phonemes of a language as Kokoro calls them, with marks of stress or without."""
     for theirs, ours in (*_CALLED, *(_TURKISH if language == "tr" else ())):
         phonemes = phonemes.replace(theirs, ours)
+    if not stressed:
+        phonemes = phonemes.translate(dict.fromkeys(map(ord, _STRESS)))
     return re.sub(r"\s+", " ", phonemes).strip()
 
 

@@ -6,6 +6,7 @@ import builtins
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -18,7 +19,7 @@ from voice_fakes import DoubleMouth
 from jessyfile.errors import VoiceError
 from jessyfile.voice import espeak, found
 from jessyfile.voice.ears import HeardPart, HeardSpeech
-from jessyfile.voice.kokoro import called
+from jessyfile.voice.kokoro import Kokoro, called
 from jessyfile.voice.mouth import voice_of
 from jessyfile.voice.sound import Sound
 from jessyfile.voice.speaking import Speaking
@@ -136,9 +137,29 @@ def test_weights_in_parts_are_put_together_once_and_checked(monkeypatch: pytest.
 
 
 def test_espeaks_signs_get_kokoros_names() -> None:
-    assert called("tʃɯkaɫˈɯm  dʒˈam ɟyzˈæl", "tr") == "ʧɯkalˈɯm ʤˈam ɡyzˈæl"
+    assert called("tʃɯkaɫˈɯm  dʒˈam ɟyzˈæl", "tr") == "ʧɯkalˈɯm ʤˈam ɡyzˈɛl"
     # "köyde gün": the ü of a closed syllable was read as ö, and the ö as a
     assert (called("kœjdˈɛ ɟˈøn", "tr"), called("œf pø", "fr")) == ("køjdˈɛ ɡˈyn", "œf pø")
+    # "pencereyi, çok, su, aldığım": the vowels of closed syllables were read as English has them, and ığı as three of them
+    assert called("pændʒˈeɾejɪ tʃˈɔk sˈʊ aɫdˈɯɯɯm", "tr") == "pɛnʤˈeɾeji ʧˈok sˈu aldˈɯːm"
+    assert (called("bɪt bʊk kæt", "en"), called("bɪt ˌbʊkˈɔː", "en", stressed=False)) == ("bɪt bʊk kæt", "bɪt bʊkɔː")
+
+
+@pytest.mark.parametrize("speaker", ["jm_kumo", "af_heart", None])
+def test_speakers_who_learned_no_stress_marks_read_none(speaker: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`köpeğimiz` was heard as `kapayımız`: a Japanese speaker's vowel behind a mark was another."""
+    numbers = {sign: at + 1 for at, sign in enumerate("køpekˈ")}
+    mouth = Kokoro.__new__(Kokoro)
+    mouth.name, mouth.voices, mouth._language, mouth._numbers = "kokoro", ("jm_kumo", "af_heart"), "tr", numbers
+    mouth._styles = dict.fromkeys(mouth.voices)
+    mouth._phonemes = SimpleNamespace(phonemize=lambda language, text: [list("kœpˈek")])
+    said: list[list[int]] = []
+    monkeypatch.setattr(mouth, "_piece", lambda signs, style, speed: said.append(signs) or np.zeros(240, np.float32))
+    assert mouth.say("köpek", speaker).seconds == pytest.approx(0.01)
+    assert (numbers["ˈ"] in said[0]) == (speaker == "af_heart")
+    assert (
+        "".join(sign for at in said[0] for sign, number in numbers.items() if number == at).replace("ˈ", "") == "køpek"
+    )
 
 
 def test_espeak_ng_speaks_and_is_never_given_a_text_as_an_option(
