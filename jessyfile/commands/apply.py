@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -238,6 +239,8 @@ def _conclude(result: RunResult, report: Path | None, call: Call) -> None:
 
 def _ending(result: RunResult, report: Path | None, call: Call, *, judged: bool) -> Iterator[str]:
     """Yield what came of an apply and what to do next; the criteria that failed stand above when they were `judged` now."""
+    from jessyfile.planning.command_line import options
+
     name, promote = result.name, result.step("promote")
     if result.withheld is not None:
         yield f"{name} is not promoted{'' if judged else f': {result.withheld}'}; {name}:latest stays as it was"
@@ -246,6 +249,9 @@ def _ending(result: RunResult, report: Path | None, call: Call, *, judged: bool)
         yield f"look at the candidate: jessy chat {name}:candidate"
     elif promote is not None and promote.outcome == "ran":
         yield f"{name}:latest is the new model. Ask it: jessy chat {name}"
+        if call.arg or call.set_:
+            given = shlex.join([*options("--arg", call.arg), *options("--set", call.set_)])
+            yield f"no lock file is written: it tells of a recipe as it is written, and this was applied with {given}"
     if call.sample is not None and promote is not None:
         whole = replace(call, sample=None).command(result.plan.selection)
         yield f"this was a sample of the recipe; the whole is: {whole}"

@@ -207,7 +207,7 @@ def spelled(one: Measurement) -> str:
 
 def _verdict(lock: Lock | None, changes: list[ScoreChange]) -> str:
     if lock is None:
-        return "there is no lock file to compare with; a whole `jessy apply` writes one"
+        return "there is no lock file to compare with; a whole `jessy apply` writes one, of the recipe as it is written"
     if not changes:
         return "nothing that was asked has a score in the lock file"
     fell = [change.metric for change in changes if change.fell]

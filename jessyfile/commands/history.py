@@ -63,7 +63,8 @@ def show_run(number: str) -> None:
     for line in _trained(told):
         say(f"  {line}")
     report = report_of(told.run)
-    pairs = [("files", near(told.run.folder)), *([("report", report)] if report else []), *told.next_steps()]
+    called = [("called", told.command)] if told.options else []
+    pairs = [*called, ("files", near(told.run.folder)), *([("report", report)] if report else []), *told.next_steps()]
     say("\n".join(table(pairs, width)))
 
 

@@ -111,6 +111,9 @@ def _own_files(name: str, base: str, found: OwnRows, rows: Path, *, refine: bool
     served = ", but served with the rest" if project.serves else ""
     few = f"; so few say little, {ENOUGH_ROWS} rows or more are better" if len(found.rows) < ENOUGH_ROWS else ""
     say(f"{project.held} of {len(found.rows)} rows are held out as cases and not trained{served}{few}")
+    if project.worded:
+        asked = f"{project.worded} questions of the others are asked in a few of their words"
+        say(f"{asked}: more of them than by the base must be answered as yours are")
     return project.files
 
 

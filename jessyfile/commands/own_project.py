@@ -47,6 +47,7 @@ class OwnProject:
     files: dict[str, str]
     held: int
     serves: bool
+    worded: int
 
 
 def own_project(name: str, base: str, note: str, found: OwnRows, origin: str, *, refine: bool = False) -> OwnProject:
@@ -64,13 +65,14 @@ def own_project(name: str, base: str, note: str, found: OwnRows, origin: str, *,
         The recipe first, then seeds and suites.
     """
     from jessyfile.dataset.rows import to_json
-    from jessyfile.evaluation.own_suite import cases_of, hold_out
+    from jessyfile.evaluation.own_suite import cases_of, hold_out, worded_cases
 
     held = hold_out(found.rows)
     suite = held.trained[0].example.category.value
     edited, own = f"{suite}_mine", cases_of(held, suite)
     mine = [_renamed(case, edited, number) for number, case in enumerate(own[:TO_EDIT], 1)]
-    suites = {title: cases for title, cases in ((suite, own), (edited, mine)) if cases}
+    worded = worded_cases(held, f"{suite}_words") if own and not held.known else []
+    suites = {title: cases for title, cases in ((suite, own), (edited, mine), (f"{suite}_words", worded)) if cases}
     recipe = f"{name.rsplit('/', 1)[-1]}.jessy"
     sizes = {title: len(cases) for title, cases in suites.items()}
     values = _Recipe(name, recipe, base, note, found.system, origin, held, sizes, found.allow, refine=refine)
@@ -78,7 +80,7 @@ def own_project(name: str, base: str, note: str, found: OwnRows, origin: str, *,
     files |= {f"{CASES}/{title}.jsonl": _lines(cases) for title, cases in suites.items()}
     if values.serve:
         files[values.serve] = _lines([to_json(row.example) for row in held.asked])
-    return OwnProject(files, len(held.asked), bool(values.serve))
+    return OwnProject(files, len(held.asked), bool(values.serve), len(worded))
 
 
 def _renamed(case: dict[str, object], suite: str, number: int) -> dict[str, object]:
@@ -157,7 +159,7 @@ class _Recipe:
         from jessyfile.language.write_value import quoted
 
         rows = self.held.trained
-        suite, *edited = self.suites or ("",)
+        suite, edited, worded = [*self.suites, "", "", ""][:3]
         return recipe_text(
             "own.jessy.j2", self.file, name=self.name, base=self.base, base_note=self.note, origin=self.origin,
             title=quoted(self.origin),
@@ -166,7 +168,7 @@ class _Recipe:
             amount=amount(rows, self.system or "", self.base, refine=self.refine),
             refine=self.refine, refinement=refinement_name(rows[0].example.category.value),
             validation=max(5, ceil(100 * len({row.example.topic for row in rows}) / len(rows))),
-            known=self.held.known, suite=suite, edited=edited[0] if edited else "", suites=self.suites,
+            known=self.held.known, suite=suite, edited=edited, worded=worded, suites=self.suites,
             allow=" ".join(self.allow), serve=self.serve,
         )  # fmt: skip
 

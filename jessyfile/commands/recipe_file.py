@@ -55,8 +55,13 @@ def next_step() -> str:
 
 
 def nothing_yet() -> str:
-    """Return what a command says that has nothing to show before the first apply."""
-    return printable(f"nothing was applied here yet; next: {next_step()}")
+    """Return what a command says that has nothing to show before the first apply, or while it is under way."""
+    from jessyfile.planning.mutex import holder
+    from jessyfile.project import find_root
+
+    working = holder(find_root(Path.cwd() / "recipe"))
+    following = f"at work: {working}" if working is not None else f"next: {next_step()}"
+    return printable(f"nothing was applied here yet; {following}")
 
 
 def _require_kind(path: Path) -> None:

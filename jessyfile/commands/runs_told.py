@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import itertools
+import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -13,6 +14,7 @@ from jessyfile.commands.made import made
 from jessyfile.commands.say import near
 from jessyfile.errors import StateError
 from jessyfile.planning.change_text import counted, duration, size
+from jessyfile.planning.mutex import Holder, holder
 from jessyfile.planning.plan_text import ago
 from jessyfile.results.facts import JudgeFacts, PromoteFacts
 from jessyfile.results.outcome import spell
@@ -30,16 +32,19 @@ _RANKS = ("must", "should", "may")
 
 @dataclass(frozen=True, slots=True)
 class ToldRun:
-    """A run with what it has written down; `record` is None when it did not end."""
+    """A run with what it has written down; `record` is None when it did not end. `holder` is the process that still works at it."""
 
     run: Run
     events: tuple[RunEvent, ...]
     record: RunRecord | None
+    holder: Holder | None = None
 
     @staticmethod
     def of(run: Run) -> ToldRun:
         """Read a run's files."""
-        return ToldRun(run, tuple(run.events()), run.result())
+        events, record = tuple(run.events()), run.result()
+        over = record is not None or not events or events[-1].event in _ENDS
+        return ToldRun(run, events, record, None if over else _working(run, events[0].command))
 
     @property
     def name(self) -> str:
@@ -53,13 +58,19 @@ class ToldRun:
         return first.command if first.command.startswith("jessy ") else f"jessy apply {first.recipe}"
 
     @property
+    def options(self) -> str:
+        """What its recipe was applied with, as typed (`--set train.epochs=2`); empty where it was applied as it is written."""
+        words = shlex.split(self.events[0].command) if self.events else []
+        return shlex.join(words[3:]) if words[:2] == ["jessy", "apply"] else ""
+
+    @property
     def state(self) -> str:
         """How it ended, in a word or two."""
         last = self.events[-1].event if self.events else ""
         if last in _ENDS:
             return _ENDS[last]
         if self.record is None or last != "run_ended":
-            return "did not end"
+            return "runs now" if self.holder is not None else "did not end"
         promote = self.facts("promote", PromoteFacts)
         if self.record.withheld:
             return "not promoted"
@@ -70,6 +81,8 @@ class ToldRun:
         """How long it took, or lasted until it was stopped."""
         if self.record is not None:
             return self.record.seconds
+        if self.holder is not None:
+            return (dt.datetime.now(dt.UTC) - dt.datetime.fromisoformat(self.events[0].time)).total_seconds()
         first, last = (dt.datetime.fromisoformat(self.events[at].time) for at in (0, -1))
         return (last - first).total_seconds()
 
@@ -94,6 +107,7 @@ class ToldRun:
         ran = sum(event.event == "step_ran" for event in self.events)
         when = ago(self.events[0].time, dt.datetime.now(dt.UTC))
         told = self.events[-1].message.partition("\n")[0] if self.state in _ENDS.values() else scores(self.judged)
+        told = "; ".join(part for part in (self.options, told) if part)
         return f"run {self.run.number}", self.state, when, duration(self.seconds), counted(ran, "step"), told
 
     def steps(self, width: int | None) -> list[str]:
@@ -122,6 +136,16 @@ class ToldRun:
 
 
 _ENDS = {"interrupted": "stopped", "run_failed": "failed"}
+
+
+def _working(run: Run, command: str) -> Holder | None:
+    """Return who works at a run that has no end yet: it is the newest, and its command is the one that holds the project."""
+    from jessyfile.planning.runs import all_runs
+
+    root = run.folder.parents[2]
+    found = holder(root)
+    mine = found is not None and found.what == command and all_runs(root)[-1].number == run.number
+    return found if mine else None
 
 
 def scores(judged: JudgeFacts | None) -> str:

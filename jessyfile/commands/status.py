@@ -120,8 +120,12 @@ def _run(state: State, last: ToldRun | None) -> Iterator[tuple[str, str]]:
     if last is not None:
         number, *rest = last.line()
         yield "last run", " · ".join(part for part in (number, *rest[:-1]) if part)
-        if last.state in ("stopped", "failed"):
+        if last.holder is not None:
+            yield "", str(last.holder)
+        elif last.state in ("stopped", "failed"):
             yield "", rest[-1]
+        elif last.options:
+            yield "called", last.command
     elif state.applied:
         yield "last run", f"{ago(state.applied, dt.datetime.now(dt.UTC))}, its folder is gone"
     else:

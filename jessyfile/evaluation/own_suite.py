@@ -11,10 +11,10 @@ from jessyfile.dataset.example import folded
 from jessyfile.dataset.leaks import SHARED_WORDS
 from jessyfile.dataset.rows import to_json
 from jessyfile.dataset.select import shuffled
-from jessyfile.dataset.similarity import groups, near_pairs
+from jessyfile.dataset.similarity import cross_pairs, groups, near_pairs
 from jessyfile.evaluation.nearness import likeness
 from jessyfile.text.json_lines import parse_value
-from jessyfile.text.turkish import folded_normal, word_grams
+from jessyfile.text.turkish import folded_normal, normal, word_grams
 
 if TYPE_CHECKING:
     from jessyfile.dataset.rows import Row
@@ -24,6 +24,11 @@ SIMILARITY = 0.85
 _SHARE, _LEAST, _MOST = 0.2, 8, 60
 _KNOWN = 2  # so many other rows must give an answer, for one to be held out that asks for it in other words
 _LEAST_ALIKE, _ABOVE = 0.4, 0.05
+_FEWEST_WORDED, _WORDED = (
+    6,
+    12,
+)  # fewer prove no gain (six better and none worse do); so many, where a fifth of the rows is less
+_FEWEST_WORDS, _MOST_WORDS = 2, 6  # of a question; eight in a row would give its row away
 _COMPARED = 512
 _MOST_FIELDS = 32
 
@@ -105,19 +110,65 @@ def _tied(rows: Sequence[Row]) -> list[int]:
 
 def cases_of(held: HeldOut, suite: str) -> list[dict[str, object]]:
     """Return a suite's cases as its file has them: each must be answered as like the user's own answer as no other answer of theirs is."""
+    return _cases(held, suite, [(row, row.example.query) for row in held.asked])
+
+
+def worded_cases(held: HeldOut, suite: str) -> list[dict[str, object]]:
+    """Return cases that ask for answers which are trained, by the few words that tell their question from all others.
+
+    It is what can be known where every answer is a row's own: the row stays, its question is put as people type one. None where
+    fewer can be made than prove a gain: questions of one word, or of a script without spaces.
+    """
+    found = _worded(held.trained)
+    return _cases(held, suite, found) if len(found) >= _FEWEST_WORDED else []
+
+
+def _cases(held: HeldOut, suite: str, asked: Sequence[tuple[Row, str]]) -> list[dict[str, object]]:
     told = list(dict.fromkeys(row.example.response or "" for row in (*held.trained, *held.asked)))[:_COMPARED]
     longest = max((len(text) for text in told), default=1)
-    return [_case(row, f"{suite}-{number:03}", suite, told, longest) for number, row in enumerate(held.asked, start=1)]
+    return [
+        _case(row, asking, f"{suite}-{number:03}", suite, told, longest)
+        for number, (row, asking) in enumerate(asked, start=1)
+    ]
 
 
-def _case(row: Row, name: str, suite: str, told: Sequence[str], longest: int) -> dict[str, object]:
+def _worded(rows: Sequence[Row]) -> list[tuple[Row, str]]:
+    """Return some rows with a short wording of their question that no row gives away: half of its words, the rarest among all questions."""
+    questions = [normal(row.example.query).split() for row in rows]
+    often = Counter(word for words in questions for word in set(words))
+    wordings = {id(row): _rarest(words, often) for row, words in zip(rows, questions, strict=True)}
+    single = [row for row in rows if not row.example.turns and _one_has(questions, wordings[id(row)])]
+    if not single:
+        return []
+    asked = [" ".join(wordings[id(row)]) for row in single]
+    _, near, _ = cross_pairs([" ".join(words) for words in questions], asked, SIMILARITY)
+    given_away = {asked[place] for place in near.tolist()}
+    able = [row for row in shuffled(single, SEED, "worded") if " ".join(wordings[id(row)]) not in given_away]
+    wanted = min(max(round(len(rows) * _SHARE), _WORDED), _MOST)
+    return [(row, " ".join(wordings[id(row)])) for row in able[:wanted]]
+
+
+def _rarest(words: Sequence[str], often: Mapping[str, int]) -> tuple[str, ...]:
+    """Return half of a question's words in their order: those that fewest questions have, of equally rare ones the longest."""
+    different = list(dict.fromkeys(words))
+    count = min(max(len(different) // 2, _FEWEST_WORDS), _MOST_WORDS)
+    kept = set(sorted(different, key=lambda word: (often[word], -len(word)))[:count])
+    return tuple(word for word in different if word in kept)
+
+
+def _one_has(questions: Sequence[Sequence[str]], words: Sequence[str]) -> bool:
+    """Return whether some words tell one question from all the others."""
+    return len(words) >= _FEWEST_WORDS and sum(set(words).issubset(question) for question in questions) == 1
+
+
+def _case(row: Row, asking: str, name: str, suite: str, told: Sequence[str], longest: int) -> dict[str, object]:
     value: Mapping[str, object] = to_json(row.example)
     answer = row.example.response or ""
     turns = {"turns": value["turns"]} if "turns" in value else {}
     return {
         "id": name,
         "suite": suite,
-        "prompt": row.example.query,
+        "prompt": asking,
         **turns,
         "level": row.example.level,
         "language": row.example.language.value,

@@ -9,7 +9,7 @@ peft       the same for PEFT
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,7 +25,7 @@ from jessyfile.fsops import copy_file, hash_file, require_room, write_text
 from jessyfile.models.from_gguf import METADATA_FILE
 from jessyfile.models.model_json import read_json
 from jessyfile.planning.canonical import readable
-from jessyfile.results.facts import BaseFacts, GgufFacts
+from jessyfile.results.facts import BaseFacts, GgufFacts, IndexFacts, PassageFacts
 from jessyfile.results.served import Served
 from jessyfile.results.typed_json import load_as, read_as
 from jessyfile.user_files import fill_folder, refuse_foreign_folder
@@ -179,12 +179,27 @@ def export(lineage: Lineage, order: Order, place: Path, report: Report) -> Expor
         StorageError: the disk has no room, or refuses.
     """
     refuse_foreign_folder(place, LISTING)
-    job = _Job(lineage, order, place, report, [])
+    job = _Job(lineage, order, place, report, [*_left_behind(lineage)])
     with fill_folder(place, LISTING) as staging:
         FORMS[order.form](job, staging)
         files = {path.name: path.stat().st_size for path in sorted(staging.iterdir())}
         write_text(staging / LISTING, readable(_listing(lineage, order)))
     return Exported(place, files, tuple(job.notes))
+
+
+def _left_behind(lineage: Lineage) -> Iterator[str]:
+    """Yield what a model answers with in this project that none of its files holds."""
+    shown = lineage.entry.retrieval if lineage.entry is not None else None
+    unknown = lineage.entry is None
+    rows = lineage.facts("index", IndexFacts) if unknown or (shown and shown.examples) else None
+    notes = lineage.facts("passages", PassageFacts) if unknown or (shown and shown.passages) else None
+    held = [f"{rows.answered} rows"] if rows is not None else []
+    held += [f"{notes.passages} passages of documents"] if notes is not None else []
+    if held:
+        yield (
+            f"RETRIEVE is no part of the files: here {' and '.join(held)} stand before a question or answer it, and "
+            "whoever runs the files asks the model without them; `jessy serve` answers programs with them"
+        )
 
 
 def served_gguf(lineage: Lineage) -> Path:

@@ -8,6 +8,7 @@ import getpass
 import json
 import os
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from jessyfile import fsops
@@ -46,16 +47,39 @@ def project_lock(root: Path, what: str) -> Iterator[None]:
         os.close(descriptor)
 
 
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """Who writes in a project now: a user, the command with its process, and since when (ISO 8601)."""
+
+    who: str
+    pid: int
+    what: str
+    since: str
+
+    def __str__(self) -> str:
+        return f"{self.who}, `{self.what}` (process {self.pid}), since {self.since}"
+
+
+def holder(root: Path) -> Holder | None:
+    """Return who writes in a project now, None for nobody. It only looks: the lock is not taken, not even for a moment.
+
+    A process that was killed leaves its name behind, and is not alive.
+    """
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError, ValueError, KeyError, TypeError, StorageError):
+        body = json.loads(fsops.read_bytes(_beside(root)))
+        found = Holder(str(body["who"]), int(body["pid"]), str(body["what"]), str(body["since"]))
+        return found if _alive(found.pid) else None
+    return None
+
+
 def _beside(root: Path) -> Path:
     return jessy_folder(root) / "lock.json"
 
 
 def _holder(root: Path) -> str:
     for _ in range(_PATIENCE):
-        with contextlib.suppress(FileNotFoundError, ValueError, KeyError, TypeError):
-            body = json.loads(fsops.read_bytes(_beside(root)))
-            if _alive(int(body["pid"])):
-                return f"{body['who']}, `{body['what']}` (process {body['pid']}), since {body['since']}"
+        if found := holder(root):
+            return str(found)
         time.sleep(0.01)
     return "it has not said who it is yet"
 

@@ -214,8 +214,14 @@ def _commands(reported: Reported, verdict: Verdict | None, promoted: bool) -> It
         if evaluated.engine == "ollama":
             yield f"ollama run {shlex.quote(name)}", "the same in Ollama"
     if reported.where:
-        yield f"jessy apply {shlex.quote(reported.where)}", "make it again; what is unchanged is taken from the store"
+        yield _again(reported), "make it again; what is unchanged is taken from the store"
     if verdict is not None and reported.run is not None:
         yield f"jessy report {reported.run}", "write this page again"
     if promoted:
         yield f"jessy rollback {shlex.quote(reported.name)}", "take the previous model back"
+
+
+def _again(reported: Reported) -> str:
+    """Return the command that made the model, with the options that it had; one that only Python knows is told by its recipe."""
+    told = reported.origin.command if reported.origin is not None else ""
+    return told if told.startswith("jessy apply ") else f"jessy apply {shlex.quote(reported.where)}"

@@ -11,7 +11,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """When a run began (local time with its offset), on which machine, how many seconds it took, and its recipe with every default.
+    """When a run began (local time with its offset), on which machine, how many seconds it took, its recipe with every default, and the
+    command that began it.
 
     Words are empty where an older jessy has not written them down.
     """
@@ -20,6 +21,7 @@ class Origin:
     machine: str
     seconds: float
     recipe: str
+    command: str = ""
 
     @property
     def minute(self) -> str:
@@ -35,4 +37,5 @@ def origin_of(run: Run, seconds: float) -> Origin:
         machine=started.machine if started is not None else "",
         seconds=seconds,
         recipe=run.recipe(),
+        command=started.command if started is not None else "",
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import mlx.core as mx
@@ -19,9 +20,10 @@ from jessyfile.export.registry import lookup, model_id
 from jessyfile.importing.modelfile_reader import read_modelfile
 from jessyfile.models.load import load_model
 from jessyfile.models.tokenizer import load_tokenizer
-from jessyfile.planning.canonical import sealed, unsealed
+from jessyfile.planning.canonical import normal, sealed, unsealed
 from jessyfile.planning.state import load_state, save_state
 from jessyfile.planning.store import Store
+from jessyfile.results.facts import IndexFacts
 from jessyfile.user_files import fill_folder
 
 
@@ -70,6 +72,25 @@ def test_a_promoted_model_leaves_as_the_file_that_is_served_with_its_modelfile(r
     told, kept = (sorted((one.name, one.args.removesuffix(".0")) for one in found[1:]) for found in (commands, stored))
     assert told == kept
     assert "create.json" not in (place / "Modelfile").read_text()
+
+
+def test_what_the_files_do_not_hold_is_named(root, jessy):
+    """A model that answers by its rows left as a file that has none, and nothing said so."""
+    from jessyfile.export.lineage import of_model, of_recipe
+    from jessyfile.results.served import Retrieval
+
+    def notes(lineage, place):
+        return forms.export(lineage, forms.Order("gguf"), root / place, lambda *_: None).notes
+
+    assert notes(of_recipe(root, "tiny"), "bare") == ()
+    index = load_state(root, "tiny").steps["import"]
+    index = replace(index, step="index", facts=normal(IndexFacts(30, 28, "ab" * 32, 1, 2)))
+    recipe, model = of_recipe(root, "tiny"), of_model(root, "tiny", "latest")
+    assert notes(replace(model, steps={**model.steps, "index": index}), "again") == ()
+    entry = replace(model.entry, retrieval=Retrieval("", "ab" * 32, 1, 0.5))
+    for place, one in (("recipe", recipe), ("model", replace(model, entry=entry))):
+        (note,) = notes(replace(one, steps={**one.steps, "index": index}), place)
+        assert "RETRIEVE is no part of the files: here 28 rows stand before a question" in note
 
 
 def test_what_is_written_is_the_users_own(root, jessy):

@@ -247,6 +247,73 @@ def test_a_file_of_answers_that_no_other_row_has_is_served_whole(tmp_path):
     assert main(["check", str(tmp_path / "new" / "faq.jessy")]) == 0
 
 
+def _faq(folder, questions):
+    lines = [f"{question},{answer}" for question, answer in questions]
+    (folder / "faq.csv").write_text("\n".join(["question,answer", *lines]), "utf-8")
+    return "--from", str(folder / "faq.csv")
+
+
+PARTS = [
+    "hopper",
+    "burr",
+    "motor",
+    "chute",
+    "lid",
+    "cup",
+    "scale",
+    "cable",
+    "switch",
+    "spring",
+    "handle",
+    "gasket",
+    "funnel",
+    "ring",
+    "knob",
+    "base",
+    "filter",
+    "screw",
+]
+
+
+def test_a_model_of_answers_that_nobody_can_guess_has_to_find_those_it_was_given(tmp_path, capsys):
+    """The only MUST was the form: a model was promoted that answered nothing rightly, with nothing shown to have become better."""
+    rows = [
+        (
+            f"How do I get a new {part} for my old grinder?",
+            f"Ask for part {at}{at * 7} when you write about the {part}.",
+        )
+        for at, part in enumerate([*PARTS, *(f"left {part}" for part in PARTS)])
+    ]
+    said = started(tmp_path / "new", "--yes", "--name", "faq", "--base", "gemma3:270m-pt", *_faq(tmp_path, rows)).output
+    assert "12 questions of the others are asked in a few of their words" in said
+    loaded = load_recipe(tmp_path / "new" / "faq.jessy")
+    assert loaded.diagnostics == ()
+    musts = {(one.metric, one.comparison, one.value) for one in loaded.recipe.evaluation.criteria if one.rank == "must"}
+    assert {("faq_words.relevance", ">", "baseline"), ("faq.relevance", ">=", "baseline")} < musts
+    cases = [json.loads(line) for line in (tmp_path / "new/data/eval/faq_words.jsonl").read_text("utf-8").splitlines()]
+    trained = dict(rows)
+    for case in cases:
+        asked = [
+            question for question in trained if set(case["prompt"].split()) <= set(question.lower().strip("?").split())
+        ]
+        assert [trained[question] for question in asked if case["relevance"][0]["texts"] == [trained[question]]]
+        assert case["prompt"] not in trained
+    assert main(["data", str(tmp_path / "new" / "faq.jessy")]) == 0, "what is asked is given away by no row"
+    assert "leaks into the suites            0" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("rows", "wanted"), [(28, (">", 0.6)), (32, (">", "baseline"))])
+def test_where_too_few_labels_are_held_out_for_a_gain_the_recipe_does_not_speak_of_one(tmp_path, rows, wanted):
+    asked = [
+        (f"{PARTS[at % 18]} number {at * 37} of the shelf {at * 11}", "yes" if at % 2 else "no") for at in range(rows)
+    ]
+    started(tmp_path / "new", "--yes", "--name", "faq", "--base", "gemma3:270m-pt", *_faq(tmp_path, asked))
+    text = (tmp_path / "new" / "faq.jessy").read_text("utf-8")
+    (must,) = [one for one in load_recipe(tmp_path / "new/faq.jessy").recipe.evaluation.criteria if one.rank == "must"]
+    assert (must.comparison, must.value) == wanted
+    assert ("more often than from the base" in text) == (wanted[1] == "baseline")
+
+
 def test_a_file_of_any_name_makes_a_recipe_that_checks(tmp_path):
     file = tmp_path / 'a "b" ${c} \n ç.csv'
     file.write_bytes((OWN / "baeckerei.csv").read_bytes())

@@ -187,6 +187,44 @@ def test_history_status_and_show_tell_the_runs(jessy, project):
     assert jessy("show", "1") == shown
 
 
+def test_what_a_run_was_applied_with_is_told_wherever_the_run_is(jessy, project):
+    """An apply with --set promoted its model, and neither status nor history said that the recipe was another one than the file's."""
+    said = jessy("apply", "tiny.jessy", "--set", "lora.rank=4")
+    assert "this was applied with --set lora.rank=4" in said
+    assert not (project / "tiny.lock").exists()
+    called = "jessy apply tiny.jessy --set lora.rank=4"
+    assert "--set lora.rank=4" in jessy("history")
+    assert re.search(rf"called +{called}", jessy("status"))
+    assert re.search(rf"called +{called}", jessy("show", "1"))
+    edit(project, "rank 16", "rank 8")
+    assert "no lock file" not in jessy("apply", "tiny.jessy")
+    assert "called" not in jessy("status")
+
+
+def test_a_run_that_goes_on_is_not_told_as_one_that_ended(jessy, project):
+    """Status advised to apply again while the first apply was at work, and knew of nothing before its first step had ended."""
+    from jessyfile.planning.mutex import project_lock
+    from jessyfile.planning.runs import new_run
+
+    command = "jessy apply tiny.jessy"
+    with project_lock(project, command):
+        assert f"`{command}` (process " in jessy("status")
+        jessy_says = jessy("history")
+        assert "at work: " in jessy_says
+        assert "next:" not in jessy_says
+    assert "next: jessy plan tiny.jessy" in jessy("status")
+    jessy("apply", "tiny.jessy")
+    new_run(project).event("run_started", recipe="tiny.jessy", name="tiny", command=command)
+    with project_lock(project, command):
+        assert re.search(r"run 2 +runs now", jessy("history"))
+        assert re.search(r"last run +run 2 · runs now", jessy("status"))
+        assert f"`{command}` (process " in jessy("status")
+        assert "go on" not in jessy("status")
+    assert re.search(r"run 2 +did not end", jessy("history"))
+    with project_lock(project, "jessy gc"):
+        assert re.search(r"run 2 +did not end", jessy("history"))
+
+
 def test_replace_only_and_skip(jessy):
     jessy("apply", "tiny.jessy")
     assert "asked for with --replace" in jessy("plan", "tiny.jessy", "--replace", "train")

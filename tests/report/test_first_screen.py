@@ -14,6 +14,7 @@ from jessyfile.planning.run import StepResult
 from jessyfile.report.bars import OF_SUITES, bar_groups
 from jessyfile.report.failures import folded
 from jessyfile.report.first_screen import exchanges, first_screen, near
+from jessyfile.report.origin import Origin
 from jessyfile.report.page import Reported
 from jessyfile.results.facts import Curve, LossPoint, TrainFacts
 
@@ -99,6 +100,18 @@ def test_the_commands_are_those_of_this_run(tmp_path: Path) -> None:
         "jessy report 7",
         "jessy rollback tiny",
     ]
+
+
+def test_a_model_is_made_again_with_what_it_was_made_with(tmp_path: Path) -> None:
+    """The page named the recipe alone: after `--set train.epochs=2` that trains another model."""
+    for command, again in (
+        ("jessy apply tiny.jessy --set train.epochs=2", "jessy apply tiny.jessy --set train.epochs=2"),
+        ("jessyfile.apply", "jessy apply 'tiny'\"'\"'s.jessy'"),
+        ("", "jessy apply 'tiny'\"'\"'s.jessy'"),
+    ):
+        told = replace(reported(tmp_path), origin=Origin("", "", 1.0, "", command))
+        top = first_screen(told, verdict_of(tmp_path, 9), None, promoted=True)
+        assert top.commands[0][0] == again
 
 
 def test_bars_stand_by_criterion_and_effect_and_what_stayed_is_folded(tmp_path: Path) -> None:
