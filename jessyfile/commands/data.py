@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -193,6 +194,7 @@ def lint_command(path: Path, against: tuple[Path, ...], allow: tuple[str, ...]) 
     from jessyfile.evaluation.cases import read_cases
     from jessyfile.project import find_root
     from jessyfile.text.answer_language import everyday_words
+    from jessyfile.text.row_forms import TAKEN_IN
 
     if not path.exists():
         raise ProjectError(f"`{path}` is not there")
@@ -209,10 +211,23 @@ def lint_command(path: Path, against: tuple[Path, ...], allow: tuple[str, ...]) 
     for (file, line), messages in by_line.items():
         say(f"{file}:{line}: {'; '.join(messages)}")
     if faults:
-        raise DatasetError(f"{_counted(len(faults), 'fault')} in {len(by_line)} of {_counted(count, 'line')}")
+        said = tuple(f"is in the {form} form: " for form in TAKEN_IN)
+        foreign = next((file for (file, _), told in by_line.items() if any(one.startswith(said) for one in told)), None)
+        hint = _imported(foreign) if foreign is not None else None
+        raise DatasetError(
+            f"{_counted(len(faults), 'fault')} in {len(by_line)} of {_counted(count, 'line')}", hint=hint
+        )
     if not count:
         raise DatasetError(f"`{path}` holds no rows")
     click.echo(f"{_counted(count, 'row')}, no faults")
+
+
+def _imported(file: str) -> str:
+    """Return how a file of another tool's rows is taken in."""
+    quoted = shlex.quote(file)
+    return (
+        f"`jessy init FOLDER --from {quoted}` begins a project with such rows, `jessy data import {quoted}` adds them"
+    )
 
 
 def _counted(number: int, noun: str) -> str:

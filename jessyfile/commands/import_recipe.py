@@ -20,7 +20,7 @@ _SERVED = "ollama:"
 @click.command("import")
 @click.argument("file", type=click.Path(path_type=Path), required=False, metavar="FILE|ollama:NAME")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Write the recipe here instead of printing it.")
-@click.option("--name", help="The model's name; made from the file's unless given.")
+@click.option("--name", help="The model's name; made from the file's unless given: that of -o, else FILE's.")
 def import_(file: Path | None, output: Path | None, name: str | None) -> None:
     """Write the Jessyfile that equals a Modelfile or an mlx_lm.lora configuration (.yaml), or a model that an Ollama has (ollama:NAME).
 
@@ -28,6 +28,7 @@ def import_(file: Path | None, output: Path | None, name: str | None) -> None:
     """
     from jessyfile.commands.recipe import known_mistakes
     from jessyfile.importing import import_file, import_served, importable_in
+    from jessyfile.importing.quote import model_name
     from jessyfile.user_files import require_own, write_new
 
     if file is None:
@@ -41,7 +42,8 @@ def import_(file: Path | None, output: Path | None, name: str | None) -> None:
         model = str(file).removeprefix(_SERVED)
         found = import_served(model, modelfile_of(model), target=output, name=wanted, check=known_mistakes)
     else:
-        found = import_file(file, target=output, name=wanted, check=known_mistakes)
+        made = model_name(output.stem) if output is not None else None
+        found = import_file(file, target=output, name=wanted or made, check=known_mistakes)
     _report(found)
     if output is None:
         click.echo(found.text, nl=False)

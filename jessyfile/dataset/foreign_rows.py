@@ -95,10 +95,10 @@ def import_rows(path: Path, reading: Reading) -> OwnRows:
             item if isinstance(item, Fault) else _told(item.number, _renamed(item.value, reading, shared), path.name)
         )
         (refused if isinstance(found, Fault) else told).append(found)  # type: ignore[arg-type]
+    absent = [name for name in (reading.query, reading.response) if name and not any(name in value for value in values)]
     if not told:
-        raise _nothing(path, refused)
+        raise _nothing(path, refused, absent, values)
     system, notes = _system(told)
-    absent = (name for name in (reading.query, reading.response) if name and not any(name in value for value in values))
     notes += [f"no row has `{name}`, which was named: the usual names are read" for name in absent]
     rows = _labelled(told, path.name, reading)
     kept, more = _sound(rows, reading.allow)
@@ -109,7 +109,13 @@ def import_rows(path: Path, reading: Reading) -> OwnRows:
     return OwnRows(tuple(kept), faults, tuple(notes), system, reading.allow)
 
 
-def _nothing(path: Path, refused: Sequence[Fault]) -> DatasetError:
+def _nothing(
+    path: Path, refused: Sequence[Fault], absent: Sequence[str], values: Sequence[Mapping[str, Any]]
+) -> DatasetError:
+    if absent and values:
+        named = ", ".join(f"`{key[:40]}`" for key in [*values[0]][:12])
+        missing = " and none ".join(f"`{name[:40]}`" for name in absent)
+        return DatasetError(f"`{path}` has no column {missing}", hint=f"it has {named}")
     shown = "".join(f"\n  {fault}" for fault in refused[:5])
     hint = (
         "name the columns with `--query COLUMN --response COLUMN`, or use messages, ShareGPT, Alpaca, "

@@ -8,6 +8,7 @@ from textwrap import fill
 from typing import TYPE_CHECKING
 
 from jessyfile.errors import JessyError
+from jessyfile.language.remedies import REMEDIES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -439,7 +440,7 @@ def known_codes() -> tuple[str, ...]:
 def explanation(code: str) -> str | None:
     """Return what a code means, for a terminal; None when there is no such code."""
     if code in _errors():
-        return f"{code}: {_errors()[code]}"
+        return "\n".join([f"{code}: {_errors()[code]}", *_helped(code)])
     found = CODES.get(code)
     if found is None:
         return None
@@ -449,6 +450,12 @@ def explanation(code: str) -> str | None:
         if text and len(text) < 400:
             parts += ["", title, "", *("    " + _visible(line) for line in text.split("\n"))]
     return "\n".join(parts)
+
+
+def _helped(code: str) -> Iterator[str]:
+    """Yield what an error often is, and under each what to do then."""
+    for often, then in REMEDIES.get(code, ()):
+        yield from ("", f"Often: {often}", f"    {then}")
 
 
 def _visible(line: str) -> str:

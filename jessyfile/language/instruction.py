@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from jessyfile.language.diagnostics import mistake
 from jessyfile.language.form_match import Matched, Unmatched, form_help, match
 from jessyfile.language.layer import FileContext, Setting
-from jessyfile.language.metric_table import known_metric, metric_names
+from jessyfile.language.metric_table import known_metric, metric_names, metrics_of_suite
 from jessyfile.language.project_files import Refused
 from jessyfile.language.reading import judge, read_value
 from jessyfile.language.suggest import help_for, listed, plain, similar
@@ -140,7 +140,7 @@ class Instruction:
         if self.node.name == "criterion":
             if known_metric(value.text):
                 return value.text
-            self._unknown(value, "J024", "metric", metric_names())
+            self._unknown(value, "J024", "metric", (*metric_names(), *metrics_of_suite(value.text)))
             return None
         known = self.node.fixed_names
         if known is None:
@@ -152,7 +152,8 @@ class Instruction:
 
     def _unknown(self, value: Value, code: str, kind: str, known: tuple[str, ...]) -> None:
         what, label = (kind, "not measured") if kind == "metric" else (self.node.name, "not known")
-        helps = help_for(value.text, known, kind, f"known: {listed(known)}")
+        listing = metric_names() if kind == "metric" else known
+        helps = help_for(value.text, known, kind, f"known: {listed(listing)}")
         self._report(code, f"unknown {what} `{value.text}`", value.span, label, helps, similar(value.text, known))
 
     def _checked_name(self, value: Value) -> str | None:

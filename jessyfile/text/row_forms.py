@@ -58,6 +58,8 @@ _FORMS = (
     ),
     RowForm("plain text", frozenset({"text"}), "a row needs a question and its answer"),
 )
+# those that `jessy init --from` and `jessy data import` take in as they are
+TAKEN_IN = ("Alpaca", "ShareGPT", "messages", "prompt and completion", "question and answer")
 
 
 _QUESTIONS = ("query", "question", "prompt", "instruction", "input", "user", "soru", "frage", "pregunta", "text")

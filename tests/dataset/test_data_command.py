@@ -105,6 +105,7 @@ def test_a_row_in_another_tools_form_is_one_fault_that_names_the_form(project, c
     assert first.endswith("it lacks `complexity`, `iterations`, `category`, `topic`, `language`, `source`")
     assert second.startswith(f"{path}:2: ")
     assert "2 faults in 2 of 2 lines" in captured.err
+    assert (f"jessy init FOLDER --from {path}` begins" in captured.err) == (form != "plain text")
 
 
 def test_a_preference_among_rows_is_told_where_it_belongs(project, seed, capsys):

@@ -140,6 +140,14 @@ def test_a_file_without_rows_is_not_asked_for_its_columns(tmp_path, data, said):
     assert "--query" not in stop.value.hint
 
 
+def test_a_column_that_is_named_and_not_there_is_told_by_the_columns_that_are(tmp_path):
+    """It spoke of a column `response` that the file did not have."""
+    (tmp_path / "ab.csv").write_text("a,b\nWho is it?,It is me.\n", "utf-8")
+    with pytest.raises(DatasetError, match=r"has no column `q`$") as stop:
+        import_rows(tmp_path / "ab.csv", Reading("ab", query="q", response="b"))
+    assert stop.value.hint == "it has `a`, `b`"
+
+
 @pytest.mark.parametrize("header", ["text,query,response,label", "text,RESPONSE,Query,label"])
 def test_a_column_that_is_named_is_taken_whatever_the_others_are_called(tmp_path, header):
     """A column `query` further right was read in place of the one that was named."""

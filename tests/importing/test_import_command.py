@@ -95,6 +95,16 @@ def test_a_model_that_an_ollama_has_becomes_a_recipe(tmp_path, capsys, monkeypat
     assert main(["check", str(out)]) == 0
 
 
+def test_a_modelfile_is_named_after_the_recipe_that_is_written(tmp_path, monkeypatch):
+    """It took the folder's name, which another recipe of the folder had already."""
+    (tmp_path / "Modelfile").write_text("FROM gemma3:270m\n")
+    monkeypatch.chdir(tmp_path)
+    assert main(["import", "Modelfile", "-o", "Mira v2.jessy"]) == 0
+    assert "\nNAME mira-v2\n" in (tmp_path / "Mira v2.jessy").read_text()
+    assert main(["import", "Modelfile", "-o", "other.jessy", "--name", "mia"]) == 0
+    assert "\nNAME mia\n" in (tmp_path / "other.jessy").read_text()
+
+
 def test_a_model_that_the_ollama_does_not_have_says_how_to_get_it(capsys, monkeypatch):
     with fake_ollama() as (_, url):
         monkeypatch.setenv("OLLAMA_HOST", url)

@@ -170,6 +170,46 @@ def test_every_code_is_explained(jessy, code):
         assert CODES[code].why.split()[0] in out
 
 
+@pytest.mark.parametrize("code", ["E200", "E203", "E400", "E500", "E800"])
+def test_an_error_of_files_and_programs_is_explained_by_what_helps(jessy, code):
+    """`jessy explain E500` said less than the error that sent one there."""
+    _, out, _ = jessy("explain", code)
+    assert out.count("Often: ") >= 2
+    assert len(out.splitlines()) > 5
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        (GOOD.replace("no_loops", "kestrel.frm"), "a similar metric exists: `kestrel.form`"),
+        (GOOD.split("\nDATASET")[0], 'add a block like `DATASET { CATEGORY turkish 50 "Turkish conversational" }`'),
+        (GOOD.replace("FROM gemma3:270m", "FROM gemma3:270mm"), "did you mean `gemma3:270m`?"),
+        (GOOD.replace("FROM gemma3:270m", "FROM google/gemma-3-270m-it"), "is written hf:google/gemma-3-270m-it"),
+    ],
+)
+def test_check_says_what_was_meant(jessy, tmp_path, changed, said):
+    (tmp_path / "recipe.jessy").write_text(changed, "utf-8")
+    assert said in jessy("check", "recipe.jessy")[2]
+
+
+def test_what_a_missing_category_is_told_to_add_mends_it(jessy, tmp_path):
+    """The line alone belongs into a block: added as told, it was one more mistake."""
+    (tmp_path / "recipe.jessy").write_text(GOOD.split("\nDATASET")[0], "utf-8")
+    told = re.search(r"add a block like `(.*)`", jessy("check", "recipe.jessy")[2])[1]
+    (tmp_path / "recipe.jessy").write_text(GOOD.split("\nDATASET")[0] + told + "\n", "utf-8")
+    assert jessy("check", "recipe.jessy")[0] == 0
+
+
+def test_a_setting_without_its_block_is_found(jessy):
+    assert "did you mean `train.epochs`" in jessy("check", "recipe.jessy", "--set", "epochs=3")[2]
+    assert jessy("check", "recipe.jessy", "--set", "train.epochs=3")[0] == 0
+
+
+def test_a_base_of_an_ollama_is_passed_without_a_word(jessy, tmp_path):
+    (tmp_path / "recipe.jessy").write_text(GOOD.replace("FROM gemma3:270m", "FROM some-other-model:9b"), "utf-8")
+    assert jessy("check", "recipe.jessy") == (0, "recipe.jessy: no mistakes\n", "")
+
+
 def test_explain_of_no_code_suggests_one(jessy):
     code, _, err = jessy("explain", "J0010")
     assert code == 1
