@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jessyfile.language.recipe import Lora, Prefer, Recipe, Train
+from jessyfile.language.recipe import BARE, Lora, Prefer, Recipe, Train
 from jessyfile.planning.preflight import Finding, Outlook
 from jessyfile.planning.steps import Step, StepContext
 from jessyfile.results.typed_json import Record, read_as
@@ -592,6 +592,7 @@ def _question_steps(recipe: Recipe, composed: str) -> tuple[Step, ...]:
             reads=(
                 *("retrieve.top", "retrieve.questions", "dataset.seed", "dataset.validation", "dataset.similarity"),
                 *("train.max_length", "complexity.level.*.iterations", "complexity.marker"),
+                *_bare(recipe),
             ),
             files=question_files,
             preflight=_questions_known,
@@ -626,11 +627,17 @@ def _row_steps(recipe: Recipe, data: tuple[Step, ...]) -> tuple[Step, ...]:
             reads=(
                 *("dataset.seed", "dataset.similarity", "dataset.learn", "dataset.category.*.learn"),
                 "retrieve.examples",
+                *_bare(recipe),
             ),
             files=neighbour_files,
             units=_rows,
         ),
     )
+
+
+def _bare(recipe: Recipe) -> tuple[str, ...]:
+    """Return the share of bare rows where it is not the usual one, with which the rows were made before it could be said."""
+    return ("retrieve.bare",) if recipe.retrieve and recipe.retrieve.bare != BARE else ()
 
 
 def _index_files(recipe: Recipe, root: Path) -> Sequence[Path]:

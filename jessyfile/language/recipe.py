@@ -160,6 +160,9 @@ class Dataset:
     feedback: str | None = None
 
 
+BARE = 0.2  # of the training rows that RETRIEVE puts nothing before, unless it says so
+
+
 @dataclass(frozen=True, slots=True)
 class Retrieve:
     """What stands before a question.
@@ -171,6 +174,7 @@ class Retrieve:
     quote      from which likelihood a passage is quoted that says the answer (None: the model answers)
     questions  the file of questions to them that are trained (None: none)
     serve      a file of rows that the finished model finds and that are neither trained nor measured (None: none)
+    bare       the share of the training rows with nothing before them
     """
 
     examples: int
@@ -180,6 +184,7 @@ class Retrieve:
     quote: float | None = None
     questions: str | None = None
     serve: str | None = None
+    bare: float = BARE
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ from jessyfile.results.facts import QuestionFacts
 from jessyfile.retrieval.passage_index import PassageIndex
 from jessyfile.retrieval.questions import Question, read_questions
 from jessyfile.retrieval.quoting import ABSENT, asked_of, language_of, quoted
-from jessyfile.retrieval.shares import BARE, NOT_THERE
+from jessyfile.retrieval.shares import NOT_THERE
 from jessyfile.text.json_lines import raise_faults
 
 if TYPE_CHECKING:
@@ -51,6 +51,7 @@ def run_questions(context: StepContext) -> QuestionFacts:
         recipe.dataset.seed,
         _LETTERS * recipe.train.max_length,
         (recipe.complexity.marker, level.name, level.iterations[0]),
+        recipe.retrieve.bare,
     )
     train, held_out = _split(asked, recipe.dataset.validation, recipe.dataset.seed)
     write_formatted(context.output / TRAIN, [*read_formatted(composed / TRAIN), *behind.trained(train)])
@@ -76,7 +77,7 @@ def _split(asked: Sequence[Question], share: float, seed: int) -> tuple[list[Que
 @dataclass(slots=True)
 class Behind:
     """Puts passages before questions, `top` of them and no more than `room` letters; `marker` begins each answer: its form, the level and
-    the iterations. `counts` says how the training rows came out.
+    the iterations. `bare` is the share of the questions that stand alone; `counts` says how the training rows came out.
     """
 
     index: PassageIndex
@@ -84,12 +85,13 @@ class Behind:
     seed: int
     room: int
     marker: tuple[str | None, str, int]
+    bare: float
     counts: Counter[str] = field(default_factory=Counter)
 
     def trained(self, asked: Sequence[Question]) -> Iterator[FormattedRow]:
         """Yield each question's rows, exactly the shares of the questions bare and with their passage left out."""
         order = [one.place for one in sorted(asked, key=lambda one: turn(self.seed, "questions", one.place))]
-        bare = set(order[: round(BARE * len(order))])
+        bare = set(order[: round(self.bare * len(order))])
         answered = [one.place for one in asked if one.passage is not None and one.place not in bare]
         left = sorted(answered, key=lambda place: turn(self.seed, "left out", place))
         left_out = set(left[: round(NOT_THERE * len(left))])

@@ -1,4 +1,4 @@
-"""Which shares of the training rows stand bare and without their own row, and how much longer neighbours make them. Light: a plan reads it."""
+"""Which shares of the training rows stand without their own row, and how much longer neighbours make them. Light: a plan reads it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from jessyfile.language.recipe import Recipe, Retrieve
 
-BARE, LEFT_OUT = 0.2, 0.12
+LEFT_OUT = 0.15  # of the rows that stand behind others: those whose own is left out
 NOT_THERE = 0.25  # of the questions to documents that stand behind passages: those whose own is left out
 
 
@@ -18,7 +18,7 @@ def trains_questions(retrieve: Retrieve | None) -> bool:
 
 def rows_read(retrieve: Retrieve | None) -> float:
     """Return how many rows a training reads for each that it learns, itself among them: a neighbour is as long as a row, on average."""
-    return 1 + (1 - BARE) * retrieve.examples if retrieve is not None else 1.0
+    return 1 + (1 - retrieve.bare) * retrieve.examples if retrieve is not None else 1.0
 
 
 def known_to_start(recipe: Recipe) -> frozenset[str]:

@@ -34,7 +34,7 @@ from jessyfile.language.recipe import Message
 from jessyfile.results.facts import NeighbourFacts
 from jessyfile.results.typed_json import load_as
 from jessyfile.retrieval.examples import Examples, Neighbour, conversation
-from jessyfile.retrieval.shares import BARE, LEFT_OUT
+from jessyfile.retrieval.shares import LEFT_OUT
 from jessyfile.text.turkish import folded_normal
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def run_neighbours(context: StepContext) -> NeighbourFacts:
     ]
     train, held_out = (learned(recipe, read_formatted(data / split)) for split in (TRAIN, VALID))
     asked = Retyping(recipe, context.root, written, held_out).asked(train)
-    given = Given(examples, recipe.retrieve.examples, recipe.dataset.seed, same_said(written))
+    given = Given(examples, recipe.retrieve.examples, recipe.dataset.seed, same_said(written), recipe.retrieve.bare)
     write_formatted(context.output / TRAIN, given.trained(asked.rows))
     write_formatted(context.output / VALID, map(given.as_served, held_out))
     facts = NeighbourFacts(
@@ -172,12 +172,15 @@ def _asked(row: FormattedRow, query: str) -> FormattedRow:
 
 @dataclass(slots=True)
 class Given:
-    """Gives rows their neighbours; `same` says which rows say the same as each, `counts` how the training rows came out."""
+    """Gives rows their neighbours; `same` says which rows say the same as each, `bare` is the share of the training rows that get none,
+    `counts` says how the training rows came out.
+    """
 
     examples: Examples
     count: int
     seed: int
     same: Mapping[str, frozenset[str]]
+    bare: float
     counts: Counter[str] = field(default_factory=Counter)
 
     def trained(self, asked: Sequence[FormattedRow]) -> Iterator[FormattedRow]:
@@ -187,7 +190,7 @@ class Given:
         order = sorted(
             (row.id for row in asked if row.level is not None), key=lambda name: turn(self.seed, "neighbours", name)
         )
-        bare, left_out = round(BARE * len(order)), round(LEFT_OUT * len(order))
+        bare, left_out = round(self.bare * len(order)), round(LEFT_OUT * (1 - self.bare) * len(order))
         without, alone = set(order[bare : bare + left_out]), set(order[:bare])
         for row in asked:
             if row.id in alone or row.level is None:

@@ -81,6 +81,7 @@ DATASET {
 }
 RETRIEVE {
   examples 3 from seeds
+  bare 80%
   answer above 80%
   serve "served.jsonl"
   documents "notes" top 2
@@ -198,6 +199,13 @@ def test_no_step_reads_an_address_that_no_recipe_has(load):
     for step in compile_steps(recipe):
         for pattern in step.reads:
             assert any(matches(address, tuple(pattern.split("."))) for address in addresses), (step.name, pattern)
+
+
+def test_rows_made_before_the_share_of_bare_ones_could_be_said_stay_as_they_are(load):
+    """A new setting at its default must not train every model with RETRIEVE again."""
+    for share, read in (("20%", False), ("80%", True)):
+        steps = {step.name: step for step in compile_steps(load(FULL.replace("bare 80%", f"bare {share}")))}
+        assert {("retrieve.bare" in steps[name].reads) for name in ("neighbours", "questions")} == {read}
 
 
 def test_a_change_of_a_value_changes_what_its_steps_see_and_nothing_else(load):

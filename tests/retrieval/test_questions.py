@@ -19,9 +19,10 @@ from jessyfile.retrieval.passages import passages
 from jessyfile.retrieval.question_rows import Behind
 from jessyfile.retrieval.questions import Question, read_questions
 from jessyfile.retrieval.quoting import ABSENT
-from jessyfile.retrieval.shares import BARE, NOT_THERE
+from jessyfile.retrieval.shares import NOT_THERE
 from tests.walks import jessy, project
 
+BARE = 0.2
 HELD = PassageIndex.build(
     [
         one
@@ -45,7 +46,7 @@ def asked(count: int, without: int = 0) -> list[Question]:
 
 
 def behind(top: int = 3, room: int = 10_000) -> Behind:
-    return Behind(HELD, top, 42, room, ("[{level} {iterations}]", "low", 1))
+    return Behind(HELD, top, 42, room, ("[{level} {iterations}]", "low", 1), BARE)
 
 
 def shown(text: str) -> int:

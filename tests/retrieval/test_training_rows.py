@@ -24,7 +24,7 @@ from jessyfile.results.facts import NeighbourFacts
 from jessyfile.results.typed_json import load_as
 from jessyfile.retrieval import training_rows
 from jessyfile.retrieval.examples import Example, Examples, Neighbour
-from jessyfile.retrieval.shares import BARE, LEFT_OUT, rows_read
+from jessyfile.retrieval.shares import LEFT_OUT, rows_read
 from jessyfile.retrieval.training_rows import Given, Retyping, before, run_neighbours, same_said
 from jessyfile.text.json_lines import write_jsonl
 from jessyfile.text.turkish import folded_normal
@@ -63,22 +63,19 @@ def examples_of(rows: list[FormattedRow]) -> Examples:
     return Examples.build(Example(r.id, r.messages[0].content, r.messages[1].content, "low", 1) for r in rows)
 
 
-def given(rows: list[Row], count: int = 3, seed: int = 42) -> tuple[Given, list[FormattedRow]]:
+def given(rows: list[Row], count: int = 3, seed: int = 42, bare: float = 0.2) -> tuple[Given, list[FormattedRow]]:
     plain = [formatted(one, MARKER) for one in rows]
-    return Given(examples_of(plain), count, seed, same_said(rows)), plain
+    return Given(examples_of(plain), count, seed, same_said(rows), bare), plain
 
 
-def test_shares_are_exact_and_most_rows_have_their_own_among_them() -> None:
-    giver, rows = given(everyday())
+@pytest.mark.parametrize("bare", [0, 0.2, 0.8, 1])
+def test_shares_are_exact_and_most_rows_behind_others_have_their_own_among_them(bare: float) -> None:
+    giver, rows = given(everyday(), bare=bare)
     made = list(giver.trained(rows))
     assert [one.id for one in made] == [one.id for one in rows]
-    assert giver.counts == {
-        "bare": round(BARE * len(rows)),
-        "left out": round(LEFT_OUT * len(rows)),
-        "own": len(rows) - round(BARE * len(rows)) - round(LEFT_OUT * len(rows)),
-    }
-    assert 0.2 <= BARE <= 0.3
-    assert giver.counts["own"] > len(rows) / 2
+    alone, left_out = round(bare * len(rows)), round(LEFT_OUT * (1 - bare) * len(rows))
+    assert giver.counts == Counter({"bare": alone, "left out": left_out, "own": len(rows) - alone - left_out})
+    assert sum(not one.neighbours for one in made) == alone
 
 
 def test_the_forecast_counts_what_the_rows_with_neighbours_hold() -> None:
@@ -86,6 +83,7 @@ def test_the_forecast_counts_what_the_rows_with_neighbours_hold() -> None:
     giver, rows = given(everyday())
     held = sum(1 + len(one.neighbours) for one in giver.trained(rows))
     assert rows_read(Retrieve(3, None)) == pytest.approx(held / len(rows), rel=0.01)
+    assert rows_read(Retrieve(3, None, bare=1)) == 1
     assert rows_read(None) == 1
 
 
@@ -96,7 +94,7 @@ def test_where_its_own_is_left_out_nothing_that_says_the_same_is_left_either() -
         names = {name for name, _ in one.neighbours}
         if names and one.id not in names:
             assert not names & giver.same[one.id]
-    assert giver.counts["left out"] == round(LEFT_OUT * len(rows))
+    assert giver.counts["left out"] == round(LEFT_OUT * 0.8 * len(rows))
 
 
 def test_the_own_row_stands_at_every_place() -> None:
