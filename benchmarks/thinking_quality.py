@@ -57,6 +57,7 @@ from jessyfile.thinking.thought import Thought, Wishes
 
 ANSWERS, ABOUT, KEY = "answers.jsonl", "about.json", "key.json"
 NINE = 9
+NO_ROOM = "no room"  # for the question itself; `full` is what a loop says that spent all its iterations
 UNHURRIED = 3600.0  # seconds: longer than nine drafts of the slowest
 WAYS: Mapping[str, Wishes] = {
     "one": Wishes(iterations=1, max_seconds=UNHURRIED),
@@ -106,7 +107,7 @@ class Kept:
 
     def answered(self) -> Answered:
         """Return it as the evaluation scores answers."""
-        stopped = FULL if self.ended == FULL else "stop"
+        stopped = FULL if self.ended == NO_ROOM else "stop"
         return Answered(
             self.case, self.text, self.level, self.said, self.prompt_tokens, self.tokens, self.seconds,
             self.first_token_seconds, stopped, self.alone, self.digest,
@@ -184,7 +185,7 @@ def _asked(thinker: Thinker, way: str, case: Case, *, alone: bool, bare: bool) -
         thought = thinker.answer(conversation(case, thinker.complexity), WAYS[way])
     except ContextFullError as error:
         return Kept(
-            case.id, thinker.speaker, thinker.digest, way, "", None, None, 0, 0, FULL, (), 0.0, None, error.tokens, 0, 0,
+            case.id, thinker.speaker, thinker.digest, way, "", None, None, 0, 0, NO_ROOM, (), 0.0, None, error.tokens, 0, 0,
             False, alone, bare,
         )  # fmt: skip
     return _kept(thinker, thought, way, case, alone=alone, bare=bare)
