@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jessyfile.language.recipe import BARE, Lora, Prefer, Recipe, Train
+from jessyfile.language.recipe import Lora, Prefer, Recipe, Train
 from jessyfile.planning.preflight import Finding, Outlook
 from jessyfile.planning.steps import Step, StepContext
 from jessyfile.results.typed_json import Record, read_as
@@ -636,8 +636,8 @@ def _row_steps(recipe: Recipe, data: tuple[Step, ...]) -> tuple[Step, ...]:
 
 
 def _bare(recipe: Recipe) -> tuple[str, ...]:
-    """Return the share of bare rows where it is not the usual one, with which the rows were made before it could be said."""
-    return ("retrieve.bare",) if recipe.retrieve and recipe.retrieve.bare != BARE else ()
+    """Return the share of bare rows where the recipe says it: results of before it could be said stay what they are."""
+    return ("retrieve.bare",) if recipe.retrieve and recipe.retrieve.bare is not None else ()
 
 
 def _index_files(recipe: Recipe, root: Path) -> Sequence[Path]:

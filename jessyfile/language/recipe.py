@@ -174,7 +174,7 @@ class Retrieve:
     quote      from which likelihood a passage is quoted that says the answer (None: the model answers)
     questions  the file of questions to them that are trained (None: none)
     serve      a file of rows that the finished model finds and that are neither trained nor measured (None: none)
-    bare       the share of the training rows with nothing before them
+    bare       the share of the training rows with nothing before them (None: BARE of them)
     """
 
     examples: int
@@ -184,7 +184,12 @@ class Retrieve:
     quote: float | None = None
     questions: str | None = None
     serve: str | None = None
-    bare: float = BARE
+    bare: float | None = None
+
+    @property
+    def alone(self) -> float:
+        """The share of the training rows with nothing before them."""
+        return BARE if self.bare is None else self.bare
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,7 +51,7 @@ def run_questions(context: StepContext) -> QuestionFacts:
         recipe.dataset.seed,
         _LETTERS * recipe.train.max_length,
         (recipe.complexity.marker, level.name, level.iterations[0]),
-        recipe.retrieve.bare,
+        recipe.retrieve.alone,
     )
     train, held_out = _split(asked, recipe.dataset.validation, recipe.dataset.seed)
     write_formatted(context.output / TRAIN, [*read_formatted(composed / TRAIN), *behind.trained(train)])

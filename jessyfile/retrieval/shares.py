@@ -18,7 +18,7 @@ def trains_questions(retrieve: Retrieve | None) -> bool:
 
 def rows_read(retrieve: Retrieve | None) -> float:
     """Return how many rows a training reads for each that it learns, itself among them: a neighbour is as long as a row, on average."""
-    return 1 + (1 - retrieve.bare) * retrieve.examples if retrieve is not None else 1.0
+    return 1 + (1 - retrieve.alone) * retrieve.examples if retrieve is not None else 1.0
 
 
 def known_to_start(recipe: Recipe) -> frozenset[str]:

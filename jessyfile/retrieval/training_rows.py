@@ -56,7 +56,7 @@ def run_neighbours(context: StepContext) -> NeighbourFacts:
     ]
     train, held_out = (learned(recipe, read_formatted(data / split)) for split in (TRAIN, VALID))
     asked = Retyping(recipe, context.root, written, held_out).asked(train)
-    given = Given(examples, recipe.retrieve.examples, recipe.dataset.seed, same_said(written), recipe.retrieve.bare)
+    given = Given(examples, recipe.retrieve.examples, recipe.dataset.seed, same_said(written), recipe.retrieve.alone)
     write_formatted(context.output / TRAIN, given.trained(asked.rows))
     write_formatted(context.output / VALID, map(given.as_served, held_out))
     facts = NeighbourFacts(
