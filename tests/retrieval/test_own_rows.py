@@ -111,14 +111,11 @@ def served() -> Examples:
 
 
 def test_a_cafe_among_six_thousand_rows_is_asked_about(served: Examples) -> None:
-    """Of its thirty questions four found a shipped row a little nearer, `kafenin wifi parolası neydi` among them. One finds the row
-    `pazartesi`, since there are rows enough to make the day's name the rarest thing in it.
-    """
+    """Of its thirty questions four found a shipped row a little nearer, `kafenin wifi parolası neydi` among them."""
     asked = [
         json.loads(line)["prompt"] for line in (CAFE.parents[1] / "questions.jsonl").read_text("utf-8").splitlines()
     ]
-    missed = [text for text in asked if not served.neighbours(text, 1)[0].example.own]
-    assert missed == ["pazartesi günü açık olur musunuz"]
+    assert [text for text in asked if not served.neighbours(text, 1)[0].example.own] == []
 
 
 @pytest.mark.parametrize(
