@@ -172,6 +172,13 @@ def _questions(draft: Draft, file: str | None) -> str | None:
     return "questions train answers in the model's own words, and `quote above` gives none"
 
 
+def _bare(draft: Draft, share: float | None) -> str | None:
+    retrieve = draft.get("retrieve")
+    asked = retrieve["documents"] is not None and retrieve["questions"] is not None and retrieve["quote"] is None
+    idle = share is not None and retrieve["examples"] is None and retrieve["documents"] is not None and not asked
+    return "bare is a share of rows that are trained behind others, and none are" if idle else None
+
+
 _HOLD_OUT = "hold rows out with `validation 10%` in DATASET, or delete it"
 TABLE = (
     Idle(("train", "early_stop"), _early_stop, "lower it, or validate more often with validate_every", "J210"),
@@ -188,6 +195,7 @@ TABLE = (
     Idle(("train", "on_memory"), _on_memory, "write shrink_batch, which is what happens"),
     Idle(("retrieve", "answer"), _answer, "delete it, or write `examples 3 from seeds`"),
     Idle(("retrieve", "quote"), _quote, 'delete it, or write `documents "notes/**/*.md" top 4`'),
+    Idle(("retrieve", "bare"), _bare, "delete it, or write `examples 3 from seeds`"),
     Idle(("retrieve", "questions"), _questions, "delete one of the two, or write `documents`"),
     Idle(("lora", "rslora"), _rslora, "delete it, or raise rank"),
     Idle(("export", "imatrix"), _imatrix, "delete it, or choose a K-quant such as q6_k"),
