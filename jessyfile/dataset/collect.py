@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import islice, tee
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -108,6 +108,7 @@ class _Collector:
         self.words = everyday_words(root)
         self.cases: list[KnownCase] | None = None
         self.run: TeacherRun | None = None
+        self.refined: Iterator[Row] | None = None
         self.may_top_up = tops_up(recipe, root, category.name)
         written = [row for row in load_seeds(recipe, root, category.name) if is_taken(category, row.example.topic)]
         told = distinct(self._filtered(written), self.settings.similarity, self.out.tally)
@@ -173,7 +174,10 @@ class _Collector:
     def _from_asked(self, wanted: Wanted, rows: Sequence[Row], missing: int) -> list[Row]:
         """Return rows that are asked again behind weaker drafts: they say what rows said, and only their drafts must differ."""
         least = self.recipe.complexity.levels[0].name
-        stream = refinements(self.asked, wanted.category, least, self.settings.seed)
+        if self.refined is None:
+            self.refined = refinements(self.asked, wanted.category, least, self.settings.seed)
+        # every topic draws from the beginning: what one has passed over another takes
+        self.refined, stream = tee(self.refined)
         found: list[Row] = []
         present = {row.text for row in rows}
         fitting = (row for row in stream if wanted.takes(row) and row.text not in present)

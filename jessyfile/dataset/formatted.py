@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Literal
 
@@ -51,6 +51,9 @@ class FormattedRow:
         )
 
 
+_FIELDS = tuple(one.name for one in fields(FormattedRow))
+
+
 def formatted(row: Row, marker: str | None) -> FormattedRow:
     """Return a row as training reads it."""
     example = row.example
@@ -88,7 +91,9 @@ def write_formatted(path: Path, rows: Iterable[FormattedRow]) -> int:
 
 
 def _as_object(row: FormattedRow) -> dict[str, object]:
-    value = asdict(row)
+    # not `asdict`, which copies every text of every message
+    value = {name: getattr(row, name) for name in _FIELDS}
+    value["messages"] = [{"role": said.role, "content": said.content} for said in row.messages]
     return {name: told for name, told in value.items() if told or name not in ("neighbours", "paraphrases")}
 
 

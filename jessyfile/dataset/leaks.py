@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -158,7 +159,7 @@ def _same(asked: Sequence[str], cases: Sequence[KnownCase]) -> Iterator[tuple[in
 
 def _shared_words(rows: Sequence[Row], cases: Sequence[KnownCase], found: dict[int, tuple[int, str]]) -> None:
     few = len(rows) <= _FEW
-    by_gram = _said_among({gram for row in rows for gram, _ in _told(row)}, cases) if few else _said(cases)
+    by_gram = _said_among({gram for row in rows for gram, _ in _told(row)}, cases) if few else _said(tuple(cases))
     if not by_gram:
         return
     for index, row in enumerate(rows):
@@ -176,7 +177,8 @@ def _told(row: Row) -> Iterator[tuple[str, str]]:
             yield gram, text
 
 
-def _said(cases: Sequence[KnownCase]) -> dict[str, int]:
+@lru_cache(maxsize=1)  # every step with rows asks, of the same cases
+def _said(cases: tuple[KnownCase, ...]) -> Mapping[str, int]:
     """Return every run of words in the cases and their answers, with the last case that has it."""
     return {
         gram: index
@@ -186,7 +188,7 @@ def _said(cases: Sequence[KnownCase]) -> dict[str, int]:
     }
 
 
-def _said_among(grams: Collection[str], cases: Sequence[KnownCase]) -> dict[str, int]:
+def _said_among(grams: Collection[str], cases: Sequence[KnownCase]) -> Mapping[str, int]:
     """Return what `_said` tells of these runs, looked for in the cases' texts: faster for the rows of one correction."""
     texts = (f" {folded_normal(_BREAK.join(case.said))} " for case in cases)
     return {gram: index for index, text in enumerate(texts) for gram in grams if f" {gram} " in text}

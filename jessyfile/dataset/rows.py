@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ class Row:
     example: TrainingExample
     place: str
     group: str = ""
+    _id: str = field(default="", init=False, repr=False, compare=False)  # once somebody asked for it
 
     @property
     def text(self) -> str:
@@ -38,10 +39,12 @@ class Row:
     @property
     def id(self) -> str:
         """Sixteen hexadecimal digits that depend on what was said alone: one more wording changes no choice and no split."""
-        value = to_json(self.example)
-        value.pop("paraphrases", None)
-        canonical = json.dumps(value, ensure_ascii=False, sort_keys=True)
-        return hashlib.sha256(canonical.encode("utf-8")).hexdigest()[:16]
+        if not self._id:
+            value = to_json(self.example)
+            value.pop("paraphrases", None)
+            canonical = json.dumps(value, ensure_ascii=False, sort_keys=True)
+            object.__setattr__(self, "_id", hashlib.sha256(canonical.encode("utf-8")).hexdigest()[:16])
+        return self._id
 
 
 def to_json(example: TrainingExample) -> dict[str, Any]:

@@ -36,6 +36,7 @@ _FEW = 4
 _PAIR_BLOCK = 25_000
 _HEAD = 32
 _CROWD, _BESIDE, _SORTED = 64, 4, 4
+_ROUNDED = 1e-9  # beside a bound, so that no rounding of numbers loses a pair
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,15 +131,57 @@ def _matrix(found: Grams) -> tuple[Any, NDArray[np.int64]]:
 
 
 def _exact(matrix: Any, sizes: NDArray[np.int64], bound: float) -> Iterator[Pairs]:  # noqa: ANN401 (scipy)
+    """Yield blocks of pairs i < j that are at least as near as the bound, in the order of the earlier texts.
+
+    Texts that are so near share at least `bound` of either's 4-grams. So, whatever the order in which 4-grams are taken, they share one of
+    those that come first in both, all but that share of them (prefix filtering, Chaudhuri et al. 2006): with the rarest first few other
+    texts do. Of what comes later no more can be shared than the rest of the one whose first ones end sooner.
+    """
     import numpy as np
 
-    turned = matrix.T.tocsr()
+    rest = np.maximum(np.ceil(bound * sizes - _ROUNDED).astype(np.int64) - 1, 0)
+    first = _rarest(matrix, sizes - rest)
     for start in range(0, len(sizes), _BLOCK):
-        shared = (matrix[start : start + _BLOCK] @ turned).tocoo()
-        rows, columns = shared.coords[0].astype(np.int64) + start, shared.coords[1].astype(np.int64)
-        similarity = shared.data / (sizes[rows] + sizes[columns] - shared.data)
-        keep = (rows < columns) & (similarity >= bound)
-        yield rows[keep], columns[keep], similarity[keep]
+        met = (first[start : start + _BLOCK] @ first[start:].T).tocoo()
+        left, right = met.coords[0].astype(np.int64) + start, met.coords[1].astype(np.int64) + start
+        most = np.minimum(met.data + np.maximum(rest[left], rest[right]), np.minimum(sizes[left], sizes[right]))
+        near = most * (1 + bound) >= bound * (sizes[left] + sizes[right]) - _ROUNDED
+        fits = (left < right) & near
+        yield _measured(matrix, sizes, (left[fits], right[fits]), bound)
+
+
+def _rarest(matrix: Any, counts: NDArray[np.int64]) -> Any:  # noqa: ANN401 (scipy)
+    """Return of each text that many of its 4-grams, those that the fewest texts have."""
+    import numpy as np
+    from scipy.sparse import csr_array
+
+    begins, sizes = matrix.indptr[:-1], np.diff(matrix.indptr)
+    rank = np.empty(matrix.shape[1], np.int64)
+    rank[np.argsort(np.bincount(matrix.indices, minlength=matrix.shape[1]), kind="stable")] = np.arange(matrix.shape[1])
+    owner = np.repeat(np.arange(len(sizes)), sizes)
+    order = np.lexsort((rank[matrix.indices], owner))
+    kept = order[np.arange(len(order)) - begins[owner] < counts[owner]]
+    starts = np.concatenate(([0], np.cumsum(np.bincount(owner[kept], minlength=len(sizes)))))
+    return csr_array((matrix.data[kept], matrix.indices[kept], starts), shape=matrix.shape)
+
+
+def _measured(
+    matrix: Any,  # noqa: ANN401 (scipy)
+    sizes: NDArray[np.int64],
+    pairs: tuple[NDArray[np.int64], NDArray[np.int64]],
+    bound: float,
+) -> Pairs:
+    """Return those of the pairs that are at least as near as the bound, each with its similarity."""
+    import numpy as np
+
+    shared = np.empty(len(pairs[0]), np.int64)
+    for start in range(0, len(shared), _PAIR_BLOCK):
+        left, right = (side[start : start + _PAIR_BLOCK] for side in pairs)
+        shared[start : start + _PAIR_BLOCK] = matrix[left].multiply(matrix[right]).sum(axis=1)
+    left, right = pairs
+    similarity = shared / (sizes[left] + sizes[right] - shared)
+    keep = similarity >= bound
+    return left[keep], right[keep], similarity[keep]
 
 
 def cross_pairs(left: Sequence[str], right: Sequence[str], bound: float) -> Pairs:
@@ -181,18 +224,22 @@ def _few_pairs(left: Sequence[str], right: Sequence[str], bound: float) -> Pairs
 
 
 def nearest(texts: Sequence[str]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Return every text's highest similarity to another one and that one's index; exact, for up to `EXACT_LIMIT`
-    texts."""
+    """Return every text's highest similarity to another one and that one's index, the first of several, -1 where it shares nothing with
+    any; exact, for up to `EXACT_LIMIT` texts."""
     import numpy as np
 
     matrix, sizes = _matrix(grams(texts))
     best, which = np.zeros(len(texts)), np.full(len(texts), -1, np.int64)
-    for left, right, similarity in _exact(matrix, sizes, 1e-9):
-        for one, other in ((left, right), (right, left)):
-            order = np.argsort(similarity, kind="stable")
-            better = similarity[order] > best[one[order]]
-            best[one[order][better]] = similarity[order][better]
-            which[one[order][better]] = other[order][better]
+    for start in range(0, len(texts), _BLOCK):
+        own = slice(start, min(start + _BLOCK, len(texts)))
+        shared = (matrix[own] @ matrix[start:].T).toarray()
+        alike = shared / (sizes[own, None] + sizes[start:] - shared)
+        np.fill_diagonal(alike, 0)
+        for side, part in ((0, slice(start, len(texts))), (1, own)):
+            at = alike.argmax(axis=side)
+            found = np.take_along_axis(alike, np.expand_dims(at, side), side).squeeze(side)
+            better = np.flatnonzero(found > best[part]) + start
+            best[better], which[better] = found[better - start], at[better - start] + start
     return best, which
 
 
@@ -284,11 +331,8 @@ def _bucket_pairs(
 
 
 def _proposed(found: Grams, matrix: Any, sizes: NDArray[np.int64], bound: float) -> Iterator[Pairs]:  # noqa: ANN401 (scipy)
-    for left, right in _candidates(found, sizes, bound):
-        shared = matrix[left].multiply(matrix[right]).sum(axis=1)
-        similarity = shared / (sizes[left] + sizes[right] - shared)
-        keep = similarity >= bound
-        yield left[keep], right[keep], similarity[keep]
+    for pairs in _candidates(found, sizes, bound):
+        yield _measured(matrix, sizes, pairs, bound)
 
 
 def first_of_each(texts: Sequence[str], bound: float) -> tuple[list[int], dict[int, int]]:

@@ -152,9 +152,10 @@ class _Others:
             left, right, alike = cross_pairs(asked, asked, _NEAR[0])
             order = (-alike).argsort(kind="stable")
             order = order[alike[order] <= _NEAR[1]]
+            near = [self._near[row.id] for row in self._rows]  # rows of one id share theirs
             for one, other in zip(left[order].tolist(), right[order].tolist(), strict=True):
-                row, known = self._rows[one], self._near[self._rows[one].id]
-                if len(known) < _NEAREST and self._asks_else(row, self._rows[other]):
+                known = near[one]
+                if len(known) < _NEAREST and self._asks_else(self._rows[one], self._rows[other]):
                     known.append(self._rows[other])
         return self._near
 

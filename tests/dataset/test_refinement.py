@@ -9,12 +9,14 @@ from typing import Any
 
 import pytest
 
+from jessyfile.dataset import collect as collect_module
+from jessyfile.dataset import rows as rows_module
 from jessyfile.dataset.data_steps import refuse_duplicates
-from jessyfile.dataset.example import Turn
+from jessyfile.dataset.example import TrainingExample, Turn
 from jessyfile.dataset.formatted import FormattedRow, formatted, read_formatted
 from jessyfile.dataset.leaks import find_leaks, load_cases
 from jessyfile.dataset.refinement import DRAFTS, better, is_refined, question_place, refinement_turns, unrefined
-from jessyfile.dataset.rows import Row, read_rows
+from jessyfile.dataset.rows import Row, read_rows, to_json
 from jessyfile.dataset.split import split_rows
 from jessyfile.dataset.weaker import refinements
 from jessyfile.errors import DatasetError
@@ -207,6 +209,41 @@ def test_a_refinement_stands_where_its_row_does() -> None:
     assert all((unrefined(row.example).query in known) for row in split.valid)
     assert not any((unrefined(row.example).query in known) for row in split.train)
     assert split_rows(rows, 0.3, 42).valid == [row for row in split.valid if not is_refined(row.example)]
+
+
+def test_a_row_is_named_once_however_often_it_is_near_to_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each pair of near questions named its row anew: 800,000 digests for 320 refinements, twenty seconds."""
+    asked: list[TrainingExample] = []
+    monkeypatch.setattr(rows_module, "to_json", lambda example: asked.append(example) or to_json(example))
+    rows = rows_of()
+    assert len(made_of(*rows)) == DRAFTS * len(rows)
+    assert len(asked) == len(rows)
+
+
+def test_all_topics_draw_from_drafts_that_are_made_once(
+    project: Any, seed: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[str] = []
+    make = collect_module.refinements
+    monkeypatch.setattr(collect_module, "refinements", lambda *given: begun.append(given[1]) or make(*given))
+    written = [
+        seed(
+            row.example.query,
+            row.example.response,
+            category="technical",
+            topic="rust",
+            complexity="medium",
+            iterations=4,
+        )
+        for row in rows_of()[6:]
+    ]
+    project("data/seeds/technical/rust.jsonl", *written)
+    other = make_category("technical", "tr", "medium", rust=6)
+    again = refining("turkish", "technical", count=20, topics={"technical": 10, "turkish": 10})
+    recipe = make_recipe(project.root, own(project, seed, 6), other, again, marker=MARKER)
+    made = run_steps(recipe, project.root, tmp_path).summary.topics
+    assert (made["refinement/turkish"], made["refinement/technical"]) == (10, 10)
+    assert begun == ["refinement"]
 
 
 def test_what_says_the_same_on_purpose_is_no_duplicate() -> None:

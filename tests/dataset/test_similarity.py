@@ -199,5 +199,33 @@ def test_the_nearest_neighbour_is_the_nearest(monkeypatch):
         assert jaccard(one, made[which[i]]) == pytest.approx(expected)
 
 
+def test_of_several_nearest_it_is_the_first(monkeypatch):
+    monkeypatch.setattr(similarity, "_BLOCK", 2)
+    best, which = nearest(["kuş", "bir kedi", "bir kedi", "bir kedi", "köpek", "bir kedi"])
+    assert (best[1:4].tolist(), best[4]) == ([1, 1, 1], 0)
+    assert which.tolist() == [-1, 2, 1, 1, -1, 1]
+
+
+@pytest.mark.parametrize("bound", [0.6, 0.85])
+def test_few_pairs_are_looked_at_of_texts_that_share_common_words(monkeypatch, bound):
+    """Every pair was multiplied out whole: of 8,000 rows thirty million, for a few hundred that are near."""
+    rng, measured = random.Random(3), []
+    own = ["".join(rng.choices("bcdfgjklmnprsvyz", k=8)) for _ in range(800)]
+    made = [" ".join([*rng.sample(WORDS, 12), *own[4 * number : 4 * number + 4]]) for number in range(200)]
+    made.append(made[17].replace(own[68], "yarın"))
+    monkeypatch.setattr(similarity, "_measured", _counting(similarity._measured, measured))
+    left, right, _ = near_pairs(made, bound)
+    assert (left.tolist(), right.tolist()) == ([17], [200])
+    assert sum(measured) < 0.05 * 201 * 200 / 2
+
+
+def _counting(measure, counts):
+    def counted(matrix, sizes, pairs, bound):
+        counts.append(len(pairs[0]))
+        return measure(matrix, sizes, pairs, bound)
+
+    return counted
+
+
 def test_groups_join_what_is_linked():
     assert groups(6, [(4, 1), (1, 0), (3, 5)]) == [0, 0, 2, 3, 0, 3]
