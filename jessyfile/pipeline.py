@@ -699,6 +699,8 @@ class _Read:
     suites    the cases that are asked; those whose references are trained are not
     trained   the setting that takes cases out, where the recipe has it
     packing   how weights are rounded; weighing, the rows by which errors are weighed: what they do not change is kept when they change
+    encoding  how rows become tokens
+    learned   whether rows are encoded at all: where an adapter is taken, only those by which errors are weighed
     """
 
     rows: tuple[str, ...]
@@ -708,6 +710,8 @@ class _Read:
     trained: tuple[str, ...]
     packing: tuple[str, ...]
     weighing: tuple[str, ...]
+    encoding: tuple[str, ...]
+    learned: bool
 
     @staticmethod
     def of(recipe: Recipe) -> _Read:
@@ -715,14 +719,17 @@ class _Read:
 
         weighed = recipe.export.imatrix and weighs(recipe.export.quantize)
         trained = ("prefer.references",) if recipe.prefer and recipe.prefer.references else ()
+        system = ("system",) if recipe.train.include_system else ()
         return _Read(
             rows=("complexity.level.*.iterations", "complexity.marker"),
-            system=("system",) if recipe.train.include_system else (),
+            system=system,
             sampling=("system", "template", "message.*", "parameter.*", "eval.max_tokens"),
             suites=("eval.suite.*", *trained),
             trained=trained,
             packing=("export.quantize", *(("export.imatrix",) if weighed else ())),
             weighing=("encode",) if weighed else (),
+            encoding=("train.max_length", "train.include_system", "complexity.marker", *system),
+            learned=weighed or not recipe.lora.trained,
         )
 
 
@@ -732,9 +739,11 @@ def compile_steps(recipe: Recipe, hosts: Hosts | None = None) -> tuple[Step, ...
     data = _data_steps(recipe, read)
     rows, passages = _row_steps(recipe, data), _passage_steps(recipe)
     retrieval = tuple(step.name for step in (*rows[:1], *passages))  # the steps that serve
+    before = rows[1:] if read.learned else ()
     # without RETRIEVE the rows are trained as `dataset` leaves them
-    questions = _question_steps(recipe, rows[-1].name if rows else "dataset")
-    composed = questions[0].name if questions else rows[-1].name if rows else "dataset"
+    composed = before[0].name if before else "dataset"
+    questions = _question_steps(recipe, composed) if read.learned else ()
+    composed = questions[0].name if questions else composed
     preferences = _preference_steps(recipe, hosts, ("train.include_system", "complexity.marker", *read.system))
     # the step whose adapter is merged, compared and served
     adapted = "prefer" if preferences else "train"
@@ -744,11 +753,12 @@ def compile_steps(recipe: Recipe, hosts: Hosts | None = None) -> tuple[Step, ...
         *preferences[:1],
         _dataset_step(recipe, data, read),
         *passages,
-        *rows,
+        *rows[:1],
+        *before,
         *questions,
         *_training_steps(recipe, read, composed, hosts),
         *preferences[1:],
-        *_export_steps(recipe, read, composed, adapted, retrieval),
+        *_export_steps(recipe, read, _proof_step(recipe, read, composed, adapted), adapted, retrieval),
         *_evaluation_steps(recipe, read, adapted, retrieval),
         _promote_step(recipe.name),
     )
@@ -834,18 +844,17 @@ def _dataset_step(recipe: Recipe, data: tuple[Step, ...], read: _Read) -> Step:
 
 
 def _training_steps(recipe: Recipe, read: _Read, composed: str, hosts: Hosts | None) -> tuple[Step, ...]:
-    return (
-        Step(
-            "encode",
-            "tokenize, mask and prove the mask",
-            _encode,
-            inputs=("base", composed),
-            reads=("train.max_length", "train.include_system", "complexity.marker", *read.system),
-            version=3,
-            units=_rows,
-        ),
-        _taken_step() if recipe.lora.trained else _train_step(hosts),
+    encode = Step(
+        "encode",
+        "tokenize, mask and prove the mask",
+        _encode,
+        inputs=("base", composed),
+        reads=read.encoding,
+        version=3,
+        units=_rows,
     )
+    train = _taken_step() if recipe.lora.trained else _train_step(hosts)
+    return (encode, train) if read.learned else (train,)
 
 
 def _train_step(hosts: Hosts | None) -> Step:
@@ -881,8 +890,28 @@ def _taken_step() -> Step:
     )
 
 
+def _proof_step(recipe: Recipe, read: _Read, composed: str, adapted: str) -> Step:
+    """Return the step that proves the file; where no rows are encoded it encodes the few that it asks, some as they are asked when the
+    model serves.
+    """
+    made = (adapted, "merge", "gguf", "modelfile")
+    step = Step(
+        "parity",
+        "prove that the GGUF answers as the trained model does",
+        _parity,
+        inputs=("base", composed, "encode", *made),
+        version=2,
+        preflight=_parity_known,
+    )
+    if read.learned:
+        return step
+    served = ("index",) if recipe.retrieve and recipe.retrieve.examples else ()
+    reads = (*read.encoding, *(("retrieve.examples",) if served else ()))
+    return replace(step, inputs=("base", "dataset", *served, *made), reads=reads, timed_as="parity.taken")
+
+
 def _export_steps(
-    recipe: Recipe, read: _Read, composed: str, adapted: str, retrieval: tuple[str, ...]
+    recipe: Recipe, read: _Read, proof: Step, adapted: str, retrieval: tuple[str, ...]
 ) -> tuple[Step, ...]:
     """Return the steps from the adapter to a registered candidate."""
     from jessyfile.export.registry import holds_candidate
@@ -916,14 +945,7 @@ def _export_steps(
             version=2,
             preflight=_modelfile_known,
         ),
-        Step(
-            "parity",
-            "prove that the GGUF answers as the trained model does",
-            _parity,
-            inputs=("base", composed, "encode", adapted, "merge", "gguf", "modelfile"),
-            version=2,
-            preflight=_parity_known,
-        ),
+        proof,
         Step(
             "import",
             "register the candidate with the engine",

@@ -38,9 +38,10 @@ def show_mask(recipe: Path, count: int, *, as_json: bool) -> None:
     loaded, root = load(recipe, (), None, ()), find_root(recipe)
     steps, store = load_state(root, loaded.name).steps, Store(root)
     if not {"base", "encode"} <= steps.keys():
+        taken = f"LORA takes the adapter in `{loaded.lora.trained}`, so that no row is encoded to be trained"
+        first = f"run `{shell_line('apply', str(recipe), '--only', 'encode')}` first"
         raise ProjectError(
-            f"the rows of {loaded.name} were never encoded",
-            hint=f"run `{shell_line('apply', str(recipe), '--only', 'encode')}` first",
+            f"the rows of {loaded.name} were never encoded", hint=taken if loaded.lora.trained else first
         )
     rows = encoded.load(store.verified(steps["encode"].object) / "train.safetensors")
     tokenizer = load_tokenizer(store.verified(steps["base"].object))

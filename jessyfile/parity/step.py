@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 PARITY = "parity.json"
 _CONVERSATIONS = 10
+_EACH = 5  # of these, how many stand bare before one behind rows
 _TEXTS = 12
 _ASKED = 6
 _ROOM = 8  # tokens of context beside the longest passage
@@ -50,7 +51,7 @@ def run_parity(context: StepContext) -> ParityFacts:
     """
     from jessyfile.export.export_steps import GGUF_FILE
 
-    passages = _passages(context.inputs["encode"])
+    passages = _passages(context)
     context.progress.update(0, text="reading the base and the trained model")
     base, trained = read_trained(context.inputs["base"], context.adapter, passages)
     subject = Trained(passages, trained, base)
@@ -83,13 +84,38 @@ def run_parity(context: StepContext) -> ParityFacts:
     return facts
 
 
-def _passages(folder: Path) -> list[Passage]:
+def _passages(context: StepContext) -> list[Passage]:
     """Return held-out conversations as training encodes them; of those trained on when none is held out."""
     for split in ("valid", "train"):
-        found = trained_passages(encoded.load(folder / f"{split}.safetensors"), _CONVERSATIONS)
+        found = trained_passages(_encoded(context, split), _CONVERSATIONS)
         if found:
             return found
     raise EvaluationError("parity has no answer to compare", hint="the dataset is empty")
+
+
+def _encoded(context: StepContext, split: str) -> encoded.Encoded:
+    """Return the rows of a split as the step `encode` left them; without it, those few that are asked."""
+    if "encode" in context.inputs:
+        return encoded.load(context.inputs["encode"] / f"{split}.safetensors")
+    from jessyfile.training.encode import MaskProof, encoder_of
+
+    recipe = context.recipe
+    encoder = encoder_of(recipe, context.inputs["base"], recipe.train.max_length)
+    rows = read_formatted(context.inputs["dataset"] / f"{split}.jsonl")
+    chosen = _some_behind_rows(context, [rows[at] for at in spread(len(rows), _CONVERSATIONS)])
+    return encoded.pack(encoder.encode(chosen, MaskProof()), (), encoder.end)
+
+
+def _some_behind_rows(context: StepContext, rows: Sequence[FormattedRow]) -> list[FormattedRow]:
+    """Return conversations of which some stand behind the nearest rows, as when the model serves: long ones among many short ones."""
+    if "index" not in context.inputs or context.recipe.retrieve is None:
+        return list(rows)
+    from jessyfile.retrieval.examples import Examples
+    from jessyfile.retrieval.training_rows import Given
+
+    examples = Examples.load(context.inputs["index"]).trained()
+    given = Given(examples, context.recipe.retrieve.examples, context.recipe.dataset.seed, {}, 0.0)
+    return [given.as_served(row) if at % _EACH == 0 else row for at, row in enumerate(rows)]
 
 
 def _asked(

@@ -36,7 +36,7 @@ def taken_preflight(outlook: Outlook) -> Iterator[Finding]:
         yield outlook.error(error, "lora.trained")
         return
     said = f"the adapter in `{outlook.recipe.lora.trained}` is taken as it is: nothing is trained"
-    yield Finding("note", "", outlook.step, f"{said}, and TRAIN only says how rows are read")
+    yield Finding("note", "", outlook.step, f"{said}, and of TRAIN only how the rows of the proof are read counts")
 
 
 def run_taken(context: StepContext) -> TakenFacts:

@@ -230,19 +230,19 @@ def test_all_topics_draw_from_drafts_that_are_made_once(
         seed(
             row.example.query,
             row.example.response,
-            category="technical",
-            topic="rust",
+            category="drinks",
+            topic="hot",
             complexity="medium",
             iterations=4,
         )
         for row in rows_of()[6:]
     ]
-    project("data/seeds/technical/rust.jsonl", *written)
-    other = make_category("technical", "tr", "medium", rust=6)
-    again = refining("turkish", "technical", count=20, topics={"technical": 10, "turkish": 10})
+    project("data/seeds/drinks/hot.jsonl", *written)
+    other = make_category("drinks", "tr", "medium", hot=6)
+    again = refining("turkish", "drinks", count=20, topics={"drinks": 10, "turkish": 10})
     recipe = make_recipe(project.root, own(project, seed, 6), other, again, marker=MARKER)
     made = run_steps(recipe, project.root, tmp_path).summary.topics
-    assert (made["refinement/turkish"], made["refinement/technical"]) == (10, 10)
+    assert (made["refinement/turkish"], made["refinement/drinks"]) == (10, 10)
     assert begun == ["refinement"]
 
 

@@ -18,6 +18,7 @@ from jessyfile.dataset.example import Turn
 from jessyfile.dataset.formatted import FormattedRow, formatted, read_formatted
 from jessyfile.dataset.rows import Row, to_json
 from jessyfile.language.recipe import Category, Message, Retrieve
+from jessyfile.parity.step import _some_behind_rows
 from jessyfile.planning.run import Silent
 from jessyfile.planning.steps import StepContext
 from jessyfile.results.facts import NeighbourFacts
@@ -85,6 +86,18 @@ def test_the_forecast_counts_what_the_rows_with_neighbours_hold() -> None:
     assert rows_read(Retrieve(3, None)) == pytest.approx(held / len(rows), rel=0.01)
     assert rows_read(Retrieve(3, None, bare=1)) == 1
     assert rows_read(None) == 1
+
+
+def test_where_nothing_is_trained_the_proof_asks_some_rows_as_they_are_served(tmp_path: Path) -> None:
+    """With an adapter that is taken no row is put behind others; those few that are asked would all have been short ones."""
+    _, rows = given(everyday())
+    examples_of(rows[12:]).save(tmp_path)
+    context: Any = SimpleNamespace(inputs={"index": tmp_path}, recipe=retrieving(tmp_path))
+    asked = _some_behind_rows(context, rows[:12])
+    assert [row.id for row in asked] == [row.id for row in rows[:12]]
+    assert [at for at, row in enumerate(asked) if row.neighbours] == [0, 5, 10]
+    assert {len(asked[at].neighbours) for at in (0, 5, 10)} == {3}
+    assert _some_behind_rows(SimpleNamespace(inputs={}, recipe=retrieving(tmp_path)), rows[:12]) == rows[:12]  # type: ignore[arg-type]
 
 
 def test_where_its_own_is_left_out_nothing_that_says_the_same_is_left_either() -> None:

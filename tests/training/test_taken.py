@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -19,8 +20,9 @@ from jessyfile.pipeline import compile_steps
 from jessyfile.planning.plan import Selection, make_plan
 from jessyfile.planning.plan_text import render_plan
 from jessyfile.planning.state import load_state
-from jessyfile.results.facts import TakenFacts
-from tests.walks import applied_walk, jessy, result
+from jessyfile.planning.steps import Step
+from jessyfile.results.facts import ParityFacts, TakenFacts
+from tests.walks import HOUSE, applied_walk, jessy, result
 
 TAKEN = ("--set", "lora.trained=given")
 CRITERION = "EVAL {\n  MAY training_time < 60m\n}\n"
@@ -48,8 +50,13 @@ def test_it_is_taken_without_a_training_and_everything_after_it_is_made_of_it(ro
     plan = jessy("plan", "walk.jessy", *TAKEN)
     assert "the adapter in `given` is taken as it is: nothing is trained" in plan
     assert "train never ran here" in plan  # the seconds and memory of the training had been forecast for it
+    assert re.search(r"^ +encode +no longer read$", plan, re.M)
     jessy("apply", "walk.jessy", *TAKEN)
     action = load_state(root, "walk").steps["train"]
+    proof = load_state(root, "walk").steps["parity"]
+    assert proof.facts_of(ParityFacts).positions > 0
+    assert proof.facts_of(ParityFacts).agreement == 1
+    assert "dataset" in proof.inputs
     facts = action.facts_of(TakenFacts)
     assert (facts.taken_from, facts.rank) == ("given", 4)
     assert not {"final_loss", "training_seconds", "updates"} & set(action.facts)
@@ -76,6 +83,30 @@ def test_the_recipe_without_it_trains_as_before(root: Path) -> None:
     assert "lora.trained" not in recipe.values(step.reads)
     assert "  + train" not in (plan := jessy("plan", "walk.jessy"))
     assert "  ~ train" not in plan
+
+
+def test_no_row_is_prepared_for_a_training_that_does_not_come() -> None:
+    """Rows were put behind their neighbours and encoded, a minute of two cores, for a proof that reads ten of them."""
+    names = {False: steps_of({}), True: steps_of({"lora.trained": "models/jessy-270m"})}
+    assert names[False].keys() - names[True].keys() == {"neighbours", "encode"}
+    assert not names[True].keys() - names[False].keys()
+    assert names[False]["parity"].inputs[:3] == ("base", "neighbours", "encode")
+    assert names[True]["parity"].inputs == ("base", "dataset", "index", "train", "merge", "gguf", "modelfile")
+    assert "train.max_length" in names[True]["parity"].reads
+    assert names[True]["import"].inputs == names[False]["import"].inputs
+
+
+def test_what_weighs_the_errors_of_rounding_is_encoded_nevertheless() -> None:
+    weighed = steps_of({"lora.trained": "models/jessy-270m", "export.quantize": "q4_k_m"})
+    assert {"neighbours", "encode"} <= weighed.keys()
+    assert "encode" in weighed["gguf"].inputs
+    assert "encode" in weighed["parity"].inputs
+
+
+def steps_of(sets: dict[str, str]) -> dict[str, Step]:
+    recipe = load_recipe(HOUSE / "recipes" / "jessy-270m.jessy", sets=sets).recipe
+    assert recipe is not None
+    return {step.name: step for step in compile_steps(recipe)}
 
 
 def config(given: Path, **changed: object) -> None:
