@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 
 from jessyfile.dataset import rewriting
 from jessyfile.dataset.augment import asciified, slangy, typo
-from jessyfile.retrieval.examples import Example, Examples, by_row
+from jessyfile.retrieval.examples import Example, Examples
 from jessyfile.retrieval.pieces import counted, folded
 
 HOUSE = Path(__file__).parents[1]
@@ -50,7 +50,7 @@ def shipped_questions() -> tuple[dict[str, str], Examples]:
         line
         for file in files
         for line in file.read_text("utf-8").splitlines()
-        if file.parent.name not in ("markers", "voice")
+        if file.parent.name not in ("home", "markers", "voice")
     )
     rows = {row["query"]: row for row in map(json.loads, lines)}
     made = (Example("", query, "x", "low", 1, tuple(row.get("paraphrases", ()))) for query, row in rows.items())
@@ -143,7 +143,7 @@ def main(count: int) -> None:
     wordings = [text for row in examples.rows for text in (row.question, *row.paraphrases)]
     first = np.cumsum([0, *(1 + len(row.paraphrases) for row in examples.rows)])[:-1]
     asked = {**retyped(questions, languages), "other words": other_words(examples.rows)}
-    ways: dict[str, Scores] = {"jessy": lambda text: by_row(examples.index.scores(text), first)}
+    ways: dict[str, Scores] = {"jessy": examples.nearness.by_row}
     for name, scores in others(wordings).items():
         ways[name] = lambda text, scores=scores: np.maximum.reduceat(scores(text), first)  # type: ignore[misc]
     more, worded = len(wordings) - len(questions), len(asked["other words"])

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from jessyfile.language.recipe import Message
 from jessyfile.results.typed_json import read_as
 from jessyfile.retrieval.index import Index
+from jessyfile.retrieval.nearness import Nearness
 from jessyfile.retrieval.pieces import folded
 from jessyfile.text.json_lines import read_result, write_jsonl
 from jessyfile.text.turkish import lower, normal
@@ -25,9 +26,7 @@ if TYPE_CHECKING:
 
 ROWS = "rows.jsonl"
 _LEFT_OUT = ("paraphrases", "held_out", "category", "own", "unasked")  # where there is nothing to say
-_SAME = 0.9999
 _FEW = 64
-_AVERAGE = 0.4  # what the average of a row's wordings counts beside its nearest
 OWN_FIRST = 0.8  # as near as this share of another row's nearness, a row of one's own comes before it: docs/retrieval.md says why
 
 
@@ -53,7 +52,7 @@ class Example:
 
 @dataclass(frozen=True, slots=True)
 class Neighbour:
-    """An example, and how near it is to a question (`by_row`): 1 is the same words."""
+    """An example, and how near it is to a question (`retrieval.nearness`): 1 is the same words."""
 
     example: Example
     score: float
@@ -70,7 +69,8 @@ class Examples:
     def build(cls, rows: Iterable[Example]) -> Examples:
         """Return rows with the index of their wordings."""
         held = tuple(rows)
-        return cls(Index.build([text for row in held for text in (row.question, *row.paraphrases)]), held)
+        wordings = [text for row in held for text in (row.question, *row.paraphrases)]
+        return cls(Index.build(wordings, consonants=True), held)
 
     def trained(self) -> Examples:
         """Return the rows that are trained with an index of their own, as if none were held out."""
@@ -111,11 +111,11 @@ class Examples:
         return list(islice(self._ranked(question), count))
 
     @cached_property
-    def _first(self) -> NDArray[np.int64]:
-        """Where the wordings of each row begin."""
+    def nearness(self) -> Nearness:
+        """How near each row is to a question, in the order of the rows."""
         import numpy as np
 
-        return np.cumsum([0, *(1 + len(row.paraphrases) for row in self.rows)])[:-1]
+        return Nearness(self.index, np.cumsum([0, *(1 + len(row.paraphrases) for row in self.rows)])[:-1])
 
     @cached_property
     def _weights(self) -> NDArray[np.float64]:
@@ -130,26 +130,13 @@ class Examples:
         """
         import numpy as np
 
-        scores = by_row(self.index.scores(question), self._first).round(4)
+        scores = self.nearness.by_row(question).round(4)
         same = np.flatnonzero(scores == 1).tolist()  # the same pieces: `kız` and `kiz`, or words in another order
         for place in sorted(same, key=lambda place: _otherwise(self.rows[place], question)):
             yield Neighbour(self.rows[place], 1.0)
         scores[same] = 0
         for place in _nearest_first(scores * weights):
             yield Neighbour(self.rows[place], float(scores[place]))
-
-
-def by_row(scores: NDArray[np.float64], first: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Return how near each row is whose wordings have these scores, from `first` on: three fifths is its nearest wording's, two fifths
-    their average, so that what is near to one wording by chance comes after what is near to several; the same words are 1.
-    """
-    import numpy as np
-
-    if not len(first):
-        return np.zeros(0)
-    nearest = np.maximum.reduceat(scores, first)
-    average = np.add.reduceat(scores, first) / np.diff(first, append=len(scores))
-    return np.where(nearest > _SAME, nearest, nearest + _AVERAGE * (average - nearest))
 
 
 def _nearest_first(scores: NDArray[np.float64]) -> Iterator[int]:

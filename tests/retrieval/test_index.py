@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from jessyfile.errors import DamagedError
 from jessyfile.retrieval.index import FILE, Index
-from jessyfile.retrieval.pieces import counted, folded
+from jessyfile.retrieval.pieces import consonants_of, counted, folded
 
 ROWS = [
     "günaydın, nasılsın bugün",
@@ -114,6 +114,26 @@ def test_the_cosine_is_the_one_of_the_definition() -> None:
             weights[at, known.index(key)] = (1 + np.log(count)) * (1 + np.log((1 + len(rows)) / (1 + held[key])))
     unit = weights / np.linalg.norm(weights, axis=1, keepdims=True)
     assert Index.build(rows).scores(question) == pytest.approx(unit[:-1] @ unit[-1], abs=1e-6)
+
+
+def test_vowels_left_out_are_no_other_word() -> None:
+    """`nslsn` shares no three letters with `nasılsın`."""
+    rows = ["nasılsın", "nasıl yapılır", "linux nedir", "saat kaç", "istanbul"]
+    plain, both = (Index.build(rows, consonants=wished) for wished in (False, True))
+    for question, row in (("nslsn", 0), ("LNX nedir", 2), ("st kc", 3), ("istnbl", 4)):
+        assert both.scores(question).argmax() == row
+    assert not plain.scores("nslsn").any()
+    assert (both.keys < 0).any() and not (plain.keys < 0).any()  # what was made without them is asked without them
+    assert consonants_of("Saaat 1000, EVET allah!") == "st 1000 evt alh"
+
+
+def test_a_piece_of_consonants_counts_three_quarters() -> None:
+    rows = ["kedi", "ev"]
+    found = Index.build(rows, consonants=True)
+    letters, consonants = 1 + np.log(3 / 2), 0.75 * (1 + np.log(3 / 2))
+    length = np.sqrt(4 * letters**2 + 2 * consonants**2)  # «ke ked edi di », « kd kd »
+    asked = np.sqrt(2 * (1 + np.log(3)) ** 2 + 2 * consonants**2)  # of its own pieces those of letters are unknown
+    assert found.scores("kd")[0] == pytest.approx(2 * consonants**2 / length / asked, abs=1e-6)
 
 
 def test_equal_rows_are_equal_bytes_and_come_back(tmp_path: Path) -> None:
