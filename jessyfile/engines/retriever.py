@@ -16,7 +16,7 @@ from jessyfile.errors import ContextFullError, DamagedError, EngineError, Storag
 from jessyfile.language.recipe import Message
 from jessyfile.retrieval.examples import Examples, Neighbour, conversation
 from jessyfile.retrieval.index_step import index_digest
-from jessyfile.retrieval.levels import Vote, Voting
+from jessyfile.retrieval.levels import Vote, Voting, of_its_level
 from jessyfile.retrieval.passage_index import NearPassage, PassageIndex, passages_digest
 from jessyfile.retrieval.quoting import asked_of, leans_on
 from jessyfile.retrieval.standing import stands_alone
@@ -35,7 +35,8 @@ class Retriever:
 
     A question that opens a conversation and is nearer than `answer` to an example gets that example's answer as it stands
     (None: never); a later one where it is the example's own question and needs nothing that was said (`retrieval.standing`). One that
-    is nearer to an example than to every passage is asked without passages.
+    is nearer to an example than to every passage is asked without passages. Where the rows around it give a question another level than
+    the nearest has, the nearest of that level answers.
     """
 
     engine: Engine
@@ -86,10 +87,11 @@ class Retriever:
         found = self.examples.neighbours(question, self.count)
         vote = self.voting.vote(self.examples, question)
         asked_last, free = place == len(messages) - 1, not self._held(settings)
-        if free and found and asked_last and self._stands(messages, found[0]):
+        if free and found and asked_last and self.answer is not None and self._stands(messages, found[0]):
+            near = self.examples.neighbours(question, max(self.count, self.voting.count))
+            row = of_its_level(near, vote, self.voting.levels, self.answer)
             spent = time.perf_counter() - started
-            told = Retrieved(_shown(found[:1]), True, vote)
-            return Reply(found[0].example.said, 0, 0, spent, spent, "stop", told)
+            return Reply(row.example.said, 0, 0, spent, spent, "stop", Retrieved(_shown([row]), True, vote))
         passages = self.notes.held.nearest(question, self.notes.top) if self.notes is not None else []
         if found and found[0].score > (passages[0].score if passages else 0):
             passages = []  # it is talk, and not asked of the notes

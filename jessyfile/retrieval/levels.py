@@ -21,6 +21,12 @@ if TYPE_CHECKING:
     from jessyfile.retrieval.examples import Example, Examples, Neighbour
 
 VOTE = "vote.json"
+CLEARLY = 0.65
+"""From which share on a vote for less thought than the nearest row has is believed: 82 of 101 such votes were right and the row 15 times;
+below it 120 of 245 and the row 104 times. Of votes for more thought 107 of 132 were right, the row 19 times (benchmarks/levels.py).
+"""
+ITS_OWN = 0.6
+"""From which nearness on a row is asked for in other words, and its own level holds whatever rows beside it have."""
 _COUNTS, _WIDTHS, _DOUBTS = (3, 7, 15, 31), (0.03, 0.1, 0.3), (0.1, 0.3, 1.0)
 _LEAST = 20  # held-out rows; fewer choose nothing
 
@@ -84,6 +90,33 @@ class Voting:
     def load(cls, folder: Path) -> Voting:
         """Return what `save` wrote. Raises StateError when it is damaged."""
         return load_as(cls, folder / VOTE)
+
+
+def of_its_level(found: Sequence[Neighbour], vote: Vote | None, levels: Sequence[str], bound: float) -> Neighbour:
+    """Return the row that answers: the nearest, or, where the rows' vote gives the question another level, the nearest of that level.
+
+    A row is nearest by its words, and `sen gerçek misin` stands beside `beyaz yalan gerçekten zararsız mı`; the rows around it say that a
+    thought is wanted, not a remark. One's own row, and one that is asked for in nearly its own words, is kept; so is the nearest where no
+    row of the level is above the bound.
+
+    Args:
+        found: answered rows, nearest first, one at least.
+        vote: what the nearest rows say of the level; None for nothing.
+        levels: the recipe's levels, the one of least thought first.
+        bound: how near a row must be for its answer to stand.
+    """
+    first = found[0]
+    if (
+        vote is None
+        or first.example.own
+        or first.score >= ITS_OWN
+        or not {vote.level, first.example.level} <= set(levels)
+    ):
+        return first
+    more = levels.index(vote.level) - levels.index(first.example.level)
+    if more == 0 or (more < 0 and vote.share < CLEARLY):
+        return first
+    return next((one for one in found if one.example.level == vote.level and one.score > bound), first)
 
 
 def calibrated(examples: Examples, held_out: Sequence[Example], levels: Sequence[str]) -> Voting:

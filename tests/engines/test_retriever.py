@@ -21,9 +21,9 @@ from jessyfile.evaluation.evaluation_steps import _warm_up
 from jessyfile.export.registry import Registration, lookup, model_id, register
 from jessyfile.language.recipe import Message
 from jessyfile.results.served import Retrieval
-from jessyfile.retrieval.examples import ROWS, Example, Examples
+from jessyfile.retrieval.examples import ROWS, Example, Examples, Neighbour
 from jessyfile.retrieval.index_step import index_digest
-from jessyfile.retrieval.levels import Voting
+from jessyfile.retrieval.levels import CLEARLY, ITS_OWN, Vote, Voting, of_its_level
 
 HELD = Examples.build(
     [
@@ -272,3 +272,57 @@ def test_an_answer_that_keeps_to_a_schema_is_the_models() -> None:
     held = GenerationSettings(schema='{"type": "object"}')
     assert asking.chat([user("selam naber")], held).text == '{"queue": "billing"}'
     assert asking.chat([user("selam naber")]).text == "[low 1]\nİyidir, senden?"
+
+
+LEVELLED = Examples.build(
+    [
+        Example("remark", "sen gerçek misin", "[low 1]\nProgramım.", "low", 1),
+        Example("lie", "yalan söylemek hep yanlış mı", "[high 6]\nBence çoğu zaman.", "high", 6),
+        Example("truth", "acı bir gerçek söylenmeli mi", "[high 6]\nZor soru.", "high", 6),
+        Example("white", "beyaz yalan ne zaman zarar verir", "[high 6]\nGüven gidince.", "high", 6),
+    ]
+)
+
+
+ASKED_OF_LIES = "beyaz yalan gerçekten zararlı mı sen gerçek de"
+
+
+def levelled(share: float, level: str) -> tuple[list[Neighbour], Vote]:
+    return LEVELLED.neighbours(ASKED_OF_LIES, 4), Vote(level, share)
+
+
+def test_a_row_of_the_level_that_the_rows_vote_for_answers_in_place_of_a_nearer_one() -> None:
+    found, vote = levelled(0.5, "high")
+    assert found[0].example.id == "remark"
+    taken = of_its_level(found, vote, ("low", "high"), bound=0.05)
+    assert taken.example.level == "high"
+    assert taken == next(one for one in found if one.example.level == "high")
+
+
+def test_the_nearest_row_answers_where_none_of_the_level_is_near_enough_or_its_level_is_not_sure() -> None:
+    found, vote = levelled(0.5, "high")
+    assert of_its_level(found, vote, ("low", "high"), bound=0.9) is found[0]
+    assert of_its_level(found, None, ("low", "high"), bound=0.05) is found[0]
+    assert of_its_level(found, Vote("else", 0.9), ("low", "high"), bound=0.05) is found[0]
+    high_first = [one for one in found if one.example.level == "high"] + [found[0]]
+    assert of_its_level(high_first, Vote("low", CLEARLY - 0.01), ("low", "high"), bound=0.05) is high_first[0]
+    assert of_its_level(high_first, Vote("low", CLEARLY), ("low", "high"), bound=0.05) is high_first[-1]
+
+
+def test_a_row_that_is_asked_for_in_its_own_words_and_ones_own_row_answer_whatever_stands_beside_them() -> None:
+    found, vote = levelled(0.9, "high")
+    same = [replace(found[0], score=ITS_OWN), *found[1:]]
+    own = [replace(found[0], example=replace(found[0].example, own=True)), *found[1:]]
+    assert of_its_level(same, vote, ("low", "high"), bound=0.05) is same[0]
+    assert of_its_level(own, vote, ("low", "high"), bound=0.05) is own[0]
+
+
+def test_a_retriever_gives_the_answer_of_that_row_and_tells_its_id() -> None:
+    engine = FakeEngine()
+    asked = Retriever(engine, LEVELLED, Voting(("low", "high"), count=4, width=10.0), 2, 0.05)
+    reply = asked.chat([user(ASKED_OF_LIES)])
+    assert reply.text.startswith("[high 6]")
+    assert reply.retrieved is not None
+    assert [row.id for row in reply.retrieved.rows] != ["remark"]
+    assert reply.retrieved.as_it_stands
+    assert engine.asked == []
