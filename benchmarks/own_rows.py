@@ -47,7 +47,7 @@ def rows(folder: Path, own: bool) -> Iterator[Example]:
     for file in sorted(folder.glob("*/*.jsonl")):
         for number, line in enumerate(file.read_text("utf-8").splitlines()):
             row = json.loads(line)
-            if "response" in row and not row.get("turns") and file.parent.name not in ("tickets", "voice"):
+            if "response" in row and not row.get("turns") and file.parent.name not in ("tickets", "home", "voice"):
                 wordings = tuple(row.get("paraphrases", ()))
                 yield Example(
                     f"{file}:{number}", row["query"], row["response"], row["complexity"], 1, wordings, own=own

@@ -200,8 +200,8 @@ def make_context(recipe: Recipe, root: Path, name: str, told: Told | None = None
 
 
 def seed_rows() -> list[dict[str, Any]]:
-    """Return every training row with an answer of JESSY's; tickets are answered in JSON."""
-    files = (path for path in resource("data", "seeds").rglob("*.jsonl") if path.parent.name != "tickets")
+    """Return every training row with an answer of JESSY's; closed tasks are answered in JSON."""
+    files = (path for path in resource("data", "seeds").rglob("*.jsonl") if path.parent.name not in ("tickets", "home"))
     texts = [path.read_text("utf-8") for path in files]
     lines = [line for text in texts for line in text.splitlines()]
     return [row for line in lines if (row := json.loads(line)).get("response")]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -174,13 +175,34 @@ def test_rows_of_tickets_answer_as_the_cases_are_asked() -> None:
         assert body["order"] is None or body["order"] in row.example.query, row.place
 
 
-def test_every_ticket_fits_the_schema_that_answers_may_be_held_to() -> None:
+@pytest.mark.parametrize("suite", ["home", "home_first"])
+def test_what_is_said_to_a_house_asks_for_every_device(suite: str) -> None:
+    """A device that few cases ask for would be measured by luck."""
+    cases, faults = read_cases(resource("data", "eval", f"{suite}.jsonl"))
+    devices = Counter(wanted_fields(case)["device"] for case in cases)
+    assert (faults, len(devices)) == ([], 6)
+    assert max(devices.values()) <= 1.3 * min(devices.values())
+
+
+def test_rows_of_a_house_answer_as_the_cases_are_asked() -> None:
+    """A row that answers in another form, or with a word that no case knows, teaches what fails."""
+    known = [wanted_fields(case) for case in read_cases(resource("data", "eval", "home.jsonl"))[0]]
+    files = sorted(resource("data", "seeds", "home").glob("*.jsonl"))
+    rows, faults = load_rows([(path, path.stem) for path in files])
+    assert (faults, len(files)) == ([], 6)
+    for row in rows:
+        body = json.loads(row.example.response or "")
+        assert list(body) == ["device", "room"], row.place
+        assert body["device"] == row.example.topic, row.place
+        assert all(json.dumps(value) in {one[name] for one in known} for name, value in body.items()), row.place
+
+
+@pytest.mark.parametrize(
+    ("schema", "suites"), [("ticket", ("tickets", "tickets_fresh")), ("home", ("home", "home_first"))]
+)
+def test_every_case_fits_the_schema_that_answers_may_be_held_to(schema: str, suites: tuple[str, ...]) -> None:
     """A schema that allows less than the cases ask for would fail answers by itself."""
-    body = json.loads(Path(resource("data").parent, "docs", "examples", "ticket.schema.json").read_text("utf-8"))
-    cases = [
-        case
-        for name in ("tickets", "tickets_fresh")
-        for case in read_cases(resource("data", "eval", f"{name}.jsonl"))[0]
-    ]
+    body = json.loads(Path(resource("data").parent, "docs", "examples", f"{schema}.schema.json").read_text("utf-8"))
+    cases = [case for name in suites for case in read_cases(resource("data", "eval", f"{name}.jsonl"))[0]]
     answers = [{name: json.loads(value) for name, value in wanted_fields(case).items()} for case in cases]
     assert not [answer for answer in answers if any(Draft202012Validator(body).iter_errors(answer))]

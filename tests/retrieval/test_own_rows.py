@@ -98,7 +98,7 @@ def served() -> Examples:
     files = [
         path
         for path in sorted((HOUSE / "data" / "seeds").glob("*/*.jsonl"))
-        if path.parent.name not in ("tickets", "voice")
+        if path.parent.name not in ("tickets", "home", "voice")
     ]
     lines = [(path, json.loads(line)) for path in [*files, CAFE] for line in path.read_text("utf-8").splitlines()]
     return Examples.build(
