@@ -19,7 +19,7 @@ from jessyfile.retrieval.index_step import index_digest
 from jessyfile.retrieval.levels import Vote, Voting, of_its_level
 from jessyfile.retrieval.passage_index import NearPassage, PassageIndex, passages_digest
 from jessyfile.retrieval.quoting import asked_of, leans_on
-from jessyfile.retrieval.standing import stands_alone
+from jessyfile.retrieval.standing import asks_of_other_numbers, stands_alone
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -87,9 +87,8 @@ class Retriever:
         found = self.examples.neighbours(question, self.count)
         vote = self.voting.vote(self.examples, question)
         asked_last, free = place == len(messages) - 1, not self._held(settings)
-        if free and found and asked_last and self.answer is not None and self._stands(messages, found[0]):
-            near = self.examples.neighbours(question, max(self.count, self.voting.count))
-            row = of_its_level(near, vote, self.voting.levels, self.answer)
+        row = self._standing(messages, vote) if free and asked_last else None
+        if row is not None:
             spent = time.perf_counter() - started
             return Reply(row.example.said, 0, 0, spent, spent, "stop", Retrieved(_shown([row]), True, vote))
         passages = self.notes.held.nearest(question, self.notes.top) if self.notes is not None else []
@@ -104,10 +103,17 @@ class Retriever:
         used = settings or (self._model.settings if self._model is not None else None)
         return used is not None and bool(used.schema)
 
-    def _stands(self, messages: Sequence[Message], nearest: Neighbour) -> bool:
-        """Return whether the nearest example's answer is given as it stands."""
-        near = self.answer is not None and nearest.score > self.answer
-        return near and stands_alone(messages, nearest.example)
+    def _standing(self, messages: Sequence[Message], vote: Vote | None) -> Neighbour | None:
+        """Return the example whose answer is given as it stands; None where the model is asked."""
+        if self.answer is None:
+            return None
+        question, most = messages[-1].content, max(self.count, self.voting.count)
+        near = [
+            one for one in self.examples.neighbours(question, most) if not asks_of_other_numbers(question, one.example)
+        ]
+        if not near or near[0].score <= self.answer or not stands_alone(messages, near[0].example):
+            return None
+        return of_its_level(near, vote, self.voting.levels, self.answer)
 
     def read(self, messages: Sequence[Message], settings: GenerationSettings) -> None:
         """Let the model read a question behind its rows and say one word: an engine that keeps what it read goes on from there, where a

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 VOTE = "vote.json"
 CLEARLY = 0.65
-"""From which share on a vote for less thought than the nearest row has is believed: 82 of 101 such votes were right and the row 15 times;
-below it 120 of 245 and the row 104 times. Of votes for more thought 107 of 132 were right, the row 19 times (benchmarks/levels.py).
+"""From which share on a vote for less thought than the nearest row has is believed: 69 of 84 such votes were right and the row 11 times;
+below it 136 of 235 and the row 86 times. Of votes for more thought 97 of 150 were right, the row 41 times (benchmarks/levels.py).
 """
 ITS_OWN = 0.6
 """From which nearness on a row is asked for in other words, and its own level holds whatever rows beside it have."""

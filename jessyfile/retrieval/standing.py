@@ -1,7 +1,8 @@
-"""Which questions stand alone, so that what was said before them does not change their answer."""
+"""Which questions a row's answer may be given to as it stands: what was said before does not change it, and no other numbers are asked of."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
     from jessyfile.language.recipe import Message
     from jessyfile.retrieval.examples import Example
 
+_NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
+_SUM = 2  # numbers in a question make it a sum or a comparison, of which each has an answer of its own
 _LEAST_WORDS = 3  # `nerede?` and `olabilir` are rows, too, and answers to whatever came before
 # words that point at what was said, or take it up: Turkish, English
 _WORDS = (
@@ -41,3 +44,14 @@ def stands_alone(messages: Sequence[Message], row: Example) -> bool:
     if asked or len(words) < _LEAST_WORDS or _POINTING.intersection(word.strip(",;:.!?…'\"") for word in words):
         return False
     return any(folded(text) == folded(said) for text in (row.question, *row.paraphrases))
+
+
+def asks_of_other_numbers(question: str, row: Example) -> bool:
+    """Return whether a question and a row ask of two numbers or more each, and not of the same: `7 kere 8` and `6 kere 8` are near by their
+    letters, and each has an answer of its own. Numbers that are written as words are words here.
+    """
+    wanted = sorted(_NUMBER.findall(question))
+    if len(wanted) < _SUM:
+        return False
+    asked = [sorted(_NUMBER.findall(text)) for text in (row.question, *row.paraphrases)]
+    return wanted not in asked and any(len(numbers) >= _SUM for numbers in asked)

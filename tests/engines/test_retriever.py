@@ -326,3 +326,28 @@ def test_a_retriever_gives_the_answer_of_that_row_and_tells_its_id() -> None:
     assert [row.id for row in reply.retrieved.rows] != ["remark"]
     assert reply.retrieved.as_it_stands
     assert engine.asked == []
+
+
+SUMS = Examples.build(
+    [
+        Example("six", "6 kere 8 kaç eder", "[low 1]\n48.", "low", 1),
+        Example("seven", "yedi kere sekiz", "[low 1]\n56.", "low", 1, ("7 x 8 kaç", "7 8 çarp")),
+        Example("age", "35 yaşındayım geç mi kaldım", "[low 1]\nKalmadın.", "low", 1),
+    ]
+)
+
+
+@pytest.mark.parametrize(
+    ("question", "answer"),
+    [
+        ("7 kere 8 kaç eder", "[low 1]\n56."),  # not the row of another sum, however near
+        ("6 kere 8 kaç eder?", "[low 1]\n48."),
+        ("45 yaşındayım geç mi kaldım", "[low 1]\nKalmadın."),  # one number is no sum
+        ("9 kere 12 kaç eder", None),  # nobody has written it: the model is asked
+    ],
+)
+def test_a_row_of_other_numbers_does_not_answer_a_sum(question: str, answer: str | None) -> None:
+    engine = FakeEngine()
+    reply = Retriever(engine, SUMS, Voting(("low", "high")), 2, 0.05).chat([user(question)])
+    assert bool(engine.asked) == (answer is None)
+    assert answer is None or reply.text == answer
