@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
-from jessyfile.retrieval.examples import OWN_FIRST, Example, Examples, by_row
+from jessyfile.retrieval.examples import OWN_FIRST, Example, Examples
 from jessyfile.text.turkish import lower
 
 HOUSE = Path(__file__).parents[1]
@@ -70,8 +70,8 @@ def held_out(examples: Examples, own: np.ndarray) -> tuple[list[Found], list[Fou
 
     def without(place: int) -> Found:
         owner = owners[place]
-        scores = np.delete(examples.index.scores(texts[place]), place)
-        return found(by_row(scores, first - (np.arange(len(first)) > owner)), own, np.arange(len(first)) == owner)
+        scores = examples.nearness.by_row(texts[place], without=place)
+        return found(scores, own, np.arange(len(first)) == owner)
 
     drawn = np.random.default_rng(24).permutation(others)[:SHIPPED_ASKED]
     return [without(place) for place in mine.tolist()], [without(place) for place in drawn.tolist()]
@@ -80,12 +80,11 @@ def held_out(examples: Examples, own: np.ndarray) -> tuple[list[Found], list[Fou
 def thirty(examples: Examples, own: np.ndarray) -> list[Found]:
     """Return what the café's questions find; a row is right that says what is looked for."""
     asked = [json.loads(line) for line in (MINE / "questions.jsonl").read_text("utf-8").splitlines()]
-    first = np.cumsum([0, *(1 + len(row.paraphrases) for row in examples.rows)])[:-1]
     said = [lower(row.said) for row in examples.rows]
     words = [[lower(word) for word in one["relevance"][0]["words"]] for one in asked]
     return [
         found(
-            by_row(examples.index.scores(one["prompt"]), first),
+            examples.nearness.by_row(one["prompt"]),
             own,
             [any(word in text for word in some) for text in said],
         )
