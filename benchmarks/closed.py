@@ -7,7 +7,7 @@ python benchmarks/closed.py PROJECT --recipe recipes/x.jessy --schema x.schema.j
 ... --work FOLDER        where answers are kept; what is there is not asked again
 
 The commonest answer is that of the training rows. The nearest row is the one whose question shares most runs of letters with the message;
-its answer is taken, the order number by a pattern. Rows before a question are spread evenly over the training rows.
+its answer is taken, an order number by a pattern. Rows before a question are spread evenly over the training rows.
 """
 
 from __future__ import annotations
@@ -127,8 +127,8 @@ def nearest(world: World) -> Callable[[str], str]:
 
     def answer(prompt: str) -> str:
         _, said = max(world.rows, key=lambda row: likeness(prompt, row[0]))
-        number = ORDER.search(prompt)
-        return json.dumps(json.loads(said) | {"order": number[0] if number else None})
+        number, found = ORDER.search(prompt), json.loads(said)
+        return json.dumps(found | {"order": number[0] if number else None} if "order" in found else found)
 
     return answer
 
