@@ -54,6 +54,19 @@ def composable(intents: Sequence[Intent], wanted: Wanted, most: int) -> int:
     return sum(itertools.islice(fitting, most))
 
 
+def kinds_dealt(intents: Sequence[Intent], category: str, topic: str, most: int) -> Counter[tuple[str, str]]:
+    """Return of how many of the first rows that these intents give each language and level is.
+
+    Args:
+        intents: the templates' intents.
+        category: the category that the rows would get.
+        topic: the topic that the rows would get.
+        most: how many rows are dealt at most.
+    """
+    stream = itertools.islice(_dealt(intents, category, topic, 0), most)
+    return Counter((str(intent.language), intent.level) for intent, _ in stream)
+
+
 def _dealt(intents: Sequence[Intent], category: str, topic: str, seed: int) -> Iterator[tuple[Intent, Dealt]]:
     dealers = [_Dealer(intent, random.Random(f"{seed}/{category}/{topic}/{intent.name}")) for intent in intents]
     questions: set[str] = set()

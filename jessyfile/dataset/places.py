@@ -78,10 +78,10 @@ def markers_to_write(recipe: DataRecipe, root: Path) -> str:
 
 
 def _allowed(recipe: DataRecipe, root: Path) -> Iterator[Path]:
-    shipped = resource("data", "seeds").resolve()
+    shipped, inside = resource("data", "seeds").resolve(), root.resolve()
     for folder in seed_folders(recipe, root):
         found = folder.resolve()
-        if not (found.is_relative_to(root.resolve()) or found == shipped):
+        if not (found.is_relative_to(inside) or found == shipped):
             raise DatasetError(
                 f"the seeds folder `{recipe.dataset.seeds}` lies outside the project",
                 hint="move it under the project's root",

@@ -11,7 +11,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from jessyfile.language.recipe import Message
-from jessyfile.text.answer_language import MIXED, leaning
 
 if TYPE_CHECKING:
     from jessyfile.dataset.example import TrainingExample
@@ -44,6 +43,8 @@ def refinement_turns(messages: Sequence[Message], draft: str, language: str | No
 
 def better(question: str, draft: str, language: str | None = None) -> str:
     """Return what asks for a better answer to a question than a draft: in Turkish where that is spoken, else in English."""
+    from jessyfile.text.answer_language import MIXED, leaning
+
     spoken = language or leaning(question) or leaning(draft)
     return _BETTER["tr" if spoken in ("tr", MIXED) else _ELSE]
 

@@ -25,6 +25,7 @@ from jessyfile.dataset.places import (
 )
 from jessyfile.dataset.refinement import DRAFTS
 from jessyfile.dataset.select import Wanted, wanted_topics
+from jessyfile.dataset.shipped_counts import Kind, kind_of, shipped_rows, surely_composable
 from jessyfile.errors import DatasetError, TeacherError
 from jessyfile.language.suggest import similar
 from jessyfile.planning.consent import teacher_sends
@@ -146,11 +147,10 @@ def _rows(recipe: DataRecipe, root: Path, name: str) -> Mapping[_Kind, int]:
     """Return how many seeds a category has of each kind: of each topic those of the nearest folder that has any, as the step takes them."""
     rows, faults = Counter[_Kind](), list[Fault]()
     for folder, files in groupby(seed_files(recipe, root, name), key=lambda path: path.parent):
-        known, found = _topics(rows), [one for path in files for one in _read(path, root)]
-        own = not _is_shipped(folder)
-        kinds = (_kind(one, own=own) for one in found if not isinstance(one, Fault))
-        rows.update(kind for kind in kinds if kind.topic not in known)
-        faults += [one for one in found if isinstance(one, Fault)]
+        known, own, here = _topics(rows), not _is_shipped(folder), Counter[Kind]()
+        for path in files:
+            here.update(_counted(path, root, faults) if own else shipped_rows(path) or _counted(path, root, faults))
+        rows.update({_Kind(*kind, own): times for kind, times in here.items() if kind[0] not in known})
     raise_faults(faults, f"the seeds of `{name}` are malformed")
     return rows
 
@@ -159,11 +159,11 @@ def _topics(rows: Mapping[_Kind, int]) -> Collection[str | None]:
     return {kind.topic for kind in rows}
 
 
-def _kind(row: Mapping[str, Any], *, own: bool) -> _Kind:
-    topic, language, level = (
-        str(row[key]) if row.get(key) is not None else None for key in ("topic", "language", "complexity")
-    )
-    return _Kind(topic, language, level, own)
+def _counted(path: Path, root: Path, faults: list[Fault]) -> Counter[Kind]:
+    """Return how many rows of each kind a file holds, and add what is wrong with it to `faults`."""
+    found = list(_read(path, root))
+    faults += [one for one in found if isinstance(one, Fault)]
+    return Counter(kind_of(one) for one in found if not isinstance(one, Fault))
 
 
 def _is_shipped(path: Path) -> bool:
@@ -198,6 +198,8 @@ def _most(recipe: DataRecipe, root: Path, wanted: Wanted, rows: Mapping[_Kind, i
 
 def _composable(root: Path, wanted: Wanted, missing: int) -> int:
     """Return how many rows the topic's templates give, `missing` at most."""
+    if surely_composable(root, wanted) >= missing:
+        return missing
     from jessyfile.dataset.templates import load_intents, template_files
 
     if wanted.topic is None or not template_files(root, wanted.category, wanted.topic):

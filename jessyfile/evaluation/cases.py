@@ -15,18 +15,17 @@ from jessyfile.dataset.example import Turn
 from jessyfile.dataset.places import reference_paths
 from jessyfile.errors import EvaluationError
 from jessyfile.evaluation.plugin_rules import built_in_checks
-from jessyfile.evaluation.profiles import Profiles
 from jessyfile.evaluation.suite_inputs import even_sample, suite_path, trained_cases
-from jessyfile.evaluation.words import says_nothing
 from jessyfile.language.fit import errors_of
 from jessyfile.planning.canonical import canonical
 from jessyfile.plugins import CHECKS, find_plugin
 from jessyfile.resources import resource
 from jessyfile.text.json_lines import Fault, Line, read_jsonl
-from jessyfile.text.patterns import pattern_fault
+from jessyfile.text.patterns import pattern_fault, says_nothing
 from jessyfile.text.turkish import nfc
 
 if TYPE_CHECKING:
+    from jessyfile.evaluation.profiles import Profiles
     from jessyfile.language.recipe import Recipe, Suite
     from jessyfile.language.table import Schema
 
@@ -123,6 +122,10 @@ def read_cases(path: Path, name: str | None = None) -> tuple[list[Case], list[Fa
         if isinstance(item, Line) and not found:
             cases.append(_case(item.value, known.get(item.value["id"], {})))
     answered = [case for case in cases if case.good]
+    if not answered:
+        return cases, faults
+    from jessyfile.evaluation.profiles import Profiles
+
     bad = chain.from_iterable(case.bad for case in answered)
     profiles = Profiles({case.id: (case.prompt, *case.good) for case in answered}, bad)
     return [replace(case, profiles=profiles) if case.good else case for case in cases], faults

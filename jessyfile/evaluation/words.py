@@ -13,11 +13,11 @@ from functools import cache
 
 from jessyfile.evaluation.clauses import Word, read
 from jessyfile.text.inflection import Forms, forms_of
+from jessyfile.text.patterns import BOTH
 from jessyfile.text.turkish import ascii_folded, lower, nfc, tokens
 
 _VOWELS = "aeıioöuüâîû"
 _SOFTENED = {"k": "ğg", "p": "b", "ç": "c", "t": "d"}
-_BOTH = " + "
 
 Place = tuple[int, int, bool]
 """Where a word begins and ends in the answer, and whether it is affirmed there."""
@@ -44,8 +44,8 @@ def denies(text: str, word: str) -> bool:
 def places(text: str, word: str) -> Iterator[Place]:
     """Yield where a word stands in a text."""
     wanted = lower(word).strip()
-    if _BOTH in wanted:
-        yield from _together(text, wanted.split(_BOTH))
+    if BOTH in wanted:
+        yield from _together(text, wanted.split(BOTH))
     elif not _plain(wanted):
         yield from ((0, 0, True) for form in forms(text) if wanted in form)
     else:
@@ -60,11 +60,6 @@ def places(text: str, word: str) -> Iterator[Place]:
 def forms(text: str) -> tuple[str, ...]:
     """Return the text in lower case by Turkish and by plain rules; `If` begins with ı by the first."""
     return tuple(dict.fromkeys((lower(text), nfc(text).lower())))
-
-
-def says_nothing(word: str) -> bool:
-    """Return whether a word, or one of the ideas that it joins, is empty or a bare `*`: every text would hold it."""
-    return any(part.strip() in ("", "*") for part in word.strip().split(_BOTH))
 
 
 def _plain(wanted: str) -> bool:

@@ -1,6 +1,6 @@
 """Text -> statements, reporting every mistake of form on the way.
 
-Lark's tables drive the parse token by token. At a token that fits nowhere the parser is given what was missing (an
+Lark's tables (`automaton`) drive the parse token by token. At a token that fits nowhere the parser is given what was missing (an
 instruction's name, a line end), marked as broken, and goes on: one mistake makes one report, and the rest is still read.
 
 Not covered: a `}` missing from a file without indentation; then only the open `{` is reported.
@@ -14,6 +14,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from jessyfile.language import malformed
+from jessyfile.language.automaton import END, MisfitError, scan
 from jessyfile.language.diagnostics import Diagnostic, mistake
 from jessyfile.language.source import SourceFile, Span
 from jessyfile.language.syntax import (
@@ -25,7 +26,7 @@ from jessyfile.language.syntax import (
     Parsed,
     Statement,
     Token,
-    lark_parser,
+    new_parse,
 )
 
 if TYPE_CHECKING:
@@ -105,7 +106,7 @@ class _Reading:
         self.statements: tuple[Statement, ...] = ()
         self.healed = 0
         self.stopped = False
-        self._parser = lark_parser().parse_interactive()
+        self._parser = new_parse()
         self._last = Token("_NL", "\n", Span(file, 0, 0))
         self._head = self._last.span
         self._reported_line = 0
@@ -128,32 +129,20 @@ class _Reading:
     # words and values
 
     def _tokens(self) -> Iterator[Token]:
-        from lark import TextSlice, UnexpectedCharacters
-
         count, at, end = 0, 0, len(self.text)
         while at < end:
-            stopped = end
-            lexer = lark_parser().parse_interactive(TextSlice(self.text, at, end)).lexer_thread
-            try:
-                for raw in lexer.lex(None):
+            for kind, start, stop in scan(self.text, at):
+                at = stop
+                if kind == "COMMENT":
+                    self.comments.append(Span(self.file, start, start + len(self.text[start:stop].rstrip())))
+                elif kind != "WS":
                     count += 1
                     if count > MAX_TOKENS:
                         most = f"{MAX_TOKENS:,}"
                         self._stop(malformed.too_large(self.file.name, f"more than {most} words and values", most))
-                    self._comment(at, raw.start_pos)
-                    at = raw.end_pos
-                    yield Token(raw.type, str(raw), Span(self.file, raw.start_pos, at))
-            except UnexpectedCharacters as error:
-                stopped = error.pos_in_stream
-            self._comment(at, stopped)
-            at = stopped
+                    yield Token(kind, self.text[start:stop], Span(self.file, start, stop))
             if at < end:
                 at = yield from self._unreadable(at)
-
-    def _comment(self, start: int, end: int) -> None:
-        at = self.text.find("#", start, end)
-        if at >= 0:
-            self.comments.append(Span(self.file, at, len(self.text[at:end].split("\n", 1)[0].rstrip()) + at))
 
     def _unreadable(self, at: int) -> Generator[Token, None, int]:
         """Report what the grammar has no word for; return where reading goes on."""
@@ -251,21 +240,19 @@ class _Reading:
         return True
 
     def _feed(self, token: Token) -> None:
-        from lark import UnexpectedToken
-
         try:
-            self._parser.feed_token(token)
-        except UnexpectedToken:
+            self._parser.feed(token)
+        except MisfitError:
             self._recover(token)
 
     def _recover(self, token: Token) -> None:
         """Report a token that fits nowhere, and let it begin a broken instruction."""
         self._report(malformed.misplaced(token, after_block=self._last.kind == "RBRACE"))
         if self._last.kind == "RBRACE":
-            self._parser.feed_token(Token("_NL", "\n", token.span))
+            self._parser.feed(Token("_NL", "\n", token.span))
         if token.kind not in _HEADS:
-            self._parser.feed_token(Token("NAME", "", token.span))
-        self._parser.feed_token(token)
+            self._parser.feed(Token("NAME", "", token.span))
+        self._parser.feed(token)
 
     def _finish(self) -> None:
         if self.stopped:
@@ -277,7 +264,7 @@ class _Reading:
         if self.open and not swallowed:
             self.unclosed.extend(self.open)
             self._report(malformed.open_block(self.open[-1].brace, None))
-        self.statements = self._parser.feed_token(Token("$END", "", Span(self.file, 0, 0)))
+        self.statements = self._parser.feed(Token(END, "", Span(self.file, 0, 0)))
 
     def _report(self, diagnostic: Diagnostic) -> None:
         """Keep the first report of each line: a second one there would follow from the first."""

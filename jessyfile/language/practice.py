@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from statistics import NormalDist
 
 from jessyfile.language.consistency import RecipeCheck, categories, criteria
 from jessyfile.language.diagnostics import Diagnostic, mistake
@@ -49,6 +48,8 @@ def criterion_provable(draft: Draft) -> Iterator[Diagnostic]:
             or not 0 < value < 1
         ):
             continue
+        from statistics import NormalDist  # takes long to import, and few recipes prove anything
+
         z2 = NormalDist().inv_cdf(0.5 + confidence / 2) ** 2
         needed = math.floor(value * z2 / (1 - value)) + 1
         if cases < needed:

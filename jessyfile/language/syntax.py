@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from jessyfile.resources import resource
+from jessyfile.language.automaton import Automaton, scan
 
 if TYPE_CHECKING:
     from jessyfile.language.diagnostics import Diagnostic
@@ -43,11 +42,6 @@ class Token(NamedTuple):
     kind: str
     text: str
     span: Span
-
-    @property
-    def type(self) -> str:
-        """The terminal's name, as Lark asks for it."""
-        return self.kind
 
     @property
     def broken(self) -> bool:
@@ -94,42 +88,25 @@ class Parsed:
     unbalanced: bool
 
 
-class _Nodes:
-    """What Lark calls when a rule is complete."""
-
-    @staticmethod
-    def start(children: list[Statement]) -> tuple[Statement, ...]:
-        return tuple(children)
-
-    @staticmethod
-    def stmt(children: list[Any]) -> Statement:
-        return Statement(children[0], tuple(children[1:-1]), children[-1])
-
-    @staticmethod
-    def block(children: list[Any]) -> Block:
-        return Block(children[0].span, children[-1].span, tuple(children[1:-1]))
+def _statement(children: list[Any]) -> Statement:
+    return Statement(children[0], tuple(children[1:-1]), children[-1])
 
 
-@cache
-def lark_parser() -> Any:  # noqa: ANN401 (Lark is untyped here)
-    """Return the parser of grammar/jessyfile.lark; it is built once in a process, which takes some 30 ms."""
-    from lark import Lark
+def _block(children: list[Any]) -> Block:
+    return Block(children[0].span, children[-1].span, tuple(children[1:-1]))
 
-    return Lark.open(str(resource("grammar", "jessyfile.lark")), parser="lalr", lexer="basic", transformer=_Nodes)
+
+def new_parse() -> Automaton:
+    """Return a parser that has read nothing; fed all tokens and the end, it returns the statements."""
+    return Automaton({"start": tuple, "stmt": _statement, "block": _block})
+
+
+_NO_BARE = ("STRING", "TEXT", "VAR", "LBRACE", "RBRACE", "_NL", "COMMENT", "WS")
 
 
 def kind_of(text: str) -> str | None:
     """Return the grammar's name for a bare word or value; None when the text is not exactly one."""
-    from lark import UnexpectedInput
-
-    try:
-        tokens = list(lark_parser().parse_interactive(text).lexer_thread.lex(None))
-    except UnexpectedInput:
+    kind, start, end = next(scan(text, 0), ("WS", 0, 0))
+    if (start, end) != (0, len(text)) or kind in _NO_BARE:
         return None
-    if (
-        len(tokens) != 1
-        or str(tokens[0]) != text
-        or tokens[0].type in ("STRING", "TEXT", "VAR", "LBRACE", "RBRACE", "_NL")
-    ):
-        return None
-    return str(tokens[0].type)
+    return kind

@@ -10,11 +10,8 @@ from typing import TYPE_CHECKING
 
 from jessyfile.errors import ModelError, TrainingError
 from jessyfile.language.suggest import similar
-from jessyfile.models.architectures import by_gguf
 from jessyfile.models.base_inputs import adapter_reference
 from jessyfile.models.chat_format import CHATML, chat_format
-from jessyfile.models.config_checks import check_config
-from jessyfile.models.folder_checks import Profile, Sizes, check_folder, check_offered, outline, tokenizer_vocabulary
 from jessyfile.models.folder_config import HEAD, text_config
 from jessyfile.models.model_json import read_json
 from jessyfile.models.origin import base_place
@@ -29,6 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from jessyfile.models.adapters.changes import Adapter
+    from jessyfile.models.folder_checks import Profile, Sizes
     from jessyfile.models.resolve import Nearby
     from jessyfile.planning.preflight import Kept, Outlook
 
@@ -130,6 +128,8 @@ def base_profile(outlook: Outlook) -> Profile | None:
 
 def _kept(kept: Kept) -> Profile:
     """Return what is known of the base in the store, which was checked when it was brought in."""
+    from jessyfile.models.config_checks import check_config
+    from jessyfile.models.folder_checks import Profile, Sizes, outline, tokenizer_vocabulary
     from jessyfile.results.facts import BaseFacts
 
     config = text_config(read_json(kept.folder / "config.json"))
@@ -142,8 +142,11 @@ def _kept(kept: Kept) -> Profile:
 
 
 def _checked(path: Path) -> Profile:
+    from jessyfile.models.folder_checks import Profile, Sizes, check_folder, outline
+
     if path.is_dir():
         return check_folder(path)
+    from jessyfile.models.architectures import by_gguf
     from jessyfile.models.from_gguf import checked_gguf, gguf_format
     from jessyfile.models.gguf_config import config_of
 
@@ -174,6 +177,7 @@ def _absent(outlook: Outlook) -> Iterator[Finding]:
 
 def _download(outlook: Outlook, place: Nearby, tried: str) -> ModelError:
     """Return what fetching the base would mean. Raises ModelError when the hub was asked and it cannot be used."""
+    from jessyfile.models.folder_checks import check_offered
     from jessyfile.models.hub import offered
 
     hub = place.hub or {}
@@ -246,6 +250,8 @@ def chat_format_name(outlook: Outlook) -> str | None:
 
 def base_sizes(outlook: Outlook) -> Sizes:
     """Return how large a base is, or about will be; zeros when nothing is known of it."""
+    from jessyfile.models.folder_checks import Sizes
+
     profile = known_profile(outlook)
     if profile is not None:
         return profile.sizes

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -156,8 +155,10 @@ def _as_text(value: Json) -> Json:
 
 def line_diff(old: Json, new: Json, context: int = 1) -> Iterator[str]:
     """Yield the changed lines of a text with `-` and `+` before them, and `context` unchanged lines around."""
+    from difflib import SequenceMatcher
+
     before, after = _lines(old), _lines(new)
-    for group in difflib.SequenceMatcher(None, before, after, autojunk=False).get_grouped_opcodes(context):
+    for group in SequenceMatcher(None, before, after, autojunk=False).get_grouped_opcodes(context):
         for tag, low, high, low2, high2 in group:
             if tag == "equal":
                 yield from (f"  {line}" for line in before[low:high])

@@ -1,4 +1,4 @@
-"""Regular expressions from suites and PERSONALITY rules. They may be run over any answer.
+"""Regular expressions from suites and PERSONALITY rules, which may be run over any answer, and words that would be found in each.
 
 A pattern that takes exponential time on some text is refused: one where a repetition without a small bound contains
 another, or repeats alternatives. Such a check cannot find every slow pattern. So each search also has a time limit,
@@ -21,9 +21,15 @@ if TYPE_CHECKING:
     import regex
 
 MAX_TEXT = 8000
+BOTH = " + "  # joins ideas in a word that a check asks for
 SECONDS = 1.0
 _SMALL = 8
 _REPEATS = (codes.MAX_REPEAT, codes.MIN_REPEAT, codes.POSSESSIVE_REPEAT)
+
+
+def says_nothing(word: str) -> bool:
+    """Return whether a word, or one of the ideas that it joins, is empty or a bare `*`: every text would hold it."""
+    return any(part.strip() in ("", "*") for part in word.strip().split(BOTH))
 
 
 def pattern_fault(pattern: str) -> str | None:

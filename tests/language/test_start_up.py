@@ -1,4 +1,4 @@
-"""A start of jessy unpickles nothing, imports nothing heavy, and builds the grammar only where a recipe is read."""
+"""A start of jessy unpickles nothing, imports nothing heavy, and builds no parser."""
 
 from __future__ import annotations
 
@@ -81,6 +81,10 @@ def test_a_recipe_without_mistakes_needs_no_more_than_its_text_and_rows(recipe):
         "jessyfile.engines.engine",
     }
     assert not imported("check", f"recipes/{recipe}.jessy") & (unneeded | set(HEAVY))
+
+
+def test_a_recipe_is_read_without_larks_library():
+    assert not imported("check", "recipes/quickstart.jessy") & {"lark", "regex", "jessyfile.dataset.from_templates"}
 
 
 def test_help_imports_no_parser():
