@@ -15,6 +15,7 @@ from jessyfile.dataset.example import Turn
 from jessyfile.dataset.places import reference_paths
 from jessyfile.errors import EvaluationError
 from jessyfile.evaluation.plugin_rules import built_in_checks
+from jessyfile.evaluation.profiles import Profiles  # read back with a case: `results.typed_json` looks types up here
 from jessyfile.evaluation.suite_inputs import even_sample, suite_path, trained_cases
 from jessyfile.language.fit import errors_of
 from jessyfile.planning.canonical import canonical
@@ -25,7 +26,6 @@ from jessyfile.text.patterns import pattern_fault, says_nothing
 from jessyfile.text.turkish import nfc
 
 if TYPE_CHECKING:
-    from jessyfile.evaluation.profiles import Profiles
     from jessyfile.language.recipe import Recipe, Suite
     from jessyfile.language.table import Schema
 
@@ -124,7 +124,6 @@ def read_cases(path: Path, name: str | None = None) -> tuple[list[Case], list[Fa
     answered = [case for case in cases if case.good]
     if not answered:
         return cases, faults
-    from jessyfile.evaluation.profiles import Profiles
 
     bad = chain.from_iterable(case.bad for case in answered)
     profiles = Profiles({case.id: (case.prompt, *case.good) for case in answered}, bad)
