@@ -99,16 +99,16 @@ class Automaton:
         count = len(rule.symbols)
         values = self._values[len(self._values) - count :]
         del self._values[len(self._values) - count :], self._states[len(self._states) - count :]
-        self._values.append(self._value(rule, values))
-        self._states.append(self._tables.states[self._states[-1]][rule.origin])
-
-    def _value(self, rule: Rule, values: list[Any]) -> Any:  # noqa: ANN401 (whatever the nodes make)
         if rule.origin == "arg":
-            return values[0]
-        children = _children(rule.symbols, values)
-        if rule.origin == "stmt" and rule.symbols[-1] != "block":
-            children.append(None)
-        return children if rule.origin.startswith("_") else self._nodes[rule.origin](children)
+            made = values[0]
+        else:
+            made = _children(rule.symbols, values)
+            if rule.origin == "stmt" and rule.symbols[-1] != "block":
+                made.append(None)
+            if not rule.origin.startswith("_"):
+                made = self._nodes[rule.origin](made)
+        self._values.append(made)
+        self._states.append(self._tables.states[self._states[-1]][rule.origin])
 
 
 def _children(symbols: Sequence[str], values: list[Any]) -> list[Any]:
