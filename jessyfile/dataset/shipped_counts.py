@@ -33,7 +33,7 @@ def _root() -> Path:
 def _kept() -> Mapping[str, Any]:
     try:
         kept: Mapping[str, Any] = json.loads(resource(*PLACE).read_text("utf-8"))
-    except FileNotFoundError:
+    except (FileNotFoundError, ValueError):  # cut short by whatever: all is counted anew
         return {"rows": {}, "templates": {}}
     return kept
 

@@ -30,7 +30,7 @@ from jessyfile.errors import DatasetError, TeacherError
 from jessyfile.language.suggest import similar
 from jessyfile.planning.consent import teacher_sends
 from jessyfile.resources import resource
-from jessyfile.text.json_lines import Fault, Line, raise_faults, read_jsonl, read_shipped
+from jessyfile.text.json_lines import Fault, Line, raise_faults, read_jsonl
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -160,23 +160,14 @@ def _topics(rows: Mapping[_Kind, int]) -> Collection[str | None]:
 
 
 def _counted(path: Path, root: Path, faults: list[Fault]) -> Counter[Kind]:
-    """Return how many rows of each kind a file holds, and add what is wrong with it to `faults`."""
-    found = list(_read(path, root))
+    """Return how many rows of each kind a file holds, and add what is wrong with it to `faults`: a shipped one, too, that was changed."""
+    found = list(read_jsonl(path, shown_path(path, root)))
     faults += [one for one in found if isinstance(one, Fault)]
-    return Counter(kind_of(one) for one in found if not isinstance(one, Fault))
+    return Counter(kind_of(one.value) for one in found if isinstance(one, Line))
 
 
 def _is_shipped(path: Path) -> bool:
     return path.is_relative_to(resource("data").resolve())
-
-
-def _read(path: Path, root: Path) -> Iterator[dict[str, Any] | Fault]:
-    """Yield a file's rows and faults; what comes with jessy is read without a look at each letter."""
-    if _is_shipped(path):
-        yield from read_shipped(path)
-    else:
-        found = read_jsonl(path, shown_path(path, root))
-        yield from (one.value if isinstance(one, Line) else one for one in found)
 
 
 def _shortage(recipe: DataRecipe, root: Path, wanted: Wanted, count: int, rows: Mapping[_Kind, int]) -> Shortage:

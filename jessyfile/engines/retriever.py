@@ -84,10 +84,10 @@ class Retriever:
         """
         started, place = time.perf_counter(), question_place(messages)
         question = messages[place].content
-        found = self.examples.neighbours(question, self.count)
-        vote = self.voting.vote(self.examples, question)
+        near = self.examples.neighbours(question, max(self.count, self.voting.count))
+        found, vote = near[: self.count], self.voting.vote(self.examples, question)
         asked_last, free = place == len(messages) - 1, not self._held(settings)
-        row = self._standing(messages, vote) if free and asked_last else None
+        row = self._standing(messages, near, vote) if free and asked_last else None
         if row is not None:
             spent = time.perf_counter() - started
             return Reply(row.example.said, 0, 0, spent, spent, "stop", Retrieved(_shown([row]), True, vote))
@@ -103,17 +103,12 @@ class Retriever:
         used = settings or (self._model.settings if self._model is not None else None)
         return used is not None and bool(used.schema)
 
-    def _standing(self, messages: Sequence[Message], vote: Vote | None) -> Neighbour | None:
-        """Return the example whose answer is given as it stands; None where the model is asked."""
-        if self.answer is None:
+    def _standing(self, messages: Sequence[Message], near: list[Neighbour], vote: Vote | None) -> Neighbour | None:
+        """Return that one of the nearest examples whose answer is given as it stands; None where the model is asked."""
+        fit = [one for one in near if not asks_of_other_numbers(messages[-1].content, one.example)]
+        if self.answer is None or not fit or fit[0].score <= self.answer or not stands_alone(messages, fit[0].example):
             return None
-        question, most = messages[-1].content, max(self.count, self.voting.count)
-        near = [
-            one for one in self.examples.neighbours(question, most) if not asks_of_other_numbers(question, one.example)
-        ]
-        if not near or near[0].score <= self.answer or not stands_alone(messages, near[0].example):
-            return None
-        return of_its_level(near, vote, self.voting.levels, self.answer)
+        return of_its_level(fit, vote, self.voting.levels, self.answer)
 
     def read(self, messages: Sequence[Message], settings: GenerationSettings) -> None:
         """Let the model read a question behind its rows and say one word: an engine that keeps what it read goes on from there, where a

@@ -85,3 +85,22 @@ def test_a_shipped_file_that_was_changed_is_counted_anew(copied):
     assert shipped_rows(path) is None
     path.unlink()
     assert shipped_rows(path) is None
+
+
+def test_a_shipped_file_that_was_changed_is_read_as_strictly_as_ones_own(copied, monkeypatch):
+    path = copied / "data" / "seeds" / "turkish" / "slang.jsonl"
+    path.write_bytes(path.read_bytes() + b'{"query": "x"\n')
+    monkeypatch.setattr(supply, "_is_shipped", lambda _: True)
+    faults = []
+    supply._counted(path, copied, faults)
+    assert [fault.line for fault in faults] == [path.read_bytes().count(b"\n")]
+
+
+def test_counts_that_are_cut_short_count_nothing(copied, monkeypatch):
+    (copied / "data" / "counts.json").write_text('{"rows"', "utf-8")
+    monkeypatch.setattr(shipped_counts, "resource", lambda *parts: copied.joinpath(*parts))
+    shipped_counts._kept.cache_clear()
+    try:
+        assert shipped_rows(copied / "data" / "seeds" / "turkish" / "slang.jsonl") is None
+    finally:
+        shipped_counts._kept.cache_clear()
