@@ -1,15 +1,15 @@
 """Questions to documents: is the right passage found, is it named and its answer given, and is it said when nothing says the answer?
 
-Run `python benchmarks/documents.py MODEL [--format chatml] [--set final] [--top 4] [--quote 0.7]`. MODEL is a GGUF file, or the name of a
+Run `python benchmarks/documents.py MODEL [--format chatml] [--set final] [--top 4] [--quote 0.2]`. MODEL is a GGUF file, or the name of a
 model that is registered in the project where the command is run; without one, what is found is counted alone. `benchmarks/documents/final`
 holds twenty documents and sixty questions, Turkish and English, twenty of which no document answers; they were written before anything was
 measured with them. What was tried was tried on `--set development`, ten other documents with forty questions, and the bound was chosen
-there. `--set second` is another ten and forty, of other subjects: no model has been asked them yet. With `--quote 0` the model answers in
-its own words behind all passages.
+there. `--set second` is another twenty and sixty-six, of other subjects. The bound of 20 % is that of `recipes/notes.jessy`, whose model has
+learned to judge; a base as it comes wants a higher one. With `--quote 0` the model answers in its own words behind all passages.
 
 An answer is right when it names the passage and holds the fact, and a refusal when jessy says that the notes do not say it; of a model's
 own words, when they say so in one of a few ways (`_NO`). The goals: of what was found at least 80 % is right, and of what no document
-answers at least 80 % is refused; docs/retrieval.md says which was missed.
+answers at least 80 % is refused; docs/retrieval.md says by which models they were missed.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 LEAST = 0.8
-BOUNDS = (0.3, 0.4, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9)
+BOUNDS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9)
 _NO = re.compile(
     r"\byok\b|bulamad|belirtilme|yazmıyor|not (?:in|mention|say|state|specif)|do(?:es)?n['’]t (?:say|mention)|no information"
 )
@@ -141,7 +141,7 @@ def main() -> None:
     parser.add_argument("--format", default="chatml")
     parser.add_argument("--set", default="final", choices=("final", "development", "second"))
     parser.add_argument("--top", type=int, default=4)
-    parser.add_argument("--quote", type=float, default=0.7)
+    parser.add_argument("--quote", type=float, default=0.2)
     options = parser.parse_args()
     folder = Path(__file__).parent / "documents" / options.set
     held = PassageIndex.build(read_documents("notes", folder).passages)

@@ -3,16 +3,17 @@
     python benchmarks/thinking_seconds.py jessy-270m:candidate --project /path/to/project
     python benchmarks/thinking_seconds.py jessy-270m:candidate --prompts 10 --bare --json loops.jsonl
 
-Prompts are the shipped suites' cases of each level, spread evenly. Loops are asked first and single answers after a fresh
-load, so that neither finds the other's prompts in the cache. `--bare` asks the model itself, without the rows of RETRIEVE:
-a row that answers as it stands takes no time. A machine that does something else beside it measures that too.
+Prompts are the shipped suites' cases of each level, spread evenly. A loop is in time when it took no longer than the level allows that
+the model held the question for; how many took no longer than the question's own level allows stands beside. Loops are asked first and single
+answers after a fresh load, so that neither finds the other's prompts in the cache. `--bare` asks the model itself, without the rows of
+RETRIEVE: a row that answers as it stands takes no time. A machine that does something else beside it measures that too.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -31,7 +32,7 @@ TIMED, LONG = 0.95, 600.0
 WARM = "merhaba dünya"
 HEAD = (
     *("level", "prompts (a row stands)", "one answer p50 / p95 s", "loop p50 / p95 s", "within", "all iterations"),
-    *("in time", "both", "iterations", "shortened", "first token p95 s"),
+    *("in time", "both", "within its own level's", "iterations", "shortened", "first token p95 s"),
 )
 SUITES = ("turkish", "technical", "philosophical", "iteration_control", "personality", "emotional")
 
@@ -62,25 +63,29 @@ def share(passed: int, of: int) -> str:
     return f"{passed} of {of} ({100 * low:.0f} to {100 * high:.0f} %)"
 
 
-def line(level: str, within: float | None, ones: Sequence[Thought], loops: Sequence[Thought]) -> str:
-    """Return a level's line of the table."""
+def line(level: str, within: Mapping[str, float | None], ones: Sequence[Thought], loops: Sequence[Thought]) -> str:
+    """Return a level's line of the table; `within` are the seconds of every level."""
+
+    def kept(thought: Thought, level: str) -> bool:
+        limit = within[level]
+        return limit is None or thought.seconds <= limit
+
     one, loop = ([thought.seconds for thought in side] for side in (ones, loops))
     first = [thought.first_token_seconds or thought.seconds for thought in loops]
-    exact = sum(thought.iterations == thought.asked for thought in loops)
-    kept = sum(within is None or thought.seconds <= within for thought in loops)
-    both = sum(
-        thought.iterations == thought.asked and (within is None or thought.seconds <= within) for thought in loops
-    )
+    exact = [thought for thought in loops if thought.iterations == thought.asked]
+    timely = [thought for thought in loops if kept(thought, thought.level or level)]
+    both = sum(thought in timely for thought in exact)
     rows = sum(thought.drafts[0].ended == "stands" for thought in loops)
     cells = (
         level,
         f"{len(loops)} ({rows})",
         f"{percentile(one, 0.5):.1f} / {percentile(one, TIMED):.1f}",
         f"{percentile(loop, 0.5):.1f} / {percentile(loop, TIMED):.1f}",
-        "none" if within is None else f"{within:g}",
-        share(exact, len(loops)),
-        share(kept, len(loops)),
+        "none" if within[level] is None else f"{within[level]:g}",
+        share(len(exact), len(loops)),
+        share(len(timely), len(loops)),
         share(both, len(loops)),
+        share(sum(kept(thought, level) for thought in loops), len(loops)),
         f"{sum(thought.iterations for thought in loops) / len(loops):.1f}",
         f"{sum(thought.shortened for thought in loops)} of {sum(len(thought.drafts) for thought in loops)}",
         f"{percentile(first, TIMED):.2f}",
@@ -115,7 +120,8 @@ def main() -> None:
         thoughts = [thought for _, thought in loops]
         cached += sum(thought.cached_tokens for thought in thoughts)
         read += sum(draft.prompt_tokens for thought in thoughts for draft in thought.drafts)
-        print(line(level.name, level.within, [thought for _, thought in ones], thoughts), flush=True)
+        limits = {one.name: one.within for one in found.complexity.levels}
+        print(line(level.name, limits, [thought for _, thought in ones], thoughts), flush=True)
         if told.json:
             with told.json.open("a", encoding="utf-8") as out:
                 out.writelines(as_line(case, thought) for case, thought in zip(cases, thoughts, strict=True))

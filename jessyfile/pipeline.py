@@ -576,25 +576,35 @@ def _documents(recipe: Recipe, root: Path) -> Sequence[Path]:
     return document_files(found, root) if found else ()
 
 
-def _question_steps(recipe: Recipe, composed: str) -> tuple[Step, ...]:
-    """Return the step that trains questions to documents in the model's own words; none without them, or where passages are quoted."""
+def _question_files(recipe: Recipe, root: Path) -> Sequence[Path]:
     from jessyfile.dataset.dataset_inputs import question_files
-    from jessyfile.retrieval.shares import trains_questions
+    from jessyfile.retrieval.questions import asked_files
+
+    assert recipe.retrieve and recipe.retrieve.questions  # noqa: S101 (there is no such step without questions)
+    return (*asked_files(recipe.retrieve.questions, root), *question_files(recipe, root))
+
+
+def _question_steps(recipe: Recipe, composed: str) -> tuple[Step, ...]:
+    """Return the step that trains questions to documents: answers behind passages, or, where these are quoted, whether one says it."""
+    from jessyfile.retrieval.shares import trains_documents, trains_questions
 
     if not trains_questions(recipe.retrieve):
         return ()
+    quotes = recipe.retrieve is not None and recipe.retrieve.quote is not None
+    answers = ("train.max_length", "complexity.level.*.iterations", "complexity.marker", *_bare(recipe))
     return (
         Step(
             "questions",
-            "put passages before the questions to documents",
+            "judge passages by the questions to documents"
+            if quotes
+            else "put passages before the questions to documents",
             _questions,
-            inputs=(composed, "passages"),
+            inputs=(composed, "passages") if trains_documents(recipe.retrieve) else (composed,),
             reads=(
                 *("retrieve.top", "retrieve.questions", "dataset.seed", "dataset.validation", "dataset.similarity"),
-                *("train.max_length", "complexity.level.*.iterations", "complexity.marker"),
-                *_bare(recipe),
+                *(() if quotes else answers),
             ),
-            files=question_files,
+            files=_question_files,
             preflight=_questions_known,
         ),
     )

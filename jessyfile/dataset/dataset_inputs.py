@@ -117,10 +117,9 @@ def neighbour_files(recipe: DataRecipe, root: Path) -> Sequence[Path]:
 
 
 def question_files(recipe: Recipe, root: Path) -> Sequence[Path]:
-    """List what `questions` reads besides its inputs: the questions, how they are typed otherwise, and the suites that none may meet."""
-    named = (root / recipe.retrieve.questions,) if recipe.retrieve and recipe.retrieve.questions else ()
+    """List what `questions` reads besides its inputs and the questions: how they are typed otherwise, and the suites that none may meet."""
     tables = (resource("data", "lexicon", f"{table}.tsv") for table in ("synonyms", "short_forms"))
-    return (*named, *tables, *_suite_files(recipe, root))
+    return (*tables, *_suite_files(recipe, root))
 
 
 def preference_inputs(recipe: Recipe, root: Path) -> Sequence[Path]:

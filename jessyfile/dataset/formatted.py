@@ -18,15 +18,15 @@ from jessyfile.text.json_lines import Line, read_jsonl, read_result, write_jsonl
 class FormattedRow:
     """Messages with their marker lines in place, and what the row is.
 
-    `levels` has an entry for each answer: the level and the iterations that its marker names, None where it has no
-    marker. `level` and `iterations` are those of the last. `learned` says of each answer whether it is learned or only
-    stands there; it is empty when all are learned. `neighbours` are the rows whose question and answer stand before the
-    conversation, in their order, each with its place among the nearest, 1 for the nearest. `paraphrases` are other wordings of
-    the question: it is found by them, and trained with none.
+    A `judgement` is asked without the system prompt, has no marker and says one word. `levels` has an entry for each answer: the level and
+    the iterations that its marker names, None where it has no marker. `level` and `iterations` are those of the last. `learned` says of
+    each answer whether it is learned or only stands there; it is empty when all are learned. `neighbours` are the rows whose question and
+    answer stand before the conversation, in their order, each with its place among the nearest, 1 for the nearest. `paraphrases` are other
+    wordings of the question: it is found by them, and trained with none.
     """
 
     messages: tuple[Message, ...]
-    kind: Literal["chat", "marker"]
+    kind: Literal["chat", "marker", "judgement"]
     category: str
     topic: str
     level: str | None

@@ -9,7 +9,7 @@ from jessyfile.language.consistency import RecipeCheck, categories, criteria
 from jessyfile.language.diagnostics import Diagnostic, mistake
 from jessyfile.language.draft import Draft
 from jessyfile.language.metric_table import metric_suites
-from jessyfile.language.without_effect import asked_rows, many, settings_have_effect, training_rows, updates
+from jessyfile.language.without_effect import asked_rows, many, settings_have_effect, training_rows, uncounted, updates
 
 _FOUR_BITS = ("q4_k_m", "q4_k_s", "iq4_nl", "iq4_xs", "q4_1", "q4_0", "q3_k_l", "q3_k_m", "q3_k_s")
 _MOST_KEPT_OUT = 30  # per cent; beyond it the rows are missing, not the share
@@ -20,7 +20,7 @@ _ATTENTION = {"q_proj", "k_proj", "v_proj", "o_proj"}
 def warmup_fits(draft: Draft) -> Iterator[Diagnostic]:
     """The learning rate reaches its peak before the training ends."""
     train, made = draft.get("train"), updates(draft)
-    if train["warmup_steps"] <= made:
+    if train["warmup_steps"] <= made or uncounted(draft):
         return
     kept = training_rows(draft)
     yield mistake(

@@ -41,6 +41,12 @@ def training_rows(draft: Draft) -> int:
     return own + round(own * replay["share"] / (1 - replay["share"])) if replay else own
 
 
+def uncounted(draft: Draft) -> bool:
+    """Return whether how many rows are trained is known only once they are made: those of questions to documents depend on what is found."""
+    retrieve = draft.get("retrieve")
+    return retrieve is not None and retrieve["documents"] is not None and retrieve["questions"] is not None
+
+
 def updates(draft: Draft) -> int:
     """Return how many optimizer updates the recipe makes; accumulation runs across epochs."""
     return math.ceil(_batches(draft) / int(draft.get("train", "grad_accumulation")))
@@ -62,11 +68,12 @@ class Idle:
 
 
 def _no_validation(draft: Draft) -> bool:
-    return round(rows(draft) * float(draft.get("dataset", "validation"))) == 0
+    share = float(draft.get("dataset", "validation"))
+    return share == 0 if uncounted(draft) else round(rows(draft) * share) == 0
 
 
 def _early_stop(draft: Draft, patience: int | None) -> str | None:
-    if patience is None or _no_validation(draft):
+    if patience is None or _no_validation(draft) or uncounted(draft):
         return None
     train = draft.get("train")
     made = train["epochs"] if not train["validate_every"] else updates(draft) // train["validate_every"]
@@ -87,12 +94,14 @@ def _validate_every(draft: Draft, every: int) -> str | None:
     if every and _no_validation(draft):
         return f"validate_every {every} validates never: no row is held out"
     made = updates(draft)
-    return f"validate_every {every} is not reached before the end: {_made(made)}" if every > made else None
+    short = every > made and not uncounted(draft)
+    return f"validate_every {every} is not reached before the end: {_made(made)}" if short else None
 
 
 def _checkpoint_every(draft: Draft, every: int) -> str | None:
     made = updates(draft)
-    return f"checkpoint_every {every} keeps nothing before the end: {_made(made)}" if every >= made else None
+    short = every >= made and not uncounted(draft)
+    return f"checkpoint_every {every} keeps nothing before the end: {_made(made)}" if short else None
 
 
 def _made(count: int) -> str:
@@ -112,12 +121,13 @@ def _end_weight(draft: Draft, weight: float) -> str | None:
 
 def _batch_size(draft: Draft, size: int) -> str | None:
     found = training_rows(draft)
-    return f"batch_size {size} is more than the {many(found, 'row')} that are trained on" if size > found else None
+    more = size > found and not uncounted(draft)
+    return f"batch_size {size} is more than the {many(found, 'row')} that are trained on" if more else None
 
 
 def _grad_accumulation(draft: Draft, gathered: int) -> str | None:
     made = _batches(draft)
-    idle = gathered > made
+    idle = gathered > made and not uncounted(draft)
     return (
         f"grad_accumulation {gathered} is more than all batches together, of which there are {made}" if idle else None
     )
@@ -163,18 +173,14 @@ def _quote(draft: Draft, above: float | None) -> str | None:
 
 def _questions(draft: Draft, file: str | None) -> str | None:
     retrieve = draft.get("retrieve")
-    if file is None or (retrieve["documents"] is not None and retrieve["quote"] is None):
+    if file is None or retrieve["documents"] is not None or not retrieve["examples"]:
         return None
-    if retrieve["documents"] is None:
-        return (
-            "questions are trained behind passages, and no `documents` are retrieved" if retrieve["examples"] else None
-        )
-    return "questions train answers in the model's own words, and `quote above` gives none"
+    return "questions are trained with passages, and no `documents` are retrieved"
 
 
 def _bare(draft: Draft, share: float | None) -> str | None:
     retrieve = draft.get("retrieve")
-    asked = retrieve["documents"] is not None and retrieve["questions"] is not None and retrieve["quote"] is None
+    asked = uncounted(draft) and retrieve["quote"] is None
     idle = share is not None and retrieve["examples"] is None and retrieve["documents"] is not None and not asked
     return "bare is a share of rows that are trained behind others, and none are" if idle else None
 

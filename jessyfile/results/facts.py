@@ -137,7 +137,8 @@ class PassageFacts(Facts):
 @dataclass(frozen=True, slots=True)
 class QuestionFacts(Facts):
     """`questions`: how many questions to documents there are, their training rows behind their passage or, where none answers, behind
-    others, those whose passage is left out, those that stand bare, and how many questions are held out.
+    others, those whose passage is left out, those that stand bare, and how many questions are held out. Where passages are quoted, the rows
+    that say Yes and No instead.
     """
 
     questions: int
@@ -145,6 +146,8 @@ class QuestionFacts(Facts):
     left_out: int
     bare: int
     held_out: int
+    says: int = 0
+    does_not: int = 0
 
 
 def compared_by(method: Literal["dpo", "kto"]) -> str:

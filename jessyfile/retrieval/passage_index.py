@@ -17,8 +17,8 @@ from jessyfile.results.typed_json import read_as
 from jessyfile.retrieval.documents import read_documents
 from jessyfile.retrieval.index import FILE, Index
 from jessyfile.retrieval.passages import DocumentPassage
-from jessyfile.retrieval.questions import read_questions
-from jessyfile.retrieval.shares import trains_questions
+from jessyfile.retrieval.questions import asked_about, read_questions
+from jessyfile.retrieval.shares import trains_documents
 from jessyfile.text.json_lines import read_result, write_jsonl
 
 if TYPE_CHECKING:
@@ -96,22 +96,25 @@ def passages_preflight(outlook: Outlook) -> Iterator[Finding]:
         yield outlook.warning(DatasetError(f"{one}: it is passed over", hint=hint), "retrieve.documents")
     if outlook.machine and not read.faults:
         counted = f"{many(len(read.passages), 'passage')} of {many(read.files, 'document')}"
-        trained = "" if trains_questions(outlook.recipe.retrieve) else "; nothing is trained with them"
+        trained = "" if trains_documents(outlook.recipe.retrieve) else "; nothing is trained with them"
         yield Finding("note", "", outlook.step, f"{counted} may stand before questions{trained}")
 
 
 def questions_preflight(outlook: Outlook) -> Iterator[Finding]:
     """Yield what is wrong with the questions to documents."""
-    file = outlook.recipe.retrieve and outlook.recipe.retrieve.questions
-    if not file:
+    named = outlook.recipe.retrieve and outlook.recipe.retrieve.questions
+    if not named:
         return
-    read = read_documents(_pattern(outlook.recipe), outlook.root)
-    found, faults = read_questions(outlook.root / file, file, read.passages)
+    about = asked_about(named)
+    read = read_documents(about.documents or _pattern(outlook.recipe), outlook.root)
+    found, faults = read_questions(outlook.root / about.file, about.file, read.passages, about.documents)
+    if about.documents:
+        yield from (outlook.error(fault, "retrieve.questions") for fault in read.faults)
     if not read.faults:
         hint = "a passage is named by its file, `#` and the last heading above it, as in `notes/car.md#Tyres`"
         yield from (outlook.error(DatasetError(str(one), hint=hint), "retrieve.questions") for one in faults)
     if not found and not faults:
-        yield outlook.error(DatasetError(f"`{file}` has no question", hint="write a line, or leave it out"))
+        yield outlook.error(DatasetError(f"`{about.file}` has no question", hint="write a line, or leave it out"))
 
 
 def _pattern(recipe: Recipe) -> str:

@@ -2,13 +2,16 @@
 
 Most are asked as they are when the model serves, behind the passage that answers and others near to the question, in random order; of
 some the passage is left out, and the answer is that it is not there; some stand bare. Each is trained as it is written and typed otherwise.
+
+Where passages are quoted the model only says of each whether it says the answer. So that is trained: Yes to the passage that does, No to the
+others that are near.
 """
 
 from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -23,13 +26,16 @@ from jessyfile.dataset.select import turn
 from jessyfile.fsops import copy_file
 from jessyfile.language.recipe import Message
 from jessyfile.results.facts import QuestionFacts
+from jessyfile.retrieval.documents import read_documents
 from jessyfile.retrieval.passage_index import PassageIndex
-from jessyfile.retrieval.questions import Question, read_questions
-from jessyfile.retrieval.quoting import ABSENT, asked_of, language_of, quoted
+from jessyfile.retrieval.questions import About, Question, asked_about, read_questions
+from jessyfile.retrieval.quoting import ABSENT, NO, YES, asked_of, language_of, quoted, whether_said
 from jessyfile.retrieval.shares import NOT_THERE
 from jessyfile.text.json_lines import raise_faults
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from jessyfile.planning.steps import StepContext
     from jessyfile.retrieval.passages import DocumentPassage
 
@@ -38,12 +44,20 @@ _LETTERS = 3  # letters of a prompt for each token that a row may have
 
 def run_questions(context: StepContext) -> QuestionFacts:
     """Write the rows as they were composed so far with those of the questions behind them. Raises DatasetError."""
-    recipe, composed = context.recipe, rows_folder(context.inputs)
+    recipe = context.recipe
     assert recipe.retrieve and recipe.retrieve.questions  # noqa: S101 (there is no such step without questions)
-    index = PassageIndex.load(context.inputs["passages"])
-    asked, faults = read_questions(context.root / recipe.retrieve.questions, recipe.retrieve.questions, index.passages)
-    raise_faults(faults, f"`{recipe.retrieve.questions}`", hint="mend these lines")
+    about = asked_about(recipe.retrieve.questions)
+    index = (
+        PassageIndex.build(documents_of(about, context.root))
+        if about.documents
+        else PassageIndex.load(context.inputs["passages"])
+    )
+    asked, faults = read_questions(context.root / about.file, about.file, index.passages, about.documents)
+    raise_faults(faults, f"`{about.file}`", hint="mend these lines")
     refuse_leaks(recipe, context.root, [_as_row(one) for one in asked])
+    train, held_out = _split(asked, recipe.dataset.validation, recipe.dataset.seed)
+    if recipe.retrieve.quote is not None:
+        return _judged(context, Judging(index, recipe.retrieve.top, recipe.dataset.seed), train, held_out)
     level = recipe.complexity.levels[0]
     behind = Behind(
         index,
@@ -53,14 +67,36 @@ def run_questions(context: StepContext) -> QuestionFacts:
         (recipe.complexity.marker, level.name, level.iterations[0]),
         recipe.retrieve.alone,
     )
-    train, held_out = _split(asked, recipe.dataset.validation, recipe.dataset.seed)
-    write_formatted(context.output / TRAIN, [*read_formatted(composed / TRAIN), *behind.trained(train)])
     valid = [behind.row(one, one.question, behind.as_served(one), "held out") for one in held_out]
-    write_formatted(context.output / VALID, [*read_formatted(composed / VALID), *valid])
-    for name in (CARD, CARD_HTML):
-        copy_file(composed / name, context.output / name)
+    _write(context, behind.trained(train), valid)
     counts = behind.counts
     return QuestionFacts(len(asked), counts["behind"], counts["left out"], counts["bare"], len(valid))
+
+
+def documents_of(about: About, root: Path) -> Sequence[DocumentPassage]:
+    """Return the passages of the documents that questions bring. Raises DatasetError for a document that cannot be read."""
+    read = read_documents(about.documents, root)
+    if read.faults:
+        raise read.faults[0]
+    return read.passages
+
+
+def _judged(
+    context: StepContext, judging: Judging, train: Sequence[Question], held_out: Sequence[Question]
+) -> QuestionFacts:
+    _write(context, judging.trained(train), judging.rows(held_out))
+    return QuestionFacts(
+        len(train) + len(held_out), 0, 0, 0, len(held_out), judging.counts["says"], judging.counts["does not"]
+    )
+
+
+def _write(context: StepContext, train: Iterable[FormattedRow], valid: Iterable[FormattedRow]) -> None:
+    """Write rows behind those that were composed so far."""
+    composed = rows_folder(context.inputs)
+    for name, more in ((TRAIN, train), (VALID, valid)):
+        write_formatted(context.output / name, [*read_formatted(composed / name), *more])
+    for name in (CARD, CARD_HTML):
+        copy_file(composed / name, context.output / name)
 
 
 def _as_row(one: Question) -> Row:
@@ -146,3 +182,52 @@ class Behind:
         name = f"{turn(self.seed, one.place, question, kind):016x}"
         messages = (Message("user", asked_of(shown, question)), answer)
         return FormattedRow(messages, "chat", "documents", kind, level, count, language, (), name, ((level, count),))
+
+
+@dataclass(slots=True)
+class Judging:
+    """Makes rows that say of a passage whether it says the answer, as the model is asked when it serves: of a question's own passage and of
+    the others among the `top` nearest. `counts` says how many say Yes and No.
+    """
+
+    index: PassageIndex
+    top: int
+    seed: int
+    counts: Counter[str] = field(default_factory=Counter)
+
+    def trained(self, asked: Sequence[Question]) -> Iterator[FormattedRow]:
+        """Yield each question's rows, and the one that says Yes once more as others type it."""
+        for row, one, passage in self._each(asked):
+            yield self._counted(row)
+            if passage is one.passage:
+                rng = random.Random(f"{self.seed}/judged/{one.place}")
+                again = retyped(one.question, language_of(one.question, ()), rng)
+                if again != one.question:
+                    yield self._counted(self._row(one, again, passage))
+
+    def rows(self, asked: Sequence[Question]) -> list[FormattedRow]:
+        """Return the rows of questions as they are written."""
+        return [row for row, _, _ in self._each(asked)]
+
+    def _each(self, asked: Sequence[Question]) -> Iterator[tuple[FormattedRow, Question, DocumentPassage]]:
+        for one in asked:
+            for passage in self._shown(one):
+                yield self._row(one, one.question, passage), one, passage
+
+    def _shown(self, one: Question) -> list[DocumentPassage]:
+        """Return the passages that a question is judged with: other parts of the section that answers it may say it as well, or not."""
+        near = [each.passage for each in self.index.nearest(one.question, self.top)]
+        if one.passage is None:
+            return near
+        return [one.passage, *(each for each in near if each.section != one.passage.section)]
+
+    def _row(self, one: Question, question: str, passage: DocumentPassage) -> FormattedRow:
+        said = YES if passage is one.passage else NO
+        messages = (Message("user", whether_said(passage, question)), Message("assistant", said))
+        name = f"{turn(self.seed, one.place, question, passage.id):016x}"
+        language = language_of(question, [passage])
+        return FormattedRow(messages, "judgement", "documents", said, None, None, language, (), name, (None,))
+
+    def _counted(self, row: FormattedRow) -> FormattedRow:
+        self.counts["says" if row.topic == YES else "does not"] += 1
+        return row

@@ -1,19 +1,43 @@
-"""The questions to documents that RETRIEVE names: JSON lines of a question, its passage, and its answer. Light: a plan reads it."""
+"""The questions to documents that RETRIEVE names: JSON lines of a question, its passage, and its answer. Light: a plan reads it.
+
+They are about the documents that are served, or, where a folder is named, about those that lie beside them in it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from jessyfile.dataset.marker import control_token
 from jessyfile.language.suggest import similar
+from jessyfile.retrieval.documents import document_files
 from jessyfile.retrieval.passages import DocumentPassage
 from jessyfile.text.json_lines import Fault, read_jsonl
 from jessyfile.text.turkish import nfc, normal
 
+QUESTIONS = "questions.jsonl"  # in a folder that brings its own documents
 _FIELDS = ("question", "passage", "answer")
 _LONGEST = 8000
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """Where questions are written, and the folder of the documents that they are about; "" for those that are served."""
+
+    file: str
+    documents: str
+
+
+def asked_about(named: str) -> About:
+    """Return what RETRIEVE's `questions` names: a file, or, without an ending, a folder that brings its own documents."""
+    return About(named, "") if PurePosixPath(named).suffix else About(f"{named}/{QUESTIONS}", named)
+
+
+def asked_files(named: str, root: Path) -> tuple[Path, ...]:
+    """Return the file of what `questions` names, and the documents that it brings."""
+    about = asked_about(named)
+    return (root / about.file, *(document_files(about.documents, root) if about.documents else ()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,18 +50,21 @@ class Question:
     place: str
 
 
-def read_questions(path: Path, name: str, held: Sequence[DocumentPassage]) -> tuple[list[Question], list[Fault]]:
+def read_questions(
+    path: Path, name: str, held: Sequence[DocumentPassage], below: str = ""
+) -> tuple[list[Question], list[Fault]]:
     """Return the questions of a file, and what is wrong with the others.
 
     Args:
         path: the file.
         name: what stands for it in faults.
         held: the passages that they may name.
+        below: the folder from which they name them.
 
     Raises:
         StorageError: the file cannot be read.
     """
-    by_id = {one.id: one for one in held}
+    by_id = {one.id.removeprefix(f"{below}/"): one for one in held}
     found: dict[str, Question] = {}
     faults: list[Fault] = []
     for line in read_jsonl(path, name):

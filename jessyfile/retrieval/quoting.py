@@ -11,6 +11,7 @@ from jessyfile.retrieval.index import Index
 from jessyfile.retrieval.passages import DocumentPassage, quotes
 from jessyfile.text.answer_language import leaning, looks_turkish
 
+YES, NO = "Yes", "No"
 ABSENT = {"tr": "Notlarımda bu yok.", "en": "That isn't in my notes."}
 _SHOWN = {
     "tr": "Notlarım:\n\n{notes}\n\nYalnız bu notlara göre cevap ver; notlarda yoksa yok de.\n\n{question}",
@@ -20,7 +21,7 @@ _QUOTED = {"tr": "«{title}» notunda şöyle yazıyor: {said}", "en": "My note 
 _SAYS = (
     "Note «{title}»:\n{text}\n\nQuestion: {question}\n\nDoes the note say the answer to the question? Answer Yes or No."
 )
-_LONGEST_QUOTE = 160
+_LONGEST_QUOTE = 240
 _LEANS = 0.2
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from jessyfile.retrieval.questions import asked_about
+
 if TYPE_CHECKING:
     from jessyfile.language.recipe import Recipe, Retrieve
 
@@ -12,8 +14,13 @@ NOT_THERE = 0.25  # of the questions to documents that stand behind passages: th
 
 
 def trains_questions(retrieve: Retrieve | None) -> bool:
-    """Return whether questions to documents are trained: where passages are quoted, no word is the model's."""
-    return bool(retrieve and retrieve.documents and retrieve.questions and retrieve.quote is None)
+    """Return whether questions to documents are trained."""
+    return bool(retrieve and retrieve.documents and retrieve.questions)
+
+
+def trains_documents(retrieve: Retrieve | None) -> bool:
+    """Return whether rows that are trained hold passages of the documents that are served: of questions that bring their own, none do."""
+    return trains_questions(retrieve) and retrieve is not None and not asked_about(retrieve.questions or "").documents
 
 
 def rows_read(retrieve: Retrieve | None) -> float:

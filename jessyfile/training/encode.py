@@ -97,8 +97,8 @@ class Encoder:
         trained = [label != _GIVEN for label in labels]
         proof.tokens[row.category] += len(ids)
         proof.trained[row.category] += sum(trained)
-        proof.chats += row.kind == "chat"
-        proof.ends_trained += row.kind == "chat" and self._ends(ids, trained)
+        proof.chats += row.kind != "marker"
+        proof.ends_trained += row.kind != "marker" and self._ends(ids, trained)
         if not any(trained):
             proof.empty += 1
             return None
@@ -114,8 +114,8 @@ class Encoder:
             row = row.without_farthest()
 
     def _parts(self, row: FormattedRow) -> list[tuple[str, bool]]:
-        if row.kind == "chat":
-            return self.chat_format.render_parts(row.messages, self.system)
+        if row.kind != "marker":
+            return self.chat_format.render_parts(row.messages, None if row.kind == "judgement" else self.system)
         # a marker row ends after the marker's line: the model must not learn to stop there
         asked = self.chat_format.render_parts(row.messages[:-1], self.system)
         line = self.chat_format.reply_lead + row.messages[-1].content.strip() + "\n"

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from jessyfile.dataset.formatted import read_formatted
+from jessyfile.dataset.formatted import FormattedRow, read_formatted
 from jessyfile.language import load_text
 from jessyfile.language.recipe import Recipe
 from jessyfile.pipeline import compile_steps
@@ -174,7 +174,7 @@ def test_a_wrong_line_and_a_missing_passage_are_refused_before_anything_runs(roo
     assert "notes/questions.jsonl:3: there is no passage `notes/2.md#Dolap 2`" in said
 
 
-def test_questions_are_trained_behind_passages_and_not_where_passages_are_quoted(root: Path) -> None:
+def test_questions_are_trained_behind_passages_and_to_judge_them_where_passages_are_quoted(root: Path) -> None:
     """So a changed note trains again exactly where rows hold passages of it."""
     with contextlib.chdir(root):
         assert "nothing is trained with them" not in jessy("plan", "walk.jessy")
@@ -187,11 +187,57 @@ def test_questions_are_trained_behind_passages_and_not_where_passages_are_quoted
     }
     assert both["questions"].inputs == ("neighbours", "passages")
     quoting = text.replace("top 2", "top 2\n  quote above 50%")
-    assert "questions" not in {step.name for step in compile_steps(loaded(quoting, root))}
+    assert {step.name: step for step in compile_steps(loaded(quoting, root))}["questions"].inputs == (
+        "dataset",
+        "passages",
+    )
     (root / "walk.jessy").write_text(quoting, "utf-8")
     with contextlib.chdir(root):
-        assert "`quote above` gives none" in jessy("check", "walk.jessy")
+        assert "questions" not in jessy("check", "walk.jessy")
+        assert "nothing is trained with them" not in jessy("plan", "walk.jessy")
+        jessy("data", "walk.jessy", "--output", "rows")
+    own = [row for row in rows_of(root / "rows") if row.category == "documents"]
+    assert {row.kind for row in own} == {"judgement"}
+    says = {row.messages[0].content.split("Question: ")[1].split("\n")[0] for row in own if row.topic == "Yes"}
+    assert len(says) >= 4
+    assert {row.topic for row in own} == {"Yes", "No"}
+    for row in own:
+        question, answer = row.messages
+        assert answer.content == row.topic
+        assert (row.level, row.iterations, row.levels) == (None, None, (None,))
+        place = re.search(r" (\d) ", question.content.split("Question: ")[1])
+        assert (row.topic == "Yes") == (place is not None and f"Note «Dolap {place[1]}»" in question.content)
+
+
+def rows_of(folder: Path) -> list[FormattedRow]:
+    return [row for name in ("train", "valid") for row in read_formatted(folder / f"{name}.jsonl")]
+
+
+def test_a_folder_brings_its_own_documents_and_a_changed_note_of_ones_own_trains_nothing(root: Path) -> None:
+    (root / "taught").mkdir()
+    (root / "taught" / "car.md").write_text(
+        "# Car\n\n## Tyres\n\nAt Hartmann's.\n\n## Insurance\n\nWith Nord.\n", "utf-8"
+    )
+    lines = [
+        {"question": "where are the summer tyres", "passage": "car.md#Tyres"},
+        {"question": "is the car insurance paid", "passage": None},
+    ]
+    (root / "taught" / "questions.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines), "utf-8")
+    text = (root / "walk.jessy").read_text("utf-8").replace("notes/questions.jsonl", "taught")
+    (root / "walk.jessy").write_text(text.replace("top 2", "top 2\n  quote above 20%"), "utf-8")
+    steps = {step.name: step for step in compile_steps(loaded((root / "walk.jessy").read_text("utf-8"), root))}
+    assert steps["questions"].inputs == ("dataset",)
+    with contextlib.chdir(root):
         assert "nothing is trained with them" in jessy("plan", "walk.jessy")
+        jessy("data", "walk.jessy", "--output", "rows")
+    said = {
+        (row.messages[0].content.split("»")[0], row.topic) for row in rows_of(root / "rows") if row.kind == "judgement"
+    }
+    assert said == {("Note «Car › Tyres", "Yes"), ("Note «Car › Tyres", "No"), ("Note «Car › Insurance", "No")}
+    (root / "taught" / "car.md").write_text("# Car\n\n## Wheels\n\nAt Hartmann's.\n", "utf-8")
+    with contextlib.chdir(root):
+        wrong = jessy("check", "walk.jessy", expect=1)
+    assert "taught/questions.jsonl:1: there is no passage `car.md#Tyres`" in wrong
 
 
 def loaded(text: str, root: Path) -> Recipe:

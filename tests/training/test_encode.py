@@ -54,6 +54,22 @@ def test_a_replayed_answer_that_begins_as_a_marker_does_names_no_level(tmp_path:
     assert not named(encoder(tmp_path), row("a", "[low 1]\nb", levels=(None,)))
 
 
+def test_a_judgement_is_trained_as_the_model_is_asked_when_it_serves(tmp_path: Path) -> None:
+    """Without the system prompt that other rows stand behind: served so, a model judges otherwise than it learned."""
+    one = replace(encoder(tmp_path), system="Kısa konuş.")
+    asked, said = "Does the note say it?", "Yes"
+    [found] = one.encode([row(asked, said, kind="judgement", levels=(None,))], proof := MaskProof())
+    bare = one.chat_format.render(
+        [Message("user", asked), Message("assistant", said)], None, add_generation_prompt=False
+    )
+    assert list(found.tokens) == one.tokenizer.encode(bare, bos=True)
+    assert one.tokenizer.decode([t for t, kept in zip(found.tokens, found.trained, strict=True) if kept]).startswith(
+        said
+    )
+    assert not any(found.level)
+    assert (proof.rows, proof.chats, proof.ends_trained) == (1, 1, 1)
+
+
 def test_without_a_marker_no_token_names_a_level(tmp_path: Path) -> None:
     assert not named(encoder(tmp_path, None), row("a", "b"))
 
