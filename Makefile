@@ -52,6 +52,8 @@ demo: $(READY)
 reference: $(READY)
 	$(BIN)/jessy apply recipes/jessy-270m.jessy --only train
 	$(BIN)/python benchmarks/reference.py
+	$(BIN)/jessy apply recipes/jessy-270m.jessy $(TAKEN)
+	$(BIN)/python benchmarks/reference.py --prove
 
 test: lint unit
 

@@ -1,17 +1,23 @@
 """Write the adapter that the last apply of recipes/jessy-270m.jessy trained into models/jessy-270m, in half precision.
 
-`make reference` trains and calls it. The numbers are rounded from float32 to float16; one that does not fit is an error.
+`make reference` trains and calls it. The numbers are rounded from float32 to float16; one that does not fit is an error. With `--prove` it
+writes the proof of the file that was made of the rounded adapter beside it, so that `make demo` need not read three models for it.
 """
 
 from __future__ import annotations
 
+import argparse
 import shutil
 from pathlib import Path
 
 import numpy as np
 from safetensors.numpy import load_file, save_file
 
+from jessyfile.export.export_steps import GGUF_FILE
 from jessyfile.export.lineage import of_recipe
+from jessyfile.fsops import hash_file
+from jessyfile.parity.proof import PROOF, write_proof
+from jessyfile.results.facts import ParityFacts, TakenFacts
 from jessyfile.training.adapter import ADAPTER_FILE, CONFIG_FILE
 
 PROJECT = Path(__file__).resolve().parents[1]
@@ -28,7 +34,27 @@ def write_half(trained: Path, folder: Path) -> int:
     return (folder / ADAPTER_FILE).stat().st_size
 
 
-if __name__ == "__main__":
+def write_taken_proof(place: Path) -> Path:
+    """Write what the last apply found of the file that it made of the adapter as it is; return the proof's path."""
+    made = of_recipe(PROJECT, NAME)
+    assert made.facts("train", TakenFacts).digest == hash_file(place / ADAPTER_FILE), (
+        "the last apply took another adapter"
+    )
+    return write_proof(place, made.folder("gguf") / GGUF_FILE, made.facts("parity", ParityFacts))
+
+
+def main() -> None:
+    """Write the adapter, or its proof."""
+    parser = argparse.ArgumentParser(description="The default model's adapter.")
+    parser.add_argument("--prove", action="store_true", help="write the proof of what the last apply made of it")
     place = PROJECT / "models" / NAME
+    if parser.parse_args().prove:
+        print(write_taken_proof(place).relative_to(PROJECT))
+        return
     size = write_half(of_recipe(PROJECT, NAME).folder("train"), place)
+    (place / PROOF).unlink(missing_ok=True)  # of another adapter
     print(f"{place.relative_to(PROJECT) / ADAPTER_FILE}: {size / 1e6:.1f} MB")
+
+
+if __name__ == "__main__":
+    main()

@@ -917,7 +917,15 @@ def _proof_step(recipe: Recipe, read: _Read, composed: str, adapted: str) -> Ste
         return step
     served = ("index",) if recipe.retrieve and recipe.retrieve.examples else ()
     reads = (*read.encoding, *(("retrieve.examples",) if served else ()))
-    return replace(step, inputs=("base", "dataset", *served, *made), reads=reads, timed_as="parity.taken")
+    return replace(
+        step, inputs=("base", "dataset", *served, *made), reads=reads, files=_proofs, timed_as="parity.taken"
+    )
+
+
+def _proofs(recipe: Recipe, root: Path) -> Sequence[Path]:
+    from jessyfile.parity.proof import proof_files
+
+    return proof_files(recipe, root)
 
 
 def _export_steps(

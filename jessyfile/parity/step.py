@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from jessyfile.models.tokenizer import load_tokenizer
 from jessyfile.parity.faults import Mismatch
 from jessyfile.parity.limits import SUSPICIOUS, limit_of
 from jessyfile.parity.passages import Passage, spread, trained_passages
+from jessyfile.parity.proof import proved
 from jessyfile.parity.readings import best_of, read_engine, read_folder, read_trained
 from jessyfile.parity.served import ANSWERS, first_tokens
 from jessyfile.parity.stages import Trained, drowned, stage_faults
@@ -27,9 +29,10 @@ from jessyfile.results.typed_json import load_as
 from jessyfile.training import encoded
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
+    from jessyfile.engines.llamacpp_engine import LlamaCpp
     from jessyfile.language.recipe import Message
     from jessyfile.parity.faults import Stage
     from jessyfile.planning.steps import StepContext
@@ -51,16 +54,19 @@ def run_parity(context: StepContext) -> ParityFacts:
     """
     from jessyfile.export.export_steps import GGUF_FILE
 
+    kind, path = context.facts_of("gguf", GgufFacts).type, context.inputs["gguf"] / GGUF_FILE
+    last: Stage = "gguf" if kind in _FLOATS else "quantized"
+    truth = Truth(context.inputs["base"], context.adapter)
+    weights = compare_adapted(read_gguf(path), truth).survival
+    known = proved(context.recipe, context.root, path)
+    if known is not None and weights is not None and weights >= _WEIGHTS_LEFT:
+        return _told(context, replace(known, texts=_again(context, path, (last, kind))))
     passages = _passages(context)
     context.progress.update(0, text="reading the base and the trained model")
     base, trained = read_trained(context.inputs["base"], context.adapter, passages)
     subject = Trained(passages, trained, base)
     merged = subject.facts("merged", "f32", best_of(read_folder(context.inputs["merge"], passages)))
     _refuse([*stage_faults(merged, "merged")])
-    kind, path = context.facts_of("gguf", GgufFacts).type, context.inputs["gguf"] / GGUF_FILE
-    last: Stage = "gguf" if kind in _FLOATS else "quantized"
-    truth = Truth(context.inputs["base"], context.adapter)
-    weights = compare_adapted(read_gguf(path), truth).survival
     found, faults, texts = _asked(context, subject, path, (last, kind), weights)
     stages = [merged]
     if last == "quantized" and (faults or found.divergence > SUSPICIOUS * limit_of(kind).divergence):
@@ -80,8 +86,20 @@ def run_parity(context: StepContext) -> ParityFacts:
         stages=(*stages, found),
         notes=_notes(found),
     )
+    return _told(context, facts)
+
+
+def _told(context: StepContext, facts: ParityFacts) -> ParityFacts:
     write_text(context.output / PARITY, readable(facts))
     return facts
+
+
+def _again(context: StepContext, path: Path, what: tuple[Stage, str]) -> int:
+    """Hold the engine's tokens against the model's where the answers are proved; return how many prompts it read alike."""
+    with _asking(context, path, what, ()) as (engine, faults, texts):
+        _refuse(faults)
+        _tell_first(context, engine)
+    return texts
 
 
 def _passages(context: StepContext) -> list[Passage]:
@@ -122,17 +140,27 @@ def _asked(
     context: StepContext, subject: Trained, path: Path, what: tuple[Stage, str], weights: float | None
 ) -> tuple[StageFacts, list[Mismatch], int]:
     """Ask the embedded engine; return the stage's figures, its faults, and how many prompts it read alike."""
+    stage, kind = what
+    with _asking(context, path, what, subject.passages) as (engine, faults, texts):
+        found = subject.facts(stage, kind, read_engine(engine.next_logprobs, subject.passages), weights)
+        _tell_first(context, engine)
+    return found, [*faults, *stage_faults(found, stage)], texts
+
+
+@contextlib.contextmanager
+def _asking(
+    context: StepContext, path: Path, what: tuple[Stage, str], passages: Sequence[Passage]
+) -> Iterator[tuple[LlamaCpp, list[Mismatch], int]]:
+    """Hold the embedded engine with a file; yield it, what it reads in other tokens, and how many prompts were read."""
     from jessyfile.engines.llamacpp_engine import LlamaCpp
     from jessyfile.engines.serving import described, loaded
-    from jessyfile.export.export_steps import SERVED_FILE
 
     stage, kind = what
-    served = load_as(Served, context.inputs["modelfile"] / SERVED_FILE)
+    served = _served(context)
     model = described(context.recipe.name, path, served, max_tokens=1)
     texts = prompts(rows_folder(context.inputs), served)
     tokenizer = load_tokenizer(context.inputs["merge"])
-    longest = max(len(passage.ids) for passage in subject.passages)
-    longest = max([longest, *(len(tokenizer.encode(text)) for text in texts)])
+    longest = max([*(len(passage.ids) for passage in passages), *(len(tokenizer.encode(text)) for text in texts)])
     engine = LlamaCpp(parallel=1)
     context.progress.update(0, text=f"asking the {stage} model ({kind})")
     with loaded(engine, replace(model, settings=replace(model.settings, num_ctx=longest + _ROOM))):
@@ -142,10 +170,19 @@ def _asked(
             *Prompts(engine, tokenizer, stage).turn_faults(form),
             *Prompts(engine, tokenizer, "served").prompt_faults(texts[:2]),
         ]
-        found = subject.facts(stage, kind, read_engine(engine.next_logprobs, subject.passages), weights)
-        told = first_tokens(engine, _asked_first(rows_folder(context.inputs)), served)
+        yield engine, faults, len(texts)
+
+
+def _served(context: StepContext) -> Served:
+    from jessyfile.export.export_steps import SERVED_FILE
+
+    return load_as(Served, context.inputs["modelfile"] / SERVED_FILE)
+
+
+def _tell_first(context: StepContext, engine: LlamaCpp) -> None:
+    """Write which tokens the engine says first, for who imports the file into another one."""
+    told = first_tokens(engine, _asked_first(rows_folder(context.inputs)), _served(context))
     write_text(context.output / ANSWERS, readable(told))
-    return found, [*faults, *stage_faults(found, stage)], len(texts)
 
 
 def _unquantized(context: StepContext, subject: Trained) -> tuple[StageFacts, list[Mismatch]]:

@@ -39,6 +39,7 @@ def recipe(root: Path, **settings):
         "name": "tiny", "base": "./model", "adapter": None, "system": "Kısa konuş.", "template": None, "requires": None,
         "parameters": (), "messages": (), "licenses": (), "path": root / "tiny.jessy", "deploy": deploy, "retrieve": None, "routes": (),
         "export": SimpleNamespace(format="gguf", quantize="f16"),
+        "lora": SimpleNamespace(trained=None),
         "complexity": Complexity((Level("low", (1, 2), 5.0),), "[{level} {iterations}]"),
     }  # fmt: skip
     return SimpleNamespace(**{**base, **settings})

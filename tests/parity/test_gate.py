@@ -16,9 +16,13 @@ from jessyfile.models.chat_format import CHATML
 from jessyfile.models.gguf_container import ARRAY, BOOL, F32
 from jessyfile.models.gguf_reader import read_gguf
 from jessyfile.models.tokenizer import load_tokenizer
+from jessyfile.parity import step
+from jessyfile.parity.proof import PROOF, write_proof
+from jessyfile.parity.served import ANSWERS
 from jessyfile.parity.stages import stage_faults
 from jessyfile.parity.tokens import Prompts
-from jessyfile.results.facts import StageFacts
+from jessyfile.results.facts import ParityFacts, StageFacts
+from jessyfile.results.typed_json import load_as
 
 
 def test_a_faithful_file_keeps_all_of_the_tune(tmp_path):
@@ -113,6 +117,56 @@ def test_one_layer_that_is_a_little_wrong_is_seen(tmp_path):
     right = numbers_of(path, name)
     other = {name: right * np.where(np.arange(len(right)) % 2, 1.3, 0.7).astype(np.float32)}
     assert "nats apart on average (limit" in refused(replaced(gate, alter(path, tmp_path / "x.gguf", tensors=other)))
+
+
+@pytest.fixture
+def published(tmp_path):
+    """A gate whose file is proved, with the proof beside its adapter; from now on no model may be read again."""
+    gate = Gate(tmp_path, quantize="f16").packed()
+    found = gate.proved()
+    gate.recipe.lora.trained = "adapter"
+    write_proof(tmp_path / "adapter", gate.inputs["gguf"] / "model.gguf", found)
+    return gate, found
+
+
+def read_nothing(*_):
+    raise AssertionError("a model was read again")
+
+
+def test_the_same_bytes_are_proved_once(published, monkeypatch):
+    gate, found = published
+    monkeypatch.setattr(step, "read_trained", read_nothing)
+    again = gate.proved()
+    assert (again.summary, again.stages, again.texts) == (found.summary, found.stages, found.texts)
+    assert again.notes[-1].startswith("the answers of these very bytes were proved")
+    assert (gate.inputs["parity"] / ANSWERS).is_file()
+
+
+def test_other_bytes_and_a_damaged_proof_are_read(published, monkeypatch):
+    gate, _ = published
+    path, proof = gate.inputs["gguf"] / "model.gguf", gate.root / "adapter" / PROOF
+    monkeypatch.setattr(step, "read_trained", read_nothing)
+    proof.write_text(proof.read_text("utf-8")[:-9], "utf-8")
+    with pytest.raises(AssertionError, match="read again"):
+        gate.proved()
+    write_proof(gate.root / "adapter", path, load_as(ParityFacts, gate.inputs["parity"] / "parity.json"))
+    replaced(gate, alter(path, gate.root / "x.gguf", [("tokenizer.ggml.add_bos_token", BOOL, False)]))
+    with pytest.raises(AssertionError, match="read again"):
+        gate.proved()
+
+
+def test_a_proof_of_a_file_does_not_stand_for_its_tokens_and_numbers(published):
+    """What takes seconds is never taken on trust: a proof that names a wrong file is refused as the file is."""
+    gate, found = published
+    path = gate.inputs["gguf"] / "model.gguf"
+    right = path.read_bytes()
+    replaced(gate, alter(path, gate.root / "x.gguf", [("tokenizer.ggml.add_bos_token", BOOL, False)]))
+    write_proof(gate.root / "adapter", path, found)
+    assert "no BOS is put before a prompt" in refused(gate)
+    path.write_bytes(right)
+    write_gguf(gate.inputs["base"], gate.root / "base.gguf", "f16", lambda *_: None)
+    write_proof(gate.root / "adapter", replaced(gate, gate.root / "base.gguf").inputs["gguf"] / "model.gguf", found)
+    assert refused(gate).startswith("stage gguf: the gguf model (f16)")
 
 
 KEPT = StageFacts("quantized", "q4_k_m", 96, 0.97, 0.05, 0.4, 0.97, 0.95, 0.99, 0.2, 0.96, 0.99)

@@ -99,13 +99,15 @@ class Product(TensorChange):
         return (self.left.shape[0], self.right.shape[1])
 
     def apply(self, weight: np.ndarray[Any, Any]) -> None:
-        """Add the product, some rows at a time."""
+        """Add the product, some rows at a time, in float64: a sum in float32 comes out otherwise on another processor, and so would the
+        file."""
         import numpy as np
 
-        left, right, scale = self.left.read(), self.right.read(), np.float32(self.scale)
+        left, right = self.left.read().astype(np.float64), self.right.read().astype(np.float64)
         step = max(1, CHUNK_VALUES // max(1, weight.shape[1]))
         for start in range(0, len(weight), step):
-            weight[start : start + step] += scale * (left[start : start + step] @ right)
+            part = weight[start : start + step]
+            part[...] = part + self.scale * (left[start : start + step] @ right)
 
 
 @dataclass(frozen=True, slots=True)
