@@ -37,10 +37,10 @@ def write_half(trained: Path, folder: Path) -> int:
 def write_taken_proof(place: Path) -> Path:
     """Write what the last apply found of the file that it made of the adapter as it is; return the proof's path."""
     made = of_recipe(PROJECT, NAME)
-    assert made.facts("train", TakenFacts).digest == hash_file(place / ADAPTER_FILE), (
-        "the last apply took another adapter"
-    )
-    return write_proof(place, made.folder("gguf") / GGUF_FILE, made.facts("parity", ParityFacts))
+    taken, found = made.facts("train", TakenFacts), made.facts("parity", ParityFacts)
+    assert taken and taken.digest == hash_file(place / ADAPTER_FILE), "the last apply took another adapter"
+    assert found, "the last apply proved nothing"
+    return write_proof(place, made.folder("gguf") / GGUF_FILE, found)
 
 
 def main() -> None:
