@@ -22,7 +22,10 @@ if TYPE_CHECKING:
     from jessyfile.language.recipe import Recipe
 
 PROOF = "proof.json"
-_SAID = "the answers of these very bytes were proved when the adapter was published; its numbers and tokens were held against them here"
+_SAID = (
+    "the answers of these very bytes were proved when the adapter was published; "
+    "numbers and tokens were held against base and adapter here"
+)
 
 
 @dataclass(frozen=True, slots=True)
