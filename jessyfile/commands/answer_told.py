@@ -30,7 +30,7 @@ def summary(thought: Thought) -> str:
         parts.append(_iterations(thought))
     parts += [f"{thought.seconds:.1f} s", *_speaker(thought)]
     if told is not None and told.as_it_stands:
-        since = ", no draft after it is better" if len(thought.drafts) > 1 else ""
+        since = f", no draft {_of_others(thought)}after it is better" if len(thought.drafts) > 1 else ""
         return " · ".join([*parts, f"the answer of {_rows(told)} as it stands{since}"])
     if told is not None and told.quoted:
         return " · ".join([*parts, _quote(told)])
@@ -45,6 +45,12 @@ def _speaker(thought: Thought) -> Iterator[str]:
         yield f"{thought.speaker} stands in: {thought.fallback}"
     elif thought.routed:
         yield f"by {thought.speaker}"
+
+
+def _of_others(thought: Thought) -> str:
+    """Return whose the drafts behind a row's answer were, where ROUTE had another model write them."""
+    others = dict.fromkeys(one.speaker for one in thought.drafts[1:] if one.speaker != thought.speaker)
+    return f"of {' or '.join(others)} " if others else ""
 
 
 def _iterations(thought: Thought) -> str:
@@ -104,7 +110,7 @@ def why(thought: Thought, questions: Mapping[str, str]) -> list[tuple[str, str]]
     """
     told = thought.reply.retrieved
     lines = [("level", _why_level(thought)), ("iterations", _iterations(thought))]
-    lines += [(f"draft {number}", _why_draft(one)) for number, one in enumerate(thought.drafts, 1)]
+    lines += [(f"draft {number}", _why_draft(one, thought)) for number, one in enumerate(thought.drafts, 1)]
     if len(thought.drafts) > 1:
         lines.append(("answer", f"draft {thought.chosen + 1}"))
     for row in told.rows if told is not None else ():
@@ -139,12 +145,13 @@ def _why_level(thought: Thought) -> str:
     return f"{thought.level or 'none'}; the marker says {thought.marked_level or 'nothing'}{vote}"
 
 
-def _why_draft(draft: AnswerDraft) -> str:
+def _why_draft(draft: AnswerDraft, thought: Thought) -> str:
     if draft.ended == "stands":
         return "a row's answer as it stands"
     end = {"length": ", cut off at the limit", "short": ", ended early", "cut": ", stopped"}.get(draft.ended, "")
     known = f", {draft.cached_tokens} of {draft.prompt_tokens} prompt tokens known"
-    return f"{draft.seconds:.1f} s, {counted(draft.tokens, 'token')}{end}{known}"
+    by = f", by {draft.speaker}" if draft.speaker != thought.speaker else ""
+    return f"{draft.seconds:.1f} s, {counted(draft.tokens, 'token')}{end}{known}{by}"
 
 
 def answer_as_json(prompt: str, thought: Thought) -> dict[str, Any]:
@@ -174,6 +181,7 @@ def answer_as_json(prompt: str, thought: Thought) -> dict[str, Any]:
             {
                 "text": one.text,
                 "ended": one.ended,
+                "speaker": one.speaker,
                 "seconds": round(one.seconds, 3),
                 "tokens": one.tokens,
                 "prompt_tokens": one.prompt_tokens,

@@ -14,9 +14,10 @@ from click.testing import CliRunner
 from evaluation_fakes import USUAL, FakeEngine, served
 from fake_ollama import fake_ollama, send_lines
 
+from jessyfile.commands.answer_told import answer_as_json, summary, why
 from jessyfile.commands.chat import chat
 from jessyfile.engines import serving
-from jessyfile.engines.engine import GenerationSettings, ServedModel
+from jessyfile.engines.engine import GenerationSettings, Retrieved, ServedModel, Shown
 from jessyfile.engines.retriever import Retriever
 from jessyfile.errors import EngineError
 from jessyfile.export.registry import CANDIDATE, LATEST, Registration, lookup, model_id, register
@@ -71,6 +72,21 @@ def test_a_level_goes_to_its_model_which_spends_the_iterations_that_the_marker_s
     assert (len(mine.asked), len(other.asked)) == (1, 3)
     assert [turn.content for turn in other.asked[0]] == ["selam", "Selam!", "Bilinç nedir?"]
     assert thought.said == "[medium 3]\nBaşka bir cevap."
+
+
+def test_whose_drafts_did_not_better_a_row_is_said() -> None:
+    """A row stands for itself, so the answer named the recipe's own model and not the one that had spent the seconds."""
+    thought = think(own(), routes(Route("medium", "other"), other=FakeEngine(lambda _: "Başka bir cevap.")))
+    first = thought.drafts[0]
+    told = Retrieved((Shown("3d87c83b" * 2, 0.7),), as_it_stands=True, vote=None)
+    row = replace(first, ended="stands", speaker="tiny:latest", reply=replace(first.reply, retrieved=told))
+    stands = replace(thought, drafts=(row, *thought.drafts[1:]), chosen=0, speaker="tiny:latest", routed=False)
+    assert summary(stands).endswith("row 3d87c83b (0.70) as it stands, no draft of other after it is better")
+    assert [one["speaker"] for one in answer_as_json("", stands)["drafts"]] == ["tiny:latest", "other", "other"]
+    assert dict(why(stands, {}))["draft 2"].endswith(", by other")
+    alone = replace(stands, drafts=tuple(replace(one, speaker="tiny:latest") for one in stands.drafts))
+    assert summary(alone).endswith("as it stands, no draft after it is better")
+    assert ", by " not in dict(why(alone, {}))["draft 2"]
 
 
 def test_other_levels_stay_and_a_route_to_the_model_itself_is_none() -> None:
