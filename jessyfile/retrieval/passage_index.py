@@ -17,7 +17,7 @@ from jessyfile.results.typed_json import read_as
 from jessyfile.retrieval.documents import read_documents
 from jessyfile.retrieval.index import FILE, Index
 from jessyfile.retrieval.passages import DocumentPassage
-from jessyfile.retrieval.questions import asked_about, read_questions
+from jessyfile.retrieval.questions import About, asked_about, read_questions
 from jessyfile.retrieval.shares import trains_documents
 from jessyfile.text.json_lines import read_result, write_jsonl
 
@@ -106,6 +106,9 @@ def questions_preflight(outlook: Outlook) -> Iterator[Finding]:
     if not named:
         return
     about = asked_about(named)
+    if not (outlook.root / about.file).is_file():
+        yield outlook.error(_no_questions(about), "retrieve.questions")
+        return
     read = read_documents(about.documents or _pattern(outlook.recipe), outlook.root)
     found, faults = read_questions(outlook.root / about.file, about.file, read.passages, about.documents)
     if about.documents:
@@ -115,6 +118,13 @@ def questions_preflight(outlook: Outlook) -> Iterator[Finding]:
         yield from (outlook.error(DatasetError(str(one), hint=hint), "retrieve.questions") for one in faults)
     if not found and not faults:
         yield outlook.error(DatasetError(f"`{about.file}` has no question", hint="write a line, or leave it out"))
+
+
+def _no_questions(about: About) -> DatasetError:
+    if about.documents:
+        hint = "a folder that `questions` names holds `questions.jsonl` and the documents that these are about"
+        return DatasetError(f"`{about.file}` is not there", hint=hint)
+    return DatasetError(f"`{about.file}` is no file", hint="a folder that `questions` names has no ending in its name")
 
 
 def _pattern(recipe: Recipe) -> str:

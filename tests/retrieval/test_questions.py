@@ -240,6 +240,20 @@ def test_a_folder_brings_its_own_documents_and_a_changed_note_of_ones_own_trains
     assert "taught/questions.jsonl:1: there is no passage `car.md#Tyres`" in wrong
 
 
+@pytest.mark.parametrize(
+    ("folder", "said"),
+    [("taught", "`taught/questions.jsonl` is not there"), ("taught.d", "`taught.d` is no file")],
+)
+def test_a_folder_without_questions_is_told_before_anything_runs(root: Path, folder: str, said: str) -> None:
+    (root / folder).mkdir()
+    text = (root / "walk.jessy").read_text("utf-8").replace("notes/questions.jsonl", folder)
+    (root / "walk.jessy").write_text(text, "utf-8")
+    with contextlib.chdir(root):
+        told = jessy("check", "walk.jessy", expect=1)
+    assert said in told
+    assert "a folder that `questions` names" in told
+
+
 def loaded(text: str, root: Path) -> Recipe:
     found = load_text(text, root / "walk.jessy", root=root)
     assert found.recipe is not None, found.diagnostics
