@@ -202,7 +202,7 @@ TABLE = (
     Idle(("retrieve", "answer"), _answer, "delete it, or write `examples 3 from seeds`"),
     Idle(("retrieve", "quote"), _quote, 'delete it, or write `documents "notes/**/*.md" top 4`'),
     Idle(("retrieve", "bare"), _bare, "delete it, or write `examples 3 from seeds`"),
-    Idle(("retrieve", "questions"), _questions, "delete one of the two, or write `documents`"),
+    Idle(("retrieve", "questions"), _questions, "delete it, or write `documents`"),
     Idle(("lora", "rslora"), _rslora, "delete it, or raise rank"),
     Idle(("export", "imatrix"), _imatrix, "delete it, or choose a K-quant such as q6_k"),
 )

@@ -48,7 +48,7 @@ def run_questions(context: StepContext) -> QuestionFacts:
     assert recipe.retrieve and recipe.retrieve.questions  # noqa: S101 (there is no such step without questions)
     about = asked_about(recipe.retrieve.questions)
     index = (
-        PassageIndex.build(documents_of(about, context.root))
+        PassageIndex.build(_documents_of(about, context.root))
         if about.documents
         else PassageIndex.load(context.inputs["passages"])
     )
@@ -73,7 +73,7 @@ def run_questions(context: StepContext) -> QuestionFacts:
     return QuestionFacts(len(asked), counts["behind"], counts["left out"], counts["bare"], len(valid))
 
 
-def documents_of(about: About, root: Path) -> Sequence[DocumentPassage]:
+def _documents_of(about: About, root: Path) -> Sequence[DocumentPassage]:
     """Return the passages of the documents that questions bring. Raises DatasetError for a document that cannot be read."""
     read = read_documents(about.documents, root)
     if read.faults:
